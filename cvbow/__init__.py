@@ -1,0 +1,51 @@
+"""cvbow: classical image recognition. Images to vectors to answers, on a CPU, the same on every run.
+
+The names below load when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "BagEncoder": "cvbow.backends",
+    "BagOfWords": "cvbow.encoders",
+    "CLASSIFIERS": "cvbow.classify",
+    "ClassificationReport": "cvbow.classify",
+    "CvbowError": "cvbow.errors",
+    "DatasetError": "cvbow.errors",
+    "DenseSIFT": "cvbow.features",
+    "Features": "cvbow.features",
+    "ImageClassifier": "cvbow.classify",
+    "ImageError": "cvbow.errors",
+    "ImageList": "cvbow.images",
+    "KMeansDictionary": "cvbow.dictionary",
+    "KernelSVM": "cvbow.classify",
+    "LinearSVM": "cvbow.classify",
+    "ModelFileError": "cvbow.errors",
+    "PRESETS": "cvbow.presets",
+    "SIFT": "cvbow.features",
+    "SpatialPyramid": "cvbow.encoders",
+    "classification_report": "cvbow.classify",
+    "list_images": "cvbow.images",
+    "make_classifier": "cvbow.classify",
+    "make_model": "cvbow.presets",
+    "read_image": "cvbow.images",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'cvbow' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,40 @@
+"""Checks of parameters; each failure names the parameter, the rule and the value received."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Collection
+
+__all__ = ["check_choice", "check_int", "check_real"]
+
+
+def check_int(name: str, value: object, *, minimum: int, none: bool = False) -> None:
+    """Raise ValueError unless ``value`` is an integer >= ``minimum`` (or None, where that is allowed)."""
+    if none and value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
+        allowed = "None or an integer" if none else "an integer"
+        raise ValueError(f"{name} must be {allowed} >= {minimum}, got {value!r}")
+
+
+def check_real(
+    name: str, value: object, *, minimum: float, maximum: float = float("inf"), open_minimum: bool = False
+) -> None:
+    """Raise ValueError unless ``value`` is a finite number in [minimum, maximum], or (minimum, maximum]."""
+    fits = (
+        not isinstance(value, bool)
+        and isinstance(value, numbers.Real)
+        and (minimum < value if open_minimum else minimum <= value)
+        and value <= maximum
+        and value < float("inf")
+    )
+    if not fits:
+        low = f"> {minimum:g}" if open_minimum else f">= {minimum:g}"
+        high = "" if maximum == float("inf") else f" and <= {maximum:g}"
+        raise ValueError(f"{name} must be a number {low}{high}, got {value!r}")
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Raise ValueError unless ``value`` is one of ``choices``."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

@@ -1,0 +1,223 @@
+"""The classical backend: local features, a dictionary, and an encoding."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any, Self
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_int, check_real
+from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images, load_source, try_image
+from cvbow.backends._sampling import Sampler, plan_sample
+from cvbow.encoders import Encoder
+from cvbow.errors import CvbowError, ImageError
+from cvbow.features import Extractor, Features
+from cvbow.images import read_image
+from cvbow.parallel import default_jobs, note, single_threaded
+
+__all__ = ["BagEncoder"]
+
+
+class BagEncoder(ImageEncoder):
+    """Images to vectors by an extractor and an encoder.
+
+    ``fit`` draws a bounded sample of descriptors from the images, fits ``reduce`` and the encoder on it;
+    ``transform`` extracts and encodes one image after another and keeps only the vectors.
+
+    Parameters
+    ----------
+    extractor : Extractor
+        Finds and describes points.
+    encoder : Encoder
+        Owns the dictionary.
+    reduce : transformer or None, default None
+        Any scikit-learn transformer of descriptors, such as ``PCA(64)``, applied before the encoder.
+    position_weight : float, default 0.0
+        If positive, ``position_weight * (x / width - 1/2)`` and the same for y are appended to each descriptor after
+        ``reduce``, so that words know their place (Sanchez, Perronnin and de Campos, PRL 2012).
+    sample : int, default 200000
+        Descriptors to learn from, at most.
+    sample_images : int, default 1000
+        Images to draw them from, at most; the more images, the fewer from each.
+    n_jobs : int or None, default None
+        Workers, by joblib's convention, also for what is inside and leaves its own at None; the vectors do not depend
+        on it.
+    memory : str, path, joblib.Memory or None, default None
+        Where to cache the drawn samples and the vectors, keyed on the images' content and all that they depend on.
+    random_state : int, default 0
+        Seed of the sample. The estimators inside have their own.
+
+    Attributes
+    ----------
+    encoder_, reduce_ : the fitted encoder and transformer
+    n_sampled_ : int
+        Descriptors drawn.
+    skipped_ : list of ImageError
+        Images that the sample was to be drawn from and that could not be read.
+    seconds_ : dict
+        Time taken to ``extract`` the sample and to learn the ``dictionary``.
+    """
+
+    _transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
+
+    def __init__(
+        self,
+        extractor: Extractor,
+        encoder: Encoder,
+        *,
+        reduce: Any = None,
+        position_weight: float = 0.0,
+        sample: int = 200_000,
+        sample_images: int = 1000,
+        n_jobs: int | None = None,
+        memory: Any = None,
+        random_state: int = 0,
+    ) -> None:
+        self.extractor = extractor
+        self.encoder = encoder
+        self.reduce = reduce
+        self.position_weight = position_weight
+        self.sample = sample
+        self.sample_images = sample_images
+        self.n_jobs = n_jobs
+        self.memory = memory
+        self.random_state = random_state
+
+    @property
+    def vector_length(self) -> int:
+        """Length of a vector: the encoder's."""
+        check_is_fitted(self, "encoder_")
+        return int(self.encoder_.vector_length)
+
+    @property
+    def gray_only(self) -> bool:
+        """Whether the extractor never looks at colours."""
+        return bool(self.extractor.gray_only)
+
+    def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
+        """Draw the sample and learn from it.
+
+        Parameters
+        ----------
+        images : sequence of paths or arrays
+            Those that cannot be read are listed in ``skipped_``.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule.
+        CvbowError
+            If no image could be read, or none of those read gave a descriptor.
+        """
+        self._validate()
+        images = check_images(images)
+        if len(images) == 0:
+            raise ValueError("images must have at least one image, got none")
+        started = time.perf_counter()
+        bags = self._draw(images)
+        drawn = time.perf_counter()
+        with single_threaded(), default_jobs(self.n_jobs):
+            self._learn(images, bags)
+        self.seconds_ = {"extract": drawn - started, "dictionary": time.perf_counter() - drawn}
+        return self
+
+    def _draw(self, images: Sequence[ImageLike]) -> list[Features]:
+        plan = plan_sample(len(images), self.sample, self.sample_images, self.random_state)
+        sampler = Sampler(self.extractor, plan.quota, self.random_state)
+        note(
+            f"sample: up to {plan.quota} descriptors from each of {len(plan.positions)} images; at most about "
+            f"{4 * plan.quota * len(plan.positions) * self.extractor.descriptor_size / 1e6:.0f} MB"
+        )
+        if self.memory is not None:
+            settings = joblib.hash(self.extractor), plan.quota, self.random_state
+            sampler.cached = self._cached(Sampler.draw, *settings)
+        bags: list[Features] = []
+        self.skipped_: list[ImageError] = []
+        items = [(position, images[position]) for position in plan.positions]
+        for bag in self._map(sampler, items, "sample"):
+            if isinstance(bag, ImageError):
+                self.skipped_.append(bag)
+            else:
+                bags.append(bag)
+        self.n_sampled_ = sum(map(len, bags))
+        if not bags:
+            raise CvbowError(f"none of the {len(items)} images could be read; the first: {self.skipped_[0]}")
+        if self.n_sampled_ == 0:
+            raise CvbowError(
+                f"no points were found in any of the {len(bags)} images; they may be too small or have no contrast "
+                "for this extractor"
+            )
+        return bags
+
+    def _learn(self, images: Sequence[ImageLike], bags: list[Features]) -> None:
+        self.reduce_ = None
+        if self.reduce is not None:
+            self.reduce_ = clone(self.reduce).fit(np.concatenate([bag.descriptors for bag in bags]))
+        self.encoder_ = clone(self.encoder).fit([self._prepare(bag) for bag in bags])
+        if self.encoder_.wants_documents:
+            counts = np.zeros(self.encoder_.n_words, np.int64)
+            n_read = 0
+            for present in self._map(self._documents, images, "document frequencies"):
+                if not isinstance(present, ImageError):
+                    counts += present
+                    n_read += 1
+            self.encoder_.set_documents(counts, n_read)
+
+    def _documents(self, image: ImageLike) -> NDArray[np.int64] | ImageError:
+        def count() -> NDArray[np.int64]:
+            pixels = self._pixels(image)
+            counts: NDArray[np.int64] = self.encoder_.count_documents(self._prepare(self.extractor.extract(pixels)))
+            return counts
+
+        return try_image(image, count)  # type: ignore[no-any-return]
+
+    def features(self, image: ImageLike) -> Features:
+        """Return the features of one image as the encoder gets them: reduced, with their positions."""
+        check_is_fitted(self, "encoder_")
+        with single_threaded():
+            return self._prepare(self.extractor.extract(self._pixels(image)))
+
+    def _pixels(self, image: ImageLike) -> NDArray[np.uint8]:
+        source, name = load_source(image)
+        return read_image(source, gray=self.gray_only, name=name)
+
+    def _prepare(self, features: Features) -> Features:
+        descriptors = features.descriptors
+        if self.reduce_ is not None and len(features):
+            descriptors = np.asarray(self.reduce_.transform(descriptors), np.float32)
+        elif self.reduce_ is not None:
+            width = self.reduce_.transform(np.zeros((1, descriptors.shape[1]), np.float32)).shape[1]
+            descriptors = np.zeros((0, width), np.float32)
+        if self.position_weight:
+            places = (features.points[:, :2] + 0.5) / np.array(features.image_size, np.float32) - 0.5
+            descriptors = np.hstack([descriptors, np.float32(self.position_weight) * places]).astype(np.float32)
+        return features if descriptors is features.descriptors else features.with_descriptors(descriptors)
+
+    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self.encoder_.encode(self._prepare(self.extractor.extract(image)))
+        return vector
+
+    def _state_hash(self) -> str:
+        check_is_fitted(self, "encoder_")
+        state = (self.extractor, self.reduce_, self.position_weight, self.encoder_)
+        return str(joblib.hash(state, hash_name="sha1"))
+
+    def _validate(self) -> None:
+        if not isinstance(self.extractor, Extractor):
+            raise ValueError(f"extractor must be an Extractor such as DenseSIFT(), got {self.extractor!r}")
+        if not isinstance(self.encoder, Encoder):
+            raise ValueError(f"encoder must be an Encoder such as BagOfWords(), got {self.encoder!r}")
+        check_real("position_weight", self.position_weight, minimum=0)
+        check_int("sample", self.sample, minimum=1)
+        check_int("sample_images", self.sample_images, minimum=1)
+        check_int("random_state", self.random_state, minimum=0)
+
+    def _validate_state(self) -> None:
+        self._validate()

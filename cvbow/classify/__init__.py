@@ -1,0 +1,18 @@
+"""Classifiers of image vectors, models from folder to answer, and measures of both."""
+
+from cvbow.classify._svm import KernelSVM, LinearSVM
+from cvbow.classify.image_classifier import Answers, ImageClassifier
+from cvbow.classify.metrics import ClassificationReport, classification_report
+from cvbow.classify.registry import CLASSIFIERS, ClassifierEntry, make_classifier
+
+__all__ = [
+    "CLASSIFIERS",
+    "Answers",
+    "ClassificationReport",
+    "ClassifierEntry",
+    "ImageClassifier",
+    "KernelSVM",
+    "LinearSVM",
+    "classification_report",
+    "make_classifier",
+]

@@ -1,0 +1,196 @@
+"""One-against-rest support vector machines with the squared hinge loss, solved in the primal.
+
+For each class, with targets y in {-1, +1}, the problem is
+``min_w,b  |w|^2 / 2 + C sum_i c_i max(0, 1 - y_i (w . x_i + b))^2``,
+that of scikit-learn's ``LinearSVC``, except that the intercept is not penalised (O. Chapelle, "Training a support
+vector machine in the primal", Neural Computation 2007). It is solved for all classes at once by Newton's method with
+conjugate gradients, whose steps are products of the data, as it lies in memory, with a matrix of one column per class:
+nothing of the data's size is copied.
+
+When there are fewer vectors than dimensions, or only a kernel is known, the data is replaced by the Cholesky factor of
+its Gram matrix: dot products, and so the solution, stay the same, in as many dimensions as there are vectors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["factorize", "fold_of_each", "gram", "solve", "targets"]
+
+_GRAM_COLUMNS = 4096
+_MAX_INNER = 100
+_MAX_LINE = 30
+
+
+def solve(
+    data: NDArray[np.floating],
+    y: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    *,
+    C: float,
+    max_iter: int,
+    tol: float = 1e-3,
+    start: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Solve the problem for each column of ``y``.
+
+    Parameters
+    ----------
+    data : ndarray of shape (n, d), float32 or float64
+    y : ndarray of shape (n, n_problems), float64
+        -1 or +1.
+    weights : ndarray of shape (n,)
+        c_i, the weight of a vector's loss.
+    C : float
+    max_iter : int
+        Newton steps at most.
+    tol : float
+        A problem is solved when its objective is within about this share of the least: the objective is 1-strongly
+        convex in w, so half the gradient's squared length bounds what is left.
+    start : (ndarray of shape (d, n_problems), ndarray of shape (n_problems,)), optional
+        Where to start; zero otherwise.
+
+    Returns
+    -------
+    w : ndarray of shape (d, n_problems), float64
+    b : ndarray of shape (n_problems,), float64
+    """
+    # The intercept is the last row of w, its input the constant 1.
+    w = np.zeros((data.shape[1] + 1, y.shape[1]))
+    cost = 2 * C * weights[:, None]
+    scores = np.zeros_like(y)
+    if start is not None:
+        w[:-1], w[-1] = start
+        scores = _forward(data, w)
+    for _ in range(max_iter):
+        short = np.maximum(1 - y * scores, 0)
+        gradient = _back(data, -cost * y * short)
+        gradient[:-1] += w[:-1]
+        objective = 0.5 * _squared(w[:-1]) + 0.5 * (cost * short**2).sum(axis=0)
+        solved = 0.5 * _squared(gradient) <= tol * objective
+        if solved.all():
+            break
+        # Problems that are solved stay where they are: their direction comes out as zero.
+        gradient[:, solved] = 0
+        step = _conjugate_gradients(data, cost * (short > 0), -gradient)
+        ahead = _forward(data, step)
+        length = _line_search(w, step, y * scores, y * ahead, cost)
+        w += length * step
+        scores += length * ahead
+    return w[:-1], w[-1]
+
+
+def _forward(data: NDArray[np.floating], w: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(data @ w[:-1].astype(data.dtype, copy=False) + w[-1], np.float64)
+
+
+def _back(data: NDArray[np.floating], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.vstack([data.T @ values.astype(data.dtype, copy=False), values.sum(axis=0)])
+
+
+def _squared(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the squared length of each column."""
+    squared: NDArray[np.float64] = np.einsum("ij,ij->j", columns, columns)
+    return squared
+
+
+def _conjugate_gradients(
+    data: NDArray[np.floating], curvature: NDArray[np.float64], target: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Solve ``(I' + X'^T D X') p = target`` for each column roughly; D is that column's ``curvature``.
+
+    X' is the data with a column of ones, I' the identity but for a zero at the intercept.
+    """
+    step = np.zeros_like(target)
+    residual = target.copy()
+    direction = residual.copy()
+    squared = _squared(residual)
+    enough = 0.01 * squared  # the norm to a tenth: a Newton step needs no more
+    for _ in range(_MAX_INNER):
+        active = squared > enough
+        if not active.any():
+            break
+        applied = _back(data, curvature * _forward(data, direction))
+        applied[:-1] += direction[:-1]
+        bend = np.einsum("ij,ij->j", direction, applied)
+        length = np.divide(squared, bend, out=np.zeros_like(bend), where=active & (bend > 0))
+        step += length * direction
+        residual -= length * applied
+        now = _squared(residual)
+        direction = residual + np.divide(now, squared, out=np.zeros_like(now), where=squared > 0) * direction
+        squared = np.where(active, now, squared)
+    return step
+
+
+def _line_search(
+    w: NDArray[np.float64],
+    step: NDArray[np.float64],
+    margins: NDArray[np.float64],
+    changes: NDArray[np.float64],
+    cost: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return how far along its step each problem is least: a root of a rising, piecewise linear function."""
+    slope_of_norm = np.einsum("ij,ij->j", w[:-1], step[:-1])
+    curve_of_norm = _squared(step[:-1])
+    length = np.ones(step.shape[1])
+    for _ in range(_MAX_LINE):
+        short = 1 - margins - length * changes
+        pull = np.where(short > 0, cost, 0.0) * changes
+        slope = slope_of_norm + length * curve_of_norm - (pull * short).sum(axis=0)
+        curve = curve_of_norm + (pull * changes).sum(axis=0)
+        move = np.divide(slope, curve, out=np.zeros_like(slope), where=curve > 0)
+        length = np.maximum(length - move, 0)
+        if (np.abs(move) < 1e-6).all():
+            break
+    return length
+
+
+def gram(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the dot products (n, n) of the rows of float32 vectors, summed in float64."""
+    n, d = vectors.shape
+    products = np.zeros((n, n))
+    for left in range(0, d, _GRAM_COLUMNS):
+        block = vectors[:, left : left + _GRAM_COLUMNS].astype(np.float64)
+        products += block @ block.T
+    return products
+
+
+def factorize(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return L, lower triangular, with L @ L.T the kernel matrix (n, n) up to rounding.
+
+    Equal vectors make the matrix singular; the least of 1e-10, 1e-9, ... of its mean diagonal that makes it
+    factorizable is added to the diagonal.
+    """
+    from scipy.linalg import LinAlgError, cholesky
+
+    scale = float(np.mean(np.diag(kernel))) or 1.0
+    for exponent in range(-10, 1):
+        try:
+            shifted = kernel + 10.0**exponent * scale * np.eye(len(kernel))
+            factor: NDArray[np.float64] = cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
+            return factor
+        except LinAlgError:
+            continue
+    raise ValueError("the kernel matrix is far from positive definite")
+
+
+def targets(labels: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
+    """Return -1/+1 targets: a column per class, or one column, + for the second class, when there are two."""
+    if n_classes == 2:
+        return np.where(labels == 1, 1.0, -1.0)[:, None]
+    y = np.full((len(labels), n_classes), -1.0)
+    y[np.arange(len(labels)), labels] = 1.0
+    return y
+
+
+def fold_of_each(labels: NDArray[np.intp], n_folds: int, seed: int) -> NDArray[np.intp]:
+    """Return a fold for each vector, the folds of a class as even as can be."""
+    rng = np.random.default_rng(seed)
+    folds = np.empty(len(labels), np.intp)
+    start = 0
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        folds[members] = (start + np.arange(len(members))) % n_folds
+        start += len(members)
+    return folds

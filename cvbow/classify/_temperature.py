@@ -1,0 +1,38 @@
+"""Probabilities from decision values: a softmax with one learned factor.
+
+C. Guo et al., "On calibration of modern neural networks", ICML 2017. One positive factor for all classes leaves their
+order as it is, so the most probable class is always the predicted one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["fit_temperature", "softmax"]
+
+
+def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the softmax of each row of (n, n_classes)."""
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    result: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
+    return result
+
+
+def fit_temperature(decisions: NDArray[np.float64], labels: NDArray[np.intp]) -> float:
+    """Return the factor of the decision values (n, n_classes) that makes the softmax fit the labels best.
+
+    The decisions must come from models that have not seen these vectors; the factor lies in [0.01, 100].
+    """
+    from scipy.optimize import minimize_scalar
+
+    rows = np.arange(len(labels))
+
+    def loss(log_factor: float) -> float:
+        scores = decisions * np.exp(log_factor)
+        top = scores.max(axis=1)
+        normal = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
+        return float(np.mean(normal - scores[rows, labels]))
+
+    found = minimize_scalar(loss, bounds=(np.log(0.01), np.log(100.0)), method="bounded")
+    return float(np.exp(found.x))

@@ -1,0 +1,256 @@
+"""From images and labels to a classifier that answers, is judged, saved and loaded."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow import storage
+from cvbow.backends import ImageEncoder, ImageLike
+from cvbow.classify.metrics import ClassificationReport, classification_report
+from cvbow.classify.registry import make_classifier
+from cvbow.errors import CvbowError, ImageError
+from cvbow.parallel import default_jobs, note, single_threaded
+
+__all__ = ["ImageClassifier"]
+
+KIND = "classifier"
+
+
+class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A backend that turns images into vectors, and a classifier of vectors.
+
+    Parameters
+    ----------
+    backend : ImageEncoder
+        ``BagEncoder`` or another backend.
+    classifier : str or estimator, default "linear-svm"
+        A name from the registry (``CLASSIFIERS``), or any scikit-learn classifier.
+    recipe : mapping or None, default None
+        What to say about the model's making in ``cvbow info``: plain values. The presets fill it in.
+
+    Attributes
+    ----------
+    backend_, classifier_ : the fitted parts
+    classes_ : ndarray of shape (n_classes,)
+        Labels in sorted order.
+    skipped_ : list of ImageError
+        Training images that could not be read.
+    seconds_ : dict
+        Time taken by ``extract`` (drawing the sample), ``dictionary``, ``encode``, ``classifier`` and in ``total``.
+    """
+
+    _transient = {"skipped_": None, "seconds_": None}  # noqa: RUF012
+
+    def __init__(
+        self, backend: ImageEncoder, classifier: Any = "linear-svm", *, recipe: Mapping[str, Any] | None = None
+    ) -> None:
+        self.backend = backend
+        self.classifier = classifier
+        self.recipe = recipe
+
+    def fit(self, images: Sequence[ImageLike], y: ArrayLike, *, strict: bool = False) -> Self:
+        """Learn from labelled images.
+
+        Parameters
+        ----------
+        images : sequence of paths or arrays
+        y : array of shape (n_images,)
+            Labels.
+        strict : bool, default False
+            Raise the error of an image that cannot be read, instead of leaving the image out.
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, or images and labels differ in number.
+        CvbowError
+            If fewer than two classes have an image that can be read.
+        """
+        started = time.perf_counter()
+        labels = np.asarray(y)
+        if labels.ndim != 1 or len(labels) != len(images):
+            raise ValueError(f"y must hold a label for each of {len(images)} images, got shape {labels.shape}")
+        _need_two_classes(labels, "the images")
+        self.backend_ = clone(self.backend).fit(images)
+        if strict and getattr(self.backend_, "skipped_", None):
+            raise self.backend_.skipped_[0]
+        learned = time.perf_counter()
+        encoded = self.backend_.encode_images(images, strict=strict)
+        self.skipped_: list[ImageError] = encoded.skipped
+        labels = labels[encoded.rows]
+        _need_two_classes(labels, f"the {len(labels)} images that could be read")
+        done = time.perf_counter()
+        note(f"classifier: {len(labels)} vectors of {encoded.vectors.shape[1]} values, {len(np.unique(labels))} classes")
+        classifier = make_classifier(self.classifier) if isinstance(self.classifier, str) else clone(self.classifier)
+        with single_threaded(), default_jobs(self.backend_.n_jobs):
+            self.classifier_ = classifier.fit(encoded.vectors, labels)
+        self.classes_ = self.classifier_.classes_
+        ended = time.perf_counter()
+        self.seconds_ = {
+            **getattr(self.backend_, "seconds_", {"extract": 0.0, "dictionary": learned - started}),
+            "encode": done - learned,
+            "classifier": ended - done,
+            "total": ended - started,
+        }
+        return self
+
+    def predict(self, images: Sequence[ImageLike]) -> NDArray[Any]:
+        """Return the class of each image, (n_images,); ImageError for one that cannot be read."""
+        return self._answer("predict", self._vectors(images))
+
+    def predict_proba(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
+        """Return class probabilities (n_images, n_classes), columns as ``classes_``."""
+        return self._answer("predict_proba", self._vectors(images))
+
+    def decision_function(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
+        """Return the classifier's decisions (n_images, n_classes), or (n_images,) for two classes.
+
+        A classifier that has none gives the logarithm of its probabilities.
+        """
+        vectors = self._vectors(images)
+        if hasattr(self.classifier_, "decision_function"):
+            return self._answer("decision_function", vectors)
+        logs = np.log(np.maximum(self._answer("predict_proba", vectors), 1e-15))
+        return logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs
+
+    def score(self, images: Sequence[ImageLike], y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the share of images that get their label."""
+        return float(np.average(self.predict(images) == np.asarray(y), weights=sample_weight))
+
+    def evaluate(
+        self, images: Sequence[ImageLike], y: Sequence[str], *, strict: bool = False
+    ) -> tuple[ClassificationReport, list[ImageError]]:
+        """Judge the model on labelled images.
+
+        Parameters
+        ----------
+        images : sequence of paths or arrays
+        y : sequence of str
+            True labels.
+        strict : bool, default False
+            As in ``fit``.
+
+        Returns
+        -------
+        ClassificationReport
+        list of ImageError
+            Images that could not be read, and were not judged.
+        """
+        answers = self.answer(images, strict=strict)
+        if not len(answers.rows):
+            raise CvbowError(f"none of the {len(images)} images could be read")
+        labels = [str(y[row]) for row in answers.rows]
+        return (
+            classification_report(labels, answers.probabilities, self.classes_, answers.labels),
+            answers.skipped,
+        )
+
+    def answer(self, images: Sequence[ImageLike], *, strict: bool = False) -> Answers:
+        """Classify the images that can be read, and tell which could not."""
+        check_is_fitted(self, "classifier_")
+        encoded = self.backend_.encode_images(images, strict=strict)
+        if not len(encoded.rows):
+            empty = np.zeros((0, len(self.classes_)))
+            return Answers(self.classes_[:0], empty, encoded.rows, encoded.skipped)
+        return Answers(
+            self._answer("predict", encoded.vectors),
+            self._answer("predict_proba", encoded.vectors),
+            encoded.rows,
+            encoded.skipped,
+        )
+
+    def save(self, path: str | os.PathLike[str]) -> str:
+        """Write the model to one file, whole or not at all, and return its content hash.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        TypeError
+            If a part of the model is of a class that model files do not hold.
+        """
+        check_is_fitted(self, "classifier_")
+        metadata = {
+            "recipe": dict(self.recipe or {}),
+            "classes": [str(name) for name in self.classes_],
+            "n_words": getattr(getattr(self.backend_, "encoder_", None), "n_words", None),
+            "vector_length": int(self.backend_.vector_length),
+        }
+        return storage.save(path, kind=KIND, state=self, metadata=metadata)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], *, n_jobs: int | None = None) -> Self:
+        """Read a model file; nothing in it is executed.
+
+        Parameters
+        ----------
+        path : path
+        n_jobs : int or None, default None
+            Workers for the loaded model.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        ModelFileError
+            If the file is damaged, foreign, or written by a newer cvbow.
+        """
+        stored = storage.load(path, kind=KIND)
+        for line in stored.warnings:
+            note(f"{os.fspath(path)}: {line}")
+        model = stored.state
+        model.backend_.n_jobs = n_jobs
+        return model  # type: ignore[no-any-return]
+
+    def _vectors(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
+        check_is_fitted(self, "classifier_")
+        vectors: NDArray[np.float32] = self.backend_.transform(images)
+        return vectors
+
+    def _answer(self, method: str, vectors: NDArray[np.float32]) -> Any:
+        with single_threaded():
+            return getattr(self.classifier_, method)(vectors)
+
+    def _validate_state(self) -> None:
+        if not isinstance(self.backend, ImageEncoder):
+            raise ValueError("backend must be an image encoder")
+
+
+class Answers:
+    """Answers for the images that could be read.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_read,)
+    probabilities : ndarray of shape (n_read, n_classes), float64
+    rows : ndarray of shape (n_read,), intp
+        Position of each in the sequence of images that was given.
+    skipped : list of ImageError
+    """
+
+    def __init__(
+        self,
+        labels: NDArray[Any],
+        probabilities: NDArray[np.float64],
+        rows: NDArray[np.intp],
+        skipped: list[ImageError],
+    ) -> None:
+        self.labels = labels
+        self.probabilities = probabilities
+        self.rows = rows
+        self.skipped = skipped
+
+
+def _need_two_classes(labels: NDArray[Any], of: str) -> None:
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        found = f"only {str(classes[0])!r}" if len(classes) else "none"
+        raise CvbowError(f"a classifier needs at least two classes; {of} have {found}")

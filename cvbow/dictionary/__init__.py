@@ -1,0 +1,6 @@
+"""Visual dictionaries: descriptors in, words out."""
+
+from cvbow.dictionary._nearest import WordSearch
+from cvbow.dictionary.kmeans import KMeansDictionary
+
+__all__ = ["KMeansDictionary", "WordSearch"]

@@ -1,0 +1,296 @@
+"""k-means dictionaries.
+
+S. Lloyd, "Least squares quantization in PCM", IEEE Trans. Information Theory, 1982; D. Sculley, "Web-scale k-means
+clustering", WWW 2010 (mini-batch); D. Arthur and S. Vassilvitskii, "k-means++", SODA 2007 (start).
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_choice, check_int, check_real
+from cvbow.dictionary._nearest import WordSearch, map_threads
+from cvbow.parallel import local_threads, note, progress, single_threaded
+
+__all__ = ["KMeansDictionary"]
+
+#: Rows summed per partial sum of the new words; fixed, so that the order of the additions is too.
+_PART = 1 << 15
+#: k-means++ looks at this many descriptors per word.
+_START_SAMPLE = 10
+
+
+class KMeansDictionary(BaseEstimator):  # type: ignore[misc]
+    """Visual words as the means of clusters of descriptors.
+
+    Parameters
+    ----------
+    n_words : int, default 1000
+        Words wanted. With fewer distinct descriptors in the sample there are fewer words, and a warning says so.
+    algorithm : {"lloyd", "mini-batch"}, default "lloyd"
+        Lloyd's algorithm over the whole sample, or over random batches of it, which is faster on a large sample and
+        ends with a somewhat larger error.
+    init : {"random", "k-means++"}, default "random"
+        Start from random descriptors, or from ones spread out by k-means++ on a subsample of 10 descriptors per word.
+    max_iter : int, default 20
+        Iterations of Lloyd's algorithm, or passes over the sample by mini-batches.
+    tol : float, default 1e-3
+        Stop when an iteration lowers the mean squared error by less than this share of it.
+    batch_size : int, default 10000
+        Descriptors per mini-batch.
+    n_jobs : int or None, default None
+        Threads, by joblib's convention; the result does not depend on it.
+    random_state : int, default 0
+        Seed.
+
+    Attributes
+    ----------
+    words_ : ndarray of shape (n_words, k), float32
+    inertia_ : float
+        Mean squared distance from the sample's descriptors to their nearest words, as the last iteration found it
+        before it moved the words once more: what is left is at most that.
+    n_iter_ : int
+        Iterations (passes) done.
+    """
+
+    _transient = {"n_jobs": None}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        n_words: int = 1000,
+        algorithm: str = "lloyd",
+        init: str = "random",
+        max_iter: int = 20,
+        tol: float = 1e-3,
+        batch_size: int = 10_000,
+        n_jobs: int | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.n_words = n_words
+        self.algorithm = algorithm
+        self.init = init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.batch_size = batch_size
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
+        """Learn the words from descriptors.
+
+        Parameters
+        ----------
+        descriptors : array of shape (n, k)
+            Real values; taken as float32.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
+        """
+        self._validate()
+        data = check_descriptors(descriptors)
+        if len(data) == 0:
+            raise ValueError("descriptors must have at least one row to learn words from, got none")
+        threads = local_threads(self.n_jobs)
+        rng = np.random.default_rng(self.random_state)
+        with single_threaded():
+            words = self._start(data, rng)
+            note(_cost(len(data), data.shape[1], len(words), self.max_iter, threads, words, data))
+            if self.algorithm == "lloyd":
+                self._lloyd(data, words, threads)
+            else:
+                self._mini_batches(data, words, rng, threads)
+        return self
+
+    def predict(self, descriptors: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Return the nearest word of each descriptor, (n, k) to (n,) int32."""
+        check_is_fitted(self, "words_")
+        data = check_descriptors(descriptors, self.words_.shape[1])
+        return self._search().nearest(data, n_threads=local_threads(self.n_jobs))
+
+    def _search(self) -> WordSearch:
+        # Prepared once per set of words, and kept out of pickles, clones and model files.
+        cached: tuple[NDArray[np.float32], WordSearch] | None = self.__dict__.get("_search_cache")
+        if cached is None or cached[0] is not self.words_:
+            cached = (self.words_, WordSearch(self.words_))
+            self.__dict__["_search_cache"] = cached
+        return cached[1]
+
+    def __getstate__(self) -> dict[str, object]:
+        state: dict[str, object] = super().__getstate__()
+        return {key: value for key, value in state.items() if key != "_search_cache"}
+
+    def _validate_state(self) -> None:
+        self._validate()
+        if "words_" in vars(self):
+            words = self.words_
+            if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype != np.float32 or not words.size:
+                raise ValueError("words_ must be a float32 array of shape (n_words, k)")
+
+    def _validate(self) -> None:
+        check_int("n_words", self.n_words, minimum=1)
+        check_choice("algorithm", self.algorithm, ("lloyd", "mini-batch"))
+        check_choice("init", self.init, ("random", "k-means++"))
+        check_int("max_iter", self.max_iter, minimum=1)
+        check_real("tol", self.tol, minimum=0)
+        check_int("batch_size", self.batch_size, minimum=1)
+        check_int("random_state", self.random_state, minimum=0)
+
+    def _start(self, data: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+        order = rng.permutation(len(data))
+        if self.init == "k-means++" and len(data) > self.n_words:
+            from sklearn.cluster import kmeans_plusplus
+
+            subsample = data[np.sort(order[: _START_SAMPLE * self.n_words])]
+            words, _ = kmeans_plusplus(subsample, min(self.n_words, len(subsample)), random_state=self.random_state)
+        else:
+            words = data[order[: self.n_words]]
+        # Two equal words would leave one of them empty for good.
+        distinct = np.unique(words, axis=0)
+        if len(distinct) < self.n_words:
+            distinct = _top_up(distinct, data, self.n_words)
+        if len(distinct) < self.n_words:
+            warnings.warn(
+                f"n_words is {self.n_words}, but the sample has {len(distinct)} distinct descriptors: "
+                f"the dictionary gets {len(distinct)} words",
+                UserWarning,
+                stacklevel=3,
+            )
+        return np.ascontiguousarray(distinct, np.float32)
+
+    def _lloyd(self, data: NDArray[np.float32], words: NDArray[np.float32], threads: int) -> None:
+        before = np.inf
+        with progress("k-means", self.max_iter) as update:
+            for iteration in range(1, self.max_iter + 1):
+                labels, distances = WordSearch(words).nearest_distance(data, n_threads=threads)
+                error = float(distances.mean(dtype=np.float64))
+                words = _move(data, labels, distances, words, threads)
+                update(iteration)
+                if before - error <= self.tol * error:
+                    break
+                before = error
+        self._keep(words, error, iteration)
+
+    def _mini_batches(
+        self, data: NDArray[np.float32], words: NDArray[np.float32], rng: np.random.Generator, threads: int
+    ) -> None:
+        counts = np.zeros(len(words))
+        before = np.inf
+        with progress("mini-batch k-means", self.max_iter) as update:
+            for iteration in range(1, self.max_iter + 1):
+                errors = 0.0
+                order = rng.permutation(len(data))
+                for top in range(0, len(data), self.batch_size):
+                    batch = data[order[top : top + self.batch_size]]
+                    labels, distances = WordSearch(words).nearest_distance(batch, n_threads=threads)
+                    errors += float(distances.sum(dtype=np.float64))
+                    sums, sizes = _sums(batch, labels, len(words), threads)
+                    counts += sizes
+                    rate = np.divide(1, counts, out=np.zeros_like(counts), where=sizes > 0)
+                    words = (words + (sums - sizes[:, None] * words) * rate[:, None]).astype(np.float32)
+                # Old batches were counted with words that have moved since: let later ones weigh more.
+                counts *= 0.5
+                update(iteration)
+                error = errors / len(data)
+                if before - error <= self.tol * error:
+                    break
+                before = error
+        self._keep(words, error, iteration)
+
+    def _keep(self, words: NDArray[np.float32], error: float, n_iter: int) -> None:
+        self.words_ = words
+        self.inertia_ = error
+        self.n_iter_ = n_iter
+
+
+def check_descriptors(descriptors: object, size: int | None = None) -> NDArray[np.float32]:
+    """Return descriptors as a finite float32 (n, k) array, without a copy where they are one already."""
+    data = np.asarray(descriptors)
+    if data.ndim != 2 or data.shape[1] == 0:
+        raise ValueError(f"descriptors must have shape (n, k), got {data.shape}")
+    if data.dtype == np.uint8:
+        raise ValueError("descriptors must be real-valued for k-means, got uint8, which stands for binary descriptors")
+    if size is not None and data.shape[1] != size:
+        raise ValueError(f"descriptors must have {size} values each, as the words have, got {data.shape[1]}")
+    data = np.ascontiguousarray(data, np.float32)
+    # One sum finds any NaN or infinity; only then is it worth looking at each value.
+    if not np.isfinite(data.sum(dtype=np.float64)) and not np.isfinite(data).all():
+        raise ValueError("descriptors must be finite, got NaN or infinity")
+    return data
+
+
+def _move(
+    data: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    distances: NDArray[np.float32],
+    words: NDArray[np.float32],
+    threads: int,
+) -> NDArray[np.float32]:
+    """Return the means of the clusters; an empty one restarts at a descriptor that is far from its word."""
+    sums, sizes = _sums(data, labels, len(words), threads)
+    empty = np.flatnonzero(sizes == 0)
+    moved = np.divide(sums, sizes[:, None], out=words.astype(np.float64), where=sizes[:, None] > 0)
+    if len(empty):
+        farthest = np.argpartition(distances, -len(empty))[-len(empty) :]
+        moved[empty] = data[farthest[np.argsort(-distances[farthest], kind="stable")]]
+    return moved.astype(np.float32)
+
+
+def _sums(
+    data: NDArray[np.float32], labels: NDArray[np.int32], n_words: int, threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each cluster's sum (n_words, k) and size (n_words,)."""
+    from scipy.sparse import csc_array
+
+    parts = [slice(top, min(top + _PART, len(data))) for top in range(0, len(data), _PART)]
+    partial: dict[int, NDArray[np.float32]] = {}
+
+    def add(rows: slice) -> None:
+        n = rows.stop - rows.start
+        member = csc_array((np.ones(n, np.float32), labels[rows], np.arange(n + 1)), shape=(n_words, n))
+        partial[rows.start] = member @ data[rows]
+
+    map_threads(add, parts, threads)
+    sums = np.zeros((n_words, data.shape[1]))
+    for rows in parts:
+        sums += partial[rows.start]
+    return sums, np.bincount(labels, minlength=n_words).astype(np.float64)
+
+
+def _top_up(words: NDArray[np.float32], data: NDArray[np.float32], n_words: int) -> NDArray[np.float32]:
+    """Fill up to ``n_words`` distinct words from the sample's distinct descriptors, as far as they go."""
+    distinct = np.unique(data, axis=0)
+    if len(distinct) <= n_words:
+        return distinct
+    missing = n_words - len(words)
+    known = {row.tobytes() for row in words}
+    spare = [row for row in distinct if row.tobytes() not in known]
+    chosen = np.linspace(0, len(spare) - 1, missing).round().astype(int)
+    return np.vstack([words, np.array(spare)[chosen]])
+
+
+def _cost(
+    n: int, size: int, n_words: int, max_iter: int, threads: int, words: NDArray[np.float32], data: NDArray[np.float32]
+) -> str:
+    """Say what training will cost: the memory from the sizes, the time from a short trial."""
+    trial = data[: min(n, 4096)]
+    search = WordSearch(words)
+    search.nearest(trial[:64])
+    started = time.perf_counter()
+    search.nearest(trial)
+    seconds = (time.perf_counter() - started) * n / len(trial) / threads * max_iter
+    megabytes = 4 * (n * size + 3 * n_words * size + 2 * n) / 1e6
+    return (
+        f"k-means: {n_words} words from {n} descriptors of {size} values; about {megabytes:.0f} MB, "
+        f"at most about {max(1, round(seconds))} s ({max_iter} iterations)"
+    )

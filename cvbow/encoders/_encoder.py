@@ -1,0 +1,79 @@
+"""The base of every encoder: a bag of descriptors in, one vector of fixed length out."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from cvbow.features import Features
+
+__all__ = ["Encoder"]
+
+
+class Encoder(BaseEstimator):  # type: ignore[misc]
+    """Base class: ``fit(features_sample)``, then ``encode(features) -> (d,) float32``.
+
+    A subclass says how long its vector is and encodes several bags of one image at once (``encode_cells``), which is
+    how a spatial pyramid finds each point's word only once for all its grids.
+    """
+
+    #: True while document frequencies are wanted that ``fit`` could only estimate; see ``count_documents``.
+    wants_documents = False
+
+    @property
+    @abstractmethod
+    def vector_length(self) -> int:
+        """Length of an encoded vector; NotFittedError before ``fit``."""
+
+    @abstractmethod
+    def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
+        """Learn from a sample of features, an item per image."""
+
+    @abstractmethod
+    def encode_cells(
+        self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int
+    ) -> NDArray[np.float32]:
+        """Encode the bags of an image's cells.
+
+        Parameters
+        ----------
+        features : Features
+        cells : sequence of ndarray of shape (n,), intp
+            For each grid, the cell of every point. Grids number their cells on from one another.
+        n_cells : int
+            Number of cells in all grids together.
+
+        Returns
+        -------
+        ndarray of shape (n_cells, d), float32
+            Normalised; a cell without points is zero.
+        """
+
+    def encode(self, features: Features) -> NDArray[np.float32]:
+        """Encode one image's features; shape (vector_length,), float32, finite; zero for an empty bag.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If the descriptors do not have the size that was learned.
+        """
+        return self.encode_cells(features, [np.zeros(len(features), np.intp)], 1)[0]
+
+
+def stack_descriptors(features_sample: Sequence[Features]) -> NDArray[np.float32]:
+    """Return all descriptors of a sample as one (n, k) array."""
+    if isinstance(features_sample, Features):
+        raise ValueError("features_sample must be a sequence of Features, one per image; got a single Features")
+    if len(features_sample) == 0:
+        raise ValueError("features_sample must have at least one image, got none")
+    stacked: NDArray[np.float32] = np.concatenate([features.descriptors for features in features_sample])
+    if len(stacked) == 0:
+        raise ValueError("features_sample has no descriptors: no point was found in any of its images")
+    return stacked

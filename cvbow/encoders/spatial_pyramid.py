@@ -1,0 +1,163 @@
+"""Spatial pyramid: an encoder applied to the cells of coarse grids over the image.
+
+S. Lazebnik, C. Schmid and J. Ponce, "Beyond bags of features", CVPR 2006.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_choice
+from cvbow.encoders._encoder import Encoder
+from cvbow.features import Features
+
+__all__ = ["SpatialPyramid"]
+
+
+class SpatialPyramid(Encoder):
+    """Vectors of the cells of several grids, one after the other.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Encodes and normalises each cell's bag.
+    grids : sequence of str or (int, int), default ("1x1", "2x2", "4x4")
+        Columns x rows of each grid.
+    level_weights : {"equal", "cells", "lazebnik"}, default "equal"
+        What a cell's vector is multiplied by: 1 whatever its grid; 1 / sqrt(cells of the grid), so that each grid
+        has the same share in a dot product; or sqrt(2^(l-L)) for level l of L (2^-L for level 0), which is equation 3
+        of the paper for a dot product.
+    normalization : {"l2", "none"}, default "l2"
+        Of the whole vector.
+
+    Attributes
+    ----------
+    encoder_ : the fitted encoder
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        grids: Sequence[str | tuple[int, int]] = ("1x1", "2x2", "4x4"),
+        level_weights: str = "equal",
+        normalization: str = "l2",
+    ) -> None:
+        self.encoder = encoder
+        self.grids = grids
+        self.level_weights = level_weights
+        self.normalization = normalization
+
+    @property
+    def wants_documents(self) -> bool:  # type: ignore[override]
+        """Whether the encoder inside wants document frequencies."""
+        return self.encoder.wants_documents
+
+    @property
+    def n_words(self) -> int:
+        """Number of words of the encoder inside."""
+        check_is_fitted(self, "encoder_")
+        return int(self.encoder_.n_words)
+
+    @property
+    def vector_length(self) -> int:
+        """Length of an encoded vector: the encoder's times the number of cells."""
+        check_is_fitted(self, "encoder_")
+        return int(self.encoder_.vector_length) * sum(columns * rows for columns, rows in self._grid_sizes())
+
+    def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
+        """Learn the encoder inside from one Features per image.
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule or the sample has no descriptors.
+        """
+        self._validate()
+        self.encoder_ = clone(self.encoder).fit(features_sample)
+        return self
+
+    def count_documents(self, features: Features) -> NDArray[np.int64]:
+        """Return 1 for each word that the image has, shape (n_words,)."""
+        counts: NDArray[np.int64] = self.encoder_.count_documents(features)
+        return counts
+
+    def set_documents(self, counts: NDArray[np.int64], n_images: int) -> None:
+        """Set the document frequencies of the encoder inside."""
+        self.encoder_.set_documents(counts, n_images)
+
+    def encode_cells(
+        self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int
+    ) -> NDArray[np.float32]:
+        """Return a pyramid for each of the given cells, each pyramid's grids laid over the whole image."""
+        check_is_fitted(self, "encoder_")
+        sizes = self._grid_sizes()
+        per_pyramid = sum(columns * rows for columns, rows in sizes)
+        inner: list[NDArray[np.intp]] = []
+        for outer in cells:
+            start = 0
+            for columns, rows in sizes:
+                inner.append(outer * per_pyramid + start + _cell_of_points(features, columns, rows))
+                start += columns * rows
+        vectors = self.encoder_.encode_cells(features, inner, n_cells * per_pyramid)
+        vectors = vectors.reshape(n_cells, per_pyramid, -1) * self._weights(sizes)[:, None]
+        vectors = vectors.reshape(n_cells, -1)
+        if self.normalization == "l2":
+            length = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+        return np.asarray(vectors, np.float32)
+
+    def _weights(self, sizes: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+        cells = [columns * rows for columns, rows in sizes]
+        if self.level_weights == "cells":
+            levels = [count**-0.5 for count in cells]
+        elif self.level_weights == "lazebnik":
+            last = len(sizes) - 1
+            levels = [2.0 ** (-0.5 * (last if level == 0 else last - level + 1)) for level in range(len(sizes))]
+        else:
+            levels = [1.0] * len(sizes)
+        return np.repeat(levels, cells).astype(np.float32)
+
+    def _grid_sizes(self) -> list[tuple[int, int]]:
+        return [parse_grid(grid) for grid in self.grids]
+
+    def _validate(self) -> None:
+        if not isinstance(self.encoder, Encoder):
+            raise ValueError(f"encoder must be an Encoder, got {self.encoder!r}")
+        if isinstance(self.grids, (str, bytes)) or not isinstance(self.grids, Sequence) or not self.grids:
+            raise ValueError(f"grids must be a sequence of at least one grid such as '2x2', got {self.grids!r}")
+        self._grid_sizes()
+        check_choice("level_weights", self.level_weights, ("equal", "cells", "lazebnik"))
+        check_choice("normalization", self.normalization, ("l2", "none"))
+
+    def _validate_state(self) -> None:
+        self._validate()
+
+
+def parse_grid(grid: object) -> tuple[int, int]:
+    """Return (columns, rows) of a grid given as "2x3" or (2, 3)."""
+    if isinstance(grid, str):
+        match = re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", grid)
+        if match:
+            return int(match[1]), int(match[2])
+    elif isinstance(grid, Sequence) and len(grid) == 2:
+        columns, rows = grid
+        if isinstance(columns, int) and isinstance(rows, int) and 1 <= columns <= 99 and 1 <= rows <= 99:
+            return columns, rows
+    raise ValueError(f"grids must hold grids like '2x2' (columns x rows, 1 to 99 each), got {grid!r}")
+
+
+def _cell_of_points(features: Features, columns: int, rows: int) -> NDArray[np.intp]:
+    """Return the cell of each point, numbered row by row."""
+    width, height = features.image_size
+    # The image spans -1/2 to width - 1/2; a point on or over its edge belongs to the outer cell.
+    column = np.floor((features.points[:, 0] + np.float32(0.5)) * np.float32(columns / width)).astype(np.intp)
+    row = np.floor((features.points[:, 1] + np.float32(0.5)) * np.float32(rows / height)).astype(np.intp)
+    return np.clip(row, 0, rows - 1) * columns + np.clip(column, 0, columns - 1)

@@ -1,0 +1,117 @@
+"""The base of every extractor: checks the image, brings it to a working size, and hands out its points."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from cvbow._checks import check_int
+from cvbow.features._features import Features
+
+__all__ = ["Extractor"]
+
+
+class Extractor(BaseEstimator):  # type: ignore[misc]
+    """Base class: a scikit-learn estimator of plain parameters with ``extract(image) -> Features``.
+
+    A subclass has the parameters ``min_side`` and ``max_side`` and defines ``descriptor_size`` and ``_extract``, which
+    sees a gray image of the working size. Points come back in the coordinates of the image that was given.
+    """
+
+    min_side: int | None
+    max_side: int | None
+
+    #: A reader may skip the colours when this is True.
+    gray_only = True
+
+    @property
+    @abstractmethod
+    def descriptor_size(self) -> int:
+        """Number of values (or bytes, for binary descriptors) in a descriptor."""
+
+    @abstractmethod
+    def _extract(self, image: NDArray[np.uint8]) -> Features: ...
+
+    def _validate(self) -> None:
+        check_int("min_side", self.min_side, minimum=1, none=True)
+        check_int("max_side", self.max_side, minimum=1, none=True)
+        if self.min_side is not None and self.max_side is not None and self.min_side > self.max_side:
+            raise ValueError(f"min_side must not exceed max_side, got {self.min_side} and {self.max_side}")
+
+    def extract(self, image: NDArray[np.uint8]) -> Features:
+        """Find points in an image and describe them.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W) or (H, W, 3), uint8
+            Gray or RGB. It is not changed.
+
+        Returns
+        -------
+        Features
+            Empty, with the right shapes, when nothing is found or the image is too small.
+
+        Raises
+        ------
+        ValueError
+            If the image or a parameter breaks its rule.
+        """
+        self._validate()
+        gray = as_gray(image)
+        height, width = gray.shape
+        working = self._to_working_size(gray)
+        found = self._extract(working)
+        points = found.points
+        if working.shape != gray.shape and len(points):
+            scale_x, scale_y = width / working.shape[1], height / working.shape[0]
+            points = points.copy()
+            # Pixel centres sit at integers, so the image's edge, at -1/2, is what scales onto itself.
+            points[:, 0] = (points[:, 0] + 0.5) * scale_x - 0.5
+            points[:, 1] = (points[:, 1] + 0.5) * scale_y - 0.5
+            points[:, 2] *= np.sqrt(scale_x * scale_y)
+        return Features(points, found.descriptors, (width, height))
+
+    def _to_working_size(self, gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        import cv2
+
+        height, width = gray.shape
+        scale = 1.0
+        if self.max_side is not None and max(height, width) > self.max_side:
+            scale = self.max_side / max(height, width)
+        elif self.min_side is not None and min(height, width) < self.min_side:
+            scale = self.min_side / min(height, width)
+            if self.max_side is not None:
+                scale = min(scale, self.max_side / max(height, width))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        if size == (width, height):
+            return gray
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        resized: NDArray[np.uint8] = cv2.resize(gray, size, interpolation=interpolation)
+        return resized
+
+    def _empty(self, image: NDArray[np.uint8], dtype: Any = np.float32) -> Features:
+        height, width = image.shape[:2]
+        return Features(
+            np.zeros((0, 4), np.float32), np.zeros((0, self.descriptor_size), dtype), (width, height)
+        )
+
+
+def as_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the image as gray (H, W), RGB weighted by ITU-R 601; a gray image comes back as it is."""
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        raise ValueError(f"image must be a uint8 array, got {getattr(image, 'dtype', type(image).__name__)}")
+    if image.size == 0:
+        raise ValueError(f"image must have at least one pixel, got shape {image.shape}")
+    if image.ndim == 2:
+        return np.ascontiguousarray(image)
+    if image.ndim == 3 and image.shape[2] == 3:
+        import cv2
+
+        gray: NDArray[np.uint8] = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+        return gray
+    raise ValueError(f"image must have shape (H, W) or (H, W, 3), got {image.shape}")
+

@@ -1,0 +1,60 @@
+"""What an extractor returns: points in an image, and a descriptor for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Features"]
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Points and descriptors of one image; ``n`` may be 0, and then the shapes still hold.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n, 4), float32
+        x, y (pixels, the centre of the first pixel at 0, 0), size (diameter in pixels), angle (degrees; -1 for none).
+    descriptors : ndarray of shape (n, k), float32 or uint8
+        uint8 rows are binary descriptors, eight bits a byte.
+    image_size : tuple of int
+        Width and height of the image in pixels.
+
+    Raises
+    ------
+    ValueError
+        If the shapes or dtypes do not fit.
+    """
+
+    points: NDArray[np.float32]
+    descriptors: NDArray[np.float32] | NDArray[np.uint8]
+    image_size: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        if self.points.ndim != 2 or self.points.shape[1] != 4 or self.points.dtype != np.float32:
+            raise ValueError(f"points must be float32 of shape (n, 4), got {_describe(self.points)}")
+        if self.descriptors.ndim != 2 or self.descriptors.dtype not in (np.float32, np.uint8):
+            raise ValueError(f"descriptors must be float32 or uint8 of shape (n, k), got {_describe(self.descriptors)}")
+        if len(self.points) != len(self.descriptors):
+            raise ValueError(
+                f"points and descriptors must have one row per point, got {len(self.points)} and "
+                f"{len(self.descriptors)}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def take(self, rows: NDArray[np.intp]) -> Features:
+        """Return the features at ``rows`` (integer positions), in that order."""
+        return Features(self.points[rows], self.descriptors[rows], self.image_size)
+
+    def with_descriptors(self, descriptors: NDArray[np.float32]) -> Features:
+        """Return the same points with other descriptors, shape (n, any)."""
+        return Features(self.points, descriptors, self.image_size)
+
+
+def _describe(array: NDArray[np.generic]) -> str:
+    return f"{array.dtype} of shape {array.shape}"

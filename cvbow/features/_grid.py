@@ -1,0 +1,101 @@
+"""The geometry of a dense grid of SIFT descriptors, and the operators that pool an image onto it.
+
+Along one axis, a descriptor has four bins of ``bin_size`` pixels, ``bin_size`` apart. A bin weights the pixels around
+its centre by a triangle (the bilinear binning of SIFT's definition), and by a window that is centred on the
+descriptor: a Gaussian, or its mean over the bin ("flat", which lets neighbouring descriptors share their bins).
+Pooling is separable, so along each axis it is a banded matrix of shape (n_bins, n_pixels).
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["AxisGrid", "axis_grid"]
+
+N_BINS = 4
+#: Rows pooled by one matrix product; more rows waste work outside the band, fewer waste the calls.
+_ROWS = 16
+
+
+@dataclass(frozen=True, eq=False)
+class AxisGrid:
+    """Descriptors along one axis.
+
+    Attributes
+    ----------
+    centers : ndarray of shape (n,), float32
+        Centres of the descriptors in pixels.
+    bins : ndarray of shape (n, 4), intp
+        For each descriptor, the rows of the pooled image that are its four bins.
+    bands : list of (slice, slice, ndarray)
+        The banded operator in blocks: rows of the result, pixels they draw on, and their weights.
+    n_rows : int
+        Number of pooled rows.
+    """
+
+    centers: NDArray[np.float32]
+    bins: NDArray[np.intp]
+    bands: tuple[tuple[slice, slice, NDArray[np.float32]], ...]
+    n_rows: int
+
+
+@functools.lru_cache(maxsize=512)
+def axis_grid(length: int, step: int, bin_size: int, window: str, window_size: float) -> AxisGrid:
+    """Return the grid along an axis of ``length`` pixels: as many descriptors as fit, in the middle of the axis.
+
+    Bin centres lie on pixels and inside the image; the triangles of the outer bins may reach over its edge, where
+    they have nothing to weight.
+    """
+    span = (N_BINS - 1) * bin_size
+    n = (length - 1 - span) // step + 1 if length > span else 0
+    first = (length - 1 - span - (n - 1) * step) // 2
+    starts = first + step * np.arange(n)
+    centers = starts[:, None] + bin_size * np.arange(N_BINS)
+    if window == "flat":
+        positions, bins = np.unique(centers, return_inverse=True)
+        bins = bins.reshape(centers.shape)
+        profiles = np.broadcast_to(_triangle(bin_size), (len(positions), 2 * bin_size - 1))
+    else:
+        positions = centers.ravel()
+        bins = np.arange(positions.size).reshape(centers.shape)
+        profiles = np.tile(_triangle(bin_size) * _gaussian(bin_size, window_size), (n, 1))
+    bands = tuple(_bands(positions, profiles, length, bin_size))
+    return AxisGrid((starts + span / 2).astype(np.float32), bins, bands, len(positions))
+
+
+def flat_window(bin_size: int, window_size: float) -> NDArray[np.float32]:
+    """Return the mean of the Gaussian window over each of the four bins, shape (4,)."""
+    return np.asarray(_gaussian(bin_size, window_size).mean(axis=1), np.float32)
+
+
+def _triangle(bin_size: int) -> NDArray[np.float64]:
+    offsets = np.arange(1 - bin_size, bin_size)
+    return np.asarray(1 - np.abs(offsets) / bin_size)
+
+
+def _gaussian(bin_size: int, window_size: float) -> NDArray[np.float64]:
+    """Return the window over the pixels of each bin, shape (4, 2 * bin_size - 1); window_size is sigma in bins."""
+    offsets = np.arange(1 - bin_size, bin_size)
+    centers = bin_size * (np.arange(N_BINS) - (N_BINS - 1) / 2)
+    return np.asarray(np.exp(-0.5 * ((centers[:, None] + offsets) / (window_size * bin_size)) ** 2))
+
+
+def _bands(
+    positions: NDArray[np.intp], profiles: NDArray[np.float64], length: int, bin_size: int
+) -> list[tuple[slice, slice, NDArray[np.float32]]]:
+    bands = []
+    for top in range(0, len(positions), _ROWS):
+        block = positions[top : top + _ROWS]
+        low = max(0, int(block.min()) - bin_size + 1)
+        high = min(length, int(block.max()) + bin_size)
+        columns = block[:, None] + np.arange(1 - bin_size, bin_size)
+        inside = (columns >= 0) & (columns < length)
+        weights = np.zeros((len(block), high - low), np.float32)
+        rows = np.broadcast_to(np.arange(len(block))[:, None], columns.shape)
+        weights[rows[inside], columns[inside] - low] = profiles[top : top + _ROWS][inside]
+        bands.append((slice(top, top + len(block)), slice(low, high), weights))
+    return bands

@@ -1,0 +1,33 @@
+"""Normalisations of SIFT-like descriptors."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["normalize_sift", "root_normalize"]
+
+#: Lowe's limit on a value's share of the descriptor's length, against non-linear changes of light.
+CLIP = np.float32(0.2)
+
+
+def normalize_sift(block: NDArray[np.float32], *, root: bool, threshold: float) -> None:
+    """Normalise raw histograms (n, k) in place: clip at 0.2 of the length, then L2 norm 1, or RootSIFT.
+
+    Rows shorter than ``threshold`` (L2, before clipping) become zero.
+    """
+    length = np.sqrt(np.einsum("ij,ij->i", block, block))
+    np.minimum(block, (CLIP * length)[:, None], out=block)
+    after = block.sum(axis=1) if root else np.sqrt(np.einsum("ij,ij->i", block, block))
+    keep = (length >= max(threshold, np.finfo(np.float32).tiny)) & (after > 0)
+    factor = np.divide(1, after, out=np.zeros_like(after), where=keep)
+    block *= factor[:, None]
+    if root:
+        np.sqrt(block, out=block)
+
+
+def root_normalize(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return RootSIFT of non-negative descriptors (n, k): L1 norm 1, then the square root; zero rows stay zero."""
+    total = descriptors.sum(axis=1, keepdims=True)
+    scaled = np.divide(descriptors, total, out=np.zeros_like(descriptors), where=total > 0)
+    return np.asarray(np.sqrt(scaled), np.float32)

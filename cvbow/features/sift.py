@@ -1,0 +1,92 @@
+"""SIFT keypoints with SIFT descriptors, by OpenCV.
+
+D. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004. The patent ended in March 2020.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_int, check_real
+from cvbow.features._extractor import Extractor
+from cvbow.features._features import Features
+from cvbow.features._normalize import root_normalize
+
+__all__ = ["SIFT"]
+
+
+class SIFT(Extractor):
+    """Keypoints at extrema of the difference of Gaussians, described by their gradients.
+
+    Parameters
+    ----------
+    max_points : int or None, default 1000
+        The strongest so many points are kept; None keeps all.
+    contrast_threshold : float, default 0.04
+        Extrema weaker than this are dropped (OpenCV's unit: it is divided by the number of layers in an octave).
+    edge_threshold : float, default 10.0
+        Extrema whose ratio of principal curvatures is above this are dropped as edges.
+    sigma : float, default 1.6
+        Standard deviation of the first octave's smoothing in pixels.
+    root : bool, default True
+        RootSIFT (Arandjelovic and Zisserman, CVPR 2012) in place of L2 norm 1.
+    min_side, max_side : int or None, default None and 1024
+        Limits to the image's sides in pixels; see ``DenseSIFT``.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_points: int | None = 1000,
+        contrast_threshold: float = 0.04,
+        edge_threshold: float = 10.0,
+        sigma: float = 1.6,
+        root: bool = True,
+        min_side: int | None = None,
+        max_side: int | None = 1024,
+    ) -> None:
+        self.max_points = max_points
+        self.contrast_threshold = contrast_threshold
+        self.edge_threshold = edge_threshold
+        self.sigma = sigma
+        self.root = root
+        self.min_side = min_side
+        self.max_side = max_side
+
+    @property
+    def descriptor_size(self) -> int:
+        """Number of values in a descriptor: 128."""
+        return 128
+
+    def _validate(self) -> None:
+        super()._validate()
+        check_int("max_points", self.max_points, minimum=1, none=True)
+        check_real("contrast_threshold", self.contrast_threshold, minimum=0)
+        check_real("edge_threshold", self.edge_threshold, minimum=1)
+        check_real("sigma", self.sigma, minimum=0.5)
+
+    def _extract(self, image: NDArray[np.uint8]) -> Features:
+        import cv2
+
+        height, width = image.shape
+        detector = cv2.SIFT_create(
+            contrastThreshold=float(self.contrast_threshold),
+            edgeThreshold=float(self.edge_threshold),
+            sigma=float(self.sigma),
+        )
+        keypoints = detector.detect(image, None)
+        # A fixed order, strength first and then place, so that a cap keeps the same points on every run.
+        keypoints = sorted(keypoints, key=lambda k: (-k.response, k.pt[1], k.pt[0], k.size, k.angle))
+        if self.max_points is not None:
+            keypoints = keypoints[: self.max_points]
+        if not keypoints:
+            return self._empty(image)
+        keypoints, descriptors = detector.compute(image, keypoints)
+        points = np.array([(*k.pt, k.size, k.angle) for k in keypoints], np.float32).reshape(-1, 4)
+        if self.root:
+            descriptors = root_normalize(descriptors)
+        else:
+            lengths = np.linalg.norm(descriptors, axis=1, keepdims=True)
+            descriptors = np.divide(descriptors, lengths, out=np.zeros_like(descriptors), where=lengths > 0)
+        return Features(points, descriptors, (width, height))

@@ -1,0 +1,181 @@
+"""Listing a labelled set of images: a folder with one folder per class, or a CSV."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cvbow.errors import DatasetError
+from cvbow.images.imagelist import ImageList, natural_key, split_name
+from cvbow.images.manifest import read_manifest
+
+__all__ = ["IMAGE_SUFFIXES", "list_images"]
+
+# AVIF, HEIC and JPEG 2000 cannot be read, but leaving them out without a word could hide half a data set: listed,
+# they are reported by name when they are read.
+_READABLE = ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .tif .tiff .bmp .webp .pbm .pgm .ppm .pnm"
+_REPORTED = ".avif .heic .heif .jp2"
+
+#: The suffixes, in lower case, of the files that are listed.
+IMAGE_SUFFIXES = frozenset(f"{_READABLE} {_REPORTED}".split())
+
+_JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx", "@eadir"))
+_MAX_DEPTH = 100
+_LAYOUT = "DIR/<class>/<image> or DIR/<split>/<class>/<image>"
+
+
+def list_images(source: str | os.PathLike[str]) -> ImageList:
+    """List the images of a folder or of a CSV, with their labels.
+
+    In a folder, the label is the name of the first folder below the root, however deep the image lies below that.
+    Where every folder with images is called ``train``, ``validation`` or ``test`` (or ``training``, ``val``,
+    ``valid``, ``testing``; in any case), these are the splits, and the label is the name of the folder below them.
+    The order is the natural order of the paths, whatever the file system's. Symbolic links are followed, except back
+    to a folder that they lie in.
+
+    A CSV has the columns ``path,label[,split]``; relative paths are relative to its folder, and rows keep their order.
+
+    Parameters
+    ----------
+    source : path
+        A folder, or a file that ends in ``.csv``.
+
+    Returns
+    -------
+    ImageList
+        Files are listed by their suffix; one that is not an image is found out when it is read.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file or folder.
+    DatasetError
+        When `source` is not laid out as above; the message says what was found instead.
+    """
+    root = Path(source)
+    if root.is_dir():
+        return _list_folder(root)
+    if not root.exists():
+        raise FileNotFoundError(f"no such file or folder: {root}")
+    if root.suffix.casefold() != ".csv":
+        raise DatasetError(root, f"expected a folder, {_LAYOUT}, or a .csv file with the columns path,label[,split]")
+    return read_manifest(root)
+
+
+@dataclass(slots=True)
+class _Folder:
+    """One folder: what lies directly in it, and the images at any depth in natural order of their paths."""
+
+    name: str
+    folders: list[_Folder] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    direct: int = 0
+    ignored: int = 0
+
+    @property
+    def has_class_folders(self) -> bool:
+        return any(folder.images for folder in self.folders)
+
+
+def _list_folder(root: Path) -> ImageList:
+    tree = _scan(str(root), "", ())
+    filled = [folder for folder in tree.folders if folder.images]
+    if not filled:
+        raise DatasetError(root, f"no class folder with images; expected {_LAYOUT}, found {_contents(tree)}")
+    groups: list[tuple[str | None, _Folder]] = [(None, tree)]
+    # Files outside every class folder are left out, images or not.
+    ignored, empty = tree.ignored + tree.direct, []
+    if _holds_splits(root, filled):
+        groups = [(split_name(folder.name), folder) for folder in filled]
+        ignored += sum(folder.direct for folder in filled)
+        empty = [folder.name for folder in tree.folders if not folder.images]
+
+    paths: list[Path] = []
+    labels: list[str] = []
+    splits: list[str | None] = []
+    for split, group in groups:
+        for folder in group.folders:
+            if not folder.images:
+                empty.append(folder.name if split is None else f"{group.name}/{folder.name}")
+            paths.extend(map(Path, folder.images))
+            labels.extend([folder.name] * len(folder.images))
+            splits.extend([split] * len(folder.images))
+    return ImageList(tuple(paths), tuple(labels), tuple(splits), ignored, tuple(empty))
+
+
+def _holds_splits(root: Path, filled: list[_Folder]) -> bool:
+    """Whether the folders with images are splits; where that is in doubt, refuse rather than train on wrong labels."""
+    named = [folder for folder in filled if split_name(folder.name)]
+    others = [folder for folder in filled if not split_name(folder.name)]
+    if not others:
+        flat = [folder for folder in named if not folder.has_class_folders]
+        if flat:
+            found = f"images but no class folders in {_names(flat)}"
+            raise DatasetError(root, f"expected DIR/<split>/<class>/<image>, found {found}")
+        return True
+    nested = [folder for folder in named if folder.has_class_folders and not folder.direct]
+    if nested:
+        found = f"images both in what looks like a split ({_names(nested)}) and beside it ({_names(others)})"
+        raise DatasetError(root, f"expected {_LAYOUT}, found {found}; move or rename one of them")
+    return False
+
+
+def _names(folders: list[_Folder]) -> str:
+    shown = [folder.name for folder in folders[:3]]
+    return ", ".join(shown) + (f" and {len(folders) - 3} more" if len(folders) > 3 else "")
+
+
+def _contents(tree: _Folder) -> str:
+    counts = (
+        (tree.direct, "image directly in it", "images directly in it"),
+        (len(tree.folders), "folder without images", "folders without images"),
+        (tree.ignored, "other file", "other files"),
+    )
+    found = [f"{count} {one if count == 1 else many}" for count, one, many in counts if count]
+    return ", ".join(found) or "nothing"
+
+
+def _scan(path: str, name: str, above: tuple[tuple[int, int], ...]) -> _Folder:
+    """Read a folder and those below it; `above` identifies the folders that it lies in."""
+    folder = _Folder(name)
+    try:
+        facts = os.stat(path)
+        with os.scandir(path) as found:
+            entries = sorted(found, key=lambda entry: natural_key(entry.name))
+    except OSError as error:
+        raise DatasetError(path, f"the folder cannot be read ({(error.strerror or 'error').lower()})") from error
+    if len(above) > _MAX_DEPTH:
+        raise DatasetError(path, f"folders are nested more than {_MAX_DEPTH} deep")
+    above = (*above, (facts.st_dev, facts.st_ino))
+
+    for entry in entries:
+        suffix = os.path.splitext(entry.name)[1]
+        if entry.name.startswith(".") or entry.name.casefold() in _JUNK:
+            folder.ignored += 1
+        elif _is_folder(entry):
+            if entry.is_symlink() and _identity(entry) in above:
+                folder.ignored += 1
+                continue
+            below = _scan(entry.path, entry.name, above)
+            folder.folders.append(below)
+            folder.images.extend(below.images)
+            folder.ignored += below.ignored
+        elif suffix.casefold() in IMAGE_SUFFIXES and (entry.is_symlink() or entry.is_file()):
+            folder.images.append(entry.path)
+            folder.direct += 1
+        else:
+            folder.ignored += 1
+    return folder
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: listed, so that reading reports it
+        return False
+
+
+def _identity(entry: os.DirEntry[str]) -> tuple[int, int]:
+    facts = entry.stat()
+    return facts.st_dev, facts.st_ino

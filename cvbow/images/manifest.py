@@ -1,0 +1,87 @@
+"""Listing the images that a CSV file names."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+from cvbow.errors import DatasetError
+from cvbow.images.imagelist import SPLITS, ImageList, split_name
+
+__all__ = ["read_manifest"]
+
+_EXPECTED = "expected the columns path,label[,split]"
+
+
+def read_manifest(source: Path) -> ImageList:
+    """Read a CSV with the columns ``path``, ``label`` and perhaps ``split``, in any order, among any others.
+
+    Rows keep the order of the file, and a path may occur more than once. Whether the files exist is not looked at.
+
+    Parameters
+    ----------
+    source : Path
+        UTF-8, with or without a byte-order mark. Relative paths are relative to its folder.
+
+    Raises
+    ------
+    DatasetError
+        When a column is missing, a path or label is empty, or a split has no known name; the line is given.
+    """
+    paths: list[Path] = []
+    labels: list[str] = []
+    splits: list[str | None] = []
+    folder = source.parent
+    rows = _rows(source)
+    _, header = next(rows, (0, None))
+    if header is None:
+        raise DatasetError(source, f"the file is empty; {_EXPECTED}")
+    path_at, label_at, split_at = _columns(source, header)
+
+    for line, row in rows:
+        cells = [row[at] if at is not None and at < len(row) else "" for at in (path_at, label_at, split_at)]
+        for name, cell in zip(("path", "label"), cells, strict=False):
+            if not cell:
+                raise DatasetError(source, f"line {line}: the {name} is empty")
+        split = split_name(cells[2])
+        if cells[2] and split is None:
+            choices = ", ".join(name for names in SPLITS.values() for name in names)
+            raise DatasetError(source, f"line {line}: the split must be one of {choices} or empty, got {cells[2]!r}")
+        paths.append(folder / cells[0])
+        labels.append(cells[1])
+        splits.append(split)
+    if not paths:
+        raise DatasetError(source, "no images are listed below the header")
+    return ImageList(tuple(paths), tuple(labels), tuple(splits))
+
+
+def _rows(source: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, cells) of the rows that hold anything."""
+    try:
+        with source.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            for row in reader:
+                cells = [cell.strip() for cell in row]
+                if any(cells):
+                    yield reader.line_num, cells
+    except UnicodeDecodeError as error:
+        raise DatasetError(source, "the file is not UTF-8 text") from error
+    except csv.Error as error:
+        raise DatasetError(source, f"line {reader.line_num}: {error}") from error
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DatasetError(source, f"the file cannot be read ({(error.strerror or 'error').lower()})") from error
+
+
+def _columns(source: Path, header: list[str]) -> tuple[int, int, int | None]:
+    names = [name.casefold() for name in header]
+    missing = [name for name in ("path", "label") if name not in names]
+    if missing:
+        found = ",".join(header)
+        raise DatasetError(source, f"no column {' or '.join(missing)}; {_EXPECTED}, found {found!r}")
+    for name in ("path", "label", "split"):
+        if names.count(name) > 1:
+            raise DatasetError(source, f"the column {name} occurs {names.count(name)} times")
+    return names.index("path"), names.index("label"), names.index("split") if "split" in names else None

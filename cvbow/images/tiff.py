@@ -1,0 +1,207 @@
+"""TIFF directories: the orientation in an EXIF block, and the header of a TIFF file.
+
+Python decoders warn about every odd tag of a TIFF, and ``warnings`` cannot be silenced for one thread alone.
+So the file's first directory is read here, and the decoder is handed a new one that holds only the tags that
+decoding needs. That also gives the size and the bit depth before anything is decoded.
+
+References
+----------
+Adobe, "TIFF, Revision 6.0" (1992); CIPA DC-008, "Exchangeable image file format" (2019), tag 0x0112.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Literal, NamedTuple
+
+from cvbow.images.header import Header, UnreadableError, truncated
+
+__all__ = ["exif_orientation", "tiff_header"]
+
+MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+# The kinds of values: their bytes, and those that are unsigned integers.
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
+_INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_SHORT, _LONG, _LONG8 = 3, 4, 16
+
+_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
+_STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
+_ORIENTATION, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 274, 277, 284, 338, 339
+
+# What decoding needs. Orientation is left out on purpose: it is applied once, here, for every format alike.
+_SINGLE = {_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, 278, _PLANAR, 292, 293, 317, 322, 323, 332}
+_SINGLE |= {512, 513, 514, 515}
+_KEPT = _SINGLE | {_BITS, _STRIPS, _STRIP_BYTES, 320, _TILES, _TILE_BYTES, _EXTRA, _FORMAT, 347}
+_KEPT |= {517, 518, 519, 520, 521, 529, 530, 531, 532, 50674}
+_READ = _KEPT | {_ORIENTATION}
+_ALPHA: dict[int, Literal["premultiplied", "straight"]] = {1: "premultiplied", 2: "straight"}
+
+
+class _Entry(NamedTuple):
+    kind: int
+    length: int
+    raw: bytes | None  # None: the value lies outside the file
+
+
+class _Directory(NamedTuple):
+    endian: str
+    entries: dict[int, _Entry]
+
+    def integers(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the integers of a tag, or `default` where the tag is missing."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.length == 0:
+            return default
+        if entry.raw is None:
+            raise truncated()
+        if entry.kind not in _INTEGERS:
+            raise UnreadableError("the image data is damaged")
+        return struct.unpack(f"{self.endian}{entry.length}{_INTEGERS[entry.kind]}", entry.raw)
+
+    @property
+    def orientation(self) -> int:
+        """The orientation, 1 to 8; upright where the tag makes no sense, as that does not harm the pixels."""
+        try:
+            orientation = self.integers(_ORIENTATION, (1,))[0]
+        except UnreadableError:
+            return 1
+        return orientation if 1 <= orientation <= 8 else 1
+
+
+def exif_orientation(block: bytes) -> int:
+    """Return the orientation (1 to 8) that an EXIF block asks for.
+
+    Parameters
+    ----------
+    block : bytes
+        The block, which is a TIFF file without pixels, with or without its ``Exif`` prefix.
+
+    Returns
+    -------
+    int
+        1 (upright) where the block is damaged or does not say.
+    """
+    try:
+        return _read_directory(block.removeprefix(b"Exif\0\0")).orientation
+    except (struct.error, UnreadableError):
+        return 1
+
+
+def tiff_header(data: bytes) -> Header:
+    """Return the header of a TIFF's first page, with a directory that decoders read without complaint.
+
+    Raises
+    ------
+    UnreadableError
+        When the directory is damaged, data lie outside the file, or the pixels are of a kind with no fixed
+        range (floating point, signed, 32-bit).
+    """
+    try:
+        directory = _read_directory(data)
+    except struct.error as error:
+        raise truncated() from error
+
+    size = directory.integers(_WIDTH, (0,))[0], directory.integers(_HEIGHT, (0,))[0]
+    bits = directory.integers(_BITS, (1,))
+    samples = directory.integers(_SAMPLES, (1,))[0]
+    photometric = directory.integers(_PHOTOMETRIC, (0,))[0]
+    _check_pixels(max(bits), set(directory.integers(_FORMAT, (1,))))
+    _check_extent(directory, len(data))
+
+    gray = samples == 1 and photometric in (0, 1)
+    rgb = samples in (3, 4) and photometric == 2
+    chunky = directory.integers(_PLANAR, (1,))[0] == 1
+    deep = max(bits) == 16 and rgb
+    if deep and not chunky:
+        raise UnreadableError("16-bit TIFF planes stored one after another are not supported")
+    # Pillow reads 16-bit white-is-zero as if it were black-is-zero, or not at all: present it as the latter.
+    inverted = max(bits) > 8 and gray and photometric == 0
+    entries = {tag: entry for tag, entry in directory.entries.items() if tag in _KEPT and entry.length}
+    if inverted:
+        entries[_PHOTOMETRIC] = _Entry(_SHORT, 1, struct.pack(directory.endian + "H", 1))
+
+    return Header(
+        format="TIFF",
+        data=_with_directory(data, directory.endian, entries),
+        size=size,
+        orientation=directory.orientation,
+        bits=max(bits),
+        needs_opencv=deep,
+        # Only the plain kinds: OpenCV reads a palette or CMYK its own way.
+        allows_opencv=chunky and max(bits) in (8, 16) and (rgb or (gray and photometric == 1)),
+        inverted=inverted,
+        alpha=_ALPHA.get(directory.integers(_EXTRA, (0,))[0], "none"),
+    )
+
+
+def _check_pixels(bits: int, kinds: set[int]) -> None:
+    # Sample formats: 1 unsigned, 2 signed, 3 floating point, 4 undefined (read as unsigned), 5 and 6 complex.
+    if 3 in kinds:
+        raise UnreadableError("floating-point pixels have no fixed range; save it with 8 or 16 bits per channel")
+    if kinds & {2, 5, 6}:
+        raise UnreadableError("signed or complex pixels have no fixed range; save it with 8 or 16 bits per channel")
+    if bits > 16:
+        raise UnreadableError(f"{bits}-bit pixels are not supported; save it with 8 or 16 bits per channel")
+
+
+def _check_extent(directory: _Directory, length: int) -> None:
+    # Some decoders leave strips that lie past the end of the file black, without a word.
+    for offsets_tag, sizes_tag in ((_STRIPS, _STRIP_BYTES), (_TILES, _TILE_BYTES)):
+        offsets, sizes = directory.integers(offsets_tag, ()), directory.integers(sizes_tag, ())
+        if any(offset >= length for offset in offsets):
+            raise truncated()
+        if any(offset + size > length for offset, size in zip(offsets, sizes, strict=False)):
+            raise truncated()
+
+
+def _read_directory(data: bytes) -> _Directory:
+    if data[:4] not in MAGICS:
+        raise UnreadableError("the image data is damaged")
+    endian = "<" if data[:2] == b"II" else ">"
+    big = b"+" in data[2:4]
+    head, start, entry, step, room, pointer = ("Q", 8, "HHQ", 20, 8, "Q") if big else ("H", 4, "HHI", 12, 4, "I")
+    (position,) = struct.unpack_from(endian + pointer, data, start)
+    if position > len(data):
+        raise truncated()
+    (count,) = struct.unpack_from(endian + head, data, position)
+    position += struct.calcsize(endian + head)
+
+    entries: dict[int, _Entry] = {}
+    for _ in range(count):
+        tag, kind, values = struct.unpack_from(endian + entry, data, position)
+        if kind in _BYTES and tag in _READ and tag not in entries:
+            at, size = position + step - room, _BYTES[kind] * values
+            if size > room:
+                (at,) = struct.unpack_from(endian + pointer, data, at)
+            entries[tag] = _Entry(kind, values, data[at : at + size] if at + size <= len(data) else None)
+        position += step
+    return _Directory(endian, entries)
+
+
+def _with_directory(data: bytes, endian: str, entries: dict[int, _Entry]) -> bytes:
+    """Append a directory to the file and point the file's header at it; the old one is left where it is.
+
+    The file becomes a plain TIFF even where it was a BigTIFF, whose big-endian kind Pillow does not know.
+    """
+    padding = b"\0" * (-len(data) % 2)
+    start = len(data) + len(padding)
+    after = start + 2 + 12 * len(entries) + 4
+    table, values = struct.pack(endian + "H", len(entries)), b""
+    for tag in sorted(entries):
+        kind, length, raw = entries[tag]
+        if raw is None:
+            raise truncated()
+        if tag in _SINGLE:
+            length, raw = 1, raw[: _BYTES[kind]]
+        if kind == _LONG8:
+            numbers = struct.unpack(f"{endian}{length}Q", raw)
+            kind, raw = _LONG, struct.pack(f"{endian}{length}I", *(min(number, 0xFFFFFFFF) for number in numbers))
+        table += struct.pack(endian + "HHI", tag, kind, length)
+        if len(raw) <= 4:
+            table += raw.ljust(4, b"\0")
+        else:
+            table += struct.pack(endian + "I", after + len(values))
+            values += raw + b"\0" * (len(raw) % 2)
+    front = data[:2] + struct.pack(endian + "HI", 42, start)
+    return b"".join((front, data[len(front) :], padding, table, bytes(4), values))

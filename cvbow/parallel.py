@@ -1,0 +1,257 @@
+"""The one place that knows joblib: ordered parallel work, thread limits, and progress.
+
+Work runs on joblib's threads unless a surrounding ``joblib.parallel_config`` names another backend (processes, Dask);
+OpenCV and BLAS release the interpreter lock, so threads cost no copies. While work runs, BLAS and OpenCV use one
+thread in each worker: the workers are the parallelism, and a sum's order, hence its last bits, then depends neither on
+the number of workers nor on the number of cores.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
+
+__all__ = [
+    "Reporter",
+    "default_jobs",
+    "effective_jobs",
+    "local_threads",
+    "note",
+    "progress",
+    "reporting",
+    "run",
+    "scheduler",
+    "single_threaded",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+BACKENDS = ("threads", "processes", "dask")
+
+
+class Reporter(Protocol):
+    """What cvbow tells while it works; the command line shows it, a script may collect it."""
+
+    def note(self, line: str) -> None:
+        """Take one line of text, said before or after a step."""
+
+    def start(self, task: str, total: int) -> None:
+        """Begin a task of ``total`` units."""
+
+    def update(self, done: int) -> None:
+        """Tell that ``done`` units of the current task are done."""
+
+    def finish(self) -> None:
+        """End the current task."""
+
+
+class _Silent:
+    def note(self, line: str) -> None:
+        pass
+
+    def start(self, task: str, total: int) -> None:
+        pass
+
+    def update(self, done: int) -> None:
+        pass
+
+    def finish(self) -> None:
+        pass
+
+
+_reporter: Reporter = _Silent()
+
+
+@contextlib.contextmanager
+def reporting(reporter: Reporter) -> Iterator[None]:
+    """Send notes and progress to ``reporter`` inside the ``with`` block."""
+    global _reporter
+    before, _reporter = _reporter, reporter
+    try:
+        yield
+    finally:
+        _reporter = before
+
+
+def note(line: str) -> None:
+    """Send one line to the current reporter."""
+    _reporter.note(line)
+
+
+@contextlib.contextmanager
+def progress(task: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Report a task of ``total`` units; the block calls the yielded function with the units done so far."""
+    reporter = _reporter
+    reporter.start(task, total)
+    try:
+        yield reporter.update
+    finally:
+        reporter.finish()
+
+
+def effective_jobs(n_jobs: int | None) -> int:
+    """Return the number of workers that ``n_jobs`` stands for: joblib's rule, so None is 1 and -1 is every core."""
+    import joblib
+
+    if n_jobs is not None and (not isinstance(n_jobs, int) or isinstance(n_jobs, bool) or n_jobs == 0):
+        raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
+    return int(joblib.effective_n_jobs(n_jobs))
+
+
+def local_threads(n_jobs: int | None) -> int:
+    """Return the number of threads for ``n_jobs`` on this machine, whatever the size of a cluster in use."""
+    return min(effective_jobs(n_jobs), os.cpu_count() or 1)
+
+
+@contextlib.contextmanager
+def default_jobs(n_jobs: int | None) -> Iterator[None]:
+    """Make ``n_jobs`` what an ``n_jobs=None`` inside the block stands for."""
+    import joblib
+
+    if n_jobs is None:
+        yield
+    else:
+        with joblib.parallel_config(n_jobs=n_jobs):
+            yield
+
+
+def run(
+    function: Callable[[T], R], items: Iterable[T], *, n_jobs: int | None = None, task: str = "", total: int = 0
+) -> Iterator[R]:
+    """Yield ``function(item)`` for each item, in the items' order, computed by ``n_jobs`` workers.
+
+    Parameters
+    ----------
+    function : callable
+        Must be picklable for a backend of processes or Dask.
+    items : iterable
+        Read lazily: a few items per worker are under way at a time, so memory does not grow with their number.
+    n_jobs : int or None
+        joblib's convention: None is 1 (or what ``joblib.parallel_config`` says), -1 every core.
+    task : str
+        What to call the work in the progress report; empty for none.
+    total : int
+        The number of items, for the progress report.
+    """
+    from joblib import Parallel, delayed
+
+    workers = effective_jobs(n_jobs)
+    call = delayed(_Limited(function, os.getpid()))
+    with single_threaded(), progress(task, total) if task else contextlib.nullcontext(lambda done: None) as update:
+        pool = Parallel(n_jobs=workers, prefer="threads", return_as="generator", pre_dispatch="3*n_jobs")
+        results = pool(call(item) for item in items)
+        try:
+            for done, result in enumerate(results, 1):
+                yield result
+                update(done)
+        finally:
+            results.close()
+
+
+class _Limited:
+    """A function that, in a process other than the caller's, first limits the native thread pools for good."""
+
+    def __init__(self, function: Callable[[Any], Any], pid: int) -> None:
+        self.function = function
+        self.pid = pid
+
+    def __call__(self, item: Any) -> Any:
+        if os.getpid() != self.pid:
+            _limit_this_process()
+        return self.function(item)
+
+
+@functools.cache
+def _limit_this_process() -> None:
+    import cv2
+
+    _controller().limit(limits=1)
+    cv2.setNumThreads(1)
+
+
+@functools.cache
+def _controller() -> Any:
+    # The native libraries are looked for once: numpy's, scipy's and OpenCV's are loaded by these imports.
+    import cv2  # noqa: F401
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+_limit_lock = threading.Lock()
+_limit_depth = 0
+_limit_exit: contextlib.ExitStack | None = None
+
+
+@contextlib.contextmanager
+def single_threaded() -> Iterator[None]:
+    """Hold BLAS, OpenMP and OpenCV at one thread inside the block; blocks nest, also across Python threads."""
+    global _limit_depth, _limit_exit
+    with _limit_lock:
+        if _limit_depth == 0:
+            _limit_exit = _enter_limits()
+        _limit_depth += 1
+    try:
+        yield
+    finally:
+        with _limit_lock:
+            _limit_depth -= 1
+            if _limit_depth == 0 and _limit_exit is not None:
+                _limit_exit.close()
+                _limit_exit = None
+
+
+def _enter_limits() -> contextlib.ExitStack:
+    import cv2
+
+    stack = contextlib.ExitStack()
+    stack.enter_context(_controller().limit(limits=1))
+    threads = cv2.getNumThreads()
+    stack.callback(cv2.setNumThreads, threads)
+    cv2.setNumThreads(1)
+    return stack
+
+
+@contextlib.contextmanager
+def scheduler(backend: str = "threads", address: str | None = None) -> Iterator[None]:
+    """Choose where the work inside the block runs.
+
+    Parameters
+    ----------
+    backend : {"threads", "processes", "dask"}
+        Dask needs the extra ``cvbow[dask]``.
+    address : str, optional
+        A running Dask scheduler, ``tcp://host:port``; without it Dask starts workers on this machine.
+
+    Raises
+    ------
+    ValueError
+        If the backend is unknown, or an address comes with a backend that has none.
+    ImportError
+        If Dask is asked for and not installed.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
+    if address is not None and backend != "dask":
+        raise ValueError(f"scheduler goes with the backend dask, got {address!r} with {backend!r}")
+    import joblib
+
+    if backend == "threads":
+        with joblib.parallel_config(backend="threading"):
+            yield
+    elif backend == "processes":
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+            yield
+    else:
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise ImportError("the backend dask needs the extra: pip install 'cvbow[dask]'") from error
+        with Client(address) as client, joblib.parallel_config(backend="dask", client=client):
+            yield

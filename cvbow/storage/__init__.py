@@ -1,0 +1,215 @@
+"""Model and index files: one file, versioned, hashed, written whole or not at all, and nothing in it can execute.
+
+A file is an uncompressed ZIP archive with ``manifest.json`` and the arrays as ``.npy``: `save` writes one, `load`
+verifies it and builds what it holds, `inspect` verifies it and builds nothing. Equal content has an equal
+`StoredModel.content_hash` on every machine, and equal bytes where the library versions are equal too.
+
+A class is storable when it has a line in `ALLOWED` and its ``__dict__`` holds plain values, arrays and storable
+objects. It may declare
+
+``_transient : ClassVar[Mapping[str, Any]]``
+    attributes that belong to a run and not to the model, with the value that is stored instead
+    (``{"n_jobs": None}``); `load` gives them that value, whatever a file says;
+``_validate_state(self) -> None``
+    called on every object that `load` builds, to raise ValueError where its state is impossible.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cvbow.errors import ModelFileError
+from cvbow.storage._allowed import ALLOWED, Rule
+from cvbow.storage._atomic import check_writable
+from cvbow.storage._container import FORMAT_VERSION, content_hash, is_kind, read, write
+from cvbow.storage._decoder import Decoder, holds_fitted_sklearn
+from cvbow.storage._encoder import Encoder
+
+__all__ = ["ALLOWED", "FORMAT_VERSION", "Rule", "StoredModel", "check_writable", "inspect", "load", "save"]
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """What a file holds.
+
+    Attributes
+    ----------
+    kind : str
+        ``"classifier"``, for instance.
+    state : object
+        What was given to `save`; None from `inspect`.
+    metadata : dict
+        What was given to `save`, NumPy's scalars as Python's.
+    versions : dict
+        Version of cvbow, python, numpy, scikit-learn and opencv that wrote the file; None for one that was not there.
+    content_hash : str
+        SHA-256, 64 hexadecimal digits, of kind, state and metadata: not of versions.
+    format_version : int
+    warnings : tuple of str
+        What a user should know before trusting the answers: written with another scikit-learn, for instance.
+    """
+
+    kind: str
+    state: Any
+    metadata: dict[str, Any]
+    versions: dict[str, str | None]
+    content_hash: str
+    format_version: int
+    warnings: tuple[str, ...] = ()
+
+
+def save(path: str | os.PathLike[str], *, kind: str, state: object, metadata: Mapping[str, Any]) -> str:
+    """Write a model file.
+
+    The file appears under its name only once it is whole and on the disk, in place of one that was there. A process
+    that is killed on the way may leave a hidden ``.<name>.<pid>.<random>.tmp`` beside it.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        What the file is, in a word of lower-case letters; `load` asks for it.
+    state : object
+        None, bool, int, float, str, tuple, list, dict with str and int keys, NumPy scalars, dtypes and arrays (numbers,
+        bool, text), ``scipy.sparse.csr_matrix``, and objects of the classes in `ALLOWED`, nested at most 50 deep.
+    metadata : mapping of str
+        Plain values only, for `inspect` to show. They count for the hash: what differs from run to run (times, paths,
+        the number of workers) does not belong here.
+
+    Returns
+    -------
+    str
+        The content hash.
+
+    Raises
+    ------
+    TypeError
+        For a value that cannot be stored; the message names it (``state.reduce.random_state``).
+    ValueError
+        For a state that contains itself, or that `load` would refuse.
+    FileNotFoundError, PermissionError, IsADirectoryError
+        Where the folder is missing or read-only, or `path` is a folder.
+    """
+    if not is_kind(kind):
+        raise ValueError(f"kind must be a word of at most 40 lower-case letters, got {kind!r}")
+    check_writable(path)
+    described = Encoder(plain=True).encode(dict(metadata), "metadata")
+    if "$" in described:
+        raise TypeError("metadata must have keys that are str and other than '$'")
+    encoder = Encoder()
+    tree = encoder.encode(state, "state")
+    # What cannot be read back must not be written.
+    decoder = Decoder(encoder.arrays)
+    decoder.decode(tree, "state")
+    digest = content_hash(kind, tree, described, encoder.arrays)
+    manifest = {
+        "format": "cvbow",
+        "format_version": FORMAT_VERSION,
+        "kind": kind,
+        "content_hash": digest,
+        "versions": _versions(),
+        "metadata": described,
+        "tree": tree,
+    }
+    write(path, manifest, encoder.arrays)
+    return digest
+
+
+def load(path: str | os.PathLike[str], *, kind: str) -> StoredModel:
+    """Read a model file, verify all of it, and build what it holds.
+
+    Parameters
+    ----------
+    path : path
+    kind : str
+        What the file must be.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is no such file.
+    ModelFileError
+        For a file that is foreign, truncated, damaged, of another kind, written by a newer cvbow, or that holds what
+        a model file must not hold.
+    """
+    return _stored(path, kind)
+
+
+def inspect(path: str | os.PathLike[str]) -> StoredModel:
+    """Read and verify a file of any kind without building what it holds: `StoredModel.state` is None.
+
+    Raises
+    ------
+    FileNotFoundError, ModelFileError
+        As `load` does.
+    """
+    return _stored(path, None)
+
+
+def _stored(path: str | os.PathLike[str], kind: str | None) -> StoredModel:
+    manifest, arrays = read(path, keep=kind is not None)
+    found, versions = manifest["kind"], manifest["versions"]
+    if kind is not None and found != kind:
+        raise ModelFileError(path, f"holds {_article(found)}, not {_article(kind)}")
+    state, notes = None, []
+    try:
+        metadata = Decoder(plain=True).decode(manifest["metadata"], "metadata")
+        notes += _sklearn_differs(versions) if holds_fitted_sklearn(manifest["tree"]) else []
+        if kind is not None:
+            decoder = Decoder(arrays)
+            state = decoder.decode(manifest["tree"], "state")
+            decoder.finish()
+            notes += decoder.warnings
+    except MemoryError as error:
+        raise ModelFileError(path, "does not fit into memory") from error
+    except Exception as error:
+        # A class may fail in any way on a state that it never had; for the user it is one: the file is not usable.
+        what = " ".join(str(error).split())[:500]
+        what = what if isinstance(error, ValueError) else f"{type(error).__name__}: {what}"
+        raise ModelFileError(path, f"holds a state that this cvbow cannot build: {what}") from error
+    if not isinstance(metadata, dict):
+        raise ModelFileError(path, "is damaged: its metadata is not a table")
+    version = manifest["format_version"]
+    return StoredModel(found, state, metadata, versions, manifest["content_hash"], version, tuple(notes))
+
+
+def _article(kind: str) -> str:
+    return f"{'an' if kind[:1] in 'aeiou' else 'a'} {kind}"
+
+
+def _versions() -> dict[str, str | None]:
+    return {
+        "cvbow": getattr(sys.modules.get("cvbow"), "__version__", None) or _installed("cvbow"),
+        "python": platform.python_version(),
+        "numpy": _installed("numpy"),
+        "scikit-learn": _installed("scikit-learn"),
+        "opencv": _opencv(),
+    }
+
+
+def _installed(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _opencv() -> str | None:
+    # It is published under four names, so the module is asked.
+    try:
+        return str(importlib.import_module("cv2").__version__)
+    except ImportError:
+        return None
+
+
+def _sklearn_differs(versions: Mapping[str, str | None]) -> list[str]:
+    written, running = versions.get("scikit-learn"), _installed("scikit-learn")
+    if written is None or running is None or written.split(".")[:2] == running.split(".")[:2]:
+        return []
+    return [f"written with scikit-learn {ascii(written[:20])[1:-1]}, read with {running}: its classifiers may differ"]

@@ -1,0 +1,163 @@
+"""Python values and estimators as a tree of plain JSON values.
+
+None, bool, int, finite float, str, list and dict with str keys stand for themselves. Everything else is an object
+whose key ``"$"`` names its kind: ``float`` (inf and nan), ``tuple``, ``dict``, ``scalar``, ``dtype``, ``array``,
+``csr``, ``object``, ``tree``. Arrays are numbered in the order in which they are met and kept beside the tree.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.storage._allowed import check_attribute, dropped, is_cache, public_name, transient
+from cvbow.storage._arrays import dtype_spec, storable, stored_dtype
+
+__all__ = ["MAX_DEPTH", "SCALARS", "Encoder"]
+
+MAX_DEPTH = 50
+SCALARS: dict[str, Any] = {
+    np.dtype(code).name: np.dtype(code).type for code in ("?", *"bBhHiI", "i8", "u8", "f2", "f4", "f8", "c8", "c16")
+}
+"""NumPy's scalar types by name, str aside."""
+
+_MAX_INT_BITS = 4096  # Python itself refuses to parse integers of more than 4300 digits
+
+
+class Encoder:
+    """Turns values into a tree.
+
+    Parameters
+    ----------
+    plain : bool
+        Refuse arrays and objects, and turn NumPy scalars into Python's: for what a reader shows without building.
+
+    Attributes
+    ----------
+    arrays : list of ndarray
+        What the tree's ``array`` entries refer to, ready to be written.
+    """
+
+    def __init__(self, *, plain: bool = False) -> None:
+        self.plain = plain
+        self.arrays: list[NDArray[Any]] = []
+        self._open: set[int] = set()
+
+    def encode(self, value: object, where: str) -> Any:
+        """Encode one value; `where` names it in errors.
+
+        Raises
+        ------
+        TypeError
+            For a value of a type that a model file cannot hold.
+        ValueError
+            For a value that contains itself, is nested too deep, or cannot be kept exactly.
+        """
+        if value is None or type(value) is bool:
+            return value
+        if type(value) is int:
+            if value.bit_length() > _MAX_INT_BITS:
+                raise ValueError(f"{where} must be an integer of at most {_MAX_INT_BITS} bits")
+            return value
+        if type(value) is float:
+            return value if math.isfinite(value) else {"$": "float", "value": str(value)}
+        if type(value) is str:
+            return _check_text(value, where)
+        if isinstance(value, np.generic):
+            return self._scalar(value, where)
+        if id(value) in self._open:
+            raise ValueError(f"{where} contains itself")
+        if len(self._open) >= MAX_DEPTH:
+            raise ValueError(f"{where} is nested more than {MAX_DEPTH} levels deep")
+        self._open.add(id(value))
+        try:
+            return self._container(value, where)
+        finally:
+            self._open.remove(id(value))
+
+    def _container(self, value: object, where: str) -> Any:
+        if type(value) is list:
+            return [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        if type(value) is tuple:
+            return {"$": "tuple", "items": [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]}
+        if type(value) is dict:
+            return self._dict(value, where)
+        if not self.plain:
+            if isinstance(value, np.ndarray):
+                return self._array(value, where)
+            if isinstance(value, np.dtype):
+                return {"$": "dtype", "value": dtype_spec(stored_dtype(value, where))}
+            if type(value).__module__.startswith("scipy.sparse"):
+                return self._sparse(value, where)
+            if (type(value).__module__, type(value).__name__) == ("sklearn.tree._tree", "Tree"):
+                return self._tree(value, where)
+            name = public_name(type(value))
+            if name is not None:
+                return self._object(value, name, where)
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise TypeError(f"{where} is a {kind}, which a model file cannot hold{' in its metadata' * self.plain}")
+
+    def _scalar(self, value: np.generic, where: str) -> Any:
+        name = "str" if isinstance(value, np.str_) else value.dtype.name
+        if name != "str" and name not in SCALARS:
+            raise TypeError(f"{where} is a numpy.{type(value).__name__}, which a model file cannot hold")
+        plain = value.item()
+        if self.plain:
+            return self.encode(plain, where)
+        parts = [plain.real, plain.imag] if isinstance(plain, complex) else plain
+        return {"$": "scalar", "type": name, "value": self.encode(parts, where)}
+
+    def _dict(self, value: dict[Any, Any], where: str) -> Any:
+        if all(type(key) is str for key in value) and "$" not in value:
+            return {_check_text(key, where): self.encode(item, f"{where}[{key!r}]") for key, item in value.items()}
+        items = []
+        for key, item in value.items():
+            if type(key) is not str and type(key) is not int and not isinstance(key, np.integer | np.str_):
+                raise TypeError(f"{where} has the key {key!r}; a model file holds dicts with str and int keys only")
+            items.append([self.encode(key, f"a key of {where}"), self.encode(item, f"{where}[{key!r}]")])
+        return {"$": "dict", "items": items}
+
+    def _array(self, value: NDArray[Any], where: str) -> Any:
+        if type(value) is not np.ndarray and type(value) is not np.memmap:
+            raise TypeError(f"{where} is a {type(value).__name__}; a model file holds plain arrays only")
+        self.arrays.append(storable(np.asarray(value), where))
+        return {"$": "array", "index": len(self.arrays) - 1}
+
+    def _sparse(self, value: Any, where: str) -> Any:
+        if type(value).__name__ != "csr_matrix":
+            raise TypeError(f"{where} is a {type(value).__name__}; a model file holds only csr_matrix")
+        # SciPy picks the index type when it builds one, so the one that it would pick is what has to be written.
+        small = max(*value.shape, value.nnz) <= np.iinfo(np.int32).max
+        index = np.dtype(np.int32 if small else np.int64)
+        tree: dict[str, Any] = {"$": "csr", "shape": [int(n) for n in value.shape]}
+        for part, dtype in (("data", value.data.dtype), ("indices", index), ("indptr", index)):
+            tree[part] = self._array(getattr(value, part).astype(dtype, copy=False), f"{where}.{part}")
+        return tree
+
+    def _tree(self, value: Any, where: str) -> Any:
+        if value.n_outputs != 1:
+            raise TypeError(f"{where} is a tree with {value.n_outputs} outputs; a model file holds trees with one")
+        state = value.__getstate__()
+        tree: dict[str, Any] = {"$": "tree", "n_features": int(value.n_features)}
+        tree |= {"n_classes": int(value.max_n_classes), "max_depth": int(value.max_depth)}
+        return tree | {part: self._array(state[part], f"{where}.{part}") for part in ("nodes", "values")}
+
+    def _object(self, value: object, name: str, where: str) -> Any:
+        left_out, replaced = dropped(name), transient(name, type(value))
+        state: dict[str, Any] = {}
+        # Sorted: the order in which `fit` happened to set its attributes is no part of the model.
+        for key, item in sorted(vars(value).items()):
+            if key not in left_out and not is_cache(key, type(value)):
+                check_attribute(key, type(value))
+                state[key] = self.encode(replaced.get(key, item), f"{where}.{key}")
+        return {"$": "object", "class": name, "state": state}
+
+
+def _check_text(value: str, where: str) -> str:
+    # JSON writes a character beyond the first 65,536 as two surrogates: two lone ones in a row would become one.
+    if not value.isascii() and value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") != value:
+        raise ValueError(f"{where} is a str with surrogates that stand for another character")
+    return value
