@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import numbers
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
@@ -98,7 +100,7 @@ def effective_jobs(n_jobs: int | None) -> int:
     """Return the number of workers that ``n_jobs`` stands for: joblib's rule, so None is 1 and -1 is every core."""
     import joblib
 
-    if n_jobs is not None and (not isinstance(n_jobs, int) or isinstance(n_jobs, bool) or n_jobs == 0):
+    if n_jobs is not None and (not isinstance(n_jobs, numbers.Integral) or isinstance(n_jobs, bool) or n_jobs == 0):
         raise ValueError(f"n_jobs must be None or an integer other than 0, got {n_jobs!r}")
     return int(joblib.effective_n_jobs(n_jobs))
 
@@ -116,6 +118,7 @@ def default_jobs(n_jobs: int | None) -> Iterator[None]:
     if n_jobs is None:
         yield
     else:
+        effective_jobs(n_jobs)  # refuses what is not a number of jobs
         with joblib.parallel_config(n_jobs=n_jobs):
             yield
 
@@ -130,7 +133,8 @@ def run(
     function : callable
         Must be picklable for a backend of processes or Dask.
     items : iterable
-        Read lazily: a few items per worker are under way at a time, so memory does not grow with their number.
+        Read as workers come free, a few items per worker ahead. Workers do not wait for the caller: results pile up
+        while it is slower than they are.
     n_jobs : int or None
         joblib's convention: None is 1 (or what ``joblib.parallel_config`` says), -1 every core.
     task : str
@@ -149,8 +153,12 @@ def run(
             for done, result in enumerate(results, 1):
                 yield result
                 update(done)
-        finally:
-            results.close()
+        except BaseException:
+            # joblib warns of lost work when it is stopped early: the caller, who stopped it, knows.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)
+                results.close()
+            raise
 
 
 class _Limited:

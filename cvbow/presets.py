@@ -130,6 +130,7 @@ PRESETS: dict[str, Preset] = {
                 "reduce": 64,
                 "n_words": 1000,
                 "grids": ("1x1", "2x2", "4x4"),
+                "level_weights": "cells",
                 "normalization": "hellinger",
             },
             {
@@ -138,6 +139,7 @@ PRESETS: dict[str, Preset] = {
                 "reduce": "halves the time of finding words; accuracy stays",
                 "n_words": "more gain little before the encoders that go beyond counting",
                 "grids": "Lazebnik's three levels",
+                "level_weights": "each level the same share: with a share per cell the 4x4 grid drowns the others",
                 "normalization": "the square root of frequencies suits a linear SVM (Hellinger kernel)",
             },
         ),
@@ -152,6 +154,7 @@ PRESETS: dict[str, Preset] = {
                 "sample_images": 300,
                 "n_words": 400,
                 "grids": ("1x1", "2x2"),
+                "level_weights": "cells",
                 "max_iter": 10,
             },
             {
@@ -162,6 +165,7 @@ PRESETS: dict[str, Preset] = {
                 "sample_images": "fewer images are read twice",
                 "n_words": "the time of finding words grows with them",
                 "grids": "5 cells keep vectors short",
+                "level_weights": "each level the same share",
                 "max_iter": "k-means has nearly settled by then",
             },
         ),
@@ -228,11 +232,9 @@ def make_model(
     """
     values, for_classifier = resolve(preset, settings)
     recipe = {"preset": preset} | {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
-    return ImageClassifier(
-        _backend(values, n_jobs, memory),
-        make_classifier(values["classifier"], **for_classifier),
-        recipe=recipe | for_classifier,
-    )
+    classifier = make_classifier(values["classifier"], **for_classifier)
+    recipe |= {**CLASSIFIERS[values["classifier"]].defaults, **for_classifier}
+    return ImageClassifier(_backend(values, n_jobs, memory), classifier, recipe=recipe)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

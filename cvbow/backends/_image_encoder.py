@@ -39,11 +39,14 @@ class EncodedImages:
         Position of each in the sequence of images that was given.
     skipped : list of ImageError
         The others, in order, each with its path and reason.
+    doubtful : list of ImageError
+        Images that were read and have a vector, but nothing in them to describe: too small, or of one colour.
     """
 
     vectors: NDArray[np.float32]
     rows: NDArray[np.intp]
     skipped: list[ImageError]
+    doubtful: list[ImageError]
 
 
 class ImageEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -101,18 +104,22 @@ class ImageEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         vectors = np.empty((len(images), self.vector_length), np.float32)
         rows: list[int] = []
         skipped: list[ImageError] = []
+        doubtful: list[ImageError] = []
         compute = self._cached(_vector_of, self._state_hash()) if self.memory is not None else _vector_of
-        for row, vector in enumerate(self._map(_Call(self, compute), images, "encode")):
-            if isinstance(vector, ImageError):
+        for row, result in enumerate(self._map(_Call(self, compute), images, "encode")):
+            if isinstance(result, ImageError):
                 if strict:
-                    raise vector
-                skipped.append(vector)
-            else:
-                vectors[len(rows)] = vector
-                rows.append(row)
+                    raise result
+                skipped.append(result)
+                continue
+            vectors[len(rows)], doubt = result
+            rows.append(row)
+            if doubt is not None:
+                image = images[row]
+                doubtful.append(ImageError(f"image {row}" if isinstance(image, np.ndarray) else image, doubt))
         # The rows that were not used are the tail: giving it back in place avoids a second copy of the rest.
         vectors.resize((len(rows), self.vector_length), refcheck=False)
-        return EncodedImages(vectors, np.array(rows, np.intp), skipped)
+        return EncodedImages(vectors, np.array(rows, np.intp), skipped, doubtful)
 
     def _map(self, function: Callable[[Any], Any], items: Sequence[Any], task: str) -> Iterator[Any]:
         return run(function, items, n_jobs=self.n_jobs, task=task, total=len(items))
@@ -149,19 +156,28 @@ def try_image(image: ImageLike, function: Callable[[], Any]) -> Any:
         return ImageError(str(image), "there is no such file")
 
 
-def _vector_of(encoder: ImageEncoder, source: Any, name: str | None) -> NDArray[np.float32]:
-    return encoder._vector(read_image(source, gray=encoder.gray_only, name=name))
+def _vector_of(encoder: ImageEncoder, source: Any, name: str | None) -> tuple[NDArray[np.float32], str | None]:
+    """Return an image's vector, and why there is little to it, if so."""
+    image = read_image(source, gray=encoder.gray_only, name=name)
+    vector = encoder._vector(image)
+    height, width = image.shape[:2]
+    doubt = None
+    if (image == image[0, 0]).all():
+        doubt = f"all {width}x{height} pixels have one colour"
+    elif not vector.any():
+        doubt = f"nothing was found to describe in {width}x{height} pixels"
+    return vector, doubt
 
 
 class _Call:
     """What a worker does with one image; picklable, for processes and Dask."""
 
-    def __init__(self, encoder: ImageEncoder, compute: Callable[..., NDArray[np.float32]]) -> None:
+    def __init__(self, encoder: ImageEncoder, compute: Callable[..., Any]) -> None:
         self.encoder = encoder
         self.compute = compute
 
-    def __call__(self, image: ImageLike) -> NDArray[np.float32] | ImageError:
-        return try_image(image, lambda: self.compute(self.encoder, *load_source(image)))  # type: ignore[no-any-return]
+    def __call__(self, image: ImageLike) -> Any:
+        return try_image(image, lambda: self.compute(self.encoder, *load_source(image)))
 
 
 class _Cached:

@@ -22,17 +22,21 @@ def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 def fit_temperature(decisions: NDArray[np.float64], labels: NDArray[np.intp]) -> float:
     """Return the factor of the decision values (n, n_classes) that makes the softmax fit the labels best.
 
-    The decisions must come from models that have not seen these vectors; the factor lies in [0.01, 100].
+    The decisions must come from models that have not seen these vectors; the factor lies in [0.01, 100]. As in Platt's
+    scaling (1999), a class with m vectors is fitted to the probability (m + 1) / (m + 2), the rest shared by the other
+    classes, so that a handful of right answers does not count as certainty.
     """
     from scipy.optimize import minimize_scalar
 
-    rows = np.arange(len(labels))
+    counts = np.bincount(labels, minlength=decisions.shape[1])[labels]
+    wanted = np.repeat(1 / ((counts + 2.0) * (decisions.shape[1] - 1)), decisions.shape[1]).reshape(decisions.shape)
+    wanted[np.arange(len(labels)), labels] = (counts + 1) / (counts + 2)
 
     def loss(log_factor: float) -> float:
         scores = decisions * np.exp(log_factor)
         top = scores.max(axis=1)
         normal = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
-        return float(np.mean(normal - scores[rows, labels]))
+        return float(np.mean(normal - (wanted * scores).sum(axis=1)))
 
     found = minimize_scalar(loss, bounds=(np.log(0.01), np.log(100.0)), method="bounded")
     return float(np.exp(found.x))

@@ -88,7 +88,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         labels = labels[encoded.rows]
         _need_two_classes(labels, f"the {len(labels)} images that could be read")
         done = time.perf_counter()
-        note(f"classifier: {len(labels)} vectors of {encoded.vectors.shape[1]} values, {len(np.unique(labels))} classes")
+        for doubt in encoded.doubtful:
+            note(f"{doubt}; it is kept")
+        names, counts = np.unique(labels, return_counts=True)
+        for name in names[counts == 1]:
+            note(f"class {name}: a single image to learn from")
+        note(f"classifier: {len(labels)} vectors of {encoded.vectors.shape[1]} values, {len(names)} classes")
         classifier = make_classifier(self.classifier) if isinstance(self.classifier, str) else clone(self.classifier)
         with single_threaded(), default_jobs(self.backend_.n_jobs):
             self.classifier_ = classifier.fit(encoded.vectors, labels)
@@ -127,7 +132,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def evaluate(
         self, images: Sequence[ImageLike], y: Sequence[str], *, strict: bool = False
-    ) -> tuple[ClassificationReport, list[ImageError]]:
+    ) -> tuple[ClassificationReport, Answers]:
         """Judge the model on labelled images.
 
         Parameters
@@ -141,17 +146,19 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         ClassificationReport
-        list of ImageError
-            Images that could not be read, and were not judged.
+        Answers
+            Image by image; those that could not be read were not judged.
+
+        Raises
+        ------
+        CvbowError
+            If no image could be read.
         """
         answers = self.answer(images, strict=strict)
         if not len(answers.rows):
             raise CvbowError(f"none of the {len(images)} images could be read")
         labels = [str(y[row]) for row in answers.rows]
-        return (
-            classification_report(labels, answers.probabilities, self.classes_, answers.labels),
-            answers.skipped,
-        )
+        return classification_report(labels, answers.probabilities, self.classes_, answers.labels), answers
 
     def answer(self, images: Sequence[ImageLike], *, strict: bool = False) -> Answers:
         """Classify the images that can be read, and tell which could not."""

@@ -74,7 +74,6 @@ class ClassificationReport:
             "n_images": self.n_images,
             "accuracy": self.accuracy,
             "mean_class_accuracy": self.mean_class_accuracy,
-            "class_accuracy_std": self.class_accuracy_std,
             "top5_accuracy": self.top5_accuracy,
             "log_loss": self.log_loss,
             "classes": self.classes,

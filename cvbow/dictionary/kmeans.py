@@ -116,7 +116,8 @@ class KMeansDictionary(BaseEstimator):  # type: ignore[misc]
         """Return the nearest word of each descriptor, (n, k) to (n,) int32."""
         check_is_fitted(self, "words_")
         data = check_descriptors(descriptors, self.words_.shape[1])
-        return self._search().nearest(data, n_threads=local_threads(self.n_jobs))
+        with single_threaded():
+            return self._search().nearest(data, n_threads=local_threads(self.n_jobs))
 
     def _search(self) -> WordSearch:
         # Prepared once per set of words, and kept out of pickles, clones and model files.
@@ -152,13 +153,15 @@ class KMeansDictionary(BaseEstimator):  # type: ignore[misc]
             from sklearn.cluster import kmeans_plusplus
 
             subsample = data[np.sort(order[: _START_SAMPLE * self.n_words])]
-            words, _ = kmeans_plusplus(subsample, min(self.n_words, len(subsample)), random_state=self.random_state)
+            # scikit-learn takes seeds of 32 bits.
+            seed = int(rng.integers(1 << 32))
+            words, _ = kmeans_plusplus(subsample, min(self.n_words, len(subsample)), random_state=seed)
         else:
             words = data[order[: self.n_words]]
         # Two equal words would leave one of them empty for good.
         distinct = np.unique(words, axis=0)
         if len(distinct) < self.n_words:
-            distinct = _top_up(distinct, data, self.n_words)
+            distinct = _top_up(distinct, data, order, self.n_words)
         if len(distinct) < self.n_words:
             warnings.warn(
                 f"n_words is {self.n_words}, but the sample has {len(distinct)} distinct descriptors: "
@@ -220,11 +223,15 @@ def check_descriptors(descriptors: object, size: int | None = None) -> NDArray[n
         raise ValueError(f"descriptors must have shape (n, k), got {data.shape}")
     if data.dtype == np.uint8:
         raise ValueError("descriptors must be real-valued for k-means, got uint8, which stands for binary descriptors")
+    if data.dtype.kind not in "biuf":
+        raise ValueError(f"descriptors must be real-valued, got {data.dtype}")
     if size is not None and data.shape[1] != size:
         raise ValueError(f"descriptors must have {size} values each, as the words have, got {data.shape[1]}")
-    data = np.ascontiguousarray(data, np.float32)
-    # One sum finds any NaN or infinity; only then is it worth looking at each value.
-    if not np.isfinite(data.sum(dtype=np.float64)) and not np.isfinite(data).all():
+    # A value beyond float32 becomes infinite; one sum, which float64 holds, finds any NaN or infinity.
+    with np.errstate(over="ignore", invalid="ignore"):
+        data = np.ascontiguousarray(data, np.float32)
+        finite = np.isfinite(data.sum(dtype=np.float64))
+    if not finite:
         raise ValueError("descriptors must be finite, got NaN or infinity")
     return data
 
@@ -267,16 +274,21 @@ def _sums(
     return sums, np.bincount(labels, minlength=n_words).astype(np.float64)
 
 
-def _top_up(words: NDArray[np.float32], data: NDArray[np.float32], n_words: int) -> NDArray[np.float32]:
-    """Fill up to ``n_words`` distinct words from the sample's distinct descriptors, as far as they go."""
-    distinct = np.unique(data, axis=0)
-    if len(distinct) <= n_words:
-        return distinct
-    missing = n_words - len(words)
-    known = {row.tobytes() for row in words}
-    spare = [row for row in distinct if row.tobytes() not in known]
-    chosen = np.linspace(0, len(spare) - 1, missing).round().astype(int)
-    return np.vstack([words, np.array(spare)[chosen]])
+def _top_up(
+    words: NDArray[np.float32], data: NDArray[np.float32], order: NDArray[np.intp], n_words: int
+) -> NDArray[np.float32]:
+    """Fill up to ``n_words`` distinct words with new descriptors in the given order, as far as they go."""
+    # Not by np.unique over the sample, which sorts all of it: a few repeated (blank) descriptors are the usual case.
+    known = {(word + 0).tobytes() for word in words}  # -0 + 0 = 0: equal rows have equal bytes
+    spare = []
+    for row in order:
+        if len(known) == n_words:
+            break
+        key = (data[row] + 0).tobytes()
+        if key not in known:
+            known.add(key)
+            spare.append(row)
+    return np.vstack([words, data[spare]])
 
 
 def _cost(

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator
 from cvbow._checks import check_int
 from cvbow.features._features import Features
 
-__all__ = ["Extractor"]
+__all__ = ["Extractor", "as_gray"]
 
 
 class Extractor(BaseEstimator):  # type: ignore[misc]
@@ -95,9 +95,7 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
 
     def _empty(self, image: NDArray[np.uint8], dtype: Any = np.float32) -> Features:
         height, width = image.shape[:2]
-        return Features(
-            np.zeros((0, 4), np.float32), np.zeros((0, self.descriptor_size), dtype), (width, height)
-        )
+        return Features(np.zeros((0, 4), np.float32), np.zeros((0, self.descriptor_size), dtype), (width, height))
 
 
 def as_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -114,4 +112,3 @@ def as_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         gray: NDArray[np.uint8] = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
         return gray
     raise ValueError(f"image must have shape (H, W) or (H, W, 3), got {image.shape}")
-

@@ -127,8 +127,9 @@ class DenseSIFT(Extractor):
         counts = [len(rows.centers) * len(columns.centers) for _, rows, columns in grids]
         points = np.empty((sum(counts), 4), np.float32)
         descriptors = np.empty((sum(counts), DESCRIPTOR_SIZE), np.float32)
-        # Turned on its side, so that the two products below leave the eight orientations of a bin next to each other.
-        turned = np.ascontiguousarray(image.T, np.float32)
+        # Turned on its side, so that the two products below leave the eight orientations of a bin next to each other;
+        # half a step higher, so that cutting to whole steps rounds, and a plain area stays plain.
+        turned = np.add(image.T, np.float32(0.5 / _STEPS), order="C", dtype=np.float32)
         start = 0
         for (size, rows, columns), count in zip(grids, counts, strict=True):
             if count:
@@ -179,11 +180,7 @@ class DenseSIFT(Extractor):
             normalize_sift(block, root=self.root, threshold=threshold)
 
 
-
-
-def _fill_points(
-    points: NDArray[np.float32], ys: NDArray[np.float32], xs: NDArray[np.float32], size: float
-) -> None:
+def _fill_points(points: NDArray[np.float32], ys: NDArray[np.float32], xs: NDArray[np.float32], size: float) -> None:
     grid = points.reshape(len(ys), len(xs), 4)
     grid[..., 0] = xs
     grid[..., 1] = ys[:, None]

@@ -1,0 +1,1 @@
+"""The ``cvbow`` command line."""

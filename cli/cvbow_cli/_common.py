@@ -1,0 +1,147 @@
+"""What the commands share: options, the terminal's progress bar, tables."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from cvbow.errors import ImageError
+from cvbow.images import ImageList, list_images
+from cvbow.parallel import BACKENDS, reporting, scheduler
+
+__all__ = [
+    "echo_json",
+    "labelled_images",
+    "option_json",
+    "printable",
+    "skipped_as_json",
+    "tell_skipped",
+    "work_options",
+    "working",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+option_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+
+
+def work_options(command: F) -> F:
+    """Add the options of a command that goes through many images."""
+    for option in reversed(
+        (
+            click.option("--n-jobs", default=-1, show_default=True, help="Workers; -1 for every core. Changes no result."),
+            click.option(
+                "--backend", type=click.Choice(BACKENDS), default="threads", show_default=True, help="Where workers run."
+            ),
+            click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, tcp://host:port (--backend dask)."),
+            click.option("--quiet", "-q", is_flag=True, help="No notes and no progress on stderr."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@contextlib.contextmanager
+def working(*, quiet: bool, backend: str, address: str | None) -> Iterator[None]:
+    """Run the block on the chosen backend, with notes on stderr and a progress bar where that is a terminal."""
+    with contextlib.ExitStack() as stack:
+        if not quiet:
+            stack.enter_context(reporting(TerminalReporter()))
+        stack.enter_context(scheduler(backend, address))
+        yield
+
+
+class TerminalReporter:
+    """Notes as lines on stderr; progress as one line that is drawn over, with an estimate, on a terminal only."""
+
+    #: Seconds between two drawings.
+    PAUSE = 0.1
+
+    def __init__(self) -> None:
+        self.stream = sys.stderr
+        self.shown = self.stream.isatty()
+        self.task, self.total, self.started, self.drawn = "", 0, 0.0, 0.0
+
+    def note(self, line: str) -> None:
+        """Print a line."""
+        click.echo(printable(line), err=True)
+
+    def start(self, task: str, total: int) -> None:
+        """Begin a bar."""
+        self.task, self.total, self.started, self.drawn = task, total, time.monotonic(), 0.0
+        self.update(0)
+
+    def update(self, done: int) -> None:
+        """Draw the bar, unless it was drawn a moment ago."""
+        now = time.monotonic()
+        if not self.shown or (now - self.drawn < self.PAUSE and done < self.total):
+            return
+        self.drawn = now
+        filled = round(24 * done / self.total) if self.total else 24
+        elapsed = now - self.started
+        left = f", {_duration(elapsed * (self.total - done) / done)} left" if 0 < done < self.total else ""
+        line = f"{self.task:<12} [{'#' * filled}{'.' * (24 - filled)}] {done}/{self.total}{left}"
+        self.stream.write(f"\r{line}\x1b[K")
+        self.stream.flush()
+
+    def finish(self) -> None:
+        """Wipe the bar."""
+        if self.shown:
+            self.stream.write("\r\x1b[K")
+            self.stream.flush()
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def labelled_images(source: str, split: str, *, quiet: bool) -> ImageList:
+    """List a folder or CSV; where it has splits, take the one that is wanted and say so."""
+    images = list_images(source)
+    if not quiet:
+        if images.ignored:
+            click.echo(f"{images.ignored} files left out: hidden, not images, or outside a class folder", err=True)
+        for name in images.empty:
+            click.echo(f"{printable(name)}: no images in this folder", err=True)
+    if images.has_splits:
+        chosen = images.select(split)
+        if len(chosen):
+            if not quiet:
+                click.echo(f"split {split}: {len(chosen)} of {len(images)} images", err=True)
+            return chosen
+        if split == "train":
+            found = sorted({name for name in images.splits if name})
+            raise click.UsageError(f"{source} has no images to train on; its splits are {', '.join(found)}")
+    return images
+
+
+def echo_json(document: object) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def skipped_as_json(skipped: Sequence[ImageError]) -> list[dict[str, str]]:
+    """Return the skipped files as JSON values."""
+    return [{"path": error.path, "reason": error.reason} for error in skipped]
+
+
+def tell_skipped(skipped: Sequence[ImageError], limit: int = 20) -> None:
+    """Say on stderr which images could not be read."""
+    if skipped:
+        click.echo(f"{len(skipped)} images skipped:", err=True)
+        for error in skipped[:limit]:
+            click.echo(f"  {printable(str(error))}", err=True)
+        if len(skipped) > limit:
+            click.echo(f"  and {len(skipped) - limit} more; --json lists them all", err=True)
+
+
+def printable(text: str) -> str:
+    """Return the text with what could steer a terminal, and what cannot be encoded, escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -1,0 +1,40 @@
+"""``cvbow demo``."""
+
+from __future__ import annotations
+
+import click
+from cvbow_cli._common import echo_json, option_json, work_options, working
+from cvbow_cli._tables import echo_report
+
+from cvbow.experiments import run_digits
+
+__all__ = ["command"]
+
+
+@click.command(name="demo")
+@work_options
+@option_json
+def command(n_jobs: int, backend: str, scheduler: str | None, quiet: bool, as_json: bool) -> None:
+    """Train on real handwritten digits, judge on others, and show what comes out. Nothing is downloaded.
+
+    \b
+    Example:
+      cvbow demo
+    """
+    with working(quiet=quiet or as_json, backend=backend, address=scheduler):
+        result = run_digits(n_jobs=n_jobs)
+    report = result.report
+    if as_json:
+        echo_json(
+            {
+                "n_train": result.n_train,
+                **report.as_dict(),
+                "seconds": {step: round(value, 3) for step, value in result.seconds.items()},
+            }
+        )
+        return
+    click.echo(f"1797 handwritten digits of 8x8 pixels: trained on {result.n_train}, judged on {report.n_images} others\n")
+    echo_report(report)
+    click.echo(f"seconds              train {result.seconds['train']:.1f}, evaluate {result.seconds['evaluate']:.1f}\n")
+    click.echo("Next, your own images, a folder per class:  cvbow train photos/ -o photos.cvbow")
+    click.echo("and ask it about new ones:                  cvbow predict photos.cvbow new.jpg --top 3")

@@ -1,0 +1,78 @@
+"""``cvbow evaluate``."""
+
+from __future__ import annotations
+
+import time
+
+import click
+from cvbow_cli._common import (
+    echo_json,
+    labelled_images,
+    option_json,
+    skipped_as_json,
+    tell_skipped,
+    work_options,
+    working,
+)
+from cvbow_cli._tables import echo_report
+
+from cvbow.classify import ImageClassifier
+
+__all__ = ["command"]
+
+
+@click.command(name="evaluate")
+@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@click.argument("source", metavar="DIR", type=click.Path(exists=True))
+@click.option("--report", metavar="FILE.html", type=click.Path(dir_okay=False), help="Write a page to look at as well.")
+@click.option("--strict", is_flag=True, help="An image that cannot be read is an error, instead of being skipped.")
+@work_options
+@option_json
+def command(
+    model: str,
+    source: str,
+    report: str | None,
+    strict: bool,
+    n_jobs: int,
+    backend: str,
+    scheduler: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Judge a model on DIR/<class>/<image>: accuracy, log loss, confusions.
+
+    Where DIR holds train/ and test/ folders, or is a CSV file with a split column, the test split is judged.
+
+    \b
+    Example:
+      cvbow evaluate photos.cvbow held-out/
+      cvbow evaluate photos.cvbow held-out/ --json > result.json
+    """
+    started = time.perf_counter()
+    images = labelled_images(source, "test", quiet=quiet or as_json)
+    with working(quiet=quiet, backend=backend, address=scheduler):
+        classifier = ImageClassifier.load(model, n_jobs=n_jobs)
+        judged, answers = classifier.evaluate(images.paths, images.labels, strict=strict)
+    if report is not None:
+        from cvbow.report import write_evaluation_report
+
+        write_evaluation_report(
+            report,
+            model=classifier,
+            report=judged,
+            answers=answers,
+            paths=images.paths,
+            labels=images.labels,
+            title=f"{model} on {source}",
+        )
+    seconds = time.perf_counter() - started
+    if as_json:
+        skipped = skipped_as_json(answers.skipped)
+        echo_json({**judged.as_dict(), "skipped": skipped, "seconds": round(seconds, 3)})
+        return
+    if not quiet:
+        tell_skipped(answers.skipped)
+    echo_report(judged)
+    click.echo(f"seconds              {seconds:.1f}")
+    if report is not None:
+        click.echo(f"report               {report}")

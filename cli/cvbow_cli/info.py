@@ -1,0 +1,52 @@
+"""``cvbow info``."""
+
+from __future__ import annotations
+
+import click
+from cvbow_cli._common import echo_json, option_json, printable
+
+from cvbow import storage
+
+__all__ = ["command"]
+
+
+@click.command(name="info")
+@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@option_json
+def command(model: str, as_json: bool) -> None:
+    """Tell what is in a model file: parameters, classes, versions, hash. The whole file is verified.
+
+    \b
+    Example:
+      cvbow info photos.cvbow
+    """
+    stored = storage.inspect(model)
+    recipe = dict(stored.metadata.get("recipe") or {})
+    document = {
+        "format_version": stored.format_version,
+        "content_hash": stored.content_hash,
+        "preset": recipe.pop("preset", None),
+        "parameters": recipe,
+        "classes": stored.metadata.get("classes"),
+        "versions": stored.versions,
+        "n_words": stored.metadata.get("n_words"),
+        "vector_length": stored.metadata.get("vector_length"),
+    }
+    if as_json:
+        echo_json(document)
+        return
+    for line in stored.warnings:
+        click.echo(f"cvbow: warning: {printable(line)}", err=True)
+    for key, value in document.items():
+        if isinstance(value, dict):
+            click.echo(key)
+            for name, item in value.items():
+                click.echo(f"  {printable(str(name)):<20} {printable(_text(item))}")
+        else:
+            click.echo(f"{key:<22} {printable(_text(value))}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)

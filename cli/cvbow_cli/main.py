@@ -1,0 +1,92 @@
+"""The ``cvbow`` command: finds its subcommands, and turns a user's mistakes into one clear line."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from cvbow import __version__
+
+#: Subcommand, its module, and its summary; a module is imported when its command runs, so that help answers at once.
+COMMANDS = {
+    "demo": ("cvbow_cli.demo", "Train and judge a classifier of handwritten digits; nothing to download."),
+    "train": ("cvbow_cli.train", "Train a classifier on a folder of images."),
+    "predict": ("cvbow_cli.predict", "Classify images."),
+    "evaluate": ("cvbow_cli.evaluate", "Judge a model on labelled images."),
+    "info": ("cvbow_cli.info", "Tell what is in a model file."),
+}
+
+
+class CvbowGroup(click.Group):
+    """A group whose commands load when they run, and whose errors are messages instead of tracebacks."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command's module and return the command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what cvbow and the system raise becomes a line on stderr and an exit code."""
+        from cvbow.errors import CvbowError
+
+        try:
+            return super().invoke(ctx)
+        except CvbowError as error:
+            _fail(ctx, str(error), 1)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            _fail(ctx, _describe(error), 1)
+        except (ValueError, TypeError) as error:
+            _fail(ctx, str(error), 2)
+        except ImportError as error:
+            _fail(ctx, str(error), 1)
+        except MemoryError:
+            _fail(ctx, "not enough memory; fewer or smaller images, words or grids need less", 1)
+
+
+def _fail(ctx: click.Context, message: str, code: int) -> None:
+    if ctx.obj and ctx.obj.get("debug"):
+        raise  # noqa: PLE0704
+    click.echo(f"cvbow: error: {message}", err=True)
+    ctx.exit(code)
+
+
+def _describe(error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    return f"{error.filename}: {reason}" if error.filename else str(error)
+
+
+@click.group(cls=CvbowGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="cvbow")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """Classical image recognition: features, visual words, scikit-learn.
+
+    \b
+    cvbow demo                                    see it work on real handwritten digits
+    cvbow train photos/ -o model.cvbow            photos/<class>/<image>
+    cvbow predict model.cvbow new.jpg
+    cvbow evaluate model.cvbow held-out/
+    """
+    ctx.obj = {"debug": debug}
+
+
+if __name__ == "__main__":
+    cli(prog_name="cvbow")
+    sys.exit(0)

@@ -1,0 +1,87 @@
+"""``cvbow train``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from cvbow_cli._common import (
+    echo_json,
+    labelled_images,
+    option_json,
+    printable,
+    skipped_as_json,
+    tell_skipped,
+    work_options,
+    working,
+)
+
+from cvbow import storage
+from cvbow.presets import PRESETS, make_model, parse_setting
+
+__all__ = ["command"]
+
+
+@click.command(name="train")
+@click.argument("source", metavar="DIR", type=click.Path(exists=True))
+@click.option("--output", "-o", required=True, metavar="MODEL", type=click.Path(dir_okay=False), help="Model file to write.")
+@click.option("--preset", default="bow", show_default=True, metavar="NAME", help=f"Recipe: {', '.join(PRESETS)}.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+@click.option("--classifier", metavar="NAME", help="Short for --set classifier=NAME.")
+@click.option("--strict", is_flag=True, help="An image that cannot be read is an error, instead of being skipped.")
+@click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Keep vectors there for the next run.")
+@work_options
+@option_json
+def command(
+    source: str,
+    output: str,
+    preset: str,
+    settings: tuple[str, ...],
+    classifier: str | None,
+    strict: bool,
+    cache: str | None,
+    n_jobs: int,
+    backend: str,
+    scheduler: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Train a classifier on DIR/<class>/<image> and write it to a model file.
+
+    DIR may also hold train/, validation/ and test/ folders of classes (train/ is used), or be a CSV file with the
+    columns path,label[,split]. A setting that does not exist lists those that do.
+
+    \b
+    Example:
+      cvbow train photos/ -o photos.cvbow
+      cvbow train photos/ -o photos.cvbow --preset fast --set n_words=200 --set C=1
+    """
+    changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
+    if classifier is not None:
+        changes["classifier"] = classifier
+    model = make_model(preset, settings=changes, n_jobs=n_jobs, memory=cache)
+    storage.check_writable(output)
+    images = labelled_images(source, "train", quiet=quiet or as_json)
+    with working(quiet=quiet, backend=backend, address=scheduler):
+        model.fit(images.paths, images.labels, strict=strict)
+    content_hash = model.save(output)
+    n_read = len(images) - len(model.skipped_)
+    if as_json:
+        echo_json(
+            {
+                "n_images": n_read,
+                "skipped": skipped_as_json(model.skipped_),
+                "classes": [str(name) for name in model.classes_],
+                "seconds": {step: round(value, 3) for step, value in model.seconds_.items()},
+                "model": output,
+            }
+        )
+        return
+    if not quiet:
+        tell_skipped(model.skipped_)
+    steps = ", ".join(f"{step} {value:.1f}" for step, value in model.seconds_.items() if step != "total")
+    click.echo(f"images      {n_read}, {len(model.skipped_)} skipped")
+    click.echo(f"classes     {len(model.classes_)}: {printable(', '.join(map(str, model.classes_)))}")
+    click.echo(f"seconds     {model.seconds_['total']:.1f} ({steps})")
+    click.echo(f"model       {printable(output)}")
+    click.echo(f"hash        {content_hash}")

@@ -1,0 +1,158 @@
+"""Whether a classifier's probabilities can be believed: the reliability diagram and the calibration error.
+
+Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesian Binning. AAAI 2015.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.report._html import MISSING, count, percent, table
+
+__all__ = ["Reliability", "diagram", "reliability", "reliability_table"]
+
+# Pixels of the diagram: the square of the plot, then the histogram below it.
+_LEFT, _TOP, _SIDE = 48, 10, 280
+_BARS_TOP, _BARS_HEIGHT = _TOP + _SIDE + 12, 48
+_WIDTH, _HEIGHT = _LEFT + _SIDE + 14, _BARS_TOP + _BARS_HEIGHT + 40
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """How often answers of like confidence are right.
+
+    Attributes
+    ----------
+    counts : ndarray of shape (n_bins,), int
+        Answers in each of the equally wide bins of confidence.
+    confidence, accuracy : ndarray of shape (n_bins,), float64
+        Mean confidence of a bin's answers, and the share of them that are right; NaN for an empty bin.
+    """
+
+    counts: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error: the mean over answers of their bin's abs(accuracy - confidence)."""
+        return float(np.nansum(self.counts * np.abs(self.accuracy - self.confidence)) / self.counts.sum())
+
+    @property
+    def excess_confidence(self) -> float:
+        """Mean confidence less the share of right answers; positive for a classifier that is too sure."""
+        return float(np.nansum(self.counts * (self.confidence - self.accuracy)) / self.counts.sum())
+
+
+def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_], *, n_bins: int = 10) -> Reliability:
+    """Sort answers into bins of confidence.
+
+    Parameters
+    ----------
+    confidence : ndarray of shape (n_answers,)
+        Probability that the classifier gave its answer, in [0, 1].
+    right : ndarray of shape (n_answers,), bool
+    n_bins : int, default 10
+        A bin holds its lower bound, the last one also 1.
+    """
+    # A ratio just below a bound can round up to it in the product; digitize compares with the bounds themselves.
+    bounds = np.arange(1, n_bins) / n_bins
+    bins = np.digitize(confidence, bounds)
+    counts = np.bincount(bins, minlength=n_bins)
+    with np.errstate(invalid="ignore"):
+        return Reliability(
+            counts,
+            np.bincount(bins, weights=confidence, minlength=n_bins) / counts,
+            np.bincount(bins, weights=right, minlength=n_bins) / counts,
+        )
+
+
+def diagram(measured: Reliability) -> str:
+    """Return the reliability diagram as SVG: accuracy over confidence, and how many answers each bin has."""
+    parts = [_axes(), _histogram(measured.counts)]
+    filled = np.flatnonzero(measured.counts)
+    places = [(_x(measured.confidence[i]), _y(measured.accuracy[i])) for i in filled]
+    for i, (x, _) in zip(filled, places, strict=True):
+        low, high = _wilson(float(measured.accuracy[i]), int(measured.counts[i]))
+        parts.append(f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{_y(low):.1f}" y2="{_y(high):.1f}"></line>')
+    parts.append(f'<polyline class="curve" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"></polyline>')
+    for i, (x, y) in zip(filled, places, strict=True):
+        said = (
+            f"{count(int(measured.counts[i]))} answers: mean confidence {100 * measured.confidence[i]:.1f} %, "
+            f"right {100 * measured.accuracy[i]:.1f} %"
+        )
+        parts.append(f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{said}</title></circle>')
+    drawn = "\n".join(parts)
+    return (
+        f'<svg class="diagram" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
+        f'aria-label="Reliability diagram: share of right answers over confidence">\n{drawn}\n</svg>'
+    )
+
+
+def reliability_table(measured: Reliability) -> str:
+    """Return the numbers behind the diagram as a table."""
+    n_bins = len(measured.counts)
+    rows = [
+        (
+            f"{100 * i / n_bins:.0f} to {100 * (i + 1) / n_bins:.0f}\u202f%",
+            count(int(measured.counts[i])),
+            percent(float(measured.confidence[i])) if measured.counts[i] else MISSING,
+            percent(float(measured.accuracy[i])) if measured.counts[i] else MISSING,
+        )
+        for i in range(n_bins)
+    ]
+    return table(("Confidence", "Images", "Mean", "Right"), rows, numbers=(1, 2, 3))
+
+
+def _x(share: float) -> float:
+    return _LEFT + _SIDE * share
+
+
+def _y(share: float) -> float:
+    return _TOP + _SIDE * (1 - share)
+
+
+def _axes() -> str:
+    bottom, right, foot = _TOP + _SIDE, _LEFT + _SIDE, _BARS_TOP + _BARS_HEIGHT
+    parts = [f'<rect class="frame" x="{_LEFT}" y="{_TOP}" width="{_SIDE}" height="{_SIDE}"></rect>']
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        x, y = _x(share), _y(share)
+        if 0 < share < 1:
+            parts.append(f'<line class="grid" x1="{_LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}"></line>')
+            parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom}"></line>')
+        parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{100 * share:.0f}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{foot + 16}" text-anchor="middle">{100 * share:.0f}</text>')
+    parts.append(f'<line class="ideal" x1="{_LEFT}" y1="{bottom}" x2="{right}" y2="{_TOP}"></line>')
+    parts.append(f'<text x="{_LEFT + _SIDE / 2}" y="{foot + 34}" text-anchor="middle">confidence, %</text>')
+    middle = _TOP + _SIDE / 2
+    parts.append(f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">right answers, %</text>')
+    return "\n".join(parts)
+
+
+def _histogram(counts: NDArray[np.int64]) -> str:
+    foot, width = _BARS_TOP + _BARS_HEIGHT, _SIDE / len(counts)
+    parts = []
+    for i, number in enumerate(counts.tolist()):
+        if number:
+            # Even one answer among many thousands must be seen.
+            height = max(1.0, _BARS_HEIGHT * number / int(counts.max()))
+            parts.append(
+                f'<rect class="bar" x="{_LEFT + i * width + 1:.1f}" y="{foot - height:.1f}" '
+                f'width="{width - 2:.1f}" height="{height:.1f}"><title>{count(number)} answers</title></rect>'
+            )
+    parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_LEFT + _SIDE}" y1="{foot}" y2="{foot}"></line>')
+    parts.append(f'<text x="{_LEFT - 6}" y="{_BARS_TOP + 10}" text-anchor="end">{count(int(counts.max()))}</text>')
+    return "\n".join(parts)
+
+
+def _wilson(share: float, number: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share that was seen in `number` trials."""
+    z = 1.96
+    scale = 1 + z * z / number
+    middle = (share + z * z / (2 * number)) / scale
+    half = z * math.sqrt(share * (1 - share) / number + z * z / (4 * number * number)) / scale
+    return max(0.0, middle - half), min(1.0, middle + half)

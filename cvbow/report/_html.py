@@ -1,0 +1,142 @@
+"""The parts that every page is made of: escaped text, numbers, tables, and the page around them."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import os
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+
+from cvbow.report._style import STYLE
+from cvbow.storage import check_writable
+
+__all__ = ["MISSING", "count", "escape", "isolate", "page", "percent", "scroll_box", "section", "table", "write_page"]
+
+#: What stands in place of a ratio without a denominator.
+MISSING = "–"  # noqa: RUF001
+
+# HTML forbids these, and UTF-8 cannot hold half of a surrogate pair, which is how Python spells a byte of a file name
+# that is not UTF-8.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+# A second lock behind the escaping: a page that has no scripts runs none, and asks nobody for anything.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def escape(text: object) -> str:
+    """Return text that means itself, inside an element and inside a quoted attribute."""
+    return html.escape(_UNPRINTABLE.sub("\ufffd", str(text)), quote=True)
+
+
+def isolate(text: object) -> str:
+    """Return escaped text whose writing direction does not reach what stands beside it."""
+    return f"<bdi>{escape(text)}</bdi>"
+
+
+def count(number: int) -> str:
+    """Return a number with its thousands apart: 12,345."""
+    return f"{number:,}"
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with one decimal, its full value beside it for programs that read the page."""
+    return MISSING if share != share else f'<data value="{share!r}">{100 * share:.1f}\u202f%</data>'
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:
+    """Return a table; a row's first cell is its header.
+
+    Parameters
+    ----------
+    head : sequence of str
+        HTML of the column headers.
+    rows : iterable of sequences of str
+        HTML of the cells.
+    numbers : sequence of int
+        Columns that are aligned to the right.
+    """
+    kinds = [' class="number"' if column in numbers else "" for column in range(len(head))]
+    top = "".join(f'<th scope="col"{kind}>{cell}</th>' for kind, cell in zip(kinds, head, strict=True))
+    body = "\n".join(
+        "<tr>"
+        + "".join(
+            f"<td{kind}>{cell}</td>" if column else f'<th scope="row">{cell}</th>'
+            for column, (kind, cell) in enumerate(zip(kinds, row, strict=True))
+        )
+        + "</tr>"
+        for row in rows
+    )
+    return f"<table>\n<thead><tr>{top}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+
+def scroll_box(content: str, label: str) -> str:
+    """Return content that scrolls inside the page, with the keyboard too."""
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">\n{content}\n</div>'
+
+
+def section(key: str, title: str, content: str) -> tuple[str, str, str]:
+    """Return a section of a page: its anchor, its title, and its HTML."""
+    return key, title, f'<section id="{key}">\n<h2>{escape(title)}</h2>\n{content}\n</section>'
+
+
+def page(title: str, introduction: str, sections: Sequence[tuple[str, str, str]]) -> str:
+    """Return a whole document.
+
+    Parameters
+    ----------
+    title : str
+        Text.
+    introduction : str
+        HTML between the title and the sections.
+    sections : sequence of (anchor, title, HTML)
+        As ``section`` makes them.
+    """
+    links = "\n".join(f'<a href="#{key}">{escape(name)}</a>' for key, name, _ in sections)
+    body = "\n".join(content for _, _, content in sections)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>{isolate(title)}</h1>
+{introduction}
+</header>
+<nav aria-label="Sections">
+{links}
+</nav>
+{body}
+</main>
+</body>
+</html>
+"""
+
+
+def write_page(path: str | os.PathLike[str], document: str) -> None:
+    """Write a document, whole or not at all.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, IsADirectoryError
+        Where the folder is missing or read-only, or `path` is a folder.
+    """
+    target = check_writable(path)
+    folder, name = os.path.split(target)
+    temporary = os.path.join(folder, f".{name[:40]}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "x", encoding="utf-8", newline="\n") as file:
+            file.write(document)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,122 @@
+"""The style sheet of the pages: light and dark, down to the width of a phone, and on paper."""
+
+from __future__ import annotations
+
+__all__ = ["STYLE"]
+
+# The shades of the confusion matrix: the opacity of each of the eight. Letters turn white where the colour is full.
+_OPACITY = (0.08, 0.15, 0.24, 0.34, 0.46, 0.6, 0.74, 0.95)
+_SHADES = "\n".join(f".s{i} {{ --o: {opacity} }}" for i, opacity in enumerate(_OPACITY, start=1))
+
+STYLE = f"""
+:root {{
+  color-scheme: light dark;
+  --paper: #ffffff; --panel: #f4f6f8; --line: #dfe3e8; --ink: #1b1f24; --soft: #5b6570;
+  --link: #1d4ed8; --hit: 37 99 235; --miss: 194 65 12; --wrong: #b43c0a; --right: #1d4ed8; --full: #ffffff;
+}}
+@media (prefers-color-scheme: dark) {{
+  :root {{
+    --paper: #14171c; --panel: #1d2229; --line: #333a44; --ink: #e7eaee; --soft: #9aa5b1;
+    --link: #8ab4ff; --wrong: #ff9d66; --right: #8ab4ff;
+  }}
+}}
+* {{ box-sizing: border-box }}
+html {{ -webkit-text-size-adjust: 100%; scroll-behavior: smooth }}
+body {{ margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI",
+  Roboto, "Noto Sans", "Liberation Sans", "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums }}
+main {{ max-width: 70rem; margin: 0 auto; padding: 2rem 1.25rem 4rem }}
+h1 {{ font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; overflow-wrap: anywhere }}
+h2 {{ font-size: 1.2rem; line-height: 1.3; margin: 0 0 .75rem }}
+section {{ margin-top: 3rem; scroll-margin-top: 1rem }}
+p {{ margin: 0 0 .75rem; max-width: 46rem }}
+a {{ color: var(--link) }}
+nav {{ display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin-top: 1.25rem; font-size: .9rem }}
+.hint {{ color: var(--soft); font-size: .85rem; font-weight: 400 }}
+.wrong {{ color: var(--wrong) }}
+.right {{ color: var(--right) }}
+
+.figures {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem;
+  margin: 1.25rem 0 0 }}
+.figures div {{ background: var(--panel); border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .9rem }}
+.figures dt {{ color: var(--soft); font-size: .85rem }}
+.figures dd {{ margin: 0; font-size: 1.5rem; line-height: 1.3; font-weight: 600; white-space: nowrap }}
+.figures .hint {{ display: block; white-space: normal; line-height: 1.35 }}
+.figures dd small {{ font-size: .95rem; font-weight: 400; color: var(--soft) }}
+
+.scroll {{ overflow: auto; max-height: 85vh; max-width: max-content; border: 1px solid var(--line);
+  border-radius: .5rem }}
+table {{ border-collapse: separate; border-spacing: 0; font-size: .9rem; line-height: 1.4 }}
+th, td {{ padding: .35rem .75rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
+  overflow-wrap: break-word }}
+tbody tr:last-child > * {{ border-bottom: 0 }}
+th {{ font-weight: 600 }}
+thead th {{ position: sticky; top: 0; z-index: 1; background: var(--panel); white-space: nowrap }}
+tbody th {{ font-weight: 400; max-width: 22rem }}
+td {{ max-width: 32rem }}
+.number {{ text-align: right; white-space: nowrap }}
+.meter {{ display: inline-block; width: 5rem; height: .5rem; margin-right: .6rem; border-radius: .25rem;
+  background: var(--line); overflow: hidden }}
+.meter span {{ display: block; height: 100%; background: rgb(var(--hit)) }}
+
+.hit {{ background: rgb(var(--hit) / var(--o, 0)) }}
+.miss {{ background: rgb(var(--miss) / var(--o, 0)) }}
+{_SHADES}
+.s8 {{ color: var(--full) }}
+.legend {{ display: grid; gap: .25rem; margin-bottom: .75rem; font-size: .75rem; color: var(--soft) }}
+.legend div {{ display: flex }}
+.legend .name {{ width: 4.5rem }}
+.legend div span:not(.name) {{ width: 3.25rem; padding: .1rem 0; text-align: center; color: var(--ink) }}
+.legend div .s8.s8 {{ color: var(--full) }}
+.confusion {{ font-size: .8rem }}
+.confusion th, .confusion td {{ padding: 0 .3rem; height: 1.8rem; line-height: 1.8rem }}
+.confusion td {{ min-width: 2rem; text-align: center; border-left: 1px solid var(--line) }}
+.confusion tbody th {{ position: sticky; left: 0; z-index: 1; background: var(--panel); padding: 0 .6rem }}
+.confusion th span {{ display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }}
+.confusion tbody th span {{ max-width: 11rem }}
+.confusion thead th {{ height: auto; padding: .5rem 0; vertical-align: bottom; font-weight: 400;
+  border-left: 1px solid var(--line) }}
+.confusion thead th span {{ writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9rem; margin: 0 auto;
+  line-height: 1.2 }}
+.confusion thead .corner {{ left: 0; z-index: 2; padding: .5rem .6rem; border-left: 0; color: var(--soft) }}
+.confusion thead .corner span {{ writing-mode: initial; transform: none; line-height: 1.4 }}
+.confusion tbody tr:hover th {{ color: var(--link) }}
+
+.beside {{ display: flex; flex-wrap: wrap; gap: 1.5rem 2.5rem; align-items: flex-start }}
+.beside > div {{ flex: 1 1 18rem; max-width: 34rem; min-width: 0 }}
+.diagram {{ flex: 1 1 20rem; width: 100%; max-width: 26rem; height: auto }}
+.diagram text {{ font-size: 12px; fill: var(--soft) }}
+.diagram .frame {{ fill: none; stroke: var(--line) }}
+.diagram .grid {{ stroke: var(--line) }}
+.diagram .ideal {{ stroke: var(--soft); stroke-dasharray: 4 4 }}
+.diagram .curve {{ fill: none; stroke: rgb(var(--hit)); stroke-width: 2 }}
+.diagram .whisker {{ stroke: rgb(var(--hit)); stroke-width: 1.5; opacity: .55 }}
+.diagram .point, .diagram .bar {{ fill: rgb(var(--hit)) }}
+details summary {{ cursor: pointer; color: var(--link); font-size: .9rem; margin-bottom: .5rem }}
+
+.gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(8.6rem, 1fr)); gap: 1.25rem 1rem }}
+figure {{ margin: 0; font-size: .85rem; line-height: 1.35; min-width: 0 }}
+figure .frame {{ display: flex; align-items: center; justify-content: center; height: 128px; margin-bottom: .4rem;
+  background: var(--panel); border-radius: .35rem; overflow: hidden }}
+figure img {{ max-width: 100%; max-height: 100%; width: auto; height: auto }}
+figcaption {{ overflow-wrap: anywhere }}
+.path {{ display: block; color: var(--soft); font-size: .75rem; overflow-wrap: anywhere }}
+code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Liberation Mono", "DejaVu Sans Mono",
+  monospace; overflow-wrap: anywhere; white-space: pre-wrap }}
+
+@media (max-width: 40rem) {{
+  main {{ padding: 1.25rem .9rem 3rem }}
+  .figures {{ grid-template-columns: 1fr 1fr; gap: .5rem }}
+  .figures dd {{ font-size: 1.25rem }}
+  .confusion tbody th span {{ max-width: 6rem }}
+  .meter {{ display: none }}
+  th, td {{ padding: .35rem .5rem }}
+  .legend .name {{ width: 3.8rem }}
+  .legend div span:not(.name) {{ flex: 1; width: auto; font-size: .65rem }}
+}}
+@media print {{
+  .scroll {{ max-height: none; overflow: visible }}
+  nav {{ display: none }}
+  figure, tr {{ break-inside: avoid }}
+  * {{ print-color-adjust: exact; -webkit-print-color-adjust: exact }}
+}}
+"""

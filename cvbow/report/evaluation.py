@@ -1,0 +1,250 @@
+"""The page about one evaluation: how good a model is, what it takes for what, and whether it knows how sure to be."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow import __version__
+from cvbow.classify import Answers, ClassificationReport, ImageClassifier
+from cvbow.errors import ImageError
+from cvbow.presets import SETTINGS
+from cvbow.report._calibration import Reliability, diagram, reliability, reliability_table
+from cvbow.report._classes import class_table, confusions
+from cvbow.report._gallery import Answered, gallery
+from cvbow.report._html import count, escape, isolate, page, percent, scroll_box, section, table, write_page
+
+__all__ = ["write_evaluation_report"]
+
+_MOST_MISTAKES = 24
+_MOST_UNSURE = 8
+
+
+def write_evaluation_report(
+    path: str | os.PathLike[str],
+    *,
+    model: ImageClassifier,
+    report: ClassificationReport,
+    answers: Answers,
+    paths: Sequence[Path],
+    labels: Sequence[str],
+    title: str,
+) -> None:
+    """Write an evaluation as one HTML page that needs no other file and no network.
+
+    It holds the figures of `report`, the confusion matrix, a table of the classes from the worst to the best, a
+    reliability diagram, thumbnails of the surest mistakes and of the least sure right answers, the images that could
+    not be read, and the recipe. An image that has gone since it was judged has no thumbnail.
+
+    Parameters
+    ----------
+    path : path
+        The page, written whole or not at all.
+    model : ImageClassifier
+        The fitted model that was judged.
+    report : ClassificationReport
+        Of `answers`.
+    answers : Answers
+        Its ``rows`` are positions in `paths` and `labels`.
+    paths : sequence of paths
+        The images that were to be judged.
+    labels : sequence of str
+        Their classes.
+    title : str
+        Heading of the page.
+
+    Raises
+    ------
+    ValueError
+        If the report, the answers, the paths and the labels do not belong together.
+    FileNotFoundError, PermissionError, IsADirectoryError
+        Where the folder of `path` is missing or read-only, or `path` is a folder.
+    """
+    judged = _Judged.of(report, answers, paths, labels)
+    measured = reliability(judged.confidence, judged.truth == judged.answer)
+    base = _base(paths)
+    sections = [
+        section("confusion", "Confusion matrix", confusions(report)),
+        section("classes", "Classes, the worst first", class_table(report)),
+        section("calibration", "Calibration", _calibration(measured)),
+        section("mistakes", "The surest mistakes", _mistakes(judged, paths, base)),
+        section("unsure", "The least sure right answers", _unsure(judged, paths, base)),
+        section("skipped", "Skipped files", _skipped(answers.skipped, base)),
+        section("recipe", "How it was made", _making(model, base)),
+    ]
+    write_page(path, page(title, _introduction(report, len(answers.skipped)), sections))
+
+
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Each answer as indices into ``classes``, with the probability it was given; all of shape (n_answers,)."""
+
+    classes: list[str]
+    rows: NDArray[np.intp]
+    truth: NDArray[np.intp]
+    answer: NDArray[np.intp]
+    confidence: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, report: ClassificationReport, answers: Answers, paths: Sequence[Path], labels: Sequence[str]
+    ) -> _Judged:
+        if len(labels) != len(paths):
+            raise ValueError(f"labels must be as many as paths, got {len(labels)} and {len(paths)}")
+        rows = np.asarray(answers.rows)
+        if len(rows) and not (rows.min() >= 0 and rows.max() < len(paths)):
+            raise ValueError(f"answers must have rows below {len(paths)}, the number of paths, got {rows.max()}")
+        index = {name: i for i, name in enumerate(report.classes)}
+        truth = np.array([index.get(str(labels[row]), -1) for row in rows], np.intp)
+        answer = np.array([index.get(str(label), -1) for label in answers.labels], np.intp)
+        confusion = np.zeros_like(report.confusion)
+        np.add.at(confusion, (truth, answer), 1)
+        if (truth < 0).any() or (answer < 0).any() or not np.array_equal(confusion, report.confusion):
+            raise ValueError("report must be of these answers and labels, got the report of others")
+        # A report's classes begin with the model's, in the order of the probabilities' columns.
+        confidence = np.asarray(answers.probabilities, np.float64)[np.arange(len(rows)), answer]
+        return cls(report.classes, rows, truth, answer, confidence)
+
+    def answered(self, positions: NDArray[np.intp], paths: Sequence[Path], base: str) -> list[Answered]:
+        return [
+            Answered(
+                path=paths[self.rows[i]],
+                shown_path=_below(os.fspath(paths[self.rows[i]]), base),
+                truth=self.classes[self.truth[i]],
+                answer=self.classes[self.answer[i]],
+                confidence=float(self.confidence[i]),
+            )
+            for i in positions
+        ]
+
+
+def _introduction(report: ClassificationReport, n_skipped: int) -> str:
+    right = int(np.trace(report.confusion))
+    totals = report.confusion.sum(axis=1)
+    largest = int(totals.argmax())
+    n_classes = len(report.classes)
+    deviation = f'<small>± <data value="{report.class_accuracy_std!r}">{100 * report.class_accuracy_std:.1f}</data></small>'
+    figures = (
+        ("Accuracy", percent(report.accuracy), f"{count(right)} right; {100 * totals[largest] / totals.sum():.1f}\u202f% "
+         f"by always saying {isolate(report.classes[largest])}"),
+        ("Mean class accuracy", f"{percent(report.mean_class_accuracy)} {deviation}", "± its deviation over the classes"),
+        ("Top 5", percent(report.top5_accuracy), "class among the five most probable"
+         if n_classes > 5 else f"says nothing: there are {n_classes} classes"),
+        ("Log loss", f'<data value="{report.log_loss!r}">{report.log_loss:.3f}</data>',
+         f"{np.log(n_classes):.3f} for knowing nothing"),
+        ("Images", f'<data value="{report.n_images}">{count(report.n_images)}</data>', f"in {count(n_classes)} classes"),
+        ("Skipped", f'<data value="{n_skipped}">{count(n_skipped)}</data>',
+         '<a href="#skipped">could not be read</a>' if n_skipped else "every image could be read"),
+    )  # fmt: skip
+    cells = "\n".join(
+        f'<div><dt>{name}</dt><dd>{value}<span class="hint">{hint}</span></dd></div>' for name, value, hint in figures
+    )
+    return f'<dl class="figures">\n{cells}\n</dl>'
+
+
+def _calibration(measured: Reliability) -> str:
+    error, excess = measured.calibration_error, measured.excess_confidence
+    tendency = "too sure" if excess > 0 else "not sure enough"
+    return f"""<div class="beside">
+{diagram(measured)}
+<div>
+<p><strong>Expected calibration error: {percent(error)}</strong></p>
+<p>A model's probabilities can be believed when, of the answers that it is 80 % sure of, 80 % are right: the points
+then lie on the dashed line. Below the line it is too sure, above it not sure enough. On average this one is
+{tendency} by {100 * abs(excess):.1f} points.</p>
+<p>The error is the mean distance from the line, in {len(measured.counts)} equal bins of confidence, weighted by their
+number of images. Thin lines are 95 % intervals; the bars below count the images.</p>
+<details><summary>The numbers</summary>
+{scroll_box(reliability_table(measured), "Calibration")}
+</details>
+</div>
+</div>"""
+
+
+def _mistakes(judged: _Judged, paths: Sequence[Path], base: str) -> str:
+    wrong = np.flatnonzero(judged.truth != judged.answer)
+    if not len(wrong):
+        return "<p>There are no mistakes.</p>"
+    order = wrong[np.argsort(-judged.confidence[wrong], kind="stable")]
+    shown = gallery(judged.answered(order, paths, base), _MOST_MISTAKES)
+    said = f"<p>True class → answer, and the probability the model gave it. {count(len(wrong))} mistakes in all.</p>"
+    return f"{said}\n{shown or _GONE}"
+
+
+def _unsure(judged: _Judged, paths: Sequence[Path], base: str) -> str:
+    right = np.flatnonzero(judged.truth == judged.answer)
+    if not len(right):
+        return "<p>There are no right answers.</p>"
+    order = right[np.argsort(judged.confidence[right], kind="stable")]
+    return gallery(judged.answered(order, paths, base), _MOST_UNSURE) or _GONE
+
+
+_GONE = "<p>None of the images can be read any more.</p>"
+
+
+def _skipped(skipped: Sequence[ImageError], base: str) -> str:
+    if not skipped:
+        return "<p>None: every image could be read.</p>"
+    rows = [(isolate(_below(error.path, base)), escape(error.reason)) for error in skipped]
+    return scroll_box(table(("File", "Reason"), rows), "Skipped files")
+
+
+def _making(model: ImageClassifier, base: str) -> str:
+    import cv2
+    import sklearn
+
+    parts = []
+    if model.recipe:
+        rows = [
+            (f"<code>{escape(key)}</code>", f"<code>{escape(_plain(value))}</code>", _meaning(key))
+            for key, value in model.recipe.items()
+        ]
+        parts.append(scroll_box(table(("Setting", "Value", "Meaning"), rows), "Recipe"))
+    else:
+        made = escape(f"{model.backend!r}\n{model.classifier!r}")
+        parts.append(f"<p>Built from its parts, without a recipe:</p>\n<pre>{made}</pre>")
+    versions = {
+        "cvbow": __version__,
+        "Python": platform.python_version(),
+        "NumPy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+        "OpenCV": cv2.__version__,
+    }
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    parts.append(
+        f'<p class="made">An image becomes {count(int(model.backend_.vector_length))} numbers. '
+        f"Judged on {today} with {', '.join(f'{name} {escape(version)}' for name, version in versions.items())}.</p>"
+    )
+    if base:
+        parts.append(f"<p>Files on this page are below <code>{isolate(base)}</code></p>")
+    return "\n".join(parts)
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _meaning(key: str) -> str:
+    if key == "preset":
+        return "the recipe that the settings come from"
+    return escape(SETTINGS[key].meaning) if key in SETTINGS else "of the classifier"
+
+
+def _base(paths: Sequence[Path]) -> str:
+    """Return the folder that all images are in, or nothing when there is none to speak of."""
+    try:
+        return os.path.commonpath([os.path.dirname(path) for path in paths])
+    except ValueError:  # absolute and relative paths, or two drives
+        return ""
+
+
+def _below(path: str, base: str) -> str:
+    inside = os.path.join(base, "")
+    return path[len(inside) :] if base and path.startswith(inside) else path
