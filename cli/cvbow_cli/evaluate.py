@@ -49,9 +49,9 @@ def command(
       cvbow evaluate photos.cvbow held-out/ --json > result.json
     """
     started = time.perf_counter()
-    images = labelled_images(source, "test", quiet=quiet or as_json)
     with working(quiet=quiet, backend=backend, address=scheduler):
         classifier = ImageClassifier.load(model, n_jobs=n_jobs)
+        images = labelled_images(source, "test", quiet=quiet or as_json)
         judged, answers = classifier.evaluate(images.paths, images.labels, strict=strict)
     if report is not None:
         from cvbow.report import write_evaluation_report

@@ -17,6 +17,7 @@ _BOUNDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 # Above this many classes a matrix is neither readable nor, at a cell for each pair, a file to open.
 _MOST_CLASSES = 150
+_DENSE_FROM = 40
 _MOST_PAIRS = 100
 
 
@@ -25,8 +26,8 @@ def confusions(report: ClassificationReport) -> str:
     return _matrix(report) if len(report.classes) <= _MOST_CLASSES else _pairs(report)
 
 
-def class_table(report: ClassificationReport) -> str:
-    """Return a row for each class, the worst first."""
+def class_table(report: ClassificationReport, n_known: int) -> str:
+    """Return a row for each class, the worst first; classes from `n_known` on are those the model does not know."""
     numbers = report.confusion.sum(axis=1)
     # NaN, for a class without images, sorts last.
     order = np.argsort(report.recall, kind="stable")
@@ -40,9 +41,10 @@ def class_table(report: ClassificationReport) -> str:
             j = int(wrong.argmax())
             mistaken = f'{isolate(report.classes[j])} <span class="hint">{count(int(wrong[j]))}</span>'
         bar = "" if recall != recall else f'<span class="meter"><span style="width:{100 * recall:.1f}%"></span></span>'
-        rows.append(
-            (isolate(report.classes[i]), count(int(numbers[i])), bar + percent(recall), percent(precision), mistaken)
-        )
+        name = isolate(report.classes[i])
+        if i >= n_known:
+            name += ' <span class="hint">not known to the model</span>'
+        rows.append((name, count(int(numbers[i])), bar + percent(recall), percent(precision), mistaken))
     head = ("Class", "Images", "Recall", "Precision", "Most often taken for")
     return scroll_box(table(head, rows, numbers=(1, 2, 3)), "Classes")
 
@@ -66,8 +68,9 @@ def _matrix(report: ClassificationReport) -> str:
         rows.append(f"<tr>{label}{''.join(cells)}</tr>")
     body = "\n".join(rows)
     corner = '<th class="corner"><span>true ↓</span><span>answer →</span></th>'
+    kind = "confusion dense" if len(report.classes) >= _DENSE_FROM else "confusion"
     matrix = (
-        f'<table class="confusion">\n<thead><tr>{corner}{top}</tr></thead>\n'
+        f'<table class="{kind}">\n<thead><tr>{corner}{top}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody>\n</table>"
     )
     return (
@@ -77,14 +80,10 @@ def _matrix(report: ClassificationReport) -> str:
 
 
 def _legend() -> str:
-    bounds = (0.0, *_BOUNDS)
     lines = []
     for kind, name in (("hit", "right"), ("miss", "wrong")):
-        steps = "".join(
-            f'<span class="{kind} s{i}">{100 * bounds[i - 1]:.0f}–{100 * bounds[i]:.0f}</span>'  # noqa: RUF001
-            for i in range(1, len(bounds))
-        )
-        lines.append(f'<div><span class="name">{name}, %</span>{steps}</div>')
+        shades = "".join(f'<span class="{kind} s{i}">{100 * top:.0f}</span>' for i, top in enumerate(_BOUNDS, start=1))
+        lines.append(f'<div><span class="name">{name}, up to %</span>{shades}</div>')
     return f'<div class="legend" aria-hidden="true">\n{"".join(lines)}\n</div>'
 
 

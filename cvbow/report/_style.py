@@ -12,19 +12,20 @@ STYLE = f"""
 :root {{
   color-scheme: light dark;
   --paper: #ffffff; --panel: #f4f6f8; --line: #dfe3e8; --ink: #1b1f24; --soft: #5b6570;
-  --link: #1d4ed8; --hit: 37 99 235; --miss: 194 65 12; --wrong: #b43c0a; --right: #1d4ed8; --full: #ffffff;
+  --link: #1d4ed8; --hit: 37 99 235; --miss: 194 65 12; --wrong: #b43c0a; --right: #1d4ed8; --mark: #2563eb;
+  --full: #ffffff;
 }}
 @media (prefers-color-scheme: dark) {{
   :root {{
     --paper: #14171c; --panel: #1d2229; --line: #333a44; --ink: #e7eaee; --soft: #9aa5b1;
-    --link: #8ab4ff; --wrong: #ff9d66; --right: #8ab4ff;
+    --link: #8ab4ff; --miss: 217 79 14; --wrong: #ff9d66; --right: #8ab4ff; --mark: #6b9dff;
   }}
 }}
 * {{ box-sizing: border-box }}
 html {{ -webkit-text-size-adjust: 100%; scroll-behavior: smooth }}
 body {{ margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI",
   Roboto, "Noto Sans", "Liberation Sans", "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums }}
-main {{ max-width: 70rem; margin: 0 auto; padding: 2rem 1.25rem 4rem }}
+main {{ max-width: 72.5rem; margin: 0 auto; padding: 2rem 1.25rem 4rem }}
 h1 {{ font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; overflow-wrap: anywhere }}
 h2 {{ font-size: 1.2rem; line-height: 1.3; margin: 0 0 .75rem }}
 section {{ margin-top: 3rem; scroll-margin-top: 1rem }}
@@ -39,7 +40,8 @@ nav {{ display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin-top: 1.25rem;
   margin: 1.25rem 0 0 }}
 .figures div {{ background: var(--panel); border: 1px solid var(--line); border-radius: .5rem; padding: .7rem .9rem }}
 .figures dt {{ color: var(--soft); font-size: .85rem }}
-.figures dd {{ margin: 0; font-size: 1.5rem; line-height: 1.3; font-weight: 600; white-space: nowrap }}
+.figures dd {{ margin: 0; font-size: 1.5rem; line-height: 1.3; font-weight: 600; white-space: nowrap;
+  overflow-wrap: anywhere }}
 .figures .hint {{ display: block; white-space: normal; line-height: 1.35 }}
 .figures dd small {{ font-size: .95rem; font-weight: 400; color: var(--soft) }}
 
@@ -52,11 +54,12 @@ tbody tr:last-child > * {{ border-bottom: 0 }}
 th {{ font-weight: 600 }}
 thead th {{ position: sticky; top: 0; z-index: 1; background: var(--panel); white-space: nowrap }}
 tbody th {{ font-weight: 400; max-width: 22rem }}
-td {{ max-width: 32rem }}
+td {{ max-width: 44rem }}
+data {{ white-space: nowrap }}
 .number {{ text-align: right; white-space: nowrap }}
 .meter {{ display: inline-block; width: 5rem; height: .5rem; margin-right: .6rem; border-radius: .25rem;
   background: var(--line); overflow: hidden }}
-.meter span {{ display: block; height: 100%; background: rgb(var(--hit)) }}
+.meter span {{ display: block; height: 100%; background: var(--mark) }}
 
 .hit {{ background: rgb(var(--hit) / var(--o, 0)) }}
 .miss {{ background: rgb(var(--miss) / var(--o, 0)) }}
@@ -64,12 +67,12 @@ td {{ max-width: 32rem }}
 .s8 {{ color: var(--full) }}
 .legend {{ display: grid; gap: .25rem; margin-bottom: .75rem; font-size: .75rem; color: var(--soft) }}
 .legend div {{ display: flex }}
-.legend .name {{ width: 4.5rem }}
-.legend div span:not(.name) {{ width: 3.25rem; padding: .1rem 0; text-align: center; color: var(--ink) }}
+.legend .name {{ width: 6.75rem }}
+.legend div span:not(.name) {{ width: 2.75rem; padding: .1rem 0; text-align: center; color: var(--ink) }}
 .legend div .s8.s8 {{ color: var(--full) }}
 .confusion {{ font-size: .8rem }}
 .confusion th, .confusion td {{ padding: 0 .3rem; height: 1.8rem; line-height: 1.8rem }}
-.confusion td {{ min-width: 2rem; text-align: center; border-left: 1px solid var(--line) }}
+.confusion td {{ min-width: 2.3rem; text-align: center; border-left: 1px solid var(--line) }}
 .confusion tbody th {{ position: sticky; left: 0; z-index: 1; background: var(--panel); padding: 0 .6rem }}
 .confusion th span {{ display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }}
 .confusion tbody th span {{ max-width: 11rem }}
@@ -79,6 +82,8 @@ td {{ max-width: 32rem }}
   line-height: 1.2 }}
 .confusion thead .corner {{ left: 0; z-index: 2; padding: .5rem .6rem; border-left: 0; color: var(--soft) }}
 .confusion thead .corner span {{ writing-mode: initial; transform: none; line-height: 1.4 }}
+.dense {{ font-size: .7rem }}
+.dense td {{ min-width: 1.6rem; padding: 0 .15rem }}
 .confusion tbody tr:hover th {{ color: var(--link) }}
 
 .beside {{ display: flex; flex-wrap: wrap; gap: 1.5rem 2.5rem; align-items: flex-start }}
@@ -88,12 +93,12 @@ td {{ max-width: 32rem }}
 .diagram .frame {{ fill: none; stroke: var(--line) }}
 .diagram .grid {{ stroke: var(--line) }}
 .diagram .ideal {{ stroke: var(--soft); stroke-dasharray: 4 4 }}
-.diagram .curve {{ fill: none; stroke: rgb(var(--hit)); stroke-width: 2 }}
-.diagram .whisker {{ stroke: rgb(var(--hit)); stroke-width: 1.5; opacity: .55 }}
-.diagram .point, .diagram .bar {{ fill: rgb(var(--hit)) }}
+.diagram .curve {{ fill: none; stroke: var(--mark); stroke-width: 2 }}
+.diagram .whisker {{ stroke: var(--mark); stroke-width: 1.5; opacity: .55 }}
+.diagram .point, .diagram .bar {{ fill: var(--mark) }}
 details summary {{ cursor: pointer; color: var(--link); font-size: .9rem; margin-bottom: .5rem }}
 
-.gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(8.6rem, 1fr)); gap: 1.25rem 1rem }}
+.gallery {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: 1.25rem .8rem }}
 figure {{ margin: 0; font-size: .85rem; line-height: 1.35; min-width: 0 }}
 figure .frame {{ display: flex; align-items: center; justify-content: center; height: 128px; margin-bottom: .4rem;
   background: var(--panel); border-radius: .35rem; overflow: hidden }}
@@ -110,8 +115,9 @@ code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Li
   .confusion tbody th span {{ max-width: 6rem }}
   .meter {{ display: none }}
   th, td {{ padding: .35rem .5rem }}
-  .legend .name {{ width: 3.8rem }}
-  .legend div span:not(.name) {{ flex: 1; width: auto; font-size: .65rem }}
+  .legend div span:not(.name) {{ flex: 1; width: auto }}
+  #classes th:first-child {{ position: sticky; left: 0; max-width: 9rem; background: var(--paper) }}
+  #classes thead th:first-child {{ z-index: 2; background: var(--panel) }}
 }}
 @media print {{
   .scroll {{ max-height: none; overflow: visible }}

@@ -72,7 +72,7 @@ def write_evaluation_report(
     base = _base(paths)
     sections = [
         section("confusion", "Confusion matrix", confusions(report)),
-        section("classes", "Classes, the worst first", class_table(report)),
+        section("classes", "Classes, the worst first", class_table(report, answers.probabilities.shape[1])),
         section("calibration", "Calibration", _calibration(measured)),
         section("mistakes", "The surest mistakes", _mistakes(judged, paths, base)),
         section("unsure", "The least sure right answers", _unsure(judged, paths, base)),
@@ -134,11 +134,11 @@ def _introduction(report: ClassificationReport, n_skipped: int) -> str:
     figures = (
         ("Accuracy", percent(report.accuracy), f"{count(right)} right; {100 * totals[largest] / totals.sum():.1f}\u202f% "
          f"by always saying {isolate(report.classes[largest])}"),
-        ("Mean class accuracy", f"{percent(report.mean_class_accuracy)} {deviation}", "± its deviation over the classes"),
+        ("Mean class accuracy", f"{percent(report.mean_class_accuracy)} {deviation}", "± standard deviation over classes"),
         ("Top 5", percent(report.top5_accuracy), "class among the five most probable"
          if n_classes > 5 else f"says nothing: there are {n_classes} classes"),
         ("Log loss", f'<data value="{report.log_loss!r}">{report.log_loss:.3f}</data>',
-         f"{np.log(n_classes):.3f} for knowing nothing"),
+         f"0 is perfect; guessing evenly gives {np.log(n_classes):.3f}"),
         ("Images", f'<data value="{report.n_images}">{count(report.n_images)}</data>', f"in {count(n_classes)} classes"),
         ("Skipped", f'<data value="{n_skipped}">{count(n_skipped)}</data>',
          '<a href="#skipped">could not be read</a>' if n_skipped else "every image could be read"),
@@ -156,11 +156,11 @@ def _calibration(measured: Reliability) -> str:
 {diagram(measured)}
 <div>
 <p><strong>Expected calibration error: {percent(error)}</strong></p>
-<p>A model's probabilities can be believed when, of the answers that it is 80 % sure of, 80 % are right: the points
+<p>A model's probabilities can be believed when, of the answers that it is 80 % sure of, 80 % are right: the points
 then lie on the dashed line. Below the line it is too sure, above it not sure enough. On average this one is
 {tendency} by {100 * abs(excess):.1f} points.</p>
 <p>The error is the mean distance from the line, in {len(measured.counts)} equal bins of confidence, weighted by their
-number of images. Thin lines are 95 % intervals; the bars below count the images.</p>
+number of images. Thin lines are 95 % intervals; the bars below count the images.</p>
 <details><summary>The numbers</summary>
 {scroll_box(reliability_table(measured), "Calibration")}
 </details>
@@ -228,7 +228,10 @@ def _making(model: ImageClassifier, base: str) -> str:
 
 
 def _plain(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    """Return a setting's value as ``--set key=value`` takes it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _meaning(key: str) -> str:
