@@ -21,13 +21,10 @@ def check_real(
     name: str, value: object, *, minimum: float, maximum: float = float("inf"), open_minimum: bool = False
 ) -> None:
     """Raise ValueError unless ``value`` is a finite number in [minimum, maximum], or (minimum, maximum]."""
-    fits = (
-        not isinstance(value, bool)
-        and isinstance(value, numbers.Real)
-        and (minimum < value if open_minimum else minimum <= value)
-        and value <= maximum
-        and value < float("inf")
-    )
+    fits = False
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        number = float(value)
+        fits = (minimum < number if open_minimum else minimum <= number) and number <= maximum and number < float("inf")
     if not fits:
         low = f"> {minimum:g}" if open_minimum else f">= {minimum:g}"
         high = "" if maximum == float("inf") else f" and <= {maximum:g}"

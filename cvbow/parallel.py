@@ -15,6 +15,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "default_jobs",
     "effective_jobs",
     "local_threads",
+    "map_threads",
     "note",
     "progress",
     "reporting",
@@ -108,6 +110,20 @@ def effective_jobs(n_jobs: int | None) -> int:
 def local_threads(n_jobs: int | None) -> int:
     """Return the number of threads for ``n_jobs`` on this machine, whatever the size of a cluster in use."""
     return min(effective_jobs(n_jobs), os.cpu_count() or 1)
+
+
+def map_threads(function: Callable[[slice], None], tasks: list[slice], n_threads: int) -> None:
+    """Call ``function`` on each task, on up to ``n_threads`` threads of this process; an error in one is raised here.
+
+    For arithmetic on slices of arrays, where a joblib task would cost more than the work.
+    """
+    if n_threads <= 1 or len(tasks) <= 1:
+        for task in tasks:
+            function(task)
+        return
+    with ThreadPoolExecutor(min(n_threads, len(tasks))) as pool:
+        for _ in pool.map(function, tasks):
+            pass
 
 
 @contextlib.contextmanager

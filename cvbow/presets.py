@@ -73,8 +73,8 @@ def _words(text: str) -> tuple[str, ...]:
 #: Every setting, in the order an image meets them.
 SETTINGS: dict[str, Setting] = {
     "features": Setting("dense-sift", "where descriptors come from: dense-sift, or sift for keypoints", str),
-    "min_side": Setting(None, "enlarge images whose shorter side is below this many pixels; none: never", _optional_integer),
-    "max_side": Setting(480, "shrink images whose longer side is above this many pixels; none: never", _optional_integer),
+    "min_side": Setting(None, "enlarge images whose shorter side has fewer pixels; none: never", _optional_integer),
+    "max_side": Setting(480, "shrink images whose longer side has more pixels; none: never", _optional_integer),
     "root": Setting(True, "RootSIFT instead of SIFT", _flag),
     "step": Setting(4, "dense-sift: pixels between neighbouring descriptors", _integer),
     "bin_sizes": Setting((4, 6, 8, 10), "dense-sift: sides of the spatial bins in pixels, one per scale", _integers),
@@ -138,7 +138,7 @@ PRESETS: dict[str, Preset] = {
                 "bin_sizes": "the scales of VLFeat's vl_phow",
                 "reduce": "halves the time of finding words, at the same accuracy",
                 "n_words": "2000 gain half a point and double the time and the vectors",
-                "normalization": "square roots of frequencies suit a linear SVM (the Hellinger kernel): 4 points over L2",
+                "normalization": "square roots suit a linear SVM (Hellinger kernel): 4 points over L2",
                 "grids": "quadrants and three bands; as good as Lazebnik's 1x1 2x2 4x4 in 8 cells instead of 21",
                 "level_weights": "each grid the same share: 2 points over a share per cell",
             },

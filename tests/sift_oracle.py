@@ -70,18 +70,16 @@ def histogram(
 ) -> Float:
     """Raw (4, 4, 8) histogram: rows, columns, orientations; x0, y0 is the centre of the first bin."""
     height, width = votes[0][0].shape
-    reach = 4 * bin_size
-    xs = np.arange(max(0, x0 - bin_size + 1), min(width, x0 + reach))
-    ys = np.arange(max(0, y0 - bin_size + 1), min(height, y0 + reach))
-    y, x = np.meshgrid(ys, xs, indexing="ij")
-    u, v = (x - x0) / bin_size, (y - y0) / bin_size
-    weight = np.ones(x.shape)
-    if window == "gaussian":
-        weight = np.exp(-0.5 * ((u - 1.5) ** 2 + (v - 1.5) ** 2) / window_size**2)
     raw = np.zeros((4, 4, 8))
     for row in range(4):
         for column in range(4):
-            share = weight * np.maximum(0, 1 - np.abs(u - column)) * np.maximum(0, 1 - np.abs(v - row))
+            center_y, center_x = y0 + row * bin_size, x0 + column * bin_size
+            y = np.arange(max(0, center_y - bin_size + 1), min(height, center_y + bin_size))[:, None]
+            x = np.arange(max(0, center_x - bin_size + 1), min(width, center_x + bin_size))[None, :]
+            share = (1 - np.abs(y - center_y) / bin_size) * (1 - np.abs(x - center_x) / bin_size)
+            if window == "gaussian":
+                v, u = (y - y0) / bin_size - 1.5, (x - x0) / bin_size - 1.5
+                share = share * np.exp(-0.5 * (u**2 + v**2) / window_size**2)
             for orientation, magnitude in votes:
                 np.add.at(raw[row, column], orientation[y, x], share * magnitude[y, x])
     if window == "flat":

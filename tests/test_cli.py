@@ -15,8 +15,9 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from cvbow_cli.main import COMMANDS, cli
 from tiny_images import write_dataset
+
+from cvbow_cli.main import COMMANDS, cli
 
 SMALL = ["--set", "n_words=30", "--set", "step=8", "--set", "reduce=none", "--n-jobs", "1"]
 
@@ -198,7 +199,7 @@ def test_info_json(trained: tuple[Path, Path]) -> None:
     }
     assert document["preset"] == "bow"
     assert document["parameters"]["n_words"] == document["n_words"] == 30
-    assert document["parameters"]["C"] == 10.0
+    assert document["parameters"]["C"] == 3.0
     assert document["vector_length"] == 30 * 8
     assert document["classes"] == ["checker", "horizontal", "vertical"]
     assert document["versions"]["cvbow"]

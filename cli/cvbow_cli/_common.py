@@ -35,9 +35,13 @@ def work_options(command: F) -> F:
     """Add the options of a command that goes through many images."""
     for option in reversed(
         (
-            click.option("--n-jobs", default=-1, show_default=True, help="Workers; -1 for every core. Changes no result."),
+            click.option("--n-jobs", default=-1, show_default=True, help="Workers; -1: every core. Changes no result."),
             click.option(
-                "--backend", type=click.Choice(BACKENDS), default="threads", show_default=True, help="Where workers run."
+                "--backend",
+                type=click.Choice(BACKENDS),
+                default="threads",
+                show_default=True,
+                help="Where workers run.",
             ),
             click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, tcp://host:port (--backend dask)."),
             click.option("--quiet", "-q", is_flag=True, help="No notes and no progress on stderr."),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-from cvbow_cli._common import printable
 
 from cvbow.classify import ClassificationReport
+from cvbow_cli._common import printable
 
 __all__ = ["echo_report"]
 
@@ -17,7 +17,9 @@ def echo_report(report: ClassificationReport) -> None:
     """Print the measures, a line per class, and the confusions."""
     click.echo(f"images               {report.n_images}")
     click.echo(f"accuracy             {report.accuracy:.4f}")
-    click.echo(f"mean class accuracy  {report.mean_class_accuracy:.4f} (std over classes {report.class_accuracy_std:.4f})")
+    click.echo(
+        f"mean class accuracy  {report.mean_class_accuracy:.4f} (std over classes {report.class_accuracy_std:.4f})"
+    )
     click.echo(f"top-5 accuracy       {report.top5_accuracy:.4f}")
     click.echo(f"log loss             {report.log_loss:.4f}")
     names = [_short(name) for name in report.classes]

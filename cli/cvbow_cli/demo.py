@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import click
-from cvbow_cli._common import echo_json, option_json, work_options, working
-from cvbow_cli._tables import echo_report
 
 from cvbow.experiments import run_digits
+from cvbow_cli._common import echo_json, option_json, work_options, working
+from cvbow_cli._tables import echo_report
 
 __all__ = ["command"]
 
@@ -15,7 +15,7 @@ __all__ = ["command"]
 @work_options
 @option_json
 def command(n_jobs: int, backend: str, scheduler: str | None, quiet: bool, as_json: bool) -> None:
-    """Train on real handwritten digits, judge on others, and show what comes out. Nothing is downloaded.
+    r"""Train on real handwritten digits, judge on others, and show what comes out. Nothing is downloaded.
 
     \b
     Example:
@@ -33,7 +33,9 @@ def command(n_jobs: int, backend: str, scheduler: str | None, quiet: bool, as_js
             }
         )
         return
-    click.echo(f"1797 handwritten digits of 8x8 pixels: trained on {result.n_train}, judged on {report.n_images} others\n")
+    click.echo(
+        f"1797 handwritten digits of 8x8 pixels: trained on {result.n_train}, judged on {report.n_images} others\n"
+    )
     echo_report(report)
     click.echo(f"seconds              train {result.seconds['train']:.1f}, evaluate {result.seconds['evaluate']:.1f}\n")
     click.echo("Next, your own images, a folder per class:  cvbow train photos/ -o photos.cvbow")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 
 import click
+
+from cvbow import storage
+from cvbow.classify import ImageClassifier
 from cvbow_cli._common import (
     echo_json,
     labelled_images,
@@ -15,8 +18,6 @@ from cvbow_cli._common import (
     working,
 )
 from cvbow_cli._tables import echo_report
-
-from cvbow.classify import ImageClassifier
 
 __all__ = ["command"]
 
@@ -39,7 +40,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Judge a model on DIR/<class>/<image>: accuracy, log loss, confusions.
+    r"""Judge a model on DIR/<class>/<image>: accuracy, log loss, confusions.
 
     Where DIR holds train/ and test/ folders, or is a CSV file with a split column, the test split is judged.
 
@@ -49,6 +50,8 @@ def command(
       cvbow evaluate photos.cvbow held-out/ --json > result.json
     """
     started = time.perf_counter()
+    if report is not None:
+        storage.check_writable(report)
     with working(quiet=quiet, backend=backend, address=scheduler):
         classifier = ImageClassifier.load(model, n_jobs=n_jobs)
         images = labelled_images(source, "test", quiet=quiet or as_json)

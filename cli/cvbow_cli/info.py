@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import click
-from cvbow_cli._common import echo_json, option_json, printable
 
 from cvbow import storage
+from cvbow_cli._common import echo_json, option_json, printable
 
 __all__ = ["command"]
 
@@ -14,7 +14,7 @@ __all__ = ["command"]
 @click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
 @option_json
 def command(model: str, as_json: bool) -> None:
-    """Tell what is in a model file: parameters, classes, versions, hash. The whole file is verified.
+    r"""Tell what is in a model file: parameters, classes, versions, hash. The whole file is verified.
 
     \b
     Example:

@@ -61,7 +61,7 @@ class CvbowGroup(click.Group):
 
 def _fail(ctx: click.Context, message: str, code: int) -> None:
     if ctx.obj and ctx.obj.get("debug"):
-        raise  # noqa: PLE0704
+        raise
     click.echo(f"cvbow: error: {message}", err=True)
     ctx.exit(code)
 
@@ -76,7 +76,7 @@ def _describe(error: OSError) -> str:
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
-    """Classical image recognition: features, visual words, scikit-learn.
+    r"""Classical image recognition: features, visual words, scikit-learn.
 
     \b
     cvbow demo                                    see it work on real handwritten digits

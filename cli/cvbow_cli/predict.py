@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
-from cvbow_cli._common import echo_json, option_json, printable, work_options, working
 
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
+from cvbow_cli._common import echo_json, option_json, printable, work_options, working
 
 __all__ = ["command"]
 
@@ -36,7 +36,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Classify images with a trained model; '-' reads their paths from stdin, a line each.
+    r"""Classify images with a trained model; '-' reads their paths from stdin, a line each.
 
     Scores are probabilities. An image that cannot be read is reported, the others are answered, and the exit code
     is 1. With --json, the scores of all classes are given unless --top is.

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import click
+
+from cvbow import storage
+from cvbow.presets import PRESETS, make_model, parse_setting
 from cvbow_cli._common import (
     echo_json,
     labelled_images,
@@ -16,15 +19,14 @@ from cvbow_cli._common import (
     working,
 )
 
-from cvbow import storage
-from cvbow.presets import PRESETS, make_model, parse_setting
-
 __all__ = ["command"]
 
 
 @click.command(name="train")
 @click.argument("source", metavar="DIR", type=click.Path(exists=True))
-@click.option("--output", "-o", required=True, metavar="MODEL", type=click.Path(dir_okay=False), help="Model file to write.")
+@click.option(
+    "--output", "-o", required=True, metavar="MODEL", type=click.Path(dir_okay=False), help="Model file to write."
+)
 @click.option("--preset", default="bow", show_default=True, metavar="NAME", help=f"Recipe: {', '.join(PRESETS)}.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 @click.option("--classifier", metavar="NAME", help="Short for --set classifier=NAME.")
@@ -46,7 +48,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Train a classifier on DIR/<class>/<image> and write it to a model file.
+    r"""Train a classifier on DIR/<class>/<image> and write it to a model file.
 
     DIR may also hold train/, validation/ and test/ folders of classes (train/ is used), or be a CSV file with the
     columns path,label[,split]. A setting that does not exist lists those that do.

@@ -17,7 +17,7 @@ from cvbow.errors import ImageError
 from cvbow.features import Extractor, Features
 from cvbow.images import read_image
 
-__all__ = ["Sampler", "SamplePlan", "plan_sample"]
+__all__ = ["SamplePlan", "Sampler", "plan_sample"]
 
 
 @dataclass(frozen=True)

@@ -189,7 +189,7 @@ class BagEncoder(ImageEncoder):
         return read_image(source, gray=self.gray_only, name=name)
 
     def _prepare(self, features: Features) -> Features:
-        descriptors = features.descriptors
+        descriptors: NDArray[Any] = features.descriptors
         if self.reduce_ is not None and len(features):
             descriptors = np.asarray(self.reduce_.transform(descriptors), np.float32)
         elif self.reduce_ is not None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.parallel import local_threads, map_threads
+
 __all__ = ["KERNELS", "kernel_matrix"]
 
+_ROWS = 64
 KERNELS = ("chi2", "intersection", "rbf")
 
 
@@ -48,17 +53,24 @@ def _squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArra
 
 
 def _l1_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    import cv2
+    from scipy.spatial.distance import cdist
 
-    # OpenCV's is the one L1 distance at hand that is vectorised, in float32, and in parallel.
-    distances, _ = cv2.batchDistance(a, b, cv2.CV_32F, normType=cv2.NORM_L1, K=0)
-    return np.asarray(distances, np.float64)
+    left, right = a.astype(np.float64), b.astype(np.float64)
+    return _by_rows(lambda rows: cdist(left[rows], right, "cityblock"), len(a), len(b))
 
 
 def _chi2_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    from sklearn.metrics.pairwise import pairwise_kernels
+    from sklearn.metrics.pairwise import additive_chi2_kernel
 
-    from cvbow.parallel import local_threads
+    return _by_rows(lambda rows: -additive_chi2_kernel(a[rows], b), len(a), len(b))
 
-    kernel = pairwise_kernels(a, b, metric="additive_chi2", n_jobs=local_threads(None))
-    return np.asarray(-kernel, np.float64)
+
+def _by_rows(distances: Callable[[slice], NDArray[np.floating]], n: int, m: int) -> NDArray[np.float64]:
+    """Compute a matrix (n, m) in blocks of rows, on threads."""
+    result = np.empty((n, m))
+
+    def fill(rows: slice) -> None:
+        result[rows] = distances(rows)
+
+    map_threads(fill, [slice(top, min(top + _ROWS, n)) for top in range(0, n, _ROWS)], local_threads(None))
+    return result

@@ -16,6 +16,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.parallel import local_threads, map_threads
+
 __all__ = ["factorize", "fold_of_each", "gram", "solve", "targets"]
 
 _GRAM_COLUMNS = 4096
@@ -56,37 +58,66 @@ def solve(
     w : ndarray of shape (d, n_problems), float64
     b : ndarray of shape (n_problems,), float64
     """
-    # The intercept is the last row of w, its input the constant 1.
     w = np.zeros((data.shape[1] + 1, y.shape[1]))
     cost = 2 * C * weights[:, None]
+    # The intercept is the last row of w, its input a constant. Nothing bends the objective along it but the losses;
+    # with this constant they do so about as much as the norm bends it along w, whatever C and the vectors' lengths.
+    constant = float(np.sqrt(np.einsum("ij,ij->i", data, data).mean(dtype=np.float64) + 1 / cost.sum()))
     scores = np.zeros_like(y)
     if start is not None:
-        w[:-1], w[-1] = start
-        scores = _forward(data, w)
-    for _ in range(max_iter):
+        w[:-1], w[-1] = start[0], start[1] / constant
+        scores = _forward(data, w, constant)
+    for iteration in range(max_iter):
         short = np.maximum(1 - y * scores, 0)
-        gradient = _back(data, -cost * y * short)
+        gradient = _back(data, -cost * y * short, constant)
         gradient[:-1] += w[:-1]
         objective = 0.5 * _squared(w[:-1]) + 0.5 * (cost * short**2).sum(axis=0)
-        solved = 0.5 * _squared(gradient) <= tol * objective
+        # With a small C, w has hardly a share in the objective, but decides: one step is always taken.
+        solved = (0.5 * _squared(gradient) <= tol * objective) & (iteration > 0)
         if solved.all():
             break
         # Problems that are solved stay where they are: their direction comes out as zero.
         gradient[:, solved] = 0
-        step = _conjugate_gradients(data, cost * (short > 0), -gradient)
-        ahead = _forward(data, step)
+        step = _conjugate_gradients(data, cost * (short > 0), -gradient, constant)
+        ahead = _forward(data, step, constant)
         length = _line_search(w, step, y * scores, y * ahead, cost)
         w += length * step
         scores += length * ahead
-    return w[:-1], w[-1]
+    return w[:-1], constant * w[-1]
 
 
-def _forward(data: NDArray[np.floating], w: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(data @ w[:-1].astype(data.dtype, copy=False) + w[-1], np.float64)
+def _forward(data: NDArray[np.floating], w: NDArray[np.float64], constant: float) -> NDArray[np.float64]:
+    """Return ``X' w``, X' being the data with a column of the constant."""
+    result = np.empty((len(data), w.shape[1]))
+    narrow = w[:-1].astype(data.dtype, copy=False)
+
+    def multiply(rows: slice) -> None:
+        np.add(data[rows] @ narrow, constant * w[-1], out=result[rows])
+
+    map_threads(multiply, _parts(len(data)), local_threads(None))
+    return result
 
 
-def _back(data: NDArray[np.floating], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.vstack([data.T @ values.astype(data.dtype, copy=False), values.sum(axis=0)])
+def _back(data: NDArray[np.floating], values: NDArray[np.float64], constant: float) -> NDArray[np.float64]:
+    """Return ``X'^T values``, summed over parts of the data in a fixed order."""
+    parts = _parts(len(data))
+    partial: dict[int, NDArray[np.floating]] = {}
+
+    def multiply(rows: slice) -> None:
+        partial[rows.start] = data[rows].T @ values[rows].astype(data.dtype, copy=False)
+
+    map_threads(multiply, parts, local_threads(None))
+    result = np.zeros((data.shape[1] + 1, values.shape[1]))
+    for rows in parts:
+        result[:-1] += partial[rows.start]
+    result[-1] = constant * values.sum(axis=0)
+    return result
+
+
+def _parts(n: int) -> list[slice]:
+    """Cut rows into parts that depend on nothing but their number: at least 1024 rows, at most 16 parts."""
+    size = max(1024, -(-n // 16))
+    return [slice(top, min(top + size, n)) for top in range(0, n, size)]
 
 
 def _squared(columns: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -96,11 +127,11 @@ def _squared(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _conjugate_gradients(
-    data: NDArray[np.floating], curvature: NDArray[np.float64], target: NDArray[np.float64]
+    data: NDArray[np.floating], curvature: NDArray[np.float64], target: NDArray[np.float64], constant: float
 ) -> NDArray[np.float64]:
     """Solve ``(I' + X'^T D X') p = target`` for each column roughly; D is that column's ``curvature``.
 
-    X' is the data with a column of ones, I' the identity but for a zero at the intercept.
+    X' is the data with a column of the constant, I' the identity but for a zero at the intercept.
     """
     step = np.zeros_like(target)
     residual = target.copy()
@@ -111,7 +142,7 @@ def _conjugate_gradients(
         active = squared > enough
         if not active.any():
             break
-        applied = _back(data, curvature * _forward(data, direction))
+        applied = _back(data, curvature * _forward(data, direction, constant), constant)
         applied[:-1] += direction[:-1]
         bend = np.einsum("ij,ij->j", direction, applied)
         length = np.divide(squared, bend, out=np.zeros_like(bend), where=active & (bend > 0))
@@ -166,8 +197,9 @@ def factorize(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
 
     scale = float(np.mean(np.diag(kernel))) or 1.0
     for exponent in range(-10, 1):
+        shifted = kernel.copy()
+        shifted.flat[:: len(kernel) + 1] += 10.0**exponent * scale
         try:
-            shifted = kernel + 10.0**exponent * scale * np.eye(len(kernel))
             factor: NDArray[np.float64] = cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
             return factor
         except LinAlgError:

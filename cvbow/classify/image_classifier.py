@@ -109,11 +109,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, images: Sequence[ImageLike]) -> NDArray[Any]:
         """Return the class of each image, (n_images,); ImageError for one that cannot be read."""
-        return self._answer("predict", self._vectors(images))
+        labels: NDArray[Any] = self._answer("predict", self._vectors(images))
+        return labels
 
     def predict_proba(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
         """Return class probabilities (n_images, n_classes), columns as ``classes_``."""
-        return self._answer("predict_proba", self._vectors(images))
+        probabilities: NDArray[np.float64] = self._answer("predict_proba", self._vectors(images))
+        return probabilities
 
     def decision_function(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
         """Return the classifier's decisions (n_images, n_classes), or (n_images,) for two classes.
@@ -121,12 +123,16 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         A classifier that has none gives the logarithm of its probabilities.
         """
         vectors = self._vectors(images)
+        decisions: NDArray[np.float64]
         if hasattr(self.classifier_, "decision_function"):
-            return self._answer("decision_function", vectors)
-        logs = np.log(np.maximum(self._answer("predict_proba", vectors), 1e-15))
-        return logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs
+            decisions = self._answer("decision_function", vectors)
+            return decisions
+        decisions = np.log(np.maximum(self._answer("predict_proba", vectors), 1e-15))
+        return np.asarray(decisions[:, 1] - decisions[:, 0]) if decisions.shape[1] == 2 else decisions
 
-    def score(self, images: Sequence[ImageLike], y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self, images: Sequence[ImageLike], y: ArrayLike, sample_weight: NDArray[np.float64] | None = None
+    ) -> float:
         """Return the share of images that get their label."""
         return float(np.average(self.predict(images) == np.asarray(y), weights=sample_weight))
 

@@ -88,7 +88,7 @@ def _mlp(**parameters: Any) -> Any:
 
 
 CLASSIFIERS: dict[str, ClassifierEntry] = {
-    "linear-svm": ClassifierEntry("linear support vector machine", _linear_svm, {"C": 10.0}),
+    "linear-svm": ClassifierEntry("linear support vector machine", _linear_svm, {"C": 3.0}),
     "chi2-svm": ClassifierEntry(
         "SVM with the exponential chi-square kernel; vectors must be non-negative",
         functools.partial(_kernel_svm, "chi2"),
@@ -159,6 +159,4 @@ def _settable(classifier: Any) -> dict[str, str]:
     steps = getattr(classifier, "steps", None)
     if steps is None:
         return {name: name for name in classifier.get_params(deep=False)}
-    return {
-        name: f"{step}__{name}" for step, estimator in steps for name in estimator.get_params(deep=False)
-    }
+    return {name: f"{step}__{name}" for step, estimator in steps for name in estimator.get_params(deep=False)}

@@ -7,11 +7,10 @@ from the descriptors' and words' shapes alone, so the answer does not depend on 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 from numpy.typing import NDArray
+
+from cvbow.parallel import map_threads
 
 __all__ = ["WordSearch"]
 
@@ -87,14 +86,3 @@ class WordSearch:
                 score = np.take_along_axis(scores[:m], best[:, None], axis=1)[:, 0]
                 norm = np.einsum("ij,ij->i", rows[:m, :k], rows[:m, :k])
                 np.maximum(norm - 2 * score, 0, out=distances[top : top + m])
-
-
-def map_threads(function: Callable[[slice], None], tasks: list[slice], n_threads: int) -> None:
-    """Call ``function`` on each task, on up to ``n_threads`` threads; an error in one is raised here."""
-    if n_threads <= 1 or len(tasks) <= 1:
-        for task in tasks:
-            function(task)
-        return
-    with ThreadPoolExecutor(min(n_threads, len(tasks))) as pool:
-        for _ in pool.map(function, tasks):
-            pass

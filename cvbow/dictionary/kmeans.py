@@ -16,8 +16,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_int, check_real
-from cvbow.dictionary._nearest import WordSearch, map_threads
-from cvbow.parallel import local_threads, note, progress, single_threaded
+from cvbow.dictionary._nearest import WordSearch
+from cvbow.parallel import local_threads, map_threads, note, progress, single_threaded
 
 __all__ = ["KMeansDictionary"]
 

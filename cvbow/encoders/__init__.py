@@ -2,6 +2,8 @@
 
 from cvbow.encoders._encoder import Encoder
 from cvbow.encoders.bag_of_words import BagOfWords
+from cvbow.encoders.fisher_vector import FisherVector
 from cvbow.encoders.spatial_pyramid import SpatialPyramid
+from cvbow.encoders.vlad import VLAD
 
-__all__ = ["BagOfWords", "Encoder", "SpatialPyramid"]
+__all__ = ["VLAD", "BagOfWords", "Encoder", "FisherVector", "SpatialPyramid"]

@@ -35,9 +35,7 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
         """Learn from a sample of features, an item per image."""
 
     @abstractmethod
-    def encode_cells(
-        self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int
-    ) -> NDArray[np.float32]:
+    def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
         """Encode the bags of an image's cells.
 
         Parameters
@@ -64,7 +62,8 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
         ValueError
             If the descriptors do not have the size that was learned.
         """
-        return self.encode_cells(features, [np.zeros(len(features), np.intp)], 1)[0]
+        vectors = self.encode_cells(features, [np.zeros(len(features), np.intp)], 1)
+        return vectors.reshape(-1)
 
 
 def stack_descriptors(features_sample: Sequence[Features]) -> NDArray[np.float32]:

@@ -105,9 +105,7 @@ class BagOfWords(Encoder):
         # A word that no image has gets the weight of a word that one has.
         self.idf_ = np.log(n_images / np.maximum(counts, 1)).astype(np.float32)
 
-    def encode_cells(
-        self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int
-    ) -> NDArray[np.float32]:
+    def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
         """Return the normalised histograms of the cells; see ``Encoder.encode_cells``."""
         check_is_fitted(self, "dictionary_")
         n_words = self.n_words

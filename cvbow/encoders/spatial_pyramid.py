@@ -93,9 +93,7 @@ class SpatialPyramid(Encoder):
         """Set the document frequencies of the encoder inside."""
         self.encoder_.set_documents(counts, n_images)
 
-    def encode_cells(
-        self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int
-    ) -> NDArray[np.float32]:
+    def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
         """Return a pyramid for each of the given cells, each pyramid's grids laid over the whole image."""
         check_is_fitted(self, "encoder_")
         sizes = self._grid_sizes()
@@ -160,4 +158,5 @@ def _cell_of_points(features: Features, columns: int, rows: int) -> NDArray[np.i
     # The image spans -1/2 to width - 1/2; a point on or over its edge belongs to the outer cell.
     column = np.floor((features.points[:, 0] + np.float32(0.5)) * np.float32(columns / width)).astype(np.intp)
     row = np.floor((features.points[:, 1] + np.float32(0.5)) * np.float32(rows / height)).astype(np.intp)
-    return np.clip(row, 0, rows - 1) * columns + np.clip(column, 0, columns - 1)
+    cell: NDArray[np.intp] = np.clip(row, 0, rows - 1) * columns + np.clip(column, 0, columns - 1)
+    return cell

@@ -74,6 +74,8 @@ class SIFT(Extractor):
             contrastThreshold=float(self.contrast_threshold),
             edgeThreshold=float(self.edge_threshold),
             sigma=float(self.sigma),
+            # Without it OpenCV's first doubling shifts every point by a quarter of a pixel, to the right and down.
+            enable_precise_upscale=True,
         )
         keypoints = detector.detect(image, None)
         # A fixed order, strength first and then place, so that a cap keeps the same points on every run.

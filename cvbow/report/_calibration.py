@@ -43,9 +43,14 @@ class Reliability:
         return float(np.nansum(self.counts * np.abs(self.accuracy - self.confidence)) / self.counts.sum())
 
     @property
-    def excess_confidence(self) -> float:
-        """Mean confidence less the share of right answers; positive for a classifier that is too sure."""
-        return float(np.nansum(self.counts * (self.confidence - self.accuracy)) / self.counts.sum())
+    def mean_confidence(self) -> float:
+        """Mean confidence of all answers."""
+        return float(np.nansum(self.counts * self.confidence) / self.counts.sum())
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Share of right answers among all."""
+        return float(np.nansum(self.counts * self.accuracy) / self.counts.sum())
 
 
 def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_], *, n_bins: int = 10) -> Reliability:

@@ -9,21 +9,21 @@ import numpy as np
 from cvbow.classify import ClassificationReport
 from cvbow.report._html import MISSING, count, escape, isolate, percent, scroll_box, table
 
-__all__ = ["class_table", "confusions"]
+__all__ = ["MOST_CLASSES", "class_table", "confusions"]
 
 # Upper bounds of the shades, in shares of a row. They widen upwards, since what is worth seeing among the mistakes
 # are small shares.
 _BOUNDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
-# Above this many classes a matrix is neither readable nor, at a cell for each pair, a file to open.
-_MOST_CLASSES = 150
+#: Above this many classes a matrix is neither readable nor, at a cell for each pair, a page to open.
+MOST_CLASSES = 150
 _DENSE_FROM = 40
 _MOST_PAIRS = 100
 
 
 def confusions(report: ClassificationReport) -> str:
     """Return the confusion matrix as a heat table, or the most frequent confusions of very many classes."""
-    return _matrix(report) if len(report.classes) <= _MOST_CLASSES else _pairs(report)
+    return _matrix(report) if len(report.classes) <= MOST_CLASSES else _pairs(report)
 
 
 def class_table(report: ClassificationReport, n_known: int) -> str:
@@ -68,13 +68,11 @@ def _matrix(report: ClassificationReport) -> str:
         rows.append(f"<tr>{label}{''.join(cells)}</tr>")
     body = "\n".join(rows)
     corner = '<th class="corner"><span>true ↓</span><span>answer →</span></th>'
-    kind = "confusion dense" if len(report.classes) >= _DENSE_FROM else "confusion"
-    matrix = (
-        f'<table class="{kind}">\n<thead><tr>{corner}{top}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table>"
-    )
+    look = "confusion dense" if len(report.classes) >= _DENSE_FROM else "confusion"
+    matrix = f'<table class="{look}">\n<thead><tr>{corner}{top}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>'
     return (
-        "<p>A row is a true class, a column an answer. The numbers are images; the shade is their share of the row.</p>\n"
+        "<p>A row is a true class, a column an answer. The numbers count images; "
+        "the shade is their share of the row.</p>\n"
         f"{_legend()}\n{scroll_box(matrix, 'Confusion matrix')}"
     )
 
@@ -103,5 +101,5 @@ def _pairs(report: ClassificationReport) -> str:
     head = ("Class", "Taken for", "Images", "Share of the class")
     return (
         f"<p>{count(len(report.classes))} classes are too many for a matrix: these are the most frequent mistakes, "
-        f"{len(rows)} at most.</p>\n{scroll_box(table(head, rows, numbers=(2, 3)), 'Most frequent mistakes')}"
+        f"{_MOST_PAIRS} at most.</p>\n{scroll_box(table(head, rows, numbers=(2, 3)), 'Most frequent mistakes')}"
     )

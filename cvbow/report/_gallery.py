@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import os
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from cvbow.errors import ImageError
 from cvbow.images import read_image
-from cvbow.report._html import escape, isolate, percent
+from cvbow.report._html import breakable, escape, isolate, percent
 
 __all__ = ["Answered", "gallery"]
 
@@ -71,14 +70,9 @@ def _figure(answered: Answered, thumbnail: tuple[str, int, int]) -> str:
     return f"""<figure>
 <div class="frame"><img src="data:image/jpeg;base64,{data}" width="{width}" height="{height}" alt="{spoken}"></div>
 <figcaption>{said} {percent(answered.confidence)}
-<span class="path">{_breakable(answered.shown_path)}</span></figcaption>
+<span class="path">{breakable(answered.shown_path)}</span></figcaption>
 </figure>
 """
-
-
-def _breakable(path: str) -> str:
-    """Return a path that breaks where its parts end, rather than within them."""
-    return "<bdi>" + "".join(f"{escape(part)}<wbr>" for part in re.split(r"(?<=[/\\_-])", path)) + "</bdi>"
 
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> tuple[str, int, int]:

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
 import os
 import re
-import secrets
 from collections.abc import Iterable, Sequence
 
 from cvbow.report._style import STYLE
-from cvbow.storage import check_writable
+from cvbow.storage import check_writable, replacing
 
-__all__ = ["MISSING", "count", "escape", "isolate", "page", "percent", "scroll_box", "section", "table", "write_page"]
+__all__ = [
+    "MISSING",
+    "breakable",
+    "count",
+    "escape",
+    "isolate",
+    "page",
+    "percent",
+    "scroll_box",
+    "section",
+    "table",
+    "write_page",
+]
 
 #: What stands in place of a ratio without a denominator.
 MISSING = "–"  # noqa: RUF001
@@ -33,6 +43,11 @@ def escape(text: object) -> str:
 def isolate(text: object) -> str:
     """Return escaped text whose writing direction does not reach what stands beside it."""
     return f"<bdi>{escape(text)}</bdi>"
+
+
+def breakable(path: object) -> str:
+    """Return an isolated path that breaks where its parts end, rather than within them."""
+    return "<bdi>" + "".join(f"{escape(part)}<wbr>" for part in re.split(r"(?<=[/\\_-])", str(path))) + "</bdi>"
 
 
 def count(number: int) -> str:
@@ -108,7 +123,7 @@ def page(title: str, introduction: str, sections: Sequence[tuple[str, str, str]]
 <body>
 <main>
 <header>
-<h1>{isolate(title)}</h1>
+<h1>{breakable(title)}</h1>
 {introduction}
 </header>
 <nav aria-label="Sections">
@@ -129,14 +144,5 @@ def write_page(path: str | os.PathLike[str], document: str) -> None:
     FileNotFoundError, PermissionError, IsADirectoryError
         Where the folder is missing or read-only, or `path` is a folder.
     """
-    target = check_writable(path)
-    folder, name = os.path.split(target)
-    temporary = os.path.join(folder, f".{name[:40]}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "x", encoding="utf-8", newline="\n") as file:
-            file.write(document)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with replacing(check_writable(path)) as file:
+        file.write(document.encode())

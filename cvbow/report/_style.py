@@ -47,14 +47,21 @@ nav {{ display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin-top: 1.25rem;
 
 .scroll {{ overflow: auto; max-height: 85vh; max-width: max-content; border: 1px solid var(--line);
   border-radius: .5rem }}
+/* A matrix of many classes may be wider than the text. */
+.scroll:has(.dense) {{ position: relative; left: 50%; transform: translateX(-50%); width: max-content;
+  max-width: calc(100vw - 3rem) }}
+.scroll + p {{ margin-top: 1rem }}
 table {{ border-collapse: separate; border-spacing: 0; font-size: .9rem; line-height: 1.4 }}
 th, td {{ padding: .35rem .75rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line);
   overflow-wrap: break-word }}
 tbody tr:last-child > * {{ border-bottom: 0 }}
 th {{ font-weight: 600 }}
-thead th {{ position: sticky; top: 0; z-index: 1; background: var(--panel); white-space: nowrap }}
+/* The whole head sticks: between cells of fractional width that stick singly, what scrolls below shines through. */
+thead {{ position: sticky; top: 0; z-index: 2; background: var(--panel) }}
+thead th {{ white-space: nowrap }}
 tbody th {{ font-weight: 400; max-width: 22rem }}
 td {{ max-width: 44rem }}
+#skipped tbody th {{ max-width: 36rem; overflow-wrap: anywhere }}
 data {{ white-space: nowrap }}
 .number {{ text-align: right; white-space: nowrap }}
 .meter {{ display: inline-block; width: 5rem; height: .5rem; margin-right: .6rem; border-radius: .25rem;
@@ -71,16 +78,18 @@ data {{ white-space: nowrap }}
 .legend div span:not(.name) {{ width: 2.75rem; padding: .1rem 0; text-align: center; color: var(--ink) }}
 .legend div .s8.s8 {{ color: var(--full) }}
 .confusion {{ font-size: .8rem }}
-.confusion th, .confusion td {{ padding: 0 .3rem; height: 1.8rem; line-height: 1.8rem }}
-.confusion td {{ min-width: 2.3rem; text-align: center; border-left: 1px solid var(--line) }}
+.confusion th, .confusion td {{ padding: 0 .3rem; height: 28px; line-height: 28px;
+  border-right: 1px solid var(--line) }}
+.confusion tr > :last-child {{ border-right: 0 }}
+.confusion td {{ min-width: 2.3rem; text-align: center }}
 .confusion tbody th {{ position: sticky; left: 0; z-index: 1; background: var(--panel); padding: 0 .6rem }}
 .confusion th span {{ display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }}
 .confusion tbody th span {{ max-width: 11rem }}
-.confusion thead th {{ height: auto; padding: .5rem 0; vertical-align: bottom; font-weight: 400;
-  border-left: 1px solid var(--line) }}
+.confusion thead th {{ height: auto; padding: .5rem 0; vertical-align: bottom; font-weight: 400 }}
 .confusion thead th span {{ writing-mode: vertical-rl; transform: rotate(180deg); max-height: 9rem; margin: 0 auto;
   line-height: 1.2 }}
-.confusion thead .corner {{ left: 0; z-index: 2; padding: .5rem .6rem; border-left: 0; color: var(--soft) }}
+.confusion thead .corner {{ position: sticky; left: 0; z-index: 1; padding: .5rem .6rem; background: var(--panel);
+  color: var(--soft) }}
 .confusion thead .corner span {{ writing-mode: initial; transform: none; line-height: 1.4 }}
 .dense {{ font-size: .7rem }}
 .dense td {{ min-width: 1.6rem; padding: 0 .15rem }}
@@ -115,9 +124,11 @@ code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Li
   .confusion tbody th span {{ max-width: 6rem }}
   .meter {{ display: none }}
   th, td {{ padding: .35rem .5rem }}
+  #skipped tbody th {{ max-width: 12rem }}
   .legend div span:not(.name) {{ flex: 1; width: auto }}
+  #classes td:last-child {{ min-width: 11rem }}
   #classes th:first-child {{ position: sticky; left: 0; max-width: 9rem; background: var(--paper) }}
-  #classes thead th:first-child {{ z-index: 2; background: var(--panel) }}
+  #classes thead th:first-child {{ background: var(--panel) }}
 }}
 @media print {{
   .scroll {{ max-height: none; overflow: visible }}

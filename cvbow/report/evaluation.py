@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from cvbow.classify import Answers, ClassificationReport, ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.presets import SETTINGS
 from cvbow.report._calibration import Reliability, diagram, reliability, reliability_table
-from cvbow.report._classes import class_table, confusions
+from cvbow.report._classes import MOST_CLASSES, class_table, confusions
 from cvbow.report._gallery import Answered, gallery
 from cvbow.report._html import count, escape, isolate, page, percent, scroll_box, section, table, write_page
 
@@ -25,6 +25,7 @@ __all__ = ["write_evaluation_report"]
 
 _MOST_MISTAKES = 24
 _MOST_UNSURE = 8
+_GONE = "<p>None of the images can be read any more.</p>"
 
 
 def write_evaluation_report(
@@ -71,7 +72,11 @@ def write_evaluation_report(
     measured = reliability(judged.confidence, judged.truth == judged.answer)
     base = _base(paths)
     sections = [
-        section("confusion", "Confusion matrix", confusions(report)),
+        section(
+            "confusion",
+            "Confusion matrix" if len(report.classes) <= MOST_CLASSES else "Most frequent confusions",
+            confusions(report),
+        ),
         section("classes", "Classes, the worst first", class_table(report, answers.probabilities.shape[1])),
         section("calibration", "Calibration", _calibration(measured)),
         section("mistakes", "The surest mistakes", _mistakes(judged, paths, base)),
@@ -105,15 +110,17 @@ class _Judged:
         truth = np.array([index.get(str(labels[row]), -1) for row in rows], np.intp)
         answer = np.array([index.get(str(label), -1) for label in answers.labels], np.intp)
         confusion = np.zeros_like(report.confusion)
-        np.add.at(confusion, (truth, answer), 1)
-        if (truth < 0).any() or (answer < 0).any() or not np.array_equal(confusion, report.confusion):
+        belongs = truth.shape == answer.shape and truth.min(initial=0) >= 0 and answer.min(initial=0) >= 0
+        if belongs:
+            np.add.at(confusion, (truth, answer), 1)
+        if not belongs or not np.array_equal(confusion, report.confusion):
             raise ValueError("report must be of these answers and labels, got the report of others")
         # A report's classes begin with the model's, in the order of the probabilities' columns.
         confidence = np.asarray(answers.probabilities, np.float64)[np.arange(len(rows)), answer]
         return cls(report.classes, rows, truth, answer, confidence)
 
-    def answered(self, positions: NDArray[np.intp], paths: Sequence[Path], base: str) -> list[Answered]:
-        return [
+    def answered(self, positions: NDArray[np.intp], paths: Sequence[Path], base: str) -> Iterator[Answered]:
+        return (
             Answered(
                 path=paths[self.rows[i]],
                 shown_path=_below(os.fspath(paths[self.rows[i]]), base),
@@ -122,45 +129,65 @@ class _Judged:
                 confidence=float(self.confidence[i]),
             )
             for i in positions
-        ]
+        )
 
 
 def _introduction(report: ClassificationReport, n_skipped: int) -> str:
-    right = int(np.trace(report.confusion))
-    totals = report.confusion.sum(axis=1)
+    n_classes, totals = len(report.classes), report.confusion.sum(axis=1)
     largest = int(totals.argmax())
-    n_classes = len(report.classes)
-    deviation = f'<small>± <data value="{report.class_accuracy_std!r}">{100 * report.class_accuracy_std:.1f}</data></small>'
-    figures = (
-        ("Accuracy", percent(report.accuracy), f"{count(right)} right; {100 * totals[largest] / totals.sum():.1f}\u202f% "
-         f"by always saying {isolate(report.classes[largest])}"),
-        ("Mean class accuracy", f"{percent(report.mean_class_accuracy)} {deviation}", "± standard deviation over classes"),
-        ("Top 5", percent(report.top5_accuracy), "class among the five most probable"
-         if n_classes > 5 else f"says nothing: there are {n_classes} classes"),
-        ("Log loss", f'<data value="{report.log_loss!r}">{report.log_loss:.3f}</data>',
-         f"0 is perfect; guessing evenly gives {np.log(n_classes):.3f}"),
-        ("Images", f'<data value="{report.n_images}">{count(report.n_images)}</data>', f"in {count(n_classes)} classes"),
-        ("Skipped", f'<data value="{n_skipped}">{count(n_skipped)}</data>',
-         '<a href="#skipped">could not be read</a>' if n_skipped else "every image could be read"),
-    )  # fmt: skip
-    cells = "\n".join(
-        f'<div><dt>{name}</dt><dd>{value}<span class="hint">{hint}</span></dd></div>' for name, value, hint in figures
-    )
-    return f'<dl class="figures">\n{cells}\n</dl>'
+    constant = f"{100 * totals[largest] / totals.sum():.1f}\u202f%"
+    deviation = report.class_accuracy_std
+    figures = [
+        _figure(
+            "Accuracy",
+            percent(report.accuracy),
+            f"{count(int(np.trace(report.confusion)))} right; {constant} by always saying "
+            f"{isolate(report.classes[largest])}",
+        ),
+        _figure(
+            "Mean class accuracy",
+            f'{percent(report.mean_class_accuracy)} <small>± <data value="{deviation!r}">{100 * deviation:.1f}</data>'
+            "</small>",
+            "± standard deviation over classes",
+        ),
+        _figure(
+            "Top 5",
+            percent(report.top5_accuracy),
+            "class among the five most probable" if n_classes > 5 else f"says nothing: there are {n_classes} classes",
+        ),
+        _figure(
+            "Log loss",
+            f'<data value="{report.log_loss!r}">{report.log_loss:.3f}</data>',
+            f"0 is perfect; guessing evenly gives {np.log(n_classes):.3f}",
+        ),
+        _figure(
+            "Images",
+            f'<data value="{report.n_images}">{count(report.n_images)}</data>',
+            f"in {count(n_classes)} classes",
+        ),
+        _figure(
+            "Skipped",
+            f'<data value="{n_skipped}">{count(n_skipped)}</data>',
+            '<a href="#skipped">could not be read</a>' if n_skipped else "every image could be read",
+        ),
+    ]
+    return '<dl class="figures">\n' + "\n".join(figures) + "\n</dl>"
+
+
+def _figure(name: str, value: str, hint: str) -> str:
+    return f'<div><dt>{name}</dt><dd>{value}<span class="hint">{hint}</span></dd></div>'
 
 
 def _calibration(measured: Reliability) -> str:
-    error, excess = measured.calibration_error, measured.excess_confidence
-    tendency = "too sure" if excess > 0 else "not sure enough"
     return f"""<div class="beside">
 {diagram(measured)}
 <div>
-<p><strong>Expected calibration error: {percent(error)}</strong></p>
-<p>A model's probabilities can be believed when, of the answers that it is 80 % sure of, 80 % are right: the points
-then lie on the dashed line. Below the line it is too sure, above it not sure enough. On average this one is
-{tendency} by {100 * abs(excess):.1f} points.</p>
+<p><strong>Expected calibration error: {percent(measured.calibration_error)}</strong></p>
+<p>A model's probabilities can be believed when, of the answers that it is 80\u202f% sure of, 80\u202f% are right:
+the points then lie on the dashed line. Below the line it is too sure, above it not sure enough. On average this one is
+{percent(measured.mean_confidence)} sure, and {percent(measured.mean_accuracy)} of its answers are right.</p>
 <p>The error is the mean distance from the line, in {len(measured.counts)} equal bins of confidence, weighted by their
-number of images. Thin lines are 95 % intervals; the bars below count the images.</p>
+number of images. Thin lines are 95\u202f% intervals; the bars below count the images.</p>
 <details><summary>The numbers</summary>
 {scroll_box(reliability_table(measured), "Calibration")}
 </details>
@@ -174,7 +201,10 @@ def _mistakes(judged: _Judged, paths: Sequence[Path], base: str) -> str:
         return "<p>There are no mistakes.</p>"
     order = wrong[np.argsort(-judged.confidence[wrong], kind="stable")]
     shown = gallery(judged.answered(order, paths, base), _MOST_MISTAKES)
-    said = f"<p>True class → answer, and the probability the model gave it. {count(len(wrong))} mistakes in all.</p>"
+    said = (
+        "<p>True class → answer, and the probability the model gave to it. "
+        f"{count(len(wrong))} of {count(len(judged.rows))} answers are wrong.</p>"
+    )
     return f"{said}\n{shown or _GONE}"
 
 
@@ -184,9 +214,6 @@ def _unsure(judged: _Judged, paths: Sequence[Path], base: str) -> str:
         return "<p>There are no right answers.</p>"
     order = right[np.argsort(judged.confidence[right], kind="stable")]
     return gallery(judged.answered(order, paths, base), _MOST_UNSURE) or _GONE
-
-
-_GONE = "<p>None of the images can be read any more.</p>"
 
 
 def _skipped(skipped: Sequence[ImageError], base: str) -> str:
@@ -220,10 +247,10 @@ def _making(model: ImageClassifier, base: str) -> str:
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     parts.append(
         f'<p class="made">An image becomes {count(int(model.backend_.vector_length))} numbers. '
-        f"Judged on {today} with {', '.join(f'{name} {escape(version)}' for name, version in versions.items())}.</p>"
+        f"Written on {today} with {', '.join(f'{name} {escape(version)}' for name, version in versions.items())}.</p>"
     )
     if base:
-        parts.append(f"<p>Files on this page are below <code>{isolate(base)}</code></p>")
+        parts.append(f"<p>Paths on this page begin at <code>{isolate(base)}</code></p>")
     return "\n".join(parts)
 
 

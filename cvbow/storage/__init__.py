@@ -26,12 +26,12 @@ from typing import Any
 
 from cvbow.errors import ModelFileError
 from cvbow.storage._allowed import ALLOWED, Rule
-from cvbow.storage._atomic import check_writable
+from cvbow.storage._atomic import check_writable, replacing
 from cvbow.storage._container import FORMAT_VERSION, content_hash, is_kind, read, write
 from cvbow.storage._decoder import Decoder, holds_fitted_sklearn
 from cvbow.storage._encoder import Encoder
 
-__all__ = ["ALLOWED", "FORMAT_VERSION", "Rule", "StoredModel", "check_writable", "inspect", "load", "save"]
+__all__ = ["ALLOWED", "FORMAT_VERSION", "Rule", "StoredModel", "check_writable", "inspect", "load", "replacing", "save"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,80 @@
+"""Speed of cvbow against its peers, in one run on one machine.
+
+    python benchmarks/speed.py [dense-sift] [nearest] [kmeans] [end-to-end] [--data DIR] [--json FILE] [--rounds N]
+    python benchmarks/speed.py --smoke
+
+Without names, every section runs. Each one goes into the JSON file as soon as it is done, in place of the one that was
+there; `tables.py` makes the README's tables from it. README.md in this folder says what the figures are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from _measure import ROOT, merge_sections
+from sections import dense_sift, end_to_end, kmeans, nearest
+from sections.inputs import Options, default_data
+from tables import scene15_table, speed_table
+
+SECTIONS = {
+    "dense-sift": dense_sift.run,
+    "nearest": nearest.run,
+    "kmeans": kmeans.run,
+    "end-to-end": end_to_end.run,
+}
+RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the sections that are asked for, write them, and print their tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"{', '.join(SECTIONS)} (default: all)")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        default=default_data(),
+        help="15-Scene: DIR/train/<class>/<image> and DIR/test (default: scene15 in CVBOW_SHARED_DATA, or in "
+        "shared/data beside the checkout); without it the kernels work on generated images",
+    )
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="where results go (default benchmarks/results/speed.json)"
+    )
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of every section (default: each section's own)")
+    parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
+    parser.add_argument(
+        "--smoke", action="store_true", help="tiny generated inputs, in seconds: does it run; writes no file by default"
+    )
+    options = parser.parse_args(arguments)
+    names = options.sections or list(SECTIONS)
+    unknown = [name for name in names if name not in SECTIONS]
+    if unknown:
+        parser.error(f"no section {', '.join(unknown)}; sections are {', '.join(SECTIONS)}")
+    if options.rounds is not None and options.rounds < 1:
+        parser.error(f"--rounds must be at least 1, got {options.rounds}")
+    if options.data is not None and not (options.data / "train").is_dir():
+        parser.error(f"--data: {options.data} has no folder train")
+    if "end-to-end" in names and not options.smoke and options.data is None:
+        parser.error("end-to-end needs 15-Scene: give --data DIR, or name the sections to run without it")
+    given = Options(data=options.data, rounds=options.rounds, smoke=options.smoke, seed=options.seed)
+    target = options.json or (None if options.smoke else RESULTS)
+
+    results: dict[str, Any] = {}
+    for name in names:
+        results[name] = SECTIONS[name](given)
+        if target is not None:
+            merge_sections(target, {name: results[name]}, order=list(SECTIONS))
+    for table in (speed_table, scene15_table):
+        text = table({"speed": results})
+        if text:
+            print(text)
+    if target is not None:
+        print(f"written to {target}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

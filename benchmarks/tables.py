@@ -1,0 +1,203 @@
+"""The README's tables, made from the results in benchmarks/results/.
+
+    python benchmarks/tables.py                      prints them
+    python benchmarks/tables.py --check README.md    exit 1 where the README has other figures
+    python benchmarks/tables.py --write README.md    puts them in
+
+A table stands between two markers, `<!-- speed -->` and `<!-- /speed -->`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent / "results"
+#: Key of `versions` in a record, and how the software writes its name.
+SOFTWARE = {
+    "cvbow": "cvbow",
+    "python": "Python",
+    "numpy": "NumPy",
+    "opencv": "OpenCV",
+    "scikit-learn": "scikit-learn",
+    "faiss": "FAISS",
+    "vlfeat": "VLFeat",
+}
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Every JSON file of the folder, by its name without the suffix."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+def speed_table(results: Mapping[str, Any]) -> str:
+    """Dense SIFT, nearest words and k-means, one row per contender; empty without results."""
+    speed = results.get("speed", {})
+    rows: list[list[str]] = []
+    if "dense-sift" in speed:
+        section = speed["dense-sift"]
+        width, height = section["input"]["size"]
+        settings = ", ".join(f"{s['step']}/{s['bin']}" for s in section["settings"])
+        title = f"dense SIFT, {width}x{height} pixels, {_threads(section)}; median of step/bin {settings}"
+        for row in section["median_over_settings"].values():
+            rows.append([title, row["label"], f"{figure(row['rate'] / 1e3)} thousand/s", _ratio(row)])
+            title = ""
+    if "nearest" in speed:
+        section = speed["nearest"]
+        n, size = section["input"]["descriptors"]
+        title = f"nearest of {section['input']['n_words']} words, {n:,} x {size}, {_threads(section)}"
+        for row in section["contenders"]:
+            rows.append([title, row["label"], f"{figure(row['seconds'])} s", _ratio(row)])
+            title = ""
+    if "kmeans" in speed:
+        section = speed["kmeans"]
+        n, size = section["input"]["descriptors"]
+        words, iterations = section["input"]["n_words"], section["input"]["iterations"]
+        title = f"k-means, {n:,} x {size}, {words} words, {iterations} iterations, {_threads(section)}"
+        for row in section["contenders"]:
+            over = 100 * (row["inertia_over_cvbow"] - 1)
+            error = "" if row["name"] == "cvbow" else f", error {over:+.1f} %".replace("-", "−")
+            rows.append([title, row["label"], f"{figure(row['seconds'])} s{error}", _ratio(row)])
+            title = ""
+    if not rows:
+        return ""
+    header = ["work", "contender", "median", "cvbow is so many times as fast (range)"]
+    sections = [speed[name] for name in ("dense-sift", "nearest", "kmeans") if name in speed]
+    return f"{_markdown(header, rows)}\n\n{_caption(sections, 'python benchmarks/speed.py dense-sift nearest kmeans')}"
+
+
+def scene15_table(results: Mapping[str, Any]) -> str:
+    """The end-to-end run: accuracy and time of each recipe; empty without results."""
+    section = results.get("speed", {}).get("end-to-end")
+    if section is None:
+        return ""
+    rows = [
+        [
+            row["label"],
+            f"{100 * row['mean_class_accuracy']:.1f} %",
+            f"{100 * row['accuracy']:.1f} %",
+            f"{row['seconds']:.0f} s",
+            figure(row["time_over_popular"]),
+        ]
+        for row in section["contenders"]
+    ]
+    header = ["recipe", "mean class accuracy", "accuracy", "train + evaluate", "time over the popular recipe's"]
+    given = section["input"]
+    what = f"{given['images']}, {given['n_train']} training and {given['n_test']} test images, {_threads(section)}."
+    return f"{_markdown(header, rows)}\n\n{what} {_caption([section], 'python benchmarks/speed.py end-to-end')}"
+
+
+TABLES = {"speed": speed_table, "scene15": scene15_table}
+
+
+def figure(value: float) -> str:
+    """``value`` as a person reads it: about three digits."""
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+
+
+def _ratio(row: Mapping[str, Any]) -> str:
+    if "ratio" not in row:
+        return ""
+    low, high = map(figure, row["ratio_range"])
+    return figure(row["ratio"]) + (f" ({low}–{high})" if low != high else "")
+
+
+def _threads(section: Mapping[str, Any]) -> str:
+    threads = section["environment"]["threads"]
+    return f"{threads} thread" + "s" * (threads > 1)
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)]
+    return "\n".join(line.replace("|  |", "| |").replace("|  |", "| |") for line in lines)
+
+
+def _caption(sections: Sequence[Mapping[str, Any]], command: str) -> str:
+    """Where the figures come from; one sentence where all sections ran alike."""
+    sentences = []
+    for section in sections:
+        place = section["environment"]
+        versions = ", ".join(
+            f"{name} {place['versions'][key]}" for key, name in SOFTWARE.items() if place["versions"][key]
+        )
+        smoke = "A smoke run, whose figures mean nothing: " if place.get("smoke") else ""
+        sentence = f"{smoke}{place['cpu']}, {place['cores']} cores; {versions}."
+        if sentence not in sentences:
+            sentences.append(sentence)
+    return f"{' '.join(sentences)} Repeat with `{command}`."
+
+
+def blocks(text: str, name: str) -> re.Match[str]:
+    """Find the table ``name`` in a document; ValueError unless its two markers stand there once."""
+    found = list(re.finditer(rf"<!-- {name} -->\n(.*?)<!-- /{name} -->", text, re.DOTALL))
+    if len(found) != 1:
+        raise ValueError(f"needs the markers <!-- {name} --> and <!-- /{name} -->, each once and on its own line")
+    return found[0]
+
+
+def check(document: Path, results: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a document's tables, as lines; none if they are those of the results."""
+    text = document.read_text(encoding="utf-8")
+    problems = []
+    for name, table in TABLES.items():
+        try:
+            stands = blocks(text, name).group(1)
+        except ValueError as error:
+            problems.append(f"{document.name}: {error}")
+            continue
+        wanted = _block(table(results))
+        if stands != wanted:
+            problems.append(f"{document.name}: the table {name} is not that of the results:")
+            problems += difflib.unified_diff(
+                stands.splitlines(), wanted.splitlines(), "stands", "results", "", "", 0, ""
+            )
+    return problems
+
+
+def write(document: Path, results: Mapping[str, Any]) -> None:
+    """Put the tables between the document's markers."""
+    text = document.read_text(encoding="utf-8")
+    for name, table in TABLES.items():
+        block = blocks(text, name)
+        text = text[: block.start(1)] + _block(table(results)) + text[block.end(1) :]
+    document.write_text(text, encoding="utf-8")
+
+
+def _block(table: str) -> str:
+    return f"\n{table}\n\n" if table else ""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print, check or write; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="folder of the JSON files")
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--check", type=Path, metavar="FILE", help="compare this document's tables with the results")
+    action.add_argument("--write", type=Path, metavar="FILE", help="replace this document's tables")
+    action.add_argument("--smoke", action="store_true", help="only make the tables: does it run")
+    options = parser.parse_args(arguments)
+    results = load(options.results)
+    if options.check is not None:
+        problems = check(options.check, results)
+        print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
+        return 1 if problems else 0
+    if options.write is not None:
+        try:
+            write(options.write, results)
+        except ValueError as error:
+            print(f"{options.write.name}: {error}", file=sys.stderr)
+            return 1
+        return 0
+    for name, table in TABLES.items():
+        print(f"<!-- {name} -->\n{table(results) or 'no results yet'}\n<!-- /{name} -->\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,117 @@
+"""The kernel of a diagonal Gaussian mixture: log-densities and posteriors of many descriptors, by matrix products.
+
+``log w_j N(x; m_j, v_j)`` is linear in ``[x, x^2, 1]``, so a block of descriptors is one product with a prepared
+matrix, and the sums that EM and the Fisher vector need are one product of the posteriors with the same rows. Both work
+on blocks that stay in a core's cache; the blocks are cut from shapes alone, so results do not depend on threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Block", "Mixture"]
+
+#: Values of a block's largest matrix, 0.5 MB of float32.
+_BLOCK = 1 << 17
+#: Descriptors are taken as at most this many standard deviations from the mixture's mean: their squares stay finite.
+_FARTHEST = 1e4
+#: Posteriors up to this are zero: no sum shows them, and float32's denormal numbers, which start soon after, are slow.
+_LEAST_POSTERIOR = 1e-12
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some rows of the descriptors; the arrays are overwritten by the next block.
+
+    Attributes
+    ----------
+    start, stop : int
+        Which rows.
+    rows : ndarray of shape (m, 2 k + 1), float32
+        z, z^2 and 1, for the standardised descriptors z.
+    posteriors : ndarray of shape (m, n_components), float32
+    log_density : ndarray of shape (m,), float32
+        Of z, without the k log(2 pi) / 2 of the normal density.
+    """
+
+    start: int
+    stop: int
+    rows: NDArray[np.float32]
+    posteriors: NDArray[np.float32]
+    log_density: NDArray[np.float32]
+
+
+class Mixture:
+    """A diagonal Gaussian mixture, prepared once for many queries.
+
+    Parameters
+    ----------
+    weights : ndarray of shape (n_components,)
+        Positive, sum 1.
+    means, variances : ndarray of shape (n_components, k)
+
+    Attributes
+    ----------
+    center : ndarray of shape (k,), float32
+    scale : float
+        Standardised descriptors are ``z = (x - center) / scale``, from the mixture's own mean and its variance
+        averaged over the dimensions: float32's digits serve the differences that decide, and nothing overflows.
+    weights, means, variances : ndarray, float64
+        Of z.
+    """
+
+    def __init__(
+        self, weights: NDArray[np.floating], means: NDArray[np.floating], variances: NDArray[np.floating]
+    ) -> None:
+        self.weights = np.asarray(weights, np.float64)
+        means, variances = np.asarray(means, np.float64), np.asarray(variances, np.float64)
+        self.center = (self.weights @ means).astype(np.float32)
+        offsets = means - self.center
+        spread = float(np.sqrt((self.weights @ (variances + offsets**2)).mean()))
+        # As float32 holds both it and its inverse.
+        self._inverse = np.float32(1 / min(max(spread, 1e-37), 1e37))
+        self.scale = 1 / float(self._inverse)
+        self.means = offsets / self.scale
+        self.variances = variances / self.scale**2
+        bias = np.log(self.weights) - 0.5 * (np.log(self.variances) + self.means**2 / self.variances).sum(axis=1)
+        operator = np.vstack([(self.means / self.variances).T, -0.5 / self.variances.T, bias])
+        self._operator = np.ascontiguousarray(operator, np.float32)
+
+    def blocks(self, descriptors: NDArray[np.float32], *, threshold: float = 0.0) -> Iterator[Block]:
+        """Yield the posteriors of descriptors (n, k), a block of them at a time; those up to ``threshold`` are zero."""
+        n, k = descriptors.shape
+        n_components = len(self.weights)
+        size = min(n, max(32, _BLOCK // max(n_components, 2 * k + 1)))
+        rows = np.empty((size, 2 * k + 1), np.float32)
+        rows[:, 2 * k] = 1
+        scores = np.empty((size, n_components), np.float32)
+        for start in range(0, n, size):
+            m = min(size, n - start)
+            self._standardize(descriptors[start : start + m], rows[:m, :k])
+            np.square(rows[:m, :k], out=rows[:m, k : 2 * k])
+            np.matmul(rows[:m], self._operator, out=scores[:m])
+            log_density = _posteriors(scores[:m], max(threshold, _LEAST_POSTERIOR))
+            yield Block(start, start + m, rows[:m], scores[:m], log_density)
+
+    def _standardize(self, descriptors: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        with np.errstate(over="ignore"):
+            np.subtract(descriptors, self.center, out=out)
+            np.multiply(out, self._inverse, out=out)
+        np.clip(out, -_FARTHEST, _FARTHEST, out=out)
+
+
+def _posteriors(scores: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
+    """Turn rows of log joint densities into posteriors, in place; return the log of each row's sum."""
+    largest = scores.max(axis=1)
+    scores -= largest[:, None]
+    np.exp(scores, out=scores)
+    total = scores.sum(axis=1)
+    scores *= np.reciprocal(total)[:, None]
+    # OpenCV's keeps what is above the threshold in one vectorised pass, which NumPy's masked assignment is not.
+    cv2.threshold(scores, threshold, 0, cv2.THRESH_TOZERO, dst=scores)
+    return np.asarray(largest + np.log(total))

@@ -1,0 +1,307 @@
+"""Gaussian mixture: a dictionary of soft words with their spread, the model under the Fisher vector.
+
+A. Dempster, N. Laird and D. Rubin, "Maximum likelihood from incomplete data via the EM algorithm", JRSS B, 1977; for
+image descriptors: F. Perronnin and C. Dance, "Fisher kernels on visual vocabularies for image categorization",
+CVPR 2007.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_int, check_real
+from cvbow.dictionary._mixture import Mixture
+from cvbow.dictionary._nearest import map_threads
+from cvbow.dictionary.kmeans import KMeansDictionary, check_descriptors
+from cvbow.parallel import local_threads, note, progress, single_threaded
+
+__all__ = ["GaussianMixtureDictionary"]
+
+#: k-means, the start, looks at this many descriptors per component and iterates this often.
+_START_SAMPLE = 200
+_START_ITERATIONS = 10
+#: The data is summed in at most so many parts, of at least so many rows: fixed, so that the order of additions is too.
+_PARTS = 64
+_PART = 8192
+#: A component keeps this share of one descriptor at least, so that its weight has a logarithm.
+_LEAST_MASS = 1e-3
+_FLOAT32 = np.finfo(np.float32)
+
+
+class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
+    """Mixture of Gaussians with diagonal covariances, learned by EM from a k-means start.
+
+    Parameters
+    ----------
+    n_words : int, default 128
+        Gaussians wanted. With fewer distinct descriptors in the sample there are fewer, and a warning says so.
+    max_iter : int, default 50
+        Iterations of EM.
+    tol : float, default 0.02
+        Stop when an iteration raises the mean log-likelihood of a descriptor by less than this, in nats.
+    min_variance : float, default 1e-4
+        No variance falls below this share of the sample's variance averaged over its dimensions.
+    n_jobs : int or None, default None
+        Threads, by joblib's convention; the result does not depend on it.
+    random_state : int, default 0
+        Seed of the start.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_words,), float32
+        Positive, sum 1.
+    means_, variances_ : ndarray of shape (n_words, k), float32
+    log_likelihood_ : float
+        Mean over the sample, in nats, as the last iteration found it before it moved the Gaussians once more.
+    n_iter_ : int
+        Iterations of EM done.
+    """
+
+    _transient = {"n_jobs": None}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        n_words: int = 128,
+        max_iter: int = 50,
+        tol: float = 0.02,
+        min_variance: float = 1e-4,
+        n_jobs: int | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.n_words = n_words
+        self.max_iter = max_iter
+        self.tol = tol
+        self.min_variance = min_variance
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @property
+    def words_(self) -> NDArray[np.float32]:
+        """The means, which are what a bag of words calls words."""
+        check_is_fitted(self, "means_")
+        means: NDArray[np.float32] = self.means_
+        return means
+
+    def fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
+        """Learn the mixture from descriptors.
+
+        Parameters
+        ----------
+        descriptors : array of shape (n, k)
+            Real values; taken as float32.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
+        """
+        self._validate()
+        data = check_descriptors(descriptors)
+        if len(data) == 0:
+            raise ValueError("descriptors must have at least one row to learn a mixture from, got none")
+        threads = local_threads(self.n_jobs)
+        with single_threaded():
+            center, variance = _moments(data)
+            # Where all descriptors are one, any variance does.
+            scale2 = float(variance.mean()) or 1.0
+            mixture = self._start(data, center, scale2**0.5)
+            note(_cost(data, mixture, self.max_iter, threads))
+            before = -np.inf
+            with progress("Gaussian mixture", self.max_iter) as update:
+                for iteration in range(1, self.max_iter + 1):
+                    sums, likelihood = _expect(data, mixture, threads)
+                    mixture = _maximize(sums, mixture, self.min_variance * scale2)
+                    update(iteration)
+                    if likelihood - before < self.tol:
+                        break
+                    before = likelihood
+        self._keep(mixture)
+        self.log_likelihood_ = likelihood
+        self.n_iter_ = iteration
+        return self
+
+    def predict(self, descriptors: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Return the Gaussian with the largest posterior for each descriptor, (n, k) to (n,) int32."""
+        data = self._check(descriptors)
+        labels = np.empty(len(data), np.int32)
+
+        def label(rows: slice) -> None:
+            for block in self.mixture().blocks(data[rows]):
+                labels[rows][block.start : block.stop] = block.posteriors.argmax(axis=1)
+
+        self._map(label, len(data))
+        return labels
+
+    def posteriors(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return each Gaussian's probability given each descriptor, (n, k) to (n, n_words) float32; rows sum to 1."""
+        data = self._check(descriptors)
+        found = np.empty((len(data), len(self.weights_)), np.float32)
+
+        def fill(rows: slice) -> None:
+            for block in self.mixture().blocks(data[rows]):
+                found[rows][block.start : block.stop] = block.posteriors
+
+        self._map(fill, len(data))
+        return found
+
+    def score(self, descriptors: NDArray[np.float32], y: object = None) -> float:
+        """Return the mean log-likelihood of the descriptors (n, k), in nats."""
+        data = self._check(descriptors)
+        if len(data) == 0:
+            raise ValueError("descriptors must have at least one row to score, got none")
+        with single_threaded():
+            return _expect(data, self.mixture(), local_threads(self.n_jobs))[1]
+
+    def mixture(self) -> Mixture:
+        """Return the learned mixture, prepared for queries."""
+        check_is_fitted(self, "means_")
+        # Prepared once per set of Gaussians, and kept out of pickles, clones and model files.
+        cached: tuple[NDArray[np.float32], Mixture] | None = self.__dict__.get("_mixture_cache")
+        if cached is None or cached[0] is not self.means_:
+            cached = (self.means_, Mixture(self.weights_, self.means_, self.variances_))
+            self.__dict__["_mixture_cache"] = cached
+        return cached[1]
+
+    def __getstate__(self) -> dict[str, object]:
+        state: dict[str, object] = super().__getstate__()
+        return {key: value for key, value in state.items() if key != "_mixture_cache"}
+
+    def _check(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+        check_is_fitted(self, "means_")
+        return check_descriptors(descriptors, self.means_.shape[1])
+
+    def _map(self, function: Callable[[slice], None], n: int) -> None:
+        with single_threaded():
+            map_threads(function, _parts(n), local_threads(self.n_jobs))
+
+    def _start(self, data: NDArray[np.float32], center: NDArray[np.float64], unit: float) -> Mixture:
+        """Return the Gaussians of the clusters that k-means finds in a part of the data."""
+        order = np.random.default_rng(self.random_state).permutation(len(data))
+        part = data[np.sort(order[: _START_SAMPLE * self.n_words])]
+        if not _has_distinct(part, self.n_words):
+            part = data
+        # Squares of descriptors as they are might leave float32.
+        part = ((part - center) / unit).astype(np.float32)
+        start = KMeansDictionary(
+            n_words=self.n_words, max_iter=_START_ITERATIONS, n_jobs=self.n_jobs, random_state=self.random_state
+        ).fit(part)
+        labels = start.predict(part)
+        members = (part[labels == word].astype(np.float64) for word in range(len(start.words_)))
+        sums = np.array([[*each.sum(axis=0), *np.square(each).sum(axis=0), len(each)] for each in members])
+        weights, means, variances = _gaussians(sums, start.words_, np.ones_like(start.words_), self.min_variance)
+        return Mixture(weights, center + unit * means, unit**2 * variances)
+
+    def _keep(self, mixture: Mixture) -> None:
+        self.weights_ = mixture.weights.astype(np.float32)
+        self.means_ = (mixture.center + mixture.scale * mixture.means).astype(np.float32)
+        variances = mixture.scale**2 * mixture.variances
+        # A square may leave float32 where its root does not.
+        self.variances_ = np.clip(variances, _FLOAT32.tiny, _FLOAT32.max).astype(np.float32)
+
+    def _validate(self) -> None:
+        check_int("n_words", self.n_words, minimum=1)
+        check_int("max_iter", self.max_iter, minimum=1)
+        check_real("tol", self.tol, minimum=0)
+        check_real("min_variance", self.min_variance, minimum=1e-8, maximum=1)
+        check_int("random_state", self.random_state, minimum=0)
+
+    def _validate_state(self) -> None:
+        self._validate()
+        if "means_" not in vars(self):
+            return
+        learned = [vars(self).get(name) for name in ("weights_", "means_", "variances_")]
+        arrays = [array for array in learned if isinstance(array, np.ndarray) and array.dtype == np.float32]
+        if len(arrays) < 3 or not all(np.isfinite(array).all() for array in arrays):
+            raise ValueError("weights_, means_ and variances_ must be finite float32 arrays")
+        weights, means, variances = arrays
+        if means.ndim != 2 or not means.size or variances.shape != means.shape or weights.shape != means.shape[:1]:
+            raise ValueError("means_ and variances_ must have shape (n_words, k) and weights_ (n_words,)")
+        if weights.min() <= 0 or variances.min() <= 0:
+            raise ValueError("weights_ and variances_ must be positive")
+
+
+def _parts(n: int) -> list[slice]:
+    size = max(_PART, -(-n // _PARTS))
+    return [slice(top, min(top + size, n)) for top in range(0, n, size)]
+
+
+def _moments(data: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and the variance of each column, shape (k,) each, without a float64 copy of the data."""
+    mean = sum(data[rows].sum(axis=0, dtype=np.float64) for rows in _parts(len(data))) / len(data)
+    squares = sum(np.square(data[rows] - mean).sum(axis=0) for rows in _parts(len(data)))
+    return mean, squares / len(data)
+
+
+def _has_distinct(data: NDArray[np.float32], n: int) -> bool:
+    """Tell whether at least ``n`` rows differ from one another."""
+    found = set()
+    for row in data:
+        found.add((row + 0).tobytes())  # -0 + 0 = 0: equal rows have equal bytes
+        if len(found) == n:
+            return True
+    return False
+
+
+def _expect(data: NDArray[np.float32], mixture: Mixture, threads: int) -> tuple[NDArray[np.float64], float]:
+    """E step: return each Gaussian's sums of q z, q z^2 and q, (n_words, 2 k + 1), and the mean log-likelihood."""
+    partial: dict[int, tuple[NDArray[np.float64], float]] = {}
+    n_words, k = mixture.means.shape
+
+    def add(rows: slice) -> None:
+        sums, density = np.zeros((n_words, 2 * k + 1)), 0.0
+        for block in mixture.blocks(data[rows]):
+            sums += block.posteriors.T @ block.rows
+            density += float(block.log_density.sum(dtype=np.float64))
+        partial[rows.start] = sums, density
+
+    parts = _parts(len(data))
+    map_threads(add, parts, threads)
+    sums, density = np.zeros((n_words, 2 * k + 1)), 0.0
+    for rows in parts:
+        sums += partial[rows.start][0]
+        density += partial[rows.start][1]
+    return sums, density / len(data) - k * (0.5 * np.log(2 * np.pi) + np.log(mixture.scale))
+
+
+def _maximize(sums: NDArray[np.float64], mixture: Mixture, floor: float) -> Mixture:
+    """M step: return the mixture that the E step's sums make of the one they were taken with."""
+    scale2 = mixture.scale**2
+    weights, means, variances = _gaussians(sums, mixture.means, mixture.variances, floor / scale2)
+    return Mixture(weights, mixture.center + mixture.scale * means, scale2 * variances)
+
+
+def _gaussians(
+    sums: NDArray[np.float64], means: NDArray[np.floating], variances: NDArray[np.floating], floor: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return weights, means and variances from sums; a component without mass keeps the given ones."""
+    k = means.shape[1]
+    found = sums[:, 2 * k :] > _LEAST_MASS
+    mass = np.maximum(sums[:, 2 * k :], _LEAST_MASS)
+    new_means = np.where(found, sums[:, :k] / mass, means)
+    new_variances = np.where(found, sums[:, k : 2 * k] / mass - new_means**2, variances)
+    return np.asarray((mass / mass.sum())[:, 0]), new_means, np.maximum(new_variances, floor)
+
+
+def _cost(data: NDArray[np.float32], mixture: Mixture, max_iter: int, threads: int) -> str:
+    """Say what training will cost: the memory from the sizes, the time from a short trial."""
+    n, k = data.shape
+    n_words = len(mixture.weights)
+    trial = data[:4096]
+    _expect(trial[:64], mixture, 1)
+    started = time.perf_counter()
+    _expect(trial, mixture, 1)
+    seconds = (time.perf_counter() - started) * n / len(trial) / threads * max_iter
+    megabytes = (4 * n * k + 8 * len(_parts(n)) * n_words * (2 * k + 1)) / 1e6
+    return (
+        f"Gaussian mixture: {n_words} Gaussians from {n} descriptors of {k} values; about {megabytes:.0f} MB, "
+        f"at most about {max(1, round(seconds))} s ({max_iter} iterations)"
+    )

@@ -1,0 +1,44 @@
+"""Points of several grids at once: an image's points sorted by the cells that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["common_cells"]
+
+
+def common_cells(
+    cells: Sequence[NDArray[np.intp]], n_cells: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Group the points that lie in the same cell of every grid.
+
+    What is summed over a group once serves all grids: a cell is the sum of its groups.
+
+    Parameters
+    ----------
+    cells : sequence of ndarray of shape (n,), intp
+        For each grid, the cell of every point.
+    n_cells : int
+        Number of cells in all grids together.
+
+    Returns
+    -------
+    order : ndarray of shape (n,), intp
+        The points, group after group.
+    bounds : ndarray of shape (n_groups + 1,), intp
+        Group g is ``order[bounds[g]:bounds[g + 1]]``.
+    members : ndarray of shape (n_groups, n_grids), intp
+        Each group's cell in every grid.
+    """
+    group = cells[0]
+    for cell in cells[1:]:
+        # Numbered anew for each grid, so that the numbers stay below n * n_cells however many grids there are.
+        group = np.unique(group * n_cells + cell, return_inverse=True)[1]
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(order) else order
+    members = np.stack([cell[order[starts]] for cell in cells], axis=1)
+    return order, np.append(starts, len(order)), members

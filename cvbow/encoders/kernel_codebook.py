@@ -1,0 +1,132 @@
+"""Kernel codebook: a point is shared out among its nearest words.
+
+J. van Gemert, J.-M. Geusebroek, C. Veenman and A. Smeulders, "Kernel codebooks for scene categorization", ECCV 2008;
+J. van Gemert, C. Veenman, A. Smeulders and J.-M. Geusebroek, "Visual word ambiguity", IEEE TPAMI 2010; k nearest words
+only: L. Liu, L. Wang and X. Liu, "In defense of soft-assignment coding", ICCV 2011.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_choice, check_int, check_real
+from cvbow.dictionary._knn import nearest_words
+from cvbow.dictionary.binary import check_binary
+from cvbow.encoders._pooling import Groups, pool_sparse
+from cvbow.encoders._word_encoder import WordEncoder
+from cvbow.parallel import local_threads
+
+__all__ = ["KernelCodebook"]
+
+#: Descriptors from which sigma is found.
+_SIGMA_SAMPLE = 10_000
+
+
+class KernelCodebook(WordEncoder):
+    """Histogram of soft assignments: a Gaussian of the distance to each of the nearest words.
+
+    Parameters
+    ----------
+    dictionary : estimator or None, default None
+        Learns ``words_``; None is ``KMeansDictionary()``. A ``BinaryDictionary`` makes the distance the root of the
+        Hamming distance.
+    n_nearest : int, default 5
+        Words that a point is shared out among, or all where there are fewer.
+    sigma : float or None, default None
+        Standard deviation of the Gaussian ``exp(-distance^2 / (2 sigma^2))``; None finds it in the sample, see Notes.
+    ambiguity : {"uncertainty", "kernel"}, default "uncertainty"
+        "uncertainty": a point's weights are divided by their sum, so that each point counts 1. "kernel": they stay
+        what they are, so that a point far from all words counts little; with ``n_nearest=1`` that is the paper's
+        "plausibility".
+    pooling : {"average", "sum", "max"}, default "average"
+        Of the points of a cell.
+    normalization : {"hellinger", "l1", "l2", "power", "none"}, default "hellinger"
+        As in ``BagOfWords``.
+    power : float, default 0.5
+        Exponent of "power".
+
+    Attributes
+    ----------
+    dictionary_ : the fitted dictionary
+    sigma_ : float
+
+    Notes
+    -----
+    A weight is relative to its point's nearest word under "uncertainty", so there ``2 sigma^2`` is the mean difference
+    between the squared distances to the last and the first of the nearest words: on average, the last weighs 1/e of
+    the first. Under "kernel", ``sigma^2`` is the mean squared distance to the nearest word.
+    """
+
+    _takes_binary = True
+
+    def __init__(
+        self,
+        dictionary: Any = None,
+        *,
+        n_nearest: int = 5,
+        sigma: float | None = None,
+        ambiguity: str = "uncertainty",
+        pooling: str = "average",
+        normalization: str = "hellinger",
+        power: float = 0.5,
+    ) -> None:
+        self.dictionary = dictionary
+        self.n_nearest = n_nearest
+        self.sigma = sigma
+        self.ambiguity = ambiguity
+        self.pooling = pooling
+        self.normalization = normalization
+        self.power = power
+
+    def _learn(self, descriptors: NDArray[Any]) -> None:
+        if self.sigma is not None:
+            self.sigma_ = float(self.sigma)
+            return
+        step = -(-len(descriptors) // _SIGMA_SAMPLE)
+        _, distances = self._nearest(descriptors[::step])
+        spread = distances[:, 0] if self.ambiguity == "kernel" else (distances[:, -1] - distances[:, 0]) / 2
+        variance = float(spread.mean(dtype=np.float64))
+        # Without any spread every sigma gives the same weights.
+        self.sigma_ = variance**0.5 if variance > 0 else 1.0
+
+    def _pool(self, descriptors: NDArray[Any], groups: Groups) -> NDArray[np.float64]:
+        words, distances = self._nearest(descriptors)
+        if self.ambiguity == "uncertainty":
+            distances = distances - distances[:, :1]
+        with np.errstate(under="ignore"):
+            weights = np.exp(distances / (-2 * self.sigma_**2))
+        if self.ambiguity == "uncertainty":
+            weights /= weights.sum(axis=1, keepdims=True)
+        return pool_sparse(words, weights, groups, self.n_words, self.pooling)
+
+    def _nearest(self, descriptors: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return the nearest words, the nearest first, and their squared distances, both (n, k)."""
+        k = min(self.n_nearest, self.n_words)
+        if descriptors.dtype == np.uint8:
+            words, distances = self.dictionary_.nearest_words(descriptors, k)
+        else:
+            threads = local_threads(getattr(self.dictionary_, "n_jobs", None))
+            words, distances = nearest_words(self._search(), descriptors, k, n_threads=threads)
+        return words, distances.astype(np.float64)
+
+    def _check(self, descriptors: NDArray[Any], size: int | None = None) -> NDArray[Any]:
+        if size is None and descriptors.dtype == np.uint8:
+            return descriptors  # the dictionary's fit says whether it takes binary ones
+        if size is not None and self.dictionary_.words_.dtype == np.uint8:
+            return check_binary(descriptors, size)
+        return super()._check(descriptors, size)
+
+    def _validate(self) -> None:
+        super()._validate()
+        check_int("n_nearest", self.n_nearest, minimum=1)
+        if self.sigma is not None:
+            check_real("sigma", self.sigma, minimum=0, open_minimum=True)
+        check_choice("ambiguity", self.ambiguity, ("uncertainty", "kernel"))
+
+    def _validate_state(self) -> None:
+        super()._validate_state()
+        if "dictionary_" in vars(self):
+            check_real("sigma_", vars(self).get("sigma_"), minimum=0, open_minimum=True)

@@ -1,0 +1,95 @@
+"""Soft threshold encoding: the projections on the words, less a threshold.
+
+A. Coates and A. Ng, "The importance of encoding versus training with sparse coding and vector quantization",
+ICML 2011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_real
+from cvbow.dictionary._knn import block_size
+from cvbow.encoders._dense_encoder import DenseEncoder
+
+__all__ = ["SoftThreshold"]
+
+
+class SoftThreshold(DenseEncoder):
+    """Values ``max(0, x . u_k - alpha)``, and ``max(0, -x . u_k - alpha)`` after them, with ``u_k = w_k / |w_k|``.
+
+    Made for whitened patches and a dictionary of directions, such as ``SphericalDictionary``.
+
+    Parameters
+    ----------
+    dictionary : estimator or None, default None
+        Learns ``words_``, of which only the directions matter; None is ``KMeansDictionary()``.
+    alpha : float, default 0.25
+        The threshold, in the unit of the descriptors.
+    split_sign : bool, default True
+        Encode negative projections too; the vector is then twice as long.
+    pooling : {"sum", "average", "max"}, default "sum"
+        Of the points of a cell.
+    normalization : {"none", "l2", "l1", "power", "hellinger"}, default "none"
+        As in ``BagOfWords``. The paper leaves the sums as they are and standardises each value over the training
+        images before the classifier.
+    power : float, default 0.5
+        Exponent of "power".
+
+    Attributes
+    ----------
+    dictionary_ : the fitted dictionary
+    """
+
+    def __init__(
+        self,
+        dictionary: Any = None,
+        *,
+        alpha: float = 0.25,
+        split_sign: bool = True,
+        pooling: str = "sum",
+        normalization: str = "none",
+        power: float = 0.5,
+    ) -> None:
+        self.dictionary = dictionary
+        self.alpha = alpha
+        self.split_sign = split_sign
+        self.pooling = pooling
+        self.normalization = normalization
+        self.power = power
+
+    @property
+    def vector_length(self) -> int:
+        """Length of an encoded vector: the number of words, or twice that with ``split_sign``."""
+        return self.n_words * (2 if self.split_sign else 1)
+
+    def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        n, n_words = len(descriptors), self.n_words
+        alpha = np.float32(self.alpha)
+        directions = self._directions()
+        block = min(n, block_size(self.vector_length))
+        codes = np.empty((block, self.vector_length), np.float32)
+        projections = np.empty((block, n_words), np.float32)
+        for top in range(0, n, block):
+            m = min(block, n - top)
+            np.matmul(descriptors[top : top + m], directions, out=projections[:m])
+            np.subtract(projections[:m], alpha, out=codes[:m, :n_words])
+            if self.split_sign:
+                np.subtract(-alpha, projections[:m], out=codes[:m, n_words:])
+            yield slice(top, top + m), np.maximum(codes[:m], 0, out=codes[:m])
+
+    def _directions(self) -> NDArray[np.float32]:
+        """Return the words as columns of length 1; a zero word stays zero."""
+        words = self.dictionary_.words_.astype(np.float64)
+        lengths = np.linalg.norm(words, axis=1, keepdims=True)
+        return np.ascontiguousarray(np.divide(words, lengths, out=words, where=lengths > 0).T, np.float32)
+
+    def _validate(self) -> None:
+        super()._validate()
+        check_real("alpha", self.alpha, minimum=0)
+        if not isinstance(self.split_sign, bool):
+            raise ValueError(f"split_sign must be True or False, got {self.split_sign!r}")

@@ -1,0 +1,58 @@
+"""Triangle encoding: how much nearer than the average each word is.
+
+A. Coates, H. Lee and A. Ng, "An analysis of single-layer networks in unsupervised feature learning", AISTATS 2011.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.dictionary._knn import score_blocks
+from cvbow.encoders._dense_encoder import DenseEncoder
+
+__all__ = ["Triangle"]
+
+
+class Triangle(DenseEncoder):
+    """Soft assignment ``f_k = max(0, mean(z) - z_k)``, with ``z_k`` the distance to word ``k``.
+
+    About half of a point's values are zero.
+
+    Parameters
+    ----------
+    dictionary : estimator or None, default None
+        Learns ``words_``; None is ``KMeansDictionary()``.
+    pooling : {"sum", "average", "max"}, default "sum"
+        Of the points of a cell.
+    normalization : {"none", "l2", "l1", "power", "hellinger"}, default "none"
+        As in ``BagOfWords``. The paper leaves the sums as they are and standardises each value over the training
+        images before the classifier.
+    power : float, default 0.5
+        Exponent of "power".
+
+    Attributes
+    ----------
+    dictionary_ : the fitted dictionary
+    """
+
+    def __init__(
+        self, dictionary: Any = None, *, pooling: str = "sum", normalization: str = "none", power: float = 0.5
+    ) -> None:
+        self.dictionary = dictionary
+        self.pooling = pooling
+        self.normalization = normalization
+        self.power = power
+
+    def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        for rows, centered, scores in score_blocks(self._search(), descriptors):
+            norms = np.einsum("ij,ij->i", centered, centered)
+            scores *= -2
+            scores += norms[:, None]
+            np.maximum(scores, 0, out=scores)
+            distances = np.sqrt(scores, out=scores)
+            np.subtract(distances.mean(axis=1, keepdims=True), distances, out=distances)
+            yield rows, np.maximum(distances, 0, out=distances)

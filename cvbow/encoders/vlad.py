@@ -1,0 +1,188 @@
+"""VLAD: the sum of the differences between descriptors and their nearest words.
+
+H. Jegou et al., "Aggregating local descriptors into a compact image representation", CVPR 2010; R. Arandjelovic and
+A. Zisserman, "All about VLAD", CVPR 2013 (intra-normalisation); J. Delhumeau et al., "Revisiting the VLAD image
+representation", ACM Multimedia 2013 (unit residuals, a coordinate system for each word).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_choice, check_int, check_real
+from cvbow.dictionary import KMeansDictionary
+from cvbow.dictionary.kmeans import check_descriptors
+from cvbow.encoders._encoder import Encoder, stack_descriptors
+from cvbow.encoders._normalize import normalize_rows, signed_power, to_float32
+from cvbow.features import Features
+from cvbow.parallel import single_threaded
+
+__all__ = ["VLAD"]
+
+#: A word's sum below this share of what its descriptors' rounding errors may add up to is noise, and is zero.
+_NOISE = 1e-6
+
+
+class VLAD(Encoder):
+    """Vector of locally aggregated descriptors.
+
+    For each word, the sum of ``x - word`` over the descriptors x that are nearest to it; then, in this order, what of
+    ``residual_pca``, ``power``, ``intra_normalization`` and ``normalization`` is asked for.
+
+    Parameters
+    ----------
+    dictionary : estimator or None, default None
+        Learns ``words_`` and predicts the nearest; None is ``KMeansDictionary(n_words=256)``.
+    power : float, default 0.5
+        Each value becomes ``sign(v) |v| ** power``; 1 leaves it.
+    intra_normalization : bool, default True
+        Give each word's part unit length, so that no word outweighs the others by being frequent.
+    unit_residuals : bool, default False
+        Give each difference unit length before it is summed.
+    residual_pca : int or None, default None
+        Turn each word's part into the principal axes of the differences from that word and keep the first so many; as
+        many as a descriptor has values only turns it, which matters because ``power`` works on each axis.
+    normalization : {"l2", "none"}, default "l2"
+        Of the vector (with a spatial pyramid: of each cell's).
+
+    Attributes
+    ----------
+    dictionary_ : the fitted dictionary
+    axes_ : ndarray of shape (n_words, k, residual_pca), float32
+        Only with ``residual_pca``: each word's axes as columns.
+    """
+
+    def __init__(
+        self,
+        dictionary: Any = None,
+        *,
+        power: float = 0.5,
+        intra_normalization: bool = True,
+        unit_residuals: bool = False,
+        residual_pca: int | None = None,
+        normalization: str = "l2",
+    ) -> None:
+        self.dictionary = dictionary
+        self.power = power
+        self.intra_normalization = intra_normalization
+        self.unit_residuals = unit_residuals
+        self.residual_pca = residual_pca
+        self.normalization = normalization
+
+    @property
+    def n_words(self) -> int:
+        """Number of words; NotFittedError before ``fit``."""
+        check_is_fitted(self, "dictionary_")
+        return len(self.dictionary_.words_)
+
+    @property
+    def vector_length(self) -> int:
+        """Length of an encoded vector: the number of words times that of values kept for each."""
+        check_is_fitted(self, "dictionary_")
+        return self.n_words * int(self.residual_pca or self.dictionary_.words_.shape[1])
+
+    def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
+        """Learn the dictionary, and the axes of the differences if they are used, from one Features per image.
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule or the sample has no descriptors.
+        """
+        self._validate()
+        descriptors = stack_descriptors(features_sample)
+        if self.residual_pca is not None and self.residual_pca > descriptors.shape[1]:
+            raise ValueError(
+                f"residual_pca must be at most the descriptors' {descriptors.shape[1]} values, got {self.residual_pca}"
+            )
+        dictionary = self.dictionary if self.dictionary is not None else KMeansDictionary(n_words=256)
+        self.dictionary_ = clone(dictionary).fit(descriptors)
+        if self.residual_pca is not None:
+            with single_threaded():
+                self.axes_ = self._learn_axes(check_descriptors(descriptors))[:, :, : self.residual_pca].copy()
+        return self
+
+    def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
+        """Return the normalised vectors of the cells; see ``Encoder.encode_cells``."""
+        check_is_fitted(self, "dictionary_")
+        if len(features) == 0:
+            return np.zeros((n_cells, self.vector_length), np.float32)
+        words: NDArray[np.float32] = self.dictionary_.words_
+        descriptors = check_descriptors(features.descriptors, words.shape[1])
+        with single_threaded():
+            parts = self._sums(descriptors, cells, n_cells)
+            if self.residual_pca is not None:
+                # A product for each word: (n_words, n_cells, k) by (n_words, k, kept).
+                parts = np.matmul(parts.transpose(1, 0, 2), self.axes_.astype(np.float64)).transpose(1, 0, 2)
+            parts = signed_power(parts, self.power)
+            if self.intra_normalization:
+                parts = normalize_rows(parts)
+            vectors = parts.reshape(n_cells, -1)
+            if self.normalization == "l2":
+                vectors = normalize_rows(vectors)
+        return to_float32(vectors)
+
+    def _sums(
+        self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
+    ) -> NDArray[np.float64]:
+        """Return the summed differences of each cell and word, (n_cells, n_words, k)."""
+        from scipy.sparse import csc_array
+
+        n, k = descriptors.shape
+        n_words = self.n_words
+        labels = self.dictionary_.predict(descriptors)
+        residuals = self._residuals(descriptors, labels)
+        # Each column of the membership has a one for each grid: the row of its cell and word there.
+        rows = (np.stack(cells, axis=1) * n_words + labels[:, None]).ravel()
+        ends = np.arange(n + 1) * len(cells)
+        member = csc_array((np.ones(len(rows)), rows, ends), shape=(n_cells * n_words, n))
+        sums = member @ residuals
+        # Differences that cancel out leave rounding errors, which intra-normalisation would blow up to full length.
+        counts = np.bincount(rows, minlength=n_cells * n_words)
+        size = 1.0 if self.unit_residuals else np.abs(self.dictionary_.words_).max(axis=1)
+        noise = _NOISE * (counts.reshape(n_cells, n_words) * size).ravel()
+        sums[np.abs(sums).max(axis=1) <= noise] = 0
+        return sums.reshape(n_cells, n_words, k)
+
+    def _residuals(self, descriptors: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float64]:
+        residuals: NDArray[np.float64] = np.subtract(descriptors, self.dictionary_.words_[labels], dtype=np.float64)
+        return normalize_rows(residuals) if self.unit_residuals else residuals
+
+    def _learn_axes(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the principal axes of the differences from each word, (n_words, k, k), by falling variance."""
+        k = descriptors.shape[1]
+        labels = self.dictionary_.predict(descriptors)
+        moments = np.zeros((self.n_words, k, k))
+        for word in range(self.n_words):
+            members = labels == word
+            residuals = self._residuals(descriptors[members], labels[members])
+            moments[word] = residuals.T @ residuals
+        # Few differences do not tell all axes: those of all words count as k more.
+        moments += k * moments.sum(axis=0) / len(labels)
+        axes = np.linalg.eigh(moments)[1][:, :, ::-1]
+        # An axis has no sign of its own: let its largest value be positive.
+        largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
+        return np.where(largest < 0, -axes, axes).astype(np.float32)
+
+    def _validate(self) -> None:
+        check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
+        for name in ("intra_normalization", "unit_residuals"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if self.residual_pca is not None:
+            check_int("residual_pca", self.residual_pca, minimum=1)
+        check_choice("normalization", self.normalization, ("l2", "none"))
+
+    def _validate_state(self) -> None:
+        self._validate()
+        if self.residual_pca is not None and "dictionary_" in vars(self):
+            axes = vars(self).get("axes_")
+            shape = (*self.dictionary_.words_.shape, self.residual_pca)
+            if not isinstance(axes, np.ndarray) or axes.shape != shape or axes.dtype != np.float32:
+                raise ValueError("axes_ must be a float32 array of shape (n_words, k, residual_pca)")

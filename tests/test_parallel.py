@@ -1,0 +1,397 @@
+"""parallel.py: order, errors, limits on native threads, backends, and what is reported."""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import cv2
+import joblib
+import numpy as np
+import pytest
+import scipy.linalg  # noqa: F401  (its BLAS is one of those that are limited)
+import threadpoolctl
+
+from cvbow import parallel
+from cvbow.parallel import (
+    default_jobs,
+    effective_jobs,
+    local_threads,
+    note,
+    progress,
+    reporting,
+    run,
+    scheduler,
+    single_threaded,
+)
+
+
+class Collector:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+
+    def note(self, line: str) -> None:
+        self.events.append(("note", line))
+
+    def start(self, task: str, total: int) -> None:
+        self.events.append(("start", task, total))
+
+    def update(self, done: int) -> None:
+        self.events.append(("update", done))
+
+    def finish(self) -> None:
+        self.events.append(("finish",))
+
+
+def blas_threads() -> list[int]:
+    return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def square_and_surroundings(number: int) -> tuple[int, int, int, int]:
+    """The square, the process, and the threads that BLAS and OpenCV may use in it."""
+    return number * number, os.getpid(), max(blas_threads()), cv2.getNumThreads()
+
+
+def fail_at_seven(number: int) -> int:
+    if number == 7:
+        raise KeyError("seven")
+    return number
+
+
+@pytest.fixture
+def two_native_threads() -> Iterator[None]:
+    """Two threads for BLAS and OpenCV, so that there is something to limit and to restore on any machine."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    with threadpoolctl.threadpool_limits(2):
+        if max(blas_threads(), default=1) < 2 or cv2.getNumThreads() < 2:
+            pytest.skip("needs a BLAS and an OpenCV that can use two threads")
+        yield
+    cv2.setNumThreads(before)
+
+
+# run
+
+
+@pytest.mark.parametrize("n_jobs", [None, 1, 2, 5, -1])
+def test_results_come_in_the_order_of_the_items(n_jobs: int | None) -> None:
+    random = np.random.default_rng(0)
+    pauses = random.uniform(0, 2e-3, 60)
+
+    def work(item: int) -> int:
+        threading.Event().wait(pauses[item])
+        return square(item)
+
+    assert list(run(work, range(60), n_jobs=n_jobs)) == [square(item) for item in range(60)]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_no_items_give_no_results(n_jobs: int) -> None:
+    assert list(run(square, [], n_jobs=n_jobs)) == []
+    assert list(run(square, iter(()), n_jobs=n_jobs, task="nothing", total=0)) == []
+
+
+def test_workers_work_at_the_same_time() -> None:
+    # Each of two items waits for the other: one worker alone would never pass.
+    meeting = threading.Barrier(2, timeout=30)
+    assert sorted(run(lambda _: meeting.wait(), range(2), n_jobs=2)) == [0, 1]
+
+
+def test_one_worker_reads_an_item_when_its_result_is_asked_for() -> None:
+    taken: list[int] = []
+    results = run(square, (taken.append(item) or item for item in range(10)), n_jobs=1)  # type: ignore[func-returns-value]
+    assert taken == []
+    assert next(results) == 0
+    assert taken == [0]
+    assert next(results) == 1
+    assert taken == [0, 1]
+    results.close()
+
+
+def test_busy_workers_read_a_few_items_ahead() -> None:
+    taken: list[int] = []
+    gate = threading.Event()
+
+    def work(item: int) -> int:
+        assert gate.wait(timeout=30)
+        return item
+
+    with ThreadPoolExecutor(1) as pool:
+        items = (taken.append(item) or item for item in range(500))  # type: ignore[func-returns-value]
+        everything = pool.submit(lambda: list(run(work, items, n_jobs=2)))
+        try:
+            while len(taken) < 2 and not everything.done():
+                gate.wait(0.01)
+            gate.wait(0.1)
+            ahead = len(taken)
+        finally:
+            gate.set()
+        assert everything.result(timeout=30) == list(range(500))
+    assert 2 <= ahead <= 8
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2, 3])
+def test_an_error_of_the_function_is_raised(n_jobs: int) -> None:
+    got = []
+    with pytest.raises(KeyError, match="seven"):  # noqa: PT012
+        for result in run(fail_at_seven, range(100), n_jobs=n_jobs):
+            got.append(result)
+    assert got == list(range(len(got)))
+    assert len(got) <= 7
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_error_of_the_items_is_raised(n_jobs: int) -> None:
+    def items() -> Iterator[int]:
+        yield from range(5)
+        raise OSError("no more")
+
+    with pytest.raises(OSError, match="no more"):
+        list(run(square, items(), n_jobs=n_jobs))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.usefixtures("two_native_threads")
+def test_stopping_early_is_quiet_and_undoes_everything(n_jobs: int) -> None:
+    collector = Collector()
+    with reporting(collector):
+        results = run(square, range(300), n_jobs=n_jobs, task="squares", total=300)
+        assert next(results) == 0
+        assert next(results) == 1
+        assert set(blas_threads()) == {1}
+        results.close()  # joblib's warning of lost work would be an error here
+    assert collector.events == [("start", "squares", 300), ("update", 1), ("finish",)]
+    assert max(blas_threads()) == 2
+
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012
+        for _ in run(square, range(300), n_jobs=n_jobs):
+            raise ZeroDivisionError
+    gc.collect()
+    assert max(blas_threads()) == 2
+    assert list(run(square, range(4), n_jobs=n_jobs)) == [0, 1, 4, 9]
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.usefixtures("two_native_threads")
+def test_native_libraries_use_one_thread_while_work_runs(n_jobs: int) -> None:
+    seen = list(run(square_and_surroundings, range(6), n_jobs=n_jobs))
+    assert [result[0] for result in seen] == [square(item) for item in range(6)]
+    assert {result[1:] for result in seen} == {(os.getpid(), 1, 1)}
+    assert max(blas_threads()) == 2
+    assert cv2.getNumThreads() == 2
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_two_runs_may_be_read_by_turns(n_jobs: int) -> None:
+    first, second = run(square, range(20), n_jobs=n_jobs), run(abs, range(-20, 0), n_jobs=n_jobs)
+    pairs = list(zip(first, second, strict=True))
+    assert pairs == [(square(i), 20 - i) for i in range(20)]
+
+
+# Jobs
+
+
+def test_effective_jobs_follows_joblib() -> None:
+    cores = joblib.cpu_count()
+    assert effective_jobs(None) == 1
+    assert [effective_jobs(n_jobs) for n_jobs in (1, 2, 7)] == [1, 2, 7]
+    assert effective_jobs(-1) == cores
+    assert effective_jobs(-cores - 5) == 1
+    assert effective_jobs(np.int64(3)) == 3
+
+
+@pytest.mark.parametrize("n_jobs", [0, 1.0, "2", True, float("nan"), [1]])
+def test_what_is_no_number_of_jobs_is_refused(n_jobs: Any) -> None:
+    message = f"^{re.escape(f'n_jobs must be None or an integer other than 0, got {n_jobs!r}')}$"
+    with pytest.raises(ValueError, match=message):
+        effective_jobs(n_jobs)
+    with pytest.raises(ValueError, match=message):
+        local_threads(n_jobs)
+    with pytest.raises(ValueError, match=message):
+        next(run(square, [1], n_jobs=n_jobs))
+    with pytest.raises(ValueError, match=message), default_jobs(n_jobs):
+        pass
+
+
+def test_local_threads_are_no_more_than_this_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 3)
+    assert [local_threads(n_jobs) for n_jobs in (None, 1, 2, 3, 50)] == [1, 1, 2, 3, 3]
+    monkeypatch.setattr(parallel.os, "cpu_count", lambda: None)
+    assert local_threads(8) == 1
+
+
+def test_default_jobs_is_what_none_stands_for() -> None:
+    with default_jobs(3):
+        assert effective_jobs(None) == 3
+        assert effective_jobs(2) == 2
+        with default_jobs(None):
+            assert effective_jobs(None) == 3
+        with default_jobs(2), scheduler("processes"):
+            assert effective_jobs(None) == 2
+    assert effective_jobs(None) == 1
+    with scheduler("processes"), default_jobs(2):
+        assert effective_jobs(None) == 2
+        assert type(joblib.parallel.get_active_backend()[0]).__name__ == "LokyBackend"
+
+
+# Limits
+
+
+@pytest.mark.usefixtures("two_native_threads")
+def test_single_threaded_nests_and_restores() -> None:
+    with single_threaded():
+        assert set(blas_threads()) == {1}
+        assert cv2.getNumThreads() == 1
+        with single_threaded():
+            assert set(blas_threads()) == {1}
+        assert set(blas_threads()) == {1}
+        assert cv2.getNumThreads() == 1
+    assert max(blas_threads()) == 2
+    assert cv2.getNumThreads() == 2
+
+
+@pytest.mark.usefixtures("two_native_threads")
+def test_single_threaded_restores_after_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), single_threaded():
+        raise ZeroDivisionError
+    assert max(blas_threads()) == 2
+    assert cv2.getNumThreads() == 2
+
+
+@pytest.mark.usefixtures("two_native_threads")
+def test_single_threaded_holds_until_the_last_thread_leaves() -> None:
+    first_in, second_in, first_out = (threading.Event() for _ in range(3))
+    seen: dict[str, tuple[int, int]] = {}
+
+    def first() -> None:
+        with single_threaded():
+            first_in.set()
+            assert second_in.wait(30)
+        first_out.set()
+
+    def second() -> None:
+        assert first_in.wait(30)
+        with single_threaded():
+            second_in.set()
+            assert first_out.wait(30)
+            seen["the first has left"] = max(blas_threads()), cv2.getNumThreads()
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(first), pool.submit(second)]:
+            done.result(timeout=60)
+    assert seen == {"the first has left": (1, 1)}
+    assert max(blas_threads()) == 2
+    assert cv2.getNumThreads() == 2
+
+
+# Reports
+
+
+def test_progress_and_notes_go_to_the_reporter() -> None:
+    collector = Collector()
+    with reporting(collector):
+        note("first")
+        assert list(run(square, range(3), n_jobs=2, task="squares", total=3)) == [0, 1, 4]
+        list(run(square, range(3), n_jobs=2))
+    note("nobody hears this")
+    updates = [("update", done) for done in (1, 2, 3)]
+    assert collector.events == [("note", "first"), ("start", "squares", 3), *updates, ("finish",)]
+
+
+def test_reporters_nest_and_are_restored_after_an_error() -> None:
+    outer, inner = Collector(), Collector()
+    with reporting(outer):
+        with pytest.raises(ZeroDivisionError), reporting(inner):
+            note("in")
+            raise ZeroDivisionError
+        note("out")
+    assert inner.events == [("note", "in")]
+    assert outer.events == [("note", "out")]
+
+
+def test_a_task_is_finished_even_when_it_fails() -> None:
+    collector = Collector()
+    with reporting(collector):
+        with pytest.raises(ZeroDivisionError), progress("dividing", 2) as update:
+            update(1)
+            raise ZeroDivisionError
+        with pytest.raises(KeyError):
+            list(run(fail_at_seven, range(10), n_jobs=2, task="failing", total=10))
+    assert collector.events[:3] == [("start", "dividing", 2), ("update", 1), ("finish",)]
+    assert collector.events[3] == ("start", "failing", 10)
+    assert collector.events[-1] == ("finish",)
+
+
+# Backends
+
+
+def test_processes_give_the_same_results_and_are_limited_to_one_native_thread() -> None:
+    with scheduler("processes"):
+        seen = list(run(square_and_surroundings, range(12), n_jobs=2))
+        with pytest.raises(KeyError, match="seven"):
+            list(run(fail_at_seven, range(12), n_jobs=2))
+    assert [result[0] for result in seen] == [square(item) for item in range(12)]
+    processes = {result[1] for result in seen}
+    assert os.getpid() not in processes
+    assert {result[2:] for result in seen} == {(1, 1)}
+
+
+def test_threads_are_the_default_and_can_be_named() -> None:
+    assert {process for _, process, _, _ in run(square_and_surroundings, range(4), n_jobs=2)} == {os.getpid()}
+    with scheduler("processes"), scheduler("threads"):
+        assert {process for _, process, _, _ in run(square_and_surroundings, range(4), n_jobs=2)} == {os.getpid()}
+
+
+def test_the_backend_is_as_before_after_the_block() -> None:
+    before = type(joblib.parallel.get_active_backend()[0])
+    with scheduler("threads"):
+        assert type(joblib.parallel.get_active_backend()[0]).__name__ == "ThreadingBackend"
+    assert type(joblib.parallel.get_active_backend()[0]) is before
+
+
+def test_an_unknown_backend_is_refused() -> None:
+    with (
+        pytest.raises(ValueError, match=r"^backend must be one of threads, processes, dask, got 'mpi'$"),
+        scheduler("mpi"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("backend", ["threads", "processes"])
+def test_an_address_goes_with_dask_alone(backend: str) -> None:
+    with (
+        pytest.raises(ValueError, match=rf"^scheduler goes with the backend dask, got 'tcp://h:1' with '{backend}'$"),
+        scheduler(backend, "tcp://h:1"),
+    ):
+        pass
+
+
+def test_dask_that_is_not_installed_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ImportError, match=re.escape("pip install 'cvbow[dask]'")), scheduler("dask"):
+        pass
+
+
+def test_dask_gives_the_same_results() -> None:
+    distributed = pytest.importorskip("distributed", reason="needs the extra: pip install 'cvbow[dask]'")
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        scheduler("dask", cluster.scheduler_address),
+    ):
+        assert list(run(square, range(30))) == [square(item) for item in range(30)]
+        assert {result[2:] for result in run(square_and_surroundings, range(4))} == {(1, 1)}
+        with pytest.raises(KeyError, match="seven"):
+            list(run(fail_at_seven, range(30)))
+    assert list(run(square, range(3))) == [0, 1, 4]
