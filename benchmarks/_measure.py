@@ -250,8 +250,8 @@ def folder_hash(*folders: Path) -> str:
 
 def merge_sections(path: Path, sections: Mapping[str, object], *, order: Sequence[str] = ()) -> None:
     """Put sections into a JSON file, in place of those of the same name, and leave its others as they are."""
-    document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    document |= sections
+    document: dict[str, object] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    document.update(sections)
     names = sorted(document, key=lambda name: (order.index(name) if name in order else len(order), name))
     path.parent.mkdir(parents=True, exist_ok=True)
     whole = path.with_name(f"{path.name}.part")

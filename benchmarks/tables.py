@@ -53,7 +53,7 @@ def speed_table(results: Mapping[str, Any]) -> str:
         n, size = section["input"]["descriptors"]
         title = f"nearest of {section['input']['n_words']} words, {n:,} x {size}, {_threads(section)}"
         for row in section["contenders"]:
-            rows.append([title, row["label"], f"{figure(row['seconds'])} s", _ratio(row)])
+            rows.append([title, row["label"], _time(row["seconds"]), _ratio(row)])
             title = ""
     if "kmeans" in speed:
         section = speed["kmeans"]
@@ -62,8 +62,8 @@ def speed_table(results: Mapping[str, Any]) -> str:
         title = f"k-means, {n:,} x {size}, {words} words, {iterations} iterations, {_threads(section)}"
         for row in section["contenders"]:
             over = 100 * (row["inertia_over_cvbow"] - 1)
-            error = "" if row["name"] == "cvbow" else f", error {over:+.1f} %".replace("-", "−")
-            rows.append([title, row["label"], f"{figure(row['seconds'])} s{error}", _ratio(row)])
+            error = "" if row["name"] == "cvbow" else f", error {over:+.2f} %"
+            rows.append([title, row["label"], _time(row["seconds"]) + error, _ratio(row)])
             title = ""
     if not rows:
         return ""
@@ -101,15 +101,19 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
+def _time(seconds: float) -> str:
+    return f"{figure(seconds)} s" if seconds >= 0.1 else f"{figure(1e3 * seconds)} ms"
+
+
 def _ratio(row: Mapping[str, Any]) -> str:
     if "ratio" not in row:
         return ""
     low, high = map(figure, row["ratio_range"])
-    return figure(row["ratio"]) + (f" ({low}–{high})" if low != high else "")
+    return figure(float(row["ratio"])) + (f" ({low} to {high})" if low != high else "")
 
 
 def _threads(section: Mapping[str, Any]) -> str:
-    threads = section["environment"]["threads"]
+    threads = int(section["environment"]["threads"])
     return f"{threads} thread" + "s" * (threads > 1)
 
 

@@ -192,10 +192,7 @@ class _Limited:
 
 @functools.cache
 def _limit_this_process() -> None:
-    import cv2
-
-    _controller().limit(limits=1)
-    cv2.setNumThreads(1)
+    _enter_limits()
 
 
 @functools.cache
@@ -235,11 +232,25 @@ def _enter_limits() -> contextlib.ExitStack:
     import cv2
 
     stack = contextlib.ExitStack()
-    stack.enter_context(_controller().limit(limits=1))
-    threads = cv2.getNumThreads()
-    stack.callback(cv2.setNumThreads, threads)
+    libraries = _controller().lib_controllers
+    stack.callback(_set_threads, libraries, [library.get_num_threads() for library in libraries])
+    _set_threads(libraries, [1] * len(libraries))
+    stack.callback(cv2.setNumThreads, cv2.getNumThreads())
     cv2.setNumThreads(1)
     return stack
+
+
+def _set_threads(libraries: list[Any], numbers: list[int | None]) -> None:
+    for library, number in zip(libraries, numbers, strict=True):
+        # threadpoolctl 3.8 listens to one thread alone, the one that set OpenBLAS first. Here the last thread to leave
+        # restores what the first to enter has set, so that claim is dropped.
+        release = getattr(library, "clear_controlling_thread", None)
+        if release is not None:
+            release(force=True)
+        if number is not None:
+            library.set_num_threads(number)
+        if release is not None:
+            release(force=True)
 
 
 @contextlib.contextmanager

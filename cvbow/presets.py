@@ -56,7 +56,10 @@ def _flag(text: str) -> bool:
 
 
 def _optional_integer(text: str) -> int | None:
-    return None if text.lower() == "none" else _integer(text)
+    try:
+        return None if text.lower() == "none" else int(text)
+    except ValueError:
+        raise ValueError("an integer or none") from None
 
 
 def _integers(text: str) -> tuple[int, ...]:
@@ -231,10 +234,15 @@ def make_model(
     200
     """
     values, for_classifier = resolve(preset, settings)
-    recipe = {"preset": preset} | {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
     classifier = make_classifier(values["classifier"], **for_classifier)
-    recipe |= {**CLASSIFIERS[values["classifier"]].defaults, **for_classifier}
-    return ImageClassifier(_backend(values, n_jobs, memory), classifier, recipe=recipe)
+    backend = _backend(values, n_jobs, memory)
+    backend._validate()
+    recipe = {"preset": preset, **values}
+    for key, value in {**CLASSIFIERS[values["classifier"]].defaults, **for_classifier}.items():
+        # Some of a classifier's parameters have the name of a setting: max_iter, random_state, algorithm.
+        recipe[f"classifier_{key}" if key in SETTINGS else key] = value
+    recipe = {key: list(value) if isinstance(value, tuple) else value for key, value in recipe.items()}
+    return ImageClassifier(backend, classifier, recipe=recipe)
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -318,10 +326,10 @@ def _keywords(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_classifier_keys(classifier: str, parameters: Mapping[str, Any]) -> None:
-    try:
-        make_classifier(classifier, **parameters)
-    except ValueError as error:
-        if "has no parameter" not in str(error):
-            raise
-        unknown = ", ".join(parameters)
-        raise ValueError(f"unknown setting {unknown}; settings are {', '.join(SETTINGS)}; {error}") from None
+    for key, value in parameters.items():
+        try:
+            make_classifier(classifier, **{key: value})
+        except ValueError as error:
+            if "has no parameter" not in str(error):
+                raise
+            raise ValueError(f"unknown setting {key}; settings are {', '.join(SETTINGS)}; {error}") from None

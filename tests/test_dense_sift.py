@@ -246,11 +246,11 @@ def test_noise_becomes_zero_and_structure_stays() -> None:
 
 @pytest.mark.parametrize("window", ["flat", "gaussian"])
 def test_a_plain_image_gives_zeros_whatever_the_threshold(window: str) -> None:
-    for gray in (0, 1, 77, 128, 254, 255):
-        for shape in ((40, 40), (61, 83)):
-            features = DenseSIFT(contrast_threshold=0, window=window).extract(np.full(shape, gray, np.uint8))
-            assert len(features) > 0
-            assert not features.descriptors.any()
+    # The smoothing's last digits differ between an image's edge and its middle; they must not become gradients.
+    for gray in (0, 1, *range(2, 254, 6), 254, 255):
+        features = DenseSIFT(contrast_threshold=0, window=window).extract(np.full((47, 46), gray, np.uint8))
+        assert len(features) > 0
+        assert not features.descriptors.any()
 
 
 # What SIFT does not see, and how it moves

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cvbow.dictionary import WordSearch, _nearest
-from cvbow.dictionary._nearest import map_threads
 
 Float32 = NDArray[np.float32]
 
@@ -167,26 +166,3 @@ def test_words_are_copied() -> None:
 def test_any_shape_place_and_scale(n: int, n_words: int, k: int, seed: int, offset: float, scale: float) -> None:
     descriptors, words = (scale * array + np.float32(offset) for array in blobs(n, n_words, k, seed))
     check_nearest(descriptors, words)
-
-
-# map_threads
-
-
-@pytest.mark.parametrize("n_threads", [-1, 0, 1, 2, 5])
-def test_map_threads_does_every_task_once(n_threads: int) -> None:
-    done: list[slice] = []
-    tasks = [slice(top, top + 2) for top in range(0, 20, 2)]
-    map_threads(done.append, tasks, n_threads)
-    assert sorted(done, key=lambda rows: rows.start) == tasks
-    map_threads(done.append, [], n_threads)
-    assert len(done) == len(tasks)
-
-
-@pytest.mark.parametrize("n_threads", [1, 3])
-def test_map_threads_raises_what_a_task_raised(n_threads: int) -> None:
-    def fail(rows: slice) -> None:
-        if rows.start == 3:
-            raise KeyError("the third")
-
-    with pytest.raises(KeyError, match="the third"):
-        map_threads(fail, [slice(i, i + 1) for i in range(6)], n_threads)

@@ -23,6 +23,7 @@ from cvbow.parallel import (
     default_jobs,
     effective_jobs,
     local_threads,
+    map_threads,
     note,
     progress,
     reporting,
@@ -200,6 +201,29 @@ def test_two_runs_may_be_read_by_turns(n_jobs: int) -> None:
     assert pairs == [(square(i), 20 - i) for i in range(20)]
 
 
+# map_threads
+
+
+@pytest.mark.parametrize("n_threads", [-1, 0, 1, 2, 5])
+def test_map_threads_does_every_task_once(n_threads: int) -> None:
+    done: list[slice] = []
+    tasks = [slice(top, top + 2) for top in range(0, 20, 2)]
+    map_threads(done.append, tasks, n_threads)
+    assert sorted(done, key=lambda rows: rows.start) == tasks
+    map_threads(done.append, [], n_threads)
+    assert len(done) == len(tasks)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_map_threads_raises_what_a_task_raised(n_threads: int) -> None:
+    def fail(rows: slice) -> None:
+        if rows.start == 3:
+            raise KeyError("the third")
+
+    with pytest.raises(KeyError, match="the third"):
+        map_threads(fail, [slice(i, i + 1) for i in range(6)], n_threads)
+
+
 # Jobs
 
 
@@ -313,7 +337,7 @@ def test_progress_and_notes_go_to_the_reporter() -> None:
 def test_reporters_nest_and_are_restored_after_an_error() -> None:
     outer, inner = Collector(), Collector()
     with reporting(outer):
-        with pytest.raises(ZeroDivisionError), reporting(inner):
+        with pytest.raises(ZeroDivisionError), reporting(inner):  # noqa: PT012
             note("in")
             raise ZeroDivisionError
         note("out")
@@ -324,7 +348,7 @@ def test_reporters_nest_and_are_restored_after_an_error() -> None:
 def test_a_task_is_finished_even_when_it_fails() -> None:
     collector = Collector()
     with reporting(collector):
-        with pytest.raises(ZeroDivisionError), progress("dividing", 2) as update:
+        with pytest.raises(ZeroDivisionError), progress("dividing", 2) as update:  # noqa: PT012
             update(1)
             raise ZeroDivisionError
         with pytest.raises(KeyError):

@@ -27,24 +27,24 @@ LABELS = {
     "vlfeat-fast": "VLFeat dsift, fast",
     "vlfeat-exact": "VLFeat dsift, exact",
     "opencv": "OpenCV SIFT.compute, bins of the same size",
-    "opencv-patch": "OpenCV SIFT.compute, keypoint size = side of the patch",
+    "opencv-patch": "OpenCV SIFT.compute, keypoint size = side of the patch (bins 6 times as wide)",
 }
 
 NOTES = (
-    "The time is that of descriptors from pixels in memory: uint8 for cvbow and OpenCV, float32 in [0, 1] for VLFeat, "
-    "converted before.",
-    "cvbow does more than the others ask for: it smooths the image for the size of the bins and takes square roots "
-    "(RootSIFT); these are its defaults.",
-    "OpenCV pools bins of 3 * (size / 2) pixels (SIFT_DESCR_SCL_FCTR times the keypoint's radius), so a bin of b pixels "
-    "takes keypoints of size 2 b / 3; angle 0, octave 0, made before the clock starts. Its own smoothing to sigma 1.6 is "
-    "part of compute.",
-    "opencv-patch passes keypoints whose size is the side of the patch, 4 b, as copies of a dense grid in OpenCV often do: "
-    "its bins are 6 times as wide as asked for, so it computes something else, slowly. One call per setting.",
-    "VLFeat: vl_dsift_process alone, through ctypes, without copying the descriptors out; the filter is made before the "
-    "clock starts. Its grid has the same step and the same number of descriptors; its offset may differ by up to half a "
-    "step.",
-    "cosine: mean over the grid of the cosine between a contender's descriptors and cvbow's, taken as SIFT (RootSIFT "
-    "squared). For VLFeat with another offset of the grid it compares neighbours and is left out.",
+    "The time is that of descriptors from pixels in memory: uint8 for cvbow and OpenCV, float32 in [0, 1] for "
+    "VLFeat, converted before.",
+    "cvbow does more than the others are asked for: it smooths the image for the size of the bins and takes square "
+    "roots (RootSIFT), which are its defaults.",
+    "opencv: its bins are 3 * (size / 2) pixels wide (SIFT_DESCR_SCL_FCTR times the keypoint's radius), so bins of "
+    "b pixels take keypoints of size 2 b / 3, at angle 0 and octave 0, made before the clock starts. Its smoothing "
+    "to sigma 1.6 is part of compute.",
+    "opencv-patch: keypoints whose size is the side of the patch, 4 b, as OpenCV's description of the size "
+    "(diameter of the keypoint's neighbourhood) suggests. Its bins are then 6 times as wide as the others', so it "
+    "does other and more work: a warning, no fair contest. One call per setting.",
+    "vlfeat: vl_dsift_process alone, through ctypes, without copying the descriptors out; the filter is made before "
+    "the clock starts. Its grid has the same step and as many descriptors; its offset is up to half a step smaller.",
+    "cosine: mean over the grid of the cosine of a contender's descriptors and cvbow's taken as SIFT (RootSIFT "
+    "squared), as evidence that they do the same work; left out where VLFeat's grid has another offset.",
 )
 
 
@@ -74,11 +74,12 @@ def run(options: Options) -> dict[str, Any]:
 def _setting(image: NDArray[np.uint8], step: int, bin_size: int, rounds: int, smoke: bool) -> dict[str, Any]:
     extractor = DenseSIFT(step=step, bin_sizes=(bin_size,), max_side=None)
     features = extractor.extract(image)
-    n, centres = len(features.descriptors), features.points[:, :2]
+    ours = np.asarray(features.descriptors, np.float32)
+    n, centres = len(ours), features.points[:, :2]
     print(f"dense SIFT, step {step}, bin {bin_size}: {n} descriptors", file=sys.stderr)
     sift = cv2.SIFT_create()
     same_bins, same_patch = _keypoints(centres, 2 * bin_size / 3), _keypoints(centres, 4 * bin_size)
-    cosines = {"opencv": _cosine(features.descriptors, _turned(sift.compute(image, same_bins)[1]))}
+    cosines = {"opencv": _cosine(ours, _turned(sift.compute(image, same_bins)[1]))}
     contenders: dict[str, Callable[[int], object]] = {"cvbow": lambda _: extractor.extract(image)}
     if vlfeat.available():
         scaled = image.astype(np.float32) / np.float32(255)
@@ -89,7 +90,7 @@ def _setting(image: NDArray[np.uint8], step: int, bin_size: int, rounds: int, sm
             if len(described) != n:
                 raise RuntimeError(f"VLFeat's grid has {len(described)} descriptors, cvbow's {n}: not the same work")
             if np.array_equal(grid.centres(), centres):
-                cosines[name] = _cosine(features.descriptors, described)
+                cosines[name] = _cosine(ours, described)
             contenders[name] = functools.partial(_process, grid, scaled)
     contenders["opencv"] = lambda _: sift.compute(image, same_bins)
     contenders["opencv-patch"] = lambda _: sift.compute(image, same_patch)

@@ -29,13 +29,12 @@ LABELS = {
 }
 
 NOTES = (
-    "Wall time of whole processes, the start of Python and all imports included: one for the popular recipe, two for "
-    "cvbow (train, evaluate).",
-    "Every process is told to use two threads (--threads, --n-jobs, OMP_NUM_THREADS, OPENBLAS_NUM_THREADS). The images are "
-    "read once before, so that none pays for a cold disk.",
-    "The popular recipe is benchmarks/peers/opencv_bow.py as it stands: its histograms have unit length before the SVM, "
-    "which is the best of its variants tried, and its k-means sees 20,000 descriptors.",
-    "cvbow's presets were chosen by cross-validation on the training images; the test images gave these figures.",
+    "Wall time of whole processes, the start of Python and all imports included: one process for the popular "
+    "recipe, two for cvbow (train, evaluate).",
+    "Every process is told to use two threads (--threads, --n-jobs, OMP_NUM_THREADS, OPENBLAS_NUM_THREADS). The "
+    "images are read once before, so that nobody pays for a cold disk.",
+    "The popular recipe is benchmarks/peers/opencv_bow.py with its defaults: histograms of unit length before the "
+    "SVM, the best of the variants in benchmarks/peers/README.md, and 20,000 descriptors for k-means.",
 )
 
 

@@ -58,7 +58,7 @@ def default_data() -> Path | None:
 def square_image(options: Options) -> tuple[dict[str, Any], NDArray[np.uint8]]:
     """A gray image of 512 x 512 pixels (96 x 96 in a smoke run), and what it is."""
     side = 96 if options.smoke else 512
-    path = None if options.smoke or options.data is None else options.data.parent / IMAGE
+    path = _real(options, Path("..") / IMAGE)
     if path is not None and path.is_file():
         gray = read_image(path, gray=True)
         top, left = ((length - side) // 2 for length in gray.shape)
@@ -78,8 +78,8 @@ def dense_descriptors(options: Options, n: int) -> tuple[dict[str, Any], NDArray
     """
     rng = np.random.default_rng(options.seed)
     extractor = DenseSIFT(step=8, bin_sizes=(4, 8))
-    real = not options.smoke and options.data is not None
-    paths = sorted(p for p in (options.data / "train").rglob("*") if p.suffix.lower() in SUFFIXES) if real else []
+    folder = _real(options, Path("train"))
+    paths = [] if folder is None else sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     n_images = -(-n // PER_IMAGE)
     out = np.empty((n, 128), np.float32)
     filled = image_number = 0
@@ -98,9 +98,14 @@ def dense_descriptors(options: Options, n: int) -> tuple[dict[str, Any], NDArray
         image_number += 1
     rng.shuffle(out)
     source: dict[str, Any] = {"images": "generated textures", "n_images": image_number}
-    if paths:
-        source = {"images": "15-Scene, train", "n_images": image_number, "sha256": folder_hash(options.data / "train")}
+    if folder is not None:
+        source = {"images": "15-Scene, train", "n_images": image_number, "sha256": folder_hash(folder)}
     return source | {"descriptors": [n, 128], "extractor": "DenseSIFT(step=8, bin_sizes=(4, 8))"}, out
+
+
+def _real(options: Options, place: Path) -> Path | None:
+    """A place relative to 15-Scene's folder; None where the run has no real images."""
+    return None if options.smoke or options.data is None else options.data.resolve() / place
 
 
 def texture(side: int, rng: np.random.Generator) -> NDArray[np.uint8]:

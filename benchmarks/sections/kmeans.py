@@ -16,6 +16,7 @@ from sklearn.cluster import KMeans
 
 from cvbow.dictionary import KMeansDictionary
 from cvbow.dictionary._nearest import WordSearch
+from cvbow.parallel import single_threaded
 from sections.inputs import Options, dense_descriptors
 from sections.nearest import squared_distances
 
@@ -33,15 +34,15 @@ LABELS = {
 }
 
 NOTES = (
-    "Every contender starts from words drawn at random from the descriptors, one start, ten iterations, no early stop "
-    "(tolerance 0). A round has its own seed; equal seeds do not mean equal starts across libraries.",
-    "cvbow's time includes its estimate of the cost and its search for equal starting words; FAISS's its check for NaN; "
-    "scikit-learn's an eleventh assignment, which it makes for its labels.",
+    "Every contender starts from words drawn at random from the descriptors: one start, ten iterations, no early "
+    "stop (tolerance 0). Each round has a seed of its own; equal seeds are different starts in different libraries.",
+    "cvbow's time includes its estimate of the cost and its search for equal starting words; FAISS's its check for "
+    "NaN; scikit-learn's an eleventh assignment, which it makes for its labels.",
     "FAISS: max_points_per_centroid is raised so that no descriptor is dropped.",
-    "OpenCV's own random start is drawn from the bounding box, far from the data, and its k-means++ takes longer than the "
-    "iterations: it gets the assignment to random descriptors as initial labels, made before the clock starts.",
-    "inertia: mean squared distance of all descriptors to the nearest of the final words, by one exact search in the same "
-    "code for every contender, outside the clock; the median over rounds.",
+    "OpenCV's own random start is drawn from the bounding box of the data, where few descriptors lie: it gets the "
+    "assignment to random descriptors as its initial labels instead, made before the clock starts.",
+    "inertia: mean squared distance of all descriptors to the nearest of the final words, by one exact search in "
+    "the same code for every contender, outside the clock; the median over rounds.",
 )
 
 
@@ -61,10 +62,10 @@ def run(options: Options) -> dict[str, Any]:
     }
     with pinned(THREADS):
         turns = alternate(contenders, rounds=rounds, keep=True)
-        inertias = {
-            name: statistics.median(_inertia(data, np.asarray(words)) for words in turn.answers)
-            for name, turn in turns.items()
-        }
+    inertias = {
+        name: statistics.median(_inertia(data, np.asarray(words)) for words in turn.answers)
+        for name, turn in turns.items()
+    }
     turns["opencv"].seconds = [OPENCV_SHARE * seconds for seconds in turns["opencv"].seconds]
     rows = summary(turns, LABELS)
     for row in rows:
@@ -122,5 +123,6 @@ def _random_labels(data: NDArray[np.float32], n_words: int, seed: int) -> NDArra
 
 
 def _inertia(data: NDArray[np.float32], words: NDArray[np.float32]) -> float:
-    labels = WordSearch(words).nearest(data, n_threads=THREADS)
+    with single_threaded():
+        labels = WordSearch(words).nearest(data, n_threads=THREADS)
     return float(squared_distances(data, words, labels).mean())

@@ -29,14 +29,14 @@ LABELS = {
 }
 
 NOTES = (
-    "The words are descriptors drawn from the sample; the time of a search does not depend on where they lie.",
-    "sgemm is np.matmul(X, W.T, out=...): no words are found, and its 800 MB of scores are not allocated anew, so it is "
-    "the product and nothing else. sgemm-allocating is what X @ W.T costs as written, where the system has to hand out "
-    "and clear that memory in every call.",
-    "cvbow runs two Python threads with one BLAS thread each; the others two threads of their own (OpenBLAS, OpenMP, "
-    "OpenCV). WordSearch, the FAISS index and the matcher are made before the clock starts.",
-    "agree: share of descriptors whose answer is as near, in float64, as the nearest that any contender found (to 1e-5 of "
-    "the squared distance, or 1e-6).",
+    "The words are descriptors drawn from the sample.",
+    "sgemm is np.matmul(X, W.T, out=...): no words are found, and its 800 MB of scores are not allocated anew, so "
+    "it is the product and nothing else. sgemm-allocating is X @ W.T as written, where the system hands out and "
+    "clears that memory in every call.",
+    "cvbow runs two Python threads with one BLAS thread each; the others run two threads of their own (OpenBLAS, "
+    "OpenMP, OpenCV). WordSearch, the FAISS index and the matcher are made before the clock starts.",
+    "agree: share of descriptors whose answer is as near, in float64, as the nearest that any contender found (to "
+    "1e-5 of the squared distance, or 1e-6).",
 )
 
 

@@ -49,7 +49,8 @@ class EncodedImages:
     doubtful: list[ImageError]
 
 
-class ImageEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+# Wrapped for set_output, transform would lose its parameter's name; vectors have no names of features to put out.
+class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg,misc]
     """Base class of the backends.
 
     A subclass has the parameters ``n_jobs`` and ``memory``, defines ``fit``, ``vector_length``, ``_vector`` (an image
@@ -106,7 +107,7 @@ class ImageEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         skipped: list[ImageError] = []
         doubtful: list[ImageError] = []
         compute = self._cached(_vector_of, self._state_hash()) if self.memory is not None else _vector_of
-        for row, result in enumerate(self._map(_Call(self, compute), images, "encode")):
+        for row, result in enumerate(self._map(Call(self, compute), images, "encode")):
             if isinstance(result, ImageError):
                 if strict:
                     raise result
@@ -133,7 +134,8 @@ def check_images(images: Sequence[ImageLike]) -> Sequence[ImageLike]:
     if isinstance(images, (str, bytes, os.PathLike)):
         raise ValueError(f"images must be a sequence of paths or arrays, got the single path {os.fspath(images)!r}")
     if isinstance(images, np.ndarray):
-        if images.ndim < 3 and images.dtype == np.uint8:
+        # A lone colour image would pass for a stack of gray ones that are three pixels wide.
+        if images.dtype == np.uint8 and (images.ndim < 3 or (images.ndim == 3 and images.shape[2] in (3, 4))):
             raise ValueError(f"images must be a sequence of images, got one array of shape {images.shape}")
         return list(images)
     return images if isinstance(images, (list, tuple)) else list(images)
@@ -151,7 +153,8 @@ def try_image(image: ImageLike, function: Callable[[], Any]) -> Any:
     try:
         return function()
     except ImageError as error:
-        return error
+        # Made anew: the error's traceback and cause hold the file's bytes, and those of every bad file would add up.
+        return ImageError(error.path, error.reason)
     except FileNotFoundError:
         return ImageError(str(image), "there is no such file")
 
@@ -169,7 +172,7 @@ def _vector_of(encoder: ImageEncoder, source: Any, name: str | None) -> tuple[ND
     return vector, doubt
 
 
-class _Call:
+class Call:
     """What a worker does with one image; picklable, for processes and Dask."""
 
     def __init__(self, encoder: ImageEncoder, compute: Callable[..., Any]) -> None:

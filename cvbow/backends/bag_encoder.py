@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int, check_real
-from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images, load_source, try_image
+from cvbow.backends._image_encoder import Call, ImageEncoder, ImageLike, check_images, load_source
 from cvbow.backends._sampling import Sampler, plan_sample
 from cvbow.encoders import Encoder
 from cvbow.errors import CvbowError, ImageError
@@ -39,8 +39,8 @@ class BagEncoder(ImageEncoder):
     reduce : transformer or None, default None
         Any scikit-learn transformer of descriptors, such as ``PCA(64)``, applied before the encoder.
     position_weight : float, default 0.0
-        If positive, ``position_weight * (x / width - 1/2)`` and the same for y are appended to each descriptor after
-        ``reduce``, so that words know their place (Sanchez, Perronnin and de Campos, PRL 2012).
+        If positive, ``position_weight * ((x + 1/2) / width - 1/2)`` and the same for y are appended to each descriptor
+        after ``reduce``, so that words know their place (Sanchez, Perronnin and de Campos, PRL 2012).
     sample : int, default 200000
         Descriptors to learn from, at most.
     sample_images : int, default 1000
@@ -49,7 +49,8 @@ class BagEncoder(ImageEncoder):
         Workers, by joblib's convention, also for what is inside and leaves its own at None; the vectors do not depend
         on it.
     memory : str, path, joblib.Memory or None, default None
-        Where to cache the drawn samples and the vectors, keyed on the images' content and all that they depend on.
+        Where to cache the drawn samples, the words that images have (for tf-idf) and the vectors, keyed on the images'
+        content and all that they depend on.
     random_state : int, default 0
         Seed of the sample. The estimators inside have their own.
 
@@ -164,29 +165,19 @@ class BagEncoder(ImageEncoder):
         if self.encoder_.wants_documents:
             counts = np.zeros(self.encoder_.n_words, np.int64)
             n_read = 0
-            for present in self._map(self._documents, images, "document frequencies"):
+            compute = self._cached(_documents_of, self._state_hash()) if self.memory is not None else _documents_of
+            for present in self._map(Call(self, compute), images, "document frequencies"):
                 if not isinstance(present, ImageError):
                     counts += present
                     n_read += 1
             self.encoder_.set_documents(counts, n_read)
 
-    def _documents(self, image: ImageLike) -> NDArray[np.int64] | ImageError:
-        def count() -> NDArray[np.int64]:
-            pixels = self._pixels(image)
-            counts: NDArray[np.int64] = self.encoder_.count_documents(self._prepare(self.extractor.extract(pixels)))
-            return counts
-
-        return try_image(image, count)  # type: ignore[no-any-return]
-
     def features(self, image: ImageLike) -> Features:
         """Return the features of one image as the encoder gets them: reduced, with their positions."""
         check_is_fitted(self, "encoder_")
-        with single_threaded():
-            return self._prepare(self.extractor.extract(self._pixels(image)))
-
-    def _pixels(self, image: ImageLike) -> NDArray[np.uint8]:
         source, name = load_source(image)
-        return read_image(source, gray=self.gray_only, name=name)
+        with single_threaded():
+            return self._prepare(self.extractor.extract(read_image(source, gray=self.gray_only, name=name)))
 
     def _prepare(self, features: Features) -> Features:
         descriptors: NDArray[Any] = features.descriptors
@@ -214,6 +205,8 @@ class BagEncoder(ImageEncoder):
             raise ValueError(f"extractor must be an Extractor such as DenseSIFT(), got {self.extractor!r}")
         if not isinstance(self.encoder, Encoder):
             raise ValueError(f"encoder must be an Encoder such as BagOfWords(), got {self.encoder!r}")
+        self.extractor._validate()
+        self.encoder._validate()
         check_real("position_weight", self.position_weight, minimum=0)
         check_int("sample", self.sample, minimum=1)
         check_int("sample_images", self.sample_images, minimum=1)
@@ -221,3 +214,10 @@ class BagEncoder(ImageEncoder):
 
     def _validate_state(self) -> None:
         self._validate()
+
+
+def _documents_of(encoder: BagEncoder, source: Any, name: str | None) -> NDArray[np.int64]:
+    """Return 1 for each word that an image has."""
+    image = read_image(source, gray=encoder.gray_only, name=name)
+    counts: NDArray[np.int64] = encoder.encoder_.count_documents(encoder._prepare(encoder.extractor.extract(image)))
+    return counts

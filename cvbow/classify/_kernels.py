@@ -62,7 +62,9 @@ def _l1_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.
 def _chi2_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
     from sklearn.metrics.pairwise import additive_chi2_kernel
 
-    return _by_rows(lambda rows: -additive_chi2_kernel(a[rows], b), len(a), len(b))
+    # It does not take an array that is read-only, as those are that joblib shares among processes.
+    left, right = np.require(a, requirements="W"), np.require(b, requirements="W")
+    return _by_rows(lambda rows: -additive_chi2_kernel(left[rows], right), len(a), len(b))
 
 
 def _by_rows(distances: Callable[[slice], NDArray[np.floating]], n: int, m: int) -> NDArray[np.float64]:

@@ -49,7 +49,8 @@ def solve(
         Newton steps at most.
     tol : float
         A problem is solved when its objective is within about this share of the least: the objective is 1-strongly
-        convex in w, so half the gradient's squared length bounds what is left.
+        convex in w (and, with its constant input, about as much in b), so half the gradient's squared length bounds
+        what is left.
     start : (ndarray of shape (d, n_problems), ndarray of shape (n_problems,)), optional
         Where to start; zero otherwise.
 
@@ -64,6 +65,7 @@ def solve(
     # with this constant they do so about as much as the norm bends it along w, whatever C and the vectors' lengths.
     constant = float(np.sqrt(np.einsum("ij,ij->i", data, data).mean(dtype=np.float64) + 1 / cost.sum()))
     scores = np.zeros_like(y)
+    first = np.zeros(y.shape[1])
     if start is not None:
         w[:-1], w[-1] = start[0], start[1] / constant
         scores = _forward(data, w, constant)
@@ -72,13 +74,18 @@ def solve(
         gradient = _back(data, -cost * y * short, constant)
         gradient[:-1] += w[:-1]
         objective = 0.5 * _squared(w[:-1]) + 0.5 * (cost * short**2).sum(axis=0)
-        # With a small C, w has hardly a share in the objective, but decides: one step is always taken.
-        solved = (0.5 * _squared(gradient) <= tol * objective) & (iteration > 0)
+        # With a small C, w has hardly a share in the objective, yet it decides: an error must be small next to it too.
+        scale = np.minimum(objective, np.maximum(5 * _squared(w[:-1]), 1e-6 * objective))
+        solved = (0.5 * _squared(gradient) <= tol * scale) & (iteration > 0)
         if solved.all():
             break
         # Problems that are solved stay where they are: their direction comes out as zero.
         gradient[:, solved] = 0
-        step = _conjugate_gradients(data, cost * (short > 0), -gradient, constant)
+        squared = _squared(gradient)
+        first = np.maximum(first, squared)
+        # A tenth of the gradient's norm is all that a step needs far from the end; near it, rough steps would crawl.
+        share = np.minimum(0.01, np.sqrt(np.divide(squared, first, out=np.zeros_like(first), where=first > 0)))
+        step = _conjugate_gradients(data, cost * (short > 0), -gradient, constant, share * squared)
         ahead = _forward(data, step, constant)
         length = _line_search(w, step, y * scores, y * ahead, cost)
         w += length * step
@@ -127,17 +134,21 @@ def _squared(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _conjugate_gradients(
-    data: NDArray[np.floating], curvature: NDArray[np.float64], target: NDArray[np.float64], constant: float
+    data: NDArray[np.floating],
+    curvature: NDArray[np.float64],
+    target: NDArray[np.float64],
+    constant: float,
+    enough: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Solve ``(I' + X'^T D X') p = target`` for each column roughly; D is that column's ``curvature``.
 
-    X' is the data with a column of the constant, I' the identity but for a zero at the intercept.
+    X' is the data with a column of the constant, I' the identity but for a zero at the intercept. A column is done when
+    its residual's squared length is down to ``enough``.
     """
     step = np.zeros_like(target)
     residual = target.copy()
     direction = residual.copy()
     squared = _squared(residual)
-    enough = 0.01 * squared  # the norm to a tenth: a Newton step needs no more
     for _ in range(_MAX_INNER):
         active = squared > enough
         if not active.any():

@@ -146,7 +146,7 @@ class LinearSVM(_SquaredHingeSVM):
         y = targets(labels, len(self.classes_))
         out = fold_of_each(labels, min(_N_FOLDS, len(labels)), seed=0) == 0
         w, b = solve(vectors, y, np.where(out, 0.0, weights), C=self.C, max_iter=self.max_iter)
-        self.temperature_ = fit_temperature(_two_columns(vectors[out] @ w.astype(np.float32) + b), labels[out])
+        self.temperature_ = fit_temperature(_two_columns((vectors @ w.astype(np.float32) + b)[out]), labels[out])
         return solve(vectors, y, weights, C=self.C, max_iter=self.max_iter, start=(w, b))
 
     def _decide(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -241,7 +241,10 @@ def check_vectors(X: ArrayLike, n_features: int | None = None) -> NDArray[np.flo
         raise ValueError(f"X must have shape (n, d) with n and d at least 1, got {vectors.shape}")
     if n_features is not None and vectors.shape[1] != n_features:
         raise ValueError(f"X must have {n_features} values in a row, as in training, got {vectors.shape[1]}")
-    if not np.isfinite(vectors.sum(dtype=np.float64)) and not np.isfinite(vectors).all():
+    with np.errstate(invalid="ignore"):
+        total = vectors.sum(dtype=np.float64)
+    # One sum finds any NaN or infinity; only then is it worth looking at each value.
+    if not np.isfinite(total) and not np.isfinite(vectors).all():
         raise ValueError("X must be finite, got NaN or infinity")
     return vectors
 

@@ -14,9 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow import storage
 from cvbow.backends import ImageEncoder, ImageLike
+from cvbow.classify._temperature import softmax
 from cvbow.classify.metrics import ClassificationReport, classification_report
 from cvbow.classify.registry import make_classifier
-from cvbow.errors import CvbowError, ImageError
+from cvbow.errors import CvbowError, ImageError, ModelFileError
 from cvbow.parallel import default_jobs, note, single_threaded
 
 __all__ = ["ImageClassifier"]
@@ -75,6 +76,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If fewer than two classes have an image that can be read.
         """
         started = time.perf_counter()
+        self._validate()
+        classifier = make_classifier(self.classifier) if isinstance(self.classifier, str) else clone(self.classifier)
         labels = np.asarray(y)
         if labels.ndim != 1 or len(labels) != len(images):
             raise ValueError(f"y must hold a label for each of {len(images)} images, got shape {labels.shape}")
@@ -94,7 +97,6 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for name in names[counts == 1]:
             note(f"class {name}: a single image to learn from")
         note(f"classifier: {len(labels)} vectors of {encoded.vectors.shape[1]} values, {len(names)} classes")
-        classifier = make_classifier(self.classifier) if isinstance(self.classifier, str) else clone(self.classifier)
         with single_threaded(), default_jobs(self.backend_.n_jobs):
             self.classifier_ = classifier.fit(encoded.vectors, labels)
         self.classes_ = self.classifier_.classes_
@@ -113,9 +115,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return labels
 
     def predict_proba(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
-        """Return class probabilities (n_images, n_classes), columns as ``classes_``."""
-        probabilities: NDArray[np.float64] = self._answer("predict_proba", self._vectors(images))
-        return probabilities
+        """Return class probabilities (n_images, n_classes), columns as ``classes_``.
+
+        Of a classifier that has none, such as ``LinearSVC``, a softmax of its decisions, which nothing has calibrated.
+        """
+        return self._probabilities(self._vectors(images))
 
     def decision_function(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
         """Return the classifier's decisions (n_images, n_classes), or (n_images,) for two classes.
@@ -157,9 +161,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
+        ValueError
+            If images and labels differ in number.
         CvbowError
             If no image could be read.
         """
+        if len(y) != len(images):
+            raise ValueError(f"y must hold a label for each of {len(images)} images, got {len(y)}")
         answers = self.answer(images, strict=strict)
         if not len(answers.rows):
             raise CvbowError(f"none of the {len(images)} images could be read")
@@ -175,7 +183,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return Answers(self.classes_[:0], empty, encoded.rows, encoded.skipped)
         return Answers(
             self._answer("predict", encoded.vectors),
-            self._answer("predict_proba", encoded.vectors),
+            self._probabilities(encoded.vectors),
             encoded.rows,
             encoded.skipped,
         )
@@ -220,8 +228,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for line in stored.warnings:
             note(f"{os.fspath(path)}: {line}")
         model = stored.state
+        if not isinstance(model, cls) or "classifier_" not in vars(model):
+            raise ModelFileError(path, "holds no trained image classifier")
         model.backend_.n_jobs = n_jobs
-        return model  # type: ignore[no-any-return]
+        return model
 
     def _vectors(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
         check_is_fitted(self, "classifier_")
@@ -232,9 +242,20 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with single_threaded():
             return getattr(self.classifier_, method)(vectors)
 
-    def _validate_state(self) -> None:
+    def _probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        if hasattr(self.classifier_, "predict_proba"):
+            return np.asarray(self._answer("predict_proba", vectors), np.float64)
+        decisions = np.asarray(self._answer("decision_function", vectors), np.float64)
+        return softmax(np.stack([-decisions, decisions], axis=1) / 2 if decisions.ndim == 1 else decisions)
+
+    def _validate(self) -> None:
         if not isinstance(self.backend, ImageEncoder):
-            raise ValueError("backend must be an image encoder")
+            raise ValueError(f"backend must be an ImageEncoder such as BagEncoder(...), got {self.backend!r}")
+        if not isinstance(self.classifier, str) and not hasattr(self.classifier, "fit"):
+            raise ValueError(f"classifier must be a name or a classifier, got {self.classifier!r}")
+
+    def _validate_state(self) -> None:
+        self._validate()
 
 
 class Answers:

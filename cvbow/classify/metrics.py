@@ -109,7 +109,7 @@ def classification_report(
     Raises
     ------
     ValueError
-        If there are no images, or the shapes do not fit.
+        If there are no images, the shapes do not fit, or a predicted class is none of ``classes``.
     """
     probabilities = np.asarray(probabilities, np.float64)
     known = [str(name) for name in np.asarray(classes)]
@@ -120,10 +120,12 @@ def classification_report(
     names = known + sorted(set(map(str, labels)) - set(known))
     index = {name: i for i, name in enumerate(names)}
     truth = np.array([index[str(label)] for label in labels])
-    if predicted is None:
-        answer = probabilities.argmax(axis=1)
-    else:
-        answer = np.array([index[str(name)] for name in np.asarray(predicted)])
+    answer = probabilities.argmax(axis=1)
+    if predicted is not None:
+        got = [str(name) for name in np.asarray(predicted)]
+        if len(got) != len(labels) or not set(got) <= set(known):
+            raise ValueError(f"predicted must hold one of the classes for each of {len(labels)} images, got {got[:10]}")
+        answer = np.array([index[name] for name in got])
     confusion = np.zeros((len(names), len(names)), np.int64)
     np.add.at(confusion, (truth, answer), 1)
 

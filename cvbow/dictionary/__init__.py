@@ -1,7 +1,22 @@
 """Visual dictionaries: descriptors in, words out."""
 
 from cvbow.dictionary._nearest import WordSearch
+from cvbow.dictionary.binary import BinaryDictionary
+from cvbow.dictionary.exchange import export_words, import_words
 from cvbow.dictionary.gaussian_mixture import GaussianMixtureDictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
+from cvbow.dictionary.spherical import SphericalDictionary
+from cvbow.dictionary.vocabulary_tree import VocabularyTree
+from cvbow.dictionary.whitening import ZCA
 
-__all__ = ["GaussianMixtureDictionary", "KMeansDictionary", "WordSearch"]
+__all__ = [
+    "ZCA",
+    "BinaryDictionary",
+    "GaussianMixtureDictionary",
+    "KMeansDictionary",
+    "SphericalDictionary",
+    "VocabularyTree",
+    "WordSearch",
+    "export_words",
+    "import_words",
+]

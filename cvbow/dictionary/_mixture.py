@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 
 __all__ = ["Block", "Mixture"]
 
-#: Values of a block's largest matrix, 0.5 MB of float32.
-_BLOCK = 1 << 17
+#: Values of a block's largest matrix, 1 MB of float32: with the other one, a core's second-level cache.
+_BLOCK = 1 << 18
 #: Descriptors are taken as at most this many standard deviations from the mixture's mean: their squares stay finite.
 _FARTHEST = 1e4
-#: Posteriors up to this are zero: no sum shows them, and float32's denormal numbers, which start soon after, are slow.
+#: Posteriors up to this are zero: no sum shows them.
 _LEAST_POSTERIOR = 1e-12
+#: Lowest logarithm of a posterior that is looked at: float32's denormal numbers, which begin below, are slow.
+_LEAST_LOG = np.float32(-80)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Block:
         Which rows.
     rows : ndarray of shape (m, 2 k + 1), float32
         z, z^2 and 1, for the standardised descriptors z.
-    posteriors : ndarray of shape (m, n_components), float32
+    posteriors : ndarray of shape (n_components, m), float32
+        A column for each descriptor: maxima and sums over the components then run along whole rows.
     log_density : ndarray of shape (m,), float32
         Of z, without the k log(2 pi) / 2 of the normal density.
     """
@@ -79,7 +82,7 @@ class Mixture:
         self.means = offsets / self.scale
         self.variances = variances / self.scale**2
         bias = np.log(self.weights) - 0.5 * (np.log(self.variances) + self.means**2 / self.variances).sum(axis=1)
-        operator = np.vstack([(self.means / self.variances).T, -0.5 / self.variances.T, bias])
+        operator = np.hstack([self.means / self.variances, -0.5 / self.variances, bias[:, None]])
         self._operator = np.ascontiguousarray(operator, np.float32)
 
     def blocks(self, descriptors: NDArray[np.float32], *, threshold: float = 0.0) -> Iterator[Block]:
@@ -89,14 +92,15 @@ class Mixture:
         size = min(n, max(32, _BLOCK // max(n_components, 2 * k + 1)))
         rows = np.empty((size, 2 * k + 1), np.float32)
         rows[:, 2 * k] = 1
-        scores = np.empty((size, n_components), np.float32)
+        buffer = np.empty(n_components * size, np.float32)
         for start in range(0, n, size):
             m = min(size, n - start)
             self._standardize(descriptors[start : start + m], rows[:m, :k])
             np.square(rows[:m, :k], out=rows[:m, k : 2 * k])
-            np.matmul(rows[:m], self._operator, out=scores[:m])
-            log_density = _posteriors(scores[:m], max(threshold, _LEAST_POSTERIOR))
-            yield Block(start, start + m, rows[:m], scores[:m], log_density)
+            scores = buffer[: n_components * m].reshape(n_components, m)
+            np.matmul(self._operator, rows[:m].T, out=scores)
+            log_density = _posteriors(scores, max(threshold, _LEAST_POSTERIOR))
+            yield Block(start, start + m, rows[:m], scores, log_density)
 
     def _standardize(self, descriptors: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         with np.errstate(over="ignore"):
@@ -106,12 +110,13 @@ class Mixture:
 
 
 def _posteriors(scores: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:
-    """Turn rows of log joint densities into posteriors, in place; return the log of each row's sum."""
-    largest = scores.max(axis=1)
-    scores -= largest[:, None]
+    """Turn columns of log joint densities into posteriors, in place; return the log of each column's sum."""
+    largest = scores.max(axis=0)
+    scores -= largest
+    np.maximum(scores, _LEAST_LOG, out=scores)
     np.exp(scores, out=scores)
-    total = scores.sum(axis=1)
-    scores *= np.reciprocal(total)[:, None]
+    total = scores.sum(axis=0)
+    scores *= np.reciprocal(total)
     # OpenCV's keeps what is above the threshold in one vectorised pass, which NumPy's masked assignment is not.
     cv2.threshold(scores, threshold, 0, cv2.THRESH_TOZERO, dst=scores)
     return np.asarray(largest + np.log(total))

@@ -17,10 +17,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int, check_real
+from cvbow.dictionary._clusters import check_descriptors
 from cvbow.dictionary._mixture import Mixture
-from cvbow.dictionary._nearest import map_threads
-from cvbow.dictionary.kmeans import KMeansDictionary, check_descriptors
-from cvbow.parallel import local_threads, note, progress, single_threaded
+from cvbow.dictionary.kmeans import KMeansDictionary
+from cvbow.parallel import local_threads, map_threads, note, progress, single_threaded
 
 __all__ = ["GaussianMixtureDictionary"]
 
@@ -44,9 +44,9 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
         Gaussians wanted. With fewer distinct descriptors in the sample there are fewer, and a warning says so.
     max_iter : int, default 50
         Iterations of EM.
-    tol : float, default 0.02
+    tol : float, default 0.01
         Stop when an iteration raises the mean log-likelihood of a descriptor by less than this, in nats.
-    min_variance : float, default 1e-4
+    min_variance : float, default 1e-3
         No variance falls below this share of the sample's variance averaged over its dimensions.
     n_jobs : int or None, default None
         Threads, by joblib's convention; the result does not depend on it.
@@ -71,8 +71,8 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
         *,
         n_words: int = 128,
         max_iter: int = 50,
-        tol: float = 0.02,
-        min_variance: float = 1e-4,
+        tol: float = 0.01,
+        min_variance: float = 1e-3,
         n_jobs: int | None = None,
         random_state: int = 0,
     ) -> None:
@@ -136,7 +136,7 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
 
         def label(rows: slice) -> None:
             for block in self.mixture().blocks(data[rows]):
-                labels[rows][block.start : block.stop] = block.posteriors.argmax(axis=1)
+                labels[rows][block.start : block.stop] = block.posteriors.argmax(axis=0)
 
         self._map(label, len(data))
         return labels
@@ -148,7 +148,7 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
 
         def fill(rows: slice) -> None:
             for block in self.mixture().blocks(data[rows]):
-                found[rows][block.start : block.stop] = block.posteriors
+                found[rows][block.start : block.stop] = block.posteriors.T
 
         self._map(fill, len(data))
         return found
@@ -259,7 +259,7 @@ def _expect(data: NDArray[np.float32], mixture: Mixture, threads: int) -> tuple[
     def add(rows: slice) -> None:
         sums, density = np.zeros((n_words, 2 * k + 1)), 0.0
         for block in mixture.blocks(data[rows]):
-            sums += block.posteriors.T @ block.rows
+            sums += block.posteriors @ block.rows
             density += float(block.log_density.sum(dtype=np.float64))
         partial[rows.start] = sums, density
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +16,18 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_int, check_real
+from cvbow.dictionary._clusters import check_descriptors, cluster_sums, fill_up, move_words
 from cvbow.dictionary._nearest import WordSearch
-from cvbow.parallel import local_threads, map_threads, note, progress, single_threaded
+from cvbow.dictionary.growing import GrowingMixin
+from cvbow.parallel import local_threads, note, progress, single_threaded
 
 __all__ = ["KMeansDictionary"]
 
-#: Rows summed per partial sum of the new words; fixed, so that the order of the additions is too.
-_PART = 1 << 15
 #: k-means++ looks at this many descriptors per word.
 _START_SAMPLE = 10
 
 
-class KMeansDictionary(BaseEstimator):  # type: ignore[misc]
+class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
     """Visual words as the means of clusters of descriptors.
 
     Parameters
@@ -53,6 +53,9 @@ class KMeansDictionary(BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     words_ : ndarray of shape (n_words, k), float32
+    counts_ : ndarray of shape (n_words,), float64
+        Descriptors that each word stands for: those nearest to it in the last iteration (of mini-batches, counted with
+        halving weight), and those of ``partial_fit``, which goes by it.
     inertia_ : float
         Mean squared distance from the sample's descriptors to their nearest words, as the last iteration found it
         before it moved the words once more: what is left is at most that.
@@ -137,6 +140,9 @@ class KMeansDictionary(BaseEstimator):  # type: ignore[misc]
             words = self.words_
             if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype != np.float32 or not words.size:
                 raise ValueError("words_ must be a float32 array of shape (n_words, k)")
+            counts = vars(self).get("counts_", np.zeros(len(words)))
+            if not isinstance(counts, np.ndarray) or counts.shape != (len(words),) or counts.dtype != np.float64:
+                raise ValueError("counts_ must be a float64 array with a value per word")
 
     def _validate(self) -> None:
         check_int("n_words", self.n_words, minimum=1)
@@ -161,7 +167,7 @@ class KMeansDictionary(BaseEstimator):  # type: ignore[misc]
         # Two equal words would leave one of them empty for good.
         distinct = np.unique(words, axis=0)
         if len(distinct) < self.n_words:
-            distinct = _top_up(distinct, data, order, self.n_words)
+            distinct = fill_up(distinct, data, order, self.n_words)
         if len(distinct) < self.n_words:
             warnings.warn(
                 f"n_words is {self.n_words}, but the sample has {len(distinct)} distinct descriptors: "
@@ -177,12 +183,12 @@ class KMeansDictionary(BaseEstimator):  # type: ignore[misc]
             for iteration in range(1, self.max_iter + 1):
                 labels, distances = WordSearch(words).nearest_distance(data, n_threads=threads)
                 error = float(distances.mean(dtype=np.float64))
-                words = _move(data, labels, distances, words, threads)
+                words = move_words(data, labels, distances, words, threads)
                 update(iteration)
                 if before - error <= self.tol * error:
                     break
                 before = error
-        self._keep(words, error, iteration)
+        self._keep(words, error, iteration, np.bincount(labels, minlength=len(words)))
 
     def _mini_batches(
         self, data: NDArray[np.float32], words: NDArray[np.float32], rng: np.random.Generator, threads: int
@@ -197,7 +203,7 @@ class KMeansDictionary(BaseEstimator):  # type: ignore[misc]
                     batch = data[order[top : top + self.batch_size]]
                     labels, distances = WordSearch(words).nearest_distance(batch, n_threads=threads)
                     errors += float(distances.sum(dtype=np.float64))
-                    sums, sizes = _sums(batch, labels, len(words), threads)
+                    sums, sizes = cluster_sums(batch, labels, len(words), threads)
                     counts += sizes
                     rate = np.divide(1, counts, out=np.zeros_like(counts), where=sizes > 0)
                     words = (words + (sums - sizes[:, None] * words) * rate[:, None]).astype(np.float32)
@@ -208,87 +214,13 @@ class KMeansDictionary(BaseEstimator):  # type: ignore[misc]
                 if before - error <= self.tol * error:
                     break
                 before = error
-        self._keep(words, error, iteration)
+        self._keep(words, error, iteration, counts)
 
-    def _keep(self, words: NDArray[np.float32], error: float, n_iter: int) -> None:
+    def _keep(self, words: NDArray[np.float32], error: float, n_iter: int, counts: NDArray[Any]) -> None:
         self.words_ = words
+        self.counts_ = counts.astype(np.float64)
         self.inertia_ = error
         self.n_iter_ = n_iter
-
-
-def check_descriptors(descriptors: object, size: int | None = None) -> NDArray[np.float32]:
-    """Return descriptors as a finite float32 (n, k) array, without a copy where they are one already."""
-    data = np.asarray(descriptors)
-    if data.ndim != 2 or data.shape[1] == 0:
-        raise ValueError(f"descriptors must have shape (n, k), got {data.shape}")
-    if data.dtype == np.uint8:
-        raise ValueError("descriptors must be real-valued for k-means, got uint8, which stands for binary descriptors")
-    if data.dtype.kind not in "biuf":
-        raise ValueError(f"descriptors must be real-valued, got {data.dtype}")
-    if size is not None and data.shape[1] != size:
-        raise ValueError(f"descriptors must have {size} values each, as the words have, got {data.shape[1]}")
-    # A value beyond float32 becomes infinite; one sum, which float64 holds, finds any NaN or infinity.
-    with np.errstate(over="ignore", invalid="ignore"):
-        data = np.ascontiguousarray(data, np.float32)
-        finite = np.isfinite(data.sum(dtype=np.float64))
-    if not finite:
-        raise ValueError("descriptors must be finite, got NaN or infinity")
-    return data
-
-
-def _move(
-    data: NDArray[np.float32],
-    labels: NDArray[np.int32],
-    distances: NDArray[np.float32],
-    words: NDArray[np.float32],
-    threads: int,
-) -> NDArray[np.float32]:
-    """Return the means of the clusters; an empty one restarts at a descriptor that is far from its word."""
-    sums, sizes = _sums(data, labels, len(words), threads)
-    empty = np.flatnonzero(sizes == 0)
-    moved = np.divide(sums, sizes[:, None], out=words.astype(np.float64), where=sizes[:, None] > 0)
-    if len(empty):
-        farthest = np.argpartition(distances, -len(empty))[-len(empty) :]
-        moved[empty] = data[farthest[np.argsort(-distances[farthest], kind="stable")]]
-    return moved.astype(np.float32)
-
-
-def _sums(
-    data: NDArray[np.float32], labels: NDArray[np.int32], n_words: int, threads: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return each cluster's sum (n_words, k) and size (n_words,)."""
-    from scipy.sparse import csc_array
-
-    parts = [slice(top, min(top + _PART, len(data))) for top in range(0, len(data), _PART)]
-    partial: dict[int, NDArray[np.float32]] = {}
-
-    def add(rows: slice) -> None:
-        n = rows.stop - rows.start
-        member = csc_array((np.ones(n, np.float32), labels[rows], np.arange(n + 1)), shape=(n_words, n))
-        partial[rows.start] = member @ data[rows]
-
-    map_threads(add, parts, threads)
-    sums = np.zeros((n_words, data.shape[1]))
-    for rows in parts:
-        sums += partial[rows.start]
-    return sums, np.bincount(labels, minlength=n_words).astype(np.float64)
-
-
-def _top_up(
-    words: NDArray[np.float32], data: NDArray[np.float32], order: NDArray[np.intp], n_words: int
-) -> NDArray[np.float32]:
-    """Fill up to ``n_words`` distinct words with new descriptors in the given order, as far as they go."""
-    # Not by np.unique over the sample, which sorts all of it: a few repeated (blank) descriptors are the usual case.
-    known = {(word + 0).tobytes() for word in words}  # -0 + 0 = 0: equal rows have equal bytes
-    spare = []
-    for row in order:
-        if len(known) == n_words:
-            break
-        key = (data[row] + 0).tobytes()
-        if key not in known:
-            known.add(key)
-            spare.append(row)
-    return np.vstack([words, data[spare]])
 
 
 def _cost(

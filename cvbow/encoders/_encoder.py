@@ -52,6 +52,9 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
             Normalised; a cell without points is zero.
         """
 
+    def _validate(self) -> None:
+        """Raise ValueError if a parameter breaks its rule: called by ``fit``, and before a backend reads an image."""
+
     def encode(self, features: Features) -> NDArray[np.float32]:
         """Encode one image's features; shape (vector_length,), float32, finite; zero for an empty bag.
 

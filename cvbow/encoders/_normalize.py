@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["normalize_rows", "signed_power", "to_float32"]
+__all__ = ["NORMALIZATIONS", "normalize_as", "normalize_rows", "signed_power", "to_float32"]
+
+NORMALIZATIONS = ("hellinger", "l1", "l2", "power", "none")
 
 
 def signed_power(values: NDArray[np.float64], power: float) -> NDArray[np.float64]:
@@ -27,3 +29,21 @@ def to_float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the nearest finite float32 values."""
     limit = np.finfo(np.float32).max
     return np.clip(values, -limit, limit).astype(np.float32)
+
+
+def normalize_as(rows: NDArray[np.float64], normalization: str, power: float = 0.5) -> NDArray[np.float32]:
+    """Return rows (n, d) normalised each by one of ``NORMALIZATIONS``; roots and powers keep the sign.
+
+    "hellinger": L1 norm 1, then the square root, which makes the L2 norm 1; "power": values to the power of ``power``,
+    then L2 norm 1; "none": as they are, but for what is beyond float32.
+    """
+    if normalization in ("hellinger", "l1"):
+        total = np.abs(rows).sum(axis=1, keepdims=True)
+        rows = np.divide(rows, total, out=np.zeros_like(rows), where=total > 0)
+    if normalization == "hellinger":
+        rows = signed_power(rows, 0.5)
+    if normalization == "power":
+        rows = signed_power(rows, power)
+    if normalization in ("l2", "power"):
+        rows = normalize_rows(rows)
+    return to_float32(rows)

@@ -1,56 +1,24 @@
-"""Pooling of the codes of points into the vectors of cells.
-
-A point is in one cell of every grid. Points that share their cells in all grids form a *group*: codes are pooled by
-group first, each code once, and the few groups are then pooled into the cells of all grids.
-"""
+"""Pooling of the codes of points into the vectors of cells."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["POOLINGS", "Groups", "group_points", "pool_cells", "pool_dense", "pool_sparse"]
+from cvbow.encoders._cells import common_cells
+
+__all__ = ["POOLINGS", "pool_dense", "pool_sparse"]
 
 POOLINGS = ("average", "sum", "max")
 
-
-@dataclass(frozen=True, eq=False)
-class Groups:
-    """Points by the cells that they are in.
-
-    Attributes
-    ----------
-    of_point : ndarray of shape (n,), intp
-        Group of each point; every group has a point.
-    cells : ndarray of shape (n_groups, n_grids), intp
-        The cell of each group in each grid.
-    sizes : ndarray of shape (n_groups,), intp
-        Number of points.
-    """
-
-    of_point: NDArray[np.intp]
-    cells: NDArray[np.intp]
-    sizes: NDArray[np.intp]
-
-
-def group_points(cells: Sequence[NDArray[np.intp]]) -> Groups:
-    """Group points by ``cells``, which gives for each grid the cell of every point."""
-    groups = np.zeros(len(cells[0]), np.intp)
-    for grid in cells:
-        # Numbered anew after each grid, so that the product stays small whatever the number of grids.
-        _, groups = np.unique(groups * (int(grid.max(initial=0)) + 1) + grid, return_inverse=True)
-    sizes = np.bincount(groups)
-    first = np.empty(len(sizes), np.intp)
-    first[groups] = np.arange(len(groups))
-    return Groups(groups, np.stack([grid[first] for grid in cells], axis=1), sizes)
+Cells = Sequence[NDArray[np.intp]]
+Blocks = Iterable[tuple[slice, NDArray[np.float32]]]
 
 
 def pool_sparse(
-    words: NDArray[np.int32], weights: NDArray[np.floating], groups: Groups, n_words: int, pooling: str
+    words: NDArray[np.int32], weights: NDArray[np.float64], n_words: int, cells: Cells, n_cells: int, pooling: str
 ) -> NDArray[np.float64]:
     """Pool codes that are zero but for a few words of each point.
 
@@ -58,76 +26,87 @@ def pool_sparse(
     ----------
     words : ndarray of shape (n, k), int32
         Different ones in each row.
-    weights : ndarray of shape (n, k)
+    weights : ndarray of shape (n, k), float64
         Values of the code at those words; any sign.
-    groups : Groups
     n_words : int
+        Length of a code.
+    cells : sequence of ndarray of shape (n,), intp
+        For each grid, the cell of every point.
+    n_cells : int
     pooling : {"average", "sum", "max"}
 
     Returns
     -------
-    ndarray of shape (n_groups, n_words), float64
-        Sums, or with "max" maxima in which the zeros of a code count.
+    ndarray of shape (n_cells, n_words), float64
+        Zero for a cell without points. Under "max" the zeros of a code count as any value does.
     """
-    shape = (len(groups.sizes), n_words)
-    places = (groups.of_point[:, None] * n_words + words).ravel()
-    if pooling != "max":
-        return np.bincount(places, weights.ravel(), shape[0] * n_words).reshape(shape)
-    highest = np.full(shape[0] * n_words, -np.inf)
-    np.maximum.at(highest, places, weights.ravel().astype(np.float64))
-    everywhere = np.bincount(places, minlength=shape[0] * n_words).reshape(shape) == groups.sizes[:, None]
-    highest = highest.reshape(shape)
-    return np.where(everywhere, highest, np.maximum(highest, 0))
+    length = n_cells * n_words
+    flat = weights.ravel()
+    places = [(cell[:, None] * n_words + words).ravel() for cell in cells]
+    sizes = _sizes(cells, n_cells)
+    if pooling == "max":
+        highest, users = np.full(length, -np.inf), np.zeros(length, np.intp)
+        for place in places:
+            np.maximum.at(highest, place, flat)
+            users += np.bincount(place, minlength=length)
+        maxima = highest.reshape(n_cells, n_words)
+        with_zeros = (users.reshape(n_cells, n_words) < sizes) | (sizes == 0)
+        np.maximum(maxima, 0, out=maxima, where=with_zeros)
+        return maxima
+    total = np.zeros(length)
+    for place in places:
+        total += np.bincount(place, flat, length)
+    sums = total.reshape(n_cells, n_words)
+    return sums / np.maximum(sizes, 1) if pooling == "average" else sums
 
 
 def pool_dense(
-    codes: Iterable[tuple[slice, NDArray[np.float32]]], sorted_groups: NDArray[np.intp], width: int, pooling: str
+    encode: Callable[[NDArray[np.float32]], Blocks],
+    descriptors: NDArray[np.float32],
+    width: int,
+    cells: Cells,
+    n_cells: int,
+    pooling: str,
 ) -> NDArray[np.float64]:
-    """Pool non-negative codes that come in blocks.
+    """Pool non-negative codes that have a value for every word, and are made block by block.
 
     Parameters
     ----------
-    codes : iterable of (slice, ndarray of shape (m, width), float32)
-        Which points, and their codes.
-    sorted_groups : ndarray of shape (n,), intp
-        Group of each point, rising.
+    encode : callable
+        Yields the codes of one block of descriptors after another: the rows (a slice), and float32 codes (m, width).
+    descriptors : ndarray of shape (n, size), float32
     width : int
         Length of a code.
-    pooling : {"average", "sum", "max"}
+    cells, n_cells, pooling
+        As in ``pool_sparse``.
 
     Returns
     -------
-    ndarray of shape (n_groups, width), float64
-        Sums or maxima.
+    ndarray of shape (n_cells, width), float64
+        Zero for a cell without points.
     """
-    pooled = np.zeros((int(sorted_groups[-1]) + 1, width))
-    for rows, block in codes:
-        here = sorted_groups[rows]
-        starts = np.flatnonzero(np.diff(here, prepend=-1)).tolist()
-        for start, stop in pairwise([*starts, len(here)]):
-            row = pooled[here[start]]
-            if pooling == "max":
-                np.maximum(row, block[start:stop].max(axis=0), out=row)
-            else:
-                row += block[start:stop].sum(axis=0)
-    return pooled
+    pooled = np.zeros((n_cells, width))
+    # Each code is pooled once, with those that share its cells in all grids, and the result goes to these cells.
+    order, bounds, members = common_cells(cells, n_cells)
+    if len(members) > 1:
+        descriptors = descriptors[order]
+    for rows, codes in encode(descriptors):
+        first = np.searchsorted(bounds, rows.start, side="right") - 1
+        last = np.searchsorted(bounds, rows.stop, side="left")
+        for group in range(first, last):
+            part = codes[max(bounds[group] - rows.start, 0) : bounds[group + 1] - rows.start]
+            value = part.max(axis=0) if pooling == "max" else part.sum(axis=0)
+            for cell in members[group]:
+                if pooling == "max":
+                    np.maximum(pooled[cell], value, out=pooled[cell])
+                else:
+                    pooled[cell] += value
+    return pooled / np.maximum(_sizes(cells, n_cells), 1) if pooling == "average" else pooled
 
 
-def pool_cells(pooled: NDArray[np.float64], groups: Groups, n_cells: int, pooling: str) -> NDArray[np.float64]:
-    """Pool groups into cells; (n_groups, width) to (n_cells, width), zero for a cell without points."""
-    from scipy.sparse import csr_array
-
-    n_groups, n_grids = groups.cells.shape
-    result = np.zeros((n_cells, pooled.shape[1]))
-    if pooling == "max":
-        for cells in groups.cells.T:
-            order = np.argsort(cells, kind="stable")
-            starts = np.flatnonzero(np.diff(cells[order], prepend=-1))
-            result[cells[order[starts]]] = np.maximum.reduceat(pooled[order], starts, axis=0)
-        return result
-    where = groups.cells.ravel(), np.repeat(np.arange(n_groups), n_grids)
-    member = csr_array((np.ones(groups.cells.size), where), shape=(n_cells, n_groups))
-    result += member @ pooled
-    if pooling == "average":
-        result /= np.maximum(member @ groups.sizes, 1)[:, None]
-    return result
+def _sizes(cells: Cells, n_cells: int) -> NDArray[np.intp]:
+    """Return the number of points in each cell, shape (n_cells, 1)."""
+    sizes = np.zeros(n_cells, np.intp)
+    for cell in cells:
+        sizes += np.bincount(cell, minlength=n_cells)
+    return sizes[:, None]

@@ -13,10 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
 from cvbow.dictionary import KMeansDictionary, WordSearch
-from cvbow.dictionary.kmeans import check_descriptors
+from cvbow.dictionary._clusters import check_descriptors
 from cvbow.encoders._encoder import Encoder, stack_descriptors
-from cvbow.encoders._normalization import NORMALIZATIONS, normalize_rows
-from cvbow.encoders._pooling import POOLINGS, Groups, group_points, pool_cells
+from cvbow.encoders._normalize import NORMALIZATIONS, normalize_as
+from cvbow.encoders._pooling import POOLINGS
 from cvbow.features import Features
 from cvbow.parallel import single_threaded
 
@@ -74,15 +74,13 @@ class WordEncoder(Encoder):
         if len(features) == 0:
             return np.zeros((n_cells, self.vector_length), np.float32)
         size = self.dictionary_.words_.shape[1]
-        groups = group_points(cells)
         with single_threaded():
-            pooled = self._pool(self._check(features.descriptors, size), groups)
-            vectors = pool_cells(pooled, groups, n_cells, self.pooling)
-        return normalize_rows(vectors, self.normalization, self.power)
+            vectors = self._pool(self._check(features.descriptors, size), cells, n_cells)
+        return normalize_as(vectors, self.normalization, self.power)
 
     @abstractmethod
-    def _pool(self, descriptors: NDArray[Any], groups: Groups) -> NDArray[np.float64]:
-        """Return the codes' sums, or maxima, by group; shape (n_groups, vector_length)."""
+    def _pool(self, descriptors: NDArray[Any], cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float64]:
+        """Return the pooled codes of each cell, shape (n_cells, vector_length); there is a point at least."""
 
     def _learn(self, descriptors: NDArray[Any]) -> None:
         """Learn what else there is to learn, once the dictionary is there."""
@@ -94,14 +92,19 @@ class WordEncoder(Encoder):
             data = np.clip(data, -_LIMIT, _LIMIT)
         return data
 
-    def _search(self) -> WordSearch:
-        # Prepared once per set of words, and kept out of pickles, clones and model files.
+    @property
+    def _prepared(self) -> Any:
+        # Made once per set of words, and kept out of pickles, clones and model files.
         words = self.dictionary_.words_
-        cached: tuple[NDArray[np.float32], WordSearch] | None = self.__dict__.get("_search_cache")
+        cached: tuple[NDArray[Any], Any] | None = self.__dict__.get("_search_cache")
         if cached is None or cached[0] is not words:
-            cached = (words, WordSearch(words))
+            cached = (words, self._prepare(words))
             self.__dict__["_search_cache"] = cached
         return cached[1]
+
+    def _prepare(self, words: NDArray[np.float32]) -> Any:
+        """Return what ``_pool`` needs of the words."""
+        return WordSearch(words)
 
     def __getstate__(self) -> dict[str, object]:
         state: dict[str, object] = super().__getstate__()
@@ -111,6 +114,10 @@ class WordEncoder(Encoder):
         check_choice("pooling", self.pooling, POOLINGS)
         check_choice("normalization", self.normalization, NORMALIZATIONS)
         check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
+        if self.dictionary is not None and not hasattr(self.dictionary, "fit"):
+            raise ValueError(f"dictionary must be an estimator or None, got {self.dictionary!r}")
+        if hasattr(self.dictionary, "_validate"):
+            self.dictionary._validate()
 
     def _validate_state(self) -> None:
         self._validate()

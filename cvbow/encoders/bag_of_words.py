@@ -126,7 +126,7 @@ class BagOfWords(Encoder):
         if self.normalization == "hellinger":
             histograms = np.sqrt(histograms)
         elif self.normalization == "power":
-            histograms = histograms**self.power
+            histograms = histograms ** np.float32(self.power)
         if self.normalization in ("l2", "power"):
             histograms = _divide(histograms, np.sqrt(np.einsum("ij,ij->i", histograms, histograms)))
         return histograms
@@ -135,6 +135,10 @@ class BagOfWords(Encoder):
         check_choice("weighting", self.weighting, WEIGHTINGS)
         check_choice("normalization", self.normalization, NORMALIZATIONS)
         check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
+        if isinstance(self.dictionary, KMeansDictionary):
+            self.dictionary._validate()
+        elif self.dictionary is not None and not hasattr(self.dictionary, "fit"):
+            raise ValueError(f"dictionary must be an estimator or None, got {self.dictionary!r}")
 
     def _validate_state(self) -> None:
         self._validate()

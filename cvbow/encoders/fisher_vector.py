@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
 from cvbow.dictionary import GaussianMixtureDictionary
-from cvbow.dictionary.kmeans import check_descriptors
+from cvbow.dictionary._clusters import check_descriptors
 from cvbow.encoders._cells import common_cells
 from cvbow.encoders._encoder import Encoder, stack_descriptors
 from cvbow.encoders._normalize import normalize_rows, signed_power, to_float32
@@ -118,7 +118,7 @@ class FisherVector(Encoder):
             last = np.searchsorted(bounds, block.stop, side="left")
             for group in range(first, last):
                 within = slice(max(bounds[group] - block.start, 0), min(bounds[group + 1], block.stop) - block.start)
-                part = block.posteriors[within].T @ block.rows[within]
+                part = block.posteriors[:, within] @ block.rows[within]
                 for cell in members[group]:
                     sums[cell] += part
         return sums

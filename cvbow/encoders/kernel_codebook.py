@@ -7,6 +7,7 @@ only: L. Liu, L. Wang and X. Liu, "In defense of soft-assignment coding", ICCV 2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from cvbow._checks import check_choice, check_int, check_real
 from cvbow.dictionary._knn import nearest_words
 from cvbow.dictionary.binary import check_binary
-from cvbow.encoders._pooling import Groups, pool_sparse
+from cvbow.encoders._pooling import pool_sparse
 from cvbow.encoders._word_encoder import WordEncoder
 from cvbow.parallel import local_threads
 
@@ -92,7 +93,7 @@ class KernelCodebook(WordEncoder):
         # Without any spread every sigma gives the same weights.
         self.sigma_ = variance**0.5 if variance > 0 else 1.0
 
-    def _pool(self, descriptors: NDArray[Any], groups: Groups) -> NDArray[np.float64]:
+    def _pool(self, descriptors: NDArray[Any], cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float64]:
         words, distances = self._nearest(descriptors)
         if self.ambiguity == "uncertainty":
             distances = distances - distances[:, :1]
@@ -100,7 +101,7 @@ class KernelCodebook(WordEncoder):
             weights = np.exp(distances / (-2 * self.sigma_**2))
         if self.ambiguity == "uncertainty":
             weights /= weights.sum(axis=1, keepdims=True)
-        return pool_sparse(words, weights, groups, self.n_words, self.pooling)
+        return pool_sparse(words, weights, self.n_words, cells, n_cells, self.pooling)
 
     def _nearest(self, descriptors: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the nearest words, the nearest first, and their squared distances, both (n, k)."""
@@ -109,7 +110,7 @@ class KernelCodebook(WordEncoder):
             words, distances = self.dictionary_.nearest_words(descriptors, k)
         else:
             threads = local_threads(getattr(self.dictionary_, "n_jobs", None))
-            words, distances = nearest_words(self._search(), descriptors, k, n_threads=threads)
+            words, distances = nearest_words(self._prepared, descriptors, k, n_threads=threads)
         return words, distances.astype(np.float64)
 
     def _check(self, descriptors: NDArray[Any], size: int | None = None) -> NDArray[Any]:

@@ -6,6 +6,7 @@ CVPR 2010; the approximated coding of section 3.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_int, check_real
 from cvbow.dictionary._knn import nearest_words
-from cvbow.encoders._pooling import Groups, pool_sparse
+from cvbow.encoders._pooling import pool_sparse
 from cvbow.encoders._word_encoder import WordEncoder
 from cvbow.parallel import local_threads
 
@@ -70,15 +71,17 @@ class LLC(WordEncoder):
         self.normalization = normalization
         self.power = power
 
-    def _pool(self, descriptors: NDArray[np.float32], groups: Groups) -> NDArray[np.float64]:
+    def _pool(
+        self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
+    ) -> NDArray[np.float64]:
         k = min(self.n_nearest, self.n_words)
         threads = local_threads(getattr(self.dictionary_, "n_jobs", None))
-        words, _ = nearest_words(self._search(), descriptors, k, n_threads=threads)
+        words, _ = nearest_words(self._prepared, descriptors, k, n_threads=threads)
         weights = np.empty(words.shape)
         for top in range(0, len(words), _BLOCK):
             here = slice(top, top + _BLOCK)
             weights[here] = self._weights(descriptors[here], words[here])
-        return pool_sparse(words, weights, groups, self.n_words, self.pooling)
+        return pool_sparse(words, weights, self.n_words, cells, n_cells, self.pooling)
 
     def _weights(self, descriptors: NDArray[np.float32], words: NDArray[np.int32]) -> NDArray[np.float64]:
         shifted = self.dictionary_.words_[words]

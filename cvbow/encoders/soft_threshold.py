@@ -70,23 +70,22 @@ class SoftThreshold(DenseEncoder):
     def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         n, n_words = len(descriptors), self.n_words
         alpha = np.float32(self.alpha)
-        directions = self._directions()
         block = min(n, block_size(self.vector_length))
         codes = np.empty((block, self.vector_length), np.float32)
         projections = np.empty((block, n_words), np.float32)
         for top in range(0, n, block):
             m = min(block, n - top)
-            np.matmul(descriptors[top : top + m], directions, out=projections[:m])
+            np.matmul(descriptors[top : top + m], self._prepared, out=projections[:m])
             np.subtract(projections[:m], alpha, out=codes[:m, :n_words])
             if self.split_sign:
                 np.subtract(-alpha, projections[:m], out=codes[:m, n_words:])
             yield slice(top, top + m), np.maximum(codes[:m], 0, out=codes[:m])
 
-    def _directions(self) -> NDArray[np.float32]:
+    def _prepare(self, words: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the words as columns of length 1; a zero word stays zero."""
-        words = self.dictionary_.words_.astype(np.float64)
-        lengths = np.linalg.norm(words, axis=1, keepdims=True)
-        return np.ascontiguousarray(np.divide(words, lengths, out=words, where=lengths > 0).T, np.float32)
+        lengths = np.linalg.norm(words.astype(np.float64), axis=1, keepdims=True)
+        directions = np.divide(words, lengths, out=np.zeros(words.shape), where=lengths > 0)
+        return np.ascontiguousarray(directions.T, np.float32)
 
     def _validate(self) -> None:
         super()._validate()

@@ -32,8 +32,8 @@ class SpatialPyramid(Encoder):
         Columns x rows of each grid.
     level_weights : {"equal", "cells", "lazebnik"}, default "equal"
         What a cell's vector is multiplied by: 1 whatever its grid; 1 / sqrt(cells of the grid), so that each grid
-        has the same share in a dot product; or sqrt(2^(l-L)) for level l of L (2^-L for level 0), which is equation 3
-        of the paper for a dot product.
+        has the same share in a dot product; or sqrt(2^(l-L-1)) for level l of 0 to L (sqrt(2^-L) for level 0), which
+        is equation 3 of the paper for a dot product.
     normalization : {"l2", "none"}, default "l2"
         Of the whole vector.
 
@@ -129,6 +129,7 @@ class SpatialPyramid(Encoder):
     def _validate(self) -> None:
         if not isinstance(self.encoder, Encoder):
             raise ValueError(f"encoder must be an Encoder, got {self.encoder!r}")
+        self.encoder._validate()
         if isinstance(self.grids, (str, bytes)) or not isinstance(self.grids, Sequence) or not self.grids:
             raise ValueError(f"grids must be a sequence of at least one grid such as '2x2', got {self.grids!r}")
         self._grid_sizes()
@@ -155,8 +156,10 @@ def parse_grid(grid: object) -> tuple[int, int]:
 def _cell_of_points(features: Features, columns: int, rows: int) -> NDArray[np.intp]:
     """Return the cell of each point, numbered row by row."""
     width, height = features.image_size
-    # The image spans -1/2 to width - 1/2; a point on or over its edge belongs to the outer cell.
-    column = np.floor((features.points[:, 0] + np.float32(0.5)) * np.float32(columns / width)).astype(np.intp)
-    row = np.floor((features.points[:, 1] + np.float32(0.5)) * np.float32(rows / height)).astype(np.intp)
+    # The image spans -1/2 to width - 1/2; a point on or over its edge belongs to the outer cell. In float64 the product
+    # is exact, so a point on the border of two cells never rounds into the one before.
+    x, y = features.points[:, :2].T.astype(np.float64) + 0.5
+    column = np.floor(x * columns / width).astype(np.intp)
+    row = np.floor(y * rows / height).astype(np.intp)
     cell: NDArray[np.intp] = np.clip(row, 0, rows - 1) * columns + np.clip(column, 0, columns - 1)
     return cell

@@ -48,7 +48,7 @@ class Triangle(DenseEncoder):
         self.power = power
 
     def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        for rows, centered, scores in score_blocks(self._search(), descriptors):
+        for rows, centered, scores in score_blocks(self._prepared, descriptors):
             norms = np.einsum("ij,ij->i", centered, centered)
             scores *= -2
             scores += norms[:, None]

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_int, check_real
 from cvbow.dictionary import KMeansDictionary
-from cvbow.dictionary.kmeans import check_descriptors
+from cvbow.dictionary._clusters import check_descriptors
 from cvbow.encoders._encoder import Encoder, stack_descriptors
 from cvbow.encoders._normalize import normalize_rows, signed_power, to_float32
 from cvbow.features import Features

@@ -12,14 +12,15 @@ from sklearn.base import BaseEstimator
 from cvbow._checks import check_int
 from cvbow.features._features import Features
 
-__all__ = ["Extractor", "as_gray"]
+__all__ = ["Extractor", "as_gray", "as_rgb", "check_sides", "to_working_size"]
 
 
 class Extractor(BaseEstimator):  # type: ignore[misc]
     """Base class: a scikit-learn estimator of plain parameters with ``extract(image) -> Features``.
 
     A subclass has the parameters ``min_side`` and ``max_side`` and defines ``descriptor_size`` and ``_extract``, which
-    sees a gray image of the working size. Points come back in the coordinates of the image that was given.
+    sees an image of the working size: gray, or RGB where ``gray_only`` is False. Points come back in the coordinates of
+    the image that was given.
     """
 
     min_side: int | None
@@ -37,10 +38,7 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
     def _extract(self, image: NDArray[np.uint8]) -> Features: ...
 
     def _validate(self) -> None:
-        check_int("min_side", self.min_side, minimum=1, none=True)
-        check_int("max_side", self.max_side, minimum=1, none=True)
-        if self.min_side is not None and self.max_side is not None and self.min_side > self.max_side:
-            raise ValueError(f"min_side must not exceed max_side, got {self.min_side} and {self.max_side}")
+        check_sides(self.min_side, self.max_side)
 
     def extract(self, image: NDArray[np.uint8]) -> Features:
         """Find points in an image and describe them.
@@ -61,12 +59,12 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
             If the image or a parameter breaks its rule.
         """
         self._validate()
-        gray = as_gray(image)
-        height, width = gray.shape
-        working = self._to_working_size(gray)
+        pixels = as_gray(image) if self.gray_only else as_rgb(image)
+        height, width = pixels.shape[:2]
+        working = self._to_working_size(pixels)
         found = self._extract(working)
         points = found.points
-        if working.shape != gray.shape and len(points):
+        if working.shape != pixels.shape and len(points):
             scale_x, scale_y = width / working.shape[1], height / working.shape[0]
             points = points.copy()
             # Pixel centres sit at integers, so the image's edge, at -1/2, is what scales onto itself.
@@ -75,23 +73,31 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
             points[:, 2] *= np.sqrt(scale_x * scale_y)
         return Features(points, found.descriptors, (width, height))
 
-    def _to_working_size(self, gray: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        import cv2
+    def mirrored(self, features: Features) -> Features:
+        """Return the features of the image's mirror, left and right exchanged, without another extraction.
 
-        height, width = gray.shape
-        scale = 1.0
-        if self.max_side is not None and max(height, width) > self.max_side:
-            scale = self.max_side / max(height, width)
-        elif self.min_side is not None and min(height, width) < self.min_side:
-            scale = self.min_side / min(height, width)
-            if self.max_side is not None:
-                scale = min(scale, self.max_side / max(height, width))
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        if size == (width, height):
-            return gray
-        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-        resized: NDArray[np.uint8] = cv2.resize(gray, size, interpolation=interpolation)
-        return resized
+        Parameters
+        ----------
+        features : Features
+            As ``extract`` returned them.
+
+        Raises
+        ------
+        ValueError
+            If they do not follow from those of the image itself.
+        """
+        raise ValueError(
+            f"mirror needs an extractor whose descriptors of a mirrored image follow from its own, such as DenseSIFT; "
+            f"got {type(self).__name__}"
+        )
+
+    @property
+    def can_mirror(self) -> bool:
+        """Whether ``mirrored`` works."""
+        return type(self).mirrored is not Extractor.mirrored
+
+    def _to_working_size(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return to_working_size(image, self.min_side, self.max_side)
 
     def _empty(self, image: NDArray[np.uint8], dtype: Any = np.float32) -> Features:
         height, width = image.shape[:2]
@@ -100,15 +106,55 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
 
 def as_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the image as gray (H, W), RGB weighted by ITU-R 601; a gray image comes back as it is."""
+    _check_image(image)
+    if image.ndim == 2:
+        return np.ascontiguousarray(image)
+    import cv2
+
+    gray: NDArray[np.uint8] = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+    return gray
+
+
+def as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the image as RGB (H, W, 3); a gray image gets three equal channels."""
+    _check_image(image)
+    if image.ndim == 2:
+        return np.repeat(image[..., None], 3, axis=2)
+    return np.ascontiguousarray(image)
+
+
+def _check_image(image: object) -> None:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         raise ValueError(f"image must be a uint8 array, got {getattr(image, 'dtype', type(image).__name__)}")
     if image.size == 0:
         raise ValueError(f"image must have at least one pixel, got shape {image.shape}")
-    if image.ndim == 2:
-        return np.ascontiguousarray(image)
-    if image.ndim == 3 and image.shape[2] == 3:
-        import cv2
+    if image.ndim != 2 and (image.ndim != 3 or image.shape[2] != 3):
+        raise ValueError(f"image must have shape (H, W) or (H, W, 3), got {image.shape}")
 
-        gray: NDArray[np.uint8] = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-        return gray
-    raise ValueError(f"image must have shape (H, W) or (H, W, 3), got {image.shape}")
+
+def check_sides(min_side: int | None, max_side: int | None) -> None:
+    """Raise ValueError unless both are None or integers >= 1, and the first does not exceed the second."""
+    check_int("min_side", min_side, minimum=1, none=True)
+    check_int("max_side", max_side, minimum=1, none=True)
+    if min_side is not None and max_side is not None and min_side > max_side:
+        raise ValueError(f"min_side must not exceed max_side, got {min_side} and {max_side}")
+
+
+def to_working_size(image: NDArray[np.uint8], min_side: int | None, max_side: int | None) -> NDArray[np.uint8]:
+    """Return the image, gray or RGB, shrunk to ``max_side`` or else enlarged to ``min_side``; see ``DenseSIFT``."""
+    import cv2
+
+    height, width = image.shape[:2]
+    scale = 1.0
+    if max_side is not None and max(height, width) > max_side:
+        scale = max_side / max(height, width)
+    elif min_side is not None and min(height, width) < min_side:
+        scale = min_side / min(height, width)
+        if max_side is not None:
+            scale = min(scale, max_side / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if size == (width, height):
+        return image
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    resized: NDArray[np.uint8] = cv2.resize(image, size, interpolation=interpolation)
+    return resized

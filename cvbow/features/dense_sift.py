@@ -32,6 +32,10 @@ DESCRIPTOR_SIZE = 128
 _BLOCK = 1024
 #: The smoothed image is kept in 16 bits, 256 steps to a gray level.
 _STEPS = 256.0
+#: Where each value of a mirrored descriptor stands in the descriptor: columns backwards; direction o, at 45 o degrees
+#: from x, becomes 180 - 45 o.
+_MIRROR = np.arange(DESCRIPTOR_SIZE).reshape(N_BINS, N_BINS, N_ORIENTATIONS)
+_MIRROR = _MIRROR[:, ::-1, (4 - np.arange(N_ORIENTATIONS)) % N_ORIENTATIONS].ravel()
 
 
 class DenseSIFT(Extractor):
@@ -116,6 +120,16 @@ class DenseSIFT(Extractor):
         check_real("window_size", self.window_size, minimum=0, open_minimum=True)
         check_real("magnification", self.magnification, minimum=0)
         check_real("contrast_threshold", self.contrast_threshold, minimum=0)
+
+    def mirrored(self, features: Features) -> Features:
+        """Return the features of the mirrored image: the same descriptors with their values in another order.
+
+        They are what ``extract`` finds in the mirrored image where the grid lies in the middle of the width; where that
+        leaves half a pixel over, they are those of a grid one pixel to the side.
+        """
+        points = features.points.copy()
+        points[:, 0] = features.image_size[0] - 1 - points[:, 0]
+        return Features(points, features.descriptors[:, _MIRROR], features.image_size)
 
     def _extract(self, image: NDArray[np.uint8]) -> Features:
         height, width = image.shape

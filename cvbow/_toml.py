@@ -1,0 +1,136 @@
+"""TOML files that ship with cvbow or that a user writes: where they are, and reading them so that no typo passes."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+__all__ = ["COUNT", "FLAG", "NUMBER", "TEXT", "TEXTS", "WHOLE", "Rule", "Table", "bundled", "one_of"]
+
+_PACKAGE = Path(__file__).resolve().parent
+#: What ships, and the folder of a checkout where it is edited; in a wheel it is in cvbow/_data.
+_BUNDLED = {"datasets": "data", "benchmarks": "benchmarks/definitions"}
+
+_NEEDED = object()
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be.
+
+    Attributes
+    ----------
+    words : str
+        Completes "must be ...".
+    holds : callable
+    """
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+TEXT = Rule("text that is not empty", _is_text)
+TEXTS = Rule("a list of texts", lambda value: isinstance(value, list) and all(map(_is_text, value)))
+WHOLE = Rule("an integer >= 0", _is_whole)
+COUNT = Rule("an integer >= 1", lambda value: _is_whole(value) and value > 0)
+NUMBER = Rule("a number", lambda value: isinstance(value, int | float) and not isinstance(value, bool))
+FLAG = Rule("true or false", lambda value: isinstance(value, bool))
+
+
+def one_of(choices: Collection[str]) -> Rule:
+    """Return the rule of a value that is one of ``choices``."""
+    return Rule(f"one of {', '.join(choices)}", lambda value: isinstance(value, str) and value in choices)
+
+
+class Table:
+    """A table of a TOML file. Each key is taken by a rule; ``finish`` refuses what nobody took.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    values : dict
+    above : str
+        The table's own key, with a dot behind it.
+    """
+
+    def __init__(self, path: Path, values: dict[str, Any], above: str = "") -> None:
+        self.path = path
+        self.values = values
+        self.above = above
+        self.known: list[str] = []
+
+    @classmethod
+    def read(cls, path: Path) -> Table:
+        """Read a file.
+
+        Raises
+        ------
+        FileNotFoundError
+        ValueError
+            When it is not TOML in UTF-8.
+        """
+        try:
+            return cls(path, tomllib.loads(path.read_text(encoding="utf-8")))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: not a TOML file: {error}") from None
+
+    def take(self, key: str, rule: Rule, default: Any = _NEEDED) -> Any:
+        """Return the value of a key; ValueError where it is missing and needed, or breaks its rule."""
+        self.known.append(key)
+        if key not in self.values:
+            if default is _NEEDED:
+                raise ValueError(f"{self.path}: the key {self.above}{key} is missing; it must be {rule.words}")
+            return default
+        value = self.values[key]
+        if not rule.holds(value):
+            self.fail(key, rule.words)
+        return value
+
+    def table(self, key: str, *, needed: bool = False) -> Table:
+        """Return the table below a key; an empty one where there is none and none is needed."""
+        rule = Rule("a table", lambda value: isinstance(value, dict))
+        return Table(self.path, self.take(key, rule, _NEEDED if needed else {}), f"{self.above}{key}.")
+
+    def tables(self, key: str) -> list[Table]:
+        """Return the tables of an array of tables."""
+        rule = Rule(
+            f"tables, each below [[{self.above}{key}]]",
+            lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
+        )
+        found = self.take(key, rule, [])
+        return [Table(self.path, item, f"{self.above}{key}[{number}].") for number, item in enumerate(found, 1)]
+
+    def fail(self, key: str, rule: str) -> NoReturn:
+        """Raise the ValueError of a value that must be something else."""
+        raise ValueError(f"{self.path}: {self.above}{key} must be {rule}, got {self.values.get(key)!r}")
+
+    def finish(self) -> None:
+        """Raise ValueError for keys that no rule was asked for."""
+        unknown = [key for key in self.values if key not in self.known]
+        if unknown:
+            keys = f"{self.above}{unknown[0]}"
+            raise ValueError(f"{self.path}: unknown key {keys}; the keys here are {', '.join(self.known)}")
+
+
+def bundled(kind: str) -> dict[str, Path]:
+    """Return the TOML files that ship with cvbow, by name without the suffix, in order of their names.
+
+    Parameters
+    ----------
+    kind : {"datasets", "benchmarks"}
+    """
+    installed = _PACKAGE / "_data" / kind
+    folder = installed if installed.is_dir() else _PACKAGE.parent / _BUNDLED[kind]
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}

@@ -1,0 +1,31 @@
+"""Published data sets: what is known of them, where they lie, fetching and verifying them.
+
+Nothing here is needed to work on images of one's own; ``cvbow.images.list_images`` lists those.
+"""
+
+from cvbow.datasets.catalog import Manifest, RemoteFile, dataset_names, find_dataset, read_dataset
+from cvbow.datasets.fetching import Fetched, fetch
+from cvbow.datasets.images import LabelledImages, fingerprint
+from cvbow.datasets.lock import read_lock
+from cvbow.datasets.places import Place, cache_folder, load_dataset, locate
+from cvbow.datasets.verifying import Verified, check_fingerprint, verify
+
+__all__ = [
+    "Fetched",
+    "LabelledImages",
+    "Manifest",
+    "Place",
+    "RemoteFile",
+    "Verified",
+    "cache_folder",
+    "check_fingerprint",
+    "dataset_names",
+    "fetch",
+    "find_dataset",
+    "fingerprint",
+    "load_dataset",
+    "locate",
+    "read_dataset",
+    "read_lock",
+    "verify",
+]

@@ -1,0 +1,161 @@
+"""What is known of each data set: where it comes from, its terms, its size, its layout. One TOML file each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, Rule, Table, bundled, one_of
+from cvbow.datasets.layouts import LAYOUTS, Layout
+
+__all__ = ["Manifest", "RemoteFile", "dataset_names", "find_dataset", "read_dataset"]
+
+_HASH = re.compile(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}")
+_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file to download.
+
+    Attributes
+    ----------
+    name : str
+        What to call it.
+    urls : tuple of str
+        Where it is: the authors' own place first, copies after it.
+    hash : str or None
+        ``sha256:...`` or ``md5:...``; None where nobody whom we can name has published one.
+    hash_source : str or None
+        Who says so.
+    n_bytes : int or None
+    unpack : bool
+        Whether it is an archive.
+    nested : tuple of str
+        Archives within it that are unpacked too, where they lie.
+    """
+
+    name: str
+    urls: tuple[str, ...]
+    hash: str | None
+    hash_source: str | None
+    n_bytes: int | None
+    unpack: bool
+    nested: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of a data set.
+
+    Attributes
+    ----------
+    name : str
+        Of the file, without ``.toml``.
+    title, content, homepage, terms, citation : str
+    notes : str
+        What else a user should know; may be empty.
+    n_images, n_classes : int
+    folders : tuple of str
+        Names that its folder goes by.
+    layout : Layout
+    files : tuple of RemoteFile
+        Empty for a data set that cannot be fetched.
+    fingerprint : str or None
+        What ``cvbow.datasets.fingerprint`` gives for the one true copy, where there is one.
+    """
+
+    name: str
+    title: str
+    content: str
+    homepage: str
+    terms: str
+    citation: str
+    notes: str
+    n_images: int
+    n_classes: int
+    folders: tuple[str, ...]
+    layout: Layout
+    files: tuple[RemoteFile, ...]
+    fingerprint: str | None
+
+
+def read_dataset(path: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        That names the file and the key which is missing, unknown or wrong.
+    """
+    table = Table.read(path)
+    layout = table.take("layout", one_of(LAYOUTS))
+    options = table.table("options")
+    manifest = Manifest(
+        name=path.stem,
+        title=table.take("title", TEXT),
+        content=table.take("content", TEXT),
+        homepage=table.take("homepage", TEXT),
+        terms=table.take("terms", TEXT),
+        citation=table.take("citation", TEXT),
+        notes=table.take("notes", TEXT, ""),
+        n_images=table.take("n_images", COUNT),
+        n_classes=table.take("n_classes", COUNT),
+        folders=(path.stem, *table.take("folders", TEXTS, [])),
+        layout=LAYOUTS[layout](options),
+        files=tuple(map(_remote_file, table.tables("files"))),
+        fingerprint=table.take("fingerprint", TEXT, None),
+    )
+    options.finish()
+    table.finish()
+    return manifest
+
+
+def _remote_file(table: Table) -> RemoteFile:
+    web = Rule(
+        "a list of addresses that begin with http:// or https://",
+        lambda value: TEXTS.holds(value) and value and all(re.match("https?://", url) for url in value),
+    )
+    file = RemoteFile(
+        name=table.take(
+            "name", Rule("a file name", lambda value: isinstance(value, str) and bool(_SAFE_NAME.fullmatch(value)))
+        ),
+        urls=tuple(table.take("urls", web)),
+        hash=table.take(
+            "hash",
+            Rule(
+                "sha256: or md5: and the digits in lower case",
+                lambda value: isinstance(value, str) and bool(_HASH.fullmatch(value)),
+            ),
+            None,
+        ),
+        hash_source=table.take("hash_source", TEXT, None),
+        n_bytes=table.take("bytes", COUNT, None),
+        unpack=table.take("unpack", FLAG, True),
+        nested=tuple(table.take("nested", TEXTS, [])),
+    )
+    if (file.hash is None) != (file.hash_source is None):
+        table.fail("hash_source", "given with a hash, and only then")
+    table.finish()
+    return file
+
+
+def dataset_names() -> tuple[str, ...]:
+    """Return the names of the data sets that have a manifest."""
+    return tuple(bundled("datasets"))
+
+
+def find_dataset(name: str) -> Manifest:
+    """Return the manifest of a data set.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name; the message lists those there are.
+    """
+    files = bundled("datasets")
+    if name not in files:
+        raise ValueError(f"data set must be one of {', '.join(files)}, got {name!r}")
+    return read_dataset(files[name])

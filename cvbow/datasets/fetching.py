@@ -1,0 +1,141 @@
+"""From a manifest to a data set in the cache: download, check, unpack, check again, and only then put in place."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cvbow.datasets.catalog import RemoteFile, find_dataset
+from cvbow.datasets.downloading import download
+from cvbow.datasets.lock import Archive, Lock, file_hash, hash_files, read_lock, write_lock
+from cvbow.datasets.places import Place, cache_folder, load_dataset
+from cvbow.datasets.unpacking import unpack
+from cvbow.errors import DatasetError
+from cvbow.parallel import note
+
+__all__ = ["Fetched", "fetch"]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A data set in the cache.
+
+    Attributes
+    ----------
+    place : Place
+    lock : Lock
+    already : bool
+        Whether it had been there before.
+    """
+
+    place: Place
+    lock: Lock
+    already: bool
+
+
+def fetch(name: str, *, again: bool = False, keep: bool = False, n_jobs: int | None = -1) -> Fetched:
+    """Download a data set into the cache, unless it is there.
+
+    Each file must have the hash of the manifest, or, where that has none, the hash that it had the last time. The
+    data set gets its place only when all of it is unpacked and has as many images as it should.
+
+    Parameters
+    ----------
+    name : str
+        Of a manifest.
+    again : bool, default False
+        Download it even if it is there, in the old one's place.
+    keep : bool, default False
+        Keep the downloaded archives.
+    n_jobs : int or None, default -1
+        Workers that hash the files.
+
+    Raises
+    ------
+    DatasetError
+        If the data set cannot be fetched, no address has a file, a hash is wrong, or an archive is not as it should be.
+    ImportError
+        If pooch is not installed.
+    ValueError
+        If there is no data set of that name.
+    """
+    manifest = find_dataset(name)
+    if not manifest.files:
+        how = manifest.notes or "it comes with scikit-learn"
+        raise DatasetError(manifest.title, f"there is nothing to fetch: {how}")
+    folder = cache_folder() / name
+    place = Place(manifest, folder / "data", "fetched")
+    lock = read_lock(folder)
+    if lock is not None and place.root.is_dir() and not again:
+        return Fetched(place, lock, True)
+    downloads = folder / "download"
+    downloads.mkdir(parents=True, exist_ok=True)
+    paths = {}
+    archives = {}
+    for file in manifest.files:
+        paths[file.name], archives[file.name] = _get(file, downloads, lock)
+    with _temporary(folder) as fresh:
+        for file in manifest.files:
+            _unpack(file, paths[file.name], fresh)
+        load_dataset(Place(manifest, fresh, "fetched"))
+        lock = Lock(archives, hash_files(fresh, n_jobs=n_jobs))
+        write_lock(folder, lock)
+        _put_in_place(fresh, place.root)
+    if not keep:
+        shutil.rmtree(downloads, ignore_errors=True)
+    return Fetched(place, lock, False)
+
+
+def _unpack(file: RemoteFile, path: Path, folder: Path) -> None:
+    if not file.unpack:
+        shutil.copyfile(path, folder / file.name)
+        return
+    note(f"{file.name}: unpacking")
+    try:
+        unpack(path, folder, nested=file.nested)
+    except DatasetError:
+        if file.hash is None:
+            path.unlink()  # it may be the download's fault: the next call gets it anew
+        raise
+
+
+def _get(file: RemoteFile, downloads: Path, lock: Lock | None) -> tuple[Path, Archive]:
+    before = lock.archives.get(file.name) if lock is not None else None
+    expected = file.hash
+    if expected is None and before is not None:
+        expected = f"sha256:{before.sha256}"
+    try:
+        path = download(file, downloads, expected=expected)
+    except DatasetError as error:
+        if file.hash is None and before is not None:
+            was = f"the hash expected is that of {before.date}, recorded in {downloads.parent / 'lock.json'}"
+            raise DatasetError(error.path, f"{error.reason}; {was}: delete that to take what comes") from error
+        raise
+    digest = file_hash(path)
+    verdict = f"as {file.hash_source} says" if file.hash else "recorded for the next time; nobody has published one"
+    note(f"{file.name}: sha256:{digest} ({verdict})")
+    return path, Archive(digest, path.stat().st_size, file.hash)
+
+
+@contextlib.contextmanager
+def _temporary(folder: Path) -> Iterator[Path]:
+    """Make a folder beside the data set's place, so that a rename gets it there; it is gone after the block."""
+    # Not by tempfile, whose folders nobody else may read: this one may stay, under another name.
+    made = folder / f".{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    made.mkdir()
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _put_in_place(fresh: Path, root: Path) -> None:
+    with _temporary(root.parent) as old:
+        if root.exists():
+            os.replace(root, old / "data")
+        os.replace(fresh, root)

@@ -1,0 +1,268 @@
+"""From a data set's folder, as its authors laid it out, to labelled images; nothing is copied or converted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from cvbow._toml import TEXT, TEXTS, Rule, Table
+from cvbow.datasets.images import LabelledImages
+from cvbow.errors import DatasetError
+from cvbow.images import ImageList, list_images
+
+__all__ = ["LAYOUTS", "Layout"]
+
+_NUMBER = re.compile(r"(\d+)\.[^.]*$")
+
+_NAMES = Rule(
+    "a table of texts",
+    lambda value: isinstance(value, dict) and all(isinstance(name, str) for name in value.values()),
+)
+_NUMBERS = Rule(
+    "a table of lists of integers",
+    lambda value: (
+        isinstance(value, dict)
+        and all(isinstance(row, list) and all(isinstance(number, int) for number in row) for row in value.values())
+    ),
+)
+
+
+class Layout(Protocol):
+    """A way that a data set may lie in its folder."""
+
+    #: Whether the images are read from a folder; otherwise they come with an installed package.
+    needs_folder: bool
+
+    def load(self, root: Path) -> LabelledImages:
+        """List the images below ``root``; DatasetError where they do not lie as they should."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """A folder per class, perhaps below folders of splits: what ``list_images`` reads.
+
+    Attributes
+    ----------
+    inside : tuple of str
+        Folders below the root, one of which may hold the data set instead of the root; the first that exists counts.
+    leave_out : tuple of str
+        Folders that are no class of the data set.
+    labels : mapping of str to str
+        What the classes of some folders are called, where that is not the folder's name.
+    train_numbers : mapping of str to tuple of int
+        For each class, the numbers in the file names of the training images, the others being the test: the standard
+        split, for a copy without folders of splits. Empty for none.
+    """
+
+    inside: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    train_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    needs_folder = True
+
+    @classmethod
+    def from_table(cls, table: Table) -> Folders:
+        """Read the keys of the same names."""
+        return cls(
+            tuple(table.take("inside", TEXTS, [])),
+            tuple(table.take("leave_out", TEXTS, [])),
+            table.take("labels", _NAMES, {}),
+            {label: tuple(numbers) for label, numbers in table.take("train_numbers", _NUMBERS, {}).items()},
+        )
+
+    def load(self, root: Path) -> LabelledImages:
+        """List the images."""
+        listed = list_images(_step_inside(root, self.inside))
+        kept = [position for position, label in enumerate(listed.labels) if label not in self.leave_out]
+        chosen = ImageList(
+            tuple(listed.paths[position] for position in kept),
+            tuple(listed.labels[position] for position in kept),
+            tuple(listed.splits[position] for position in kept),
+        )
+        found = LabelledImages.from_list(chosen, labels=self.labels)
+        if found.partitions or not self.train_numbers:
+            return found
+        split = self._standard_split(root, found)
+        return LabelledImages(found.images, found.labels, found.names, (split,))
+
+    def _standard_split(self, root: Path, found: LabelledImages) -> tuple[str, ...]:
+        train = {label: set(numbers) for label, numbers in self.train_numbers.items()}
+        split = []
+        for name, label in zip(found.names, found.labels, strict=True):
+            number = _NUMBER.search(name)
+            if label not in train or number is None:
+                raise DatasetError(root, f"the standard split does not know the image {name}")
+            split.append("train" if int(number[1]) in train[label] else "test")
+        return tuple(split)
+
+
+@dataclass(frozen=True)
+class CifarBinary:
+    """CIFAR-10's binary version: records of a label and 32x32 red, green and blue pixels.
+
+    The Python version is a pickle, which can execute anything when it is read; this one is plain bytes.
+    """
+
+    needs_folder = True
+    classes = "airplane automobile bird cat deer dog frog horse ship truck".split()
+    files = (*((f"data_batch_{number}", "train") for number in range(1, 6)), ("test_batch", "test"))
+
+    @classmethod
+    def from_table(cls, table: Table) -> CifarBinary:
+        """Take no keys."""
+        return cls()
+
+    def load(self, root: Path) -> LabelledImages:
+        """Map the files into memory; an image is read from the disk when it is looked at."""
+        folder = _step_inside(root, ("cifar-10-batches-bin",))
+        images: list[Any] = []
+        labels: list[str] = []
+        names: list[str] = []
+        split: list[str] = []
+        for file, part in self.files:
+            path = folder / f"{file}.bin"
+            if not path.is_file():
+                raise DatasetError(path, "there is no such file; the binary version of CIFAR-10 is needed")
+            n_bytes = path.stat().st_size
+            if n_bytes == 0 or n_bytes % 3073:
+                raise DatasetError(path, f"expected records of 3073 bytes, found {n_bytes} bytes")
+            # As a plain array: a memmap object for every image would cost more than the images.
+            records = np.asarray(np.memmap(path, np.uint8, "r")).reshape(-1, 3073)
+            if records[:, 0].max() >= len(self.classes):
+                raise DatasetError(path, f"expected labels 0 to 9, found {records[:, 0].max()}")
+            images.extend(records[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+            labels.extend(self.classes[label] for label in records[:, 0])
+            names.extend(f"{file}/{number:05d}" for number in range(len(records)))
+            split.extend([part] * len(records))
+        return LabelledImages(tuple(images), tuple(labels), tuple(names), (tuple(split),))
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The handwritten digits that ship with scikit-learn."""
+
+    needs_folder = False
+
+    @classmethod
+    def from_table(cls, table: Table) -> Digits:
+        """Take no keys."""
+        return cls()
+
+    def load(self, root: Path) -> LabelledImages:
+        """Give the 8x8 images as dark ink on white; their gray levels are 0 to 16, ink high."""
+        from sklearn.datasets import load_digits
+
+        digits = load_digits()
+        images = tuple(np.round(255 - image * (255 / 16)).astype(np.uint8) for image in digits.images)
+        names = tuple(f"{number:04d}" for number in range(len(images)))
+        return LabelledImages(images, tuple(digits.target.astype(str).tolist()), names)
+
+
+@dataclass(frozen=True)
+class NumberedClasses:
+    """Files ``jpg/image_0001.jpg`` on, the same number of consecutive ones for each class, and MATLAB's splits.
+
+    Attributes
+    ----------
+    classes : tuple of str
+        In the order of the numbers.
+    splits : str
+        A ``.mat`` file with the numbers of the images in ``trn1``, ``val1``, ``tst1`` and so on; without the file
+        there are no partitions.
+    """
+
+    classes: tuple[str, ...]
+    splits: str
+    needs_folder = True
+
+    @classmethod
+    def from_table(cls, table: Table) -> NumberedClasses:
+        """Read the keys of the same names."""
+        return cls(tuple(table.take("classes", TEXTS)), table.take("splits", TEXT))
+
+    def load(self, root: Path) -> LabelledImages:
+        """List the images."""
+        folder = _step_inside(root, ("jpg",))
+        numbered = {int(path.stem.removeprefix("image_")): path for path in folder.glob("image_[0-9]*.jpg")}
+        each, rest = divmod(len(numbered), len(self.classes))
+        if not numbered or rest or max(numbered) != len(numbered):
+            raise DatasetError(folder, f"expected image_0001.jpg on, as many for each class; found {len(numbered)}")
+        order = sorted(numbered)
+        labels = tuple(self.classes[(number - 1) // each] for number in order)
+        names = tuple(numbered[number].name for number in order)
+        return LabelledImages(tuple(numbered[number] for number in order), labels, names, self._partitions(root, order))
+
+    def _partitions(self, root: Path, order: list[int]) -> tuple[tuple[str | None, ...], ...]:
+        path = root / self.splits
+        if not path.is_file():
+            return ()
+        from scipy.io import loadmat
+
+        try:
+            content = loadmat(path)
+        except (ValueError, TypeError, NotImplementedError, OSError) as error:
+            raise DatasetError(path, f"not a MATLAB file that can be read: {error}") from error
+        partitions = []
+        for number in range(1, 100):
+            parts = {"train": f"trn{number}", "validation": f"val{number}", "test": f"tst{number}"}
+            if not all(key in content for key in parts.values()):
+                break
+            of = {int(i): part for part, key in parts.items() for i in np.ravel(content[key])}
+            partitions.append(tuple(of.get(i) for i in order))
+        return tuple(partitions)
+
+
+@dataclass(frozen=True)
+class LabelFiles:
+    """Images in ``images/<class>/``, and splits in ``labels/train1.txt``, ``val1.txt``, ``test1.txt`` and so on."""
+
+    inside: tuple[str, ...] = ()
+    needs_folder = True
+
+    @classmethod
+    def from_table(cls, table: Table) -> LabelFiles:
+        """Read the key ``inside``: as for ``Folders``."""
+        return cls(tuple(table.take("inside", TEXTS, [])))
+
+    def load(self, root: Path) -> LabelledImages:
+        """List the images."""
+        base = _step_inside(root, self.inside)
+        if not (base / "images").is_dir():
+            raise DatasetError(base, "expected a folder images with a folder per class")
+        found = LabelledImages.from_list(list_images(base / "images"))
+        partitions = []
+        number = 1
+        while (base / "labels" / f"train{number}.txt").is_file():
+            of: dict[str, str] = {}
+            for part, stem in (("train", "train"), ("validation", "val"), ("test", "test")):
+                path = base / "labels" / f"{stem}{number}.txt"
+                try:
+                    lines = path.read_text(encoding="utf-8").split("\n")
+                except FileNotFoundError:
+                    raise DatasetError(path, "there is no such file") from None
+                of.update({line.strip(): part for line in lines if line.strip()})
+            unknown = set(of) - set(found.names)
+            if unknown:
+                raise DatasetError(base, f"split {number} names an image that is not there: {min(unknown)}")
+            partitions.append(tuple(of.get(name) for name in found.names))
+            number += 1
+        return LabelledImages(found.images, found.labels, found.names, tuple(partitions))
+
+
+def _step_inside(root: Path, folders: tuple[str, ...]) -> Path:
+    return next((root / folder for folder in folders if (root / folder).is_dir()), root)
+
+
+#: Every layout, by the name it has in a manifest.
+LAYOUTS: dict[str, Callable[[Table], Layout]] = {
+    "folders": Folders.from_table,
+    "cifar-binary": CifarBinary.from_table,
+    "digits": Digits.from_table,
+    "numbered-classes": NumberedClasses.from_table,
+    "label-files": LabelFiles.from_table,
+}

@@ -1,0 +1,108 @@
+"""The record that ``fetch`` leaves beside a data set: the hash of every file, to tell later whether one has changed."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cvbow.errors import DatasetError
+from cvbow.images import natural_key
+from cvbow.parallel import run
+from cvbow.storage import replacing
+
+__all__ = ["Archive", "Lock", "file_hash", "hash_files", "read_lock", "write_lock"]
+
+FORMAT = 1
+NAME = "lock.json"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A file as it was downloaded.
+
+    Attributes
+    ----------
+    sha256 : str
+    n_bytes : int
+    checked : str or None
+        The published hash that it agreed with; None where there was none.
+    date : str
+    """
+
+    sha256: str
+    n_bytes: int
+    checked: str | None
+    date: str = ""
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What was fetched.
+
+    Attributes
+    ----------
+    archives : mapping of str to Archive
+    files : mapping of str to str
+        SHA-256 of each file of the data set, by its path below the folder ``data``, with slashes.
+    """
+
+    archives: Mapping[str, Archive]
+    files: Mapping[str, str]
+
+    def paths(self, root: Path) -> dict[Path, str]:
+        """Return the files below ``root`` with their hashes."""
+        return {root / name: digest for name, digest in self.files.items()}
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_files(root: Path, *, n_jobs: int | None = -1) -> dict[str, str]:
+    """Return the SHA-256 of every file below a folder, by its path with slashes, in natural order."""
+    found = [Path(folder) / name for folder, _, names in os.walk(root) for name in names]
+    names = {path.relative_to(root).as_posix(): path for path in found}
+    order = sorted(names, key=natural_key)
+    hashes = run(file_hash, [names[name] for name in order], n_jobs=n_jobs, task="hash", total=len(order))
+    return dict(zip(order, hashes, strict=True))
+
+
+def read_lock(folder: Path) -> Lock | None:
+    """Read the record in a data set's folder of the cache; None where there is none.
+
+    Raises
+    ------
+    DatasetError
+        When it is damaged.
+    """
+    path = folder / NAME
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise DatasetError(path, f"the record has format {content['format']}; this cvbow reads format {FORMAT}")
+        archives = {str(name): Archive(**archive) for name, archive in content["archives"].items()}
+        return Lock(archives, {str(name): str(digest) for name, digest in content["files"].items()})
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(path, f"the record is damaged; delete it and fetch the data set anew ({error})") from error
+
+
+def write_lock(folder: Path, lock: Lock) -> None:
+    """Write the record, whole or not at all."""
+    today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    content = {
+        "format": FORMAT,
+        "archives": {name: asdict(archive) | {"date": archive.date or today} for name, archive in lock.archives.items()},
+        "files": dict(lock.files),
+    }
+    with replacing(os.fspath(folder / NAME)) as file:
+        file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))

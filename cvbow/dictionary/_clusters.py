@@ -1,0 +1,88 @@
+"""What the dictionaries of real-valued descriptors share: the check of their input, and the means of clusters."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.parallel import map_threads
+
+__all__ = ["check_descriptors", "cluster_sums", "fill_up", "move_words"]
+
+#: Rows summed per partial sum of the new words; fixed, so that the order of the additions is too.
+_PART = 1 << 15
+
+
+def check_descriptors(descriptors: object, size: int | None = None) -> NDArray[np.float32]:
+    """Return descriptors as a finite float32 (n, k) array, without a copy where they are one already."""
+    data = np.asarray(descriptors)
+    if data.ndim != 2 or data.shape[1] == 0:
+        raise ValueError(f"descriptors must have shape (n, k), got {data.shape}")
+    if data.dtype == np.uint8:
+        raise ValueError("descriptors must be real-valued for k-means, got uint8, which stands for binary descriptors")
+    if data.dtype.kind not in "biuf":
+        raise ValueError(f"descriptors must be real-valued, got {data.dtype}")
+    if size is not None and data.shape[1] != size:
+        raise ValueError(f"descriptors must have {size} values each, as the words have, got {data.shape[1]}")
+    # A value beyond float32 becomes infinite; one sum, which float64 holds, finds any NaN or infinity.
+    with np.errstate(over="ignore", invalid="ignore"):
+        data = np.ascontiguousarray(data, np.float32)
+        finite = np.isfinite(data.sum(dtype=np.float64))
+    if not finite:
+        raise ValueError("descriptors must be finite, got NaN or infinity")
+    return data
+
+
+def move_words(
+    data: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    distances: NDArray[np.float32],
+    words: NDArray[np.float32],
+    threads: int,
+) -> NDArray[np.float32]:
+    """Return the means of the clusters; an empty one restarts at a descriptor that is far from its word."""
+    sums, sizes = cluster_sums(data, labels, len(words), threads)
+    empty = np.flatnonzero(sizes == 0)
+    moved = np.divide(sums, sizes[:, None], out=words.astype(np.float64), where=sizes[:, None] > 0)
+    if len(empty):
+        farthest = np.argpartition(distances, -len(empty))[-len(empty) :]
+        moved[empty] = data[farthest[np.argsort(-distances[farthest], kind="stable")]]
+    return moved.astype(np.float32)
+
+
+def cluster_sums(
+    data: NDArray[np.float32], labels: NDArray[np.int32], n_words: int, threads: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return each cluster's sum (n_words, k) and size (n_words,)."""
+    from scipy.sparse import csc_array
+
+    parts = [slice(top, min(top + _PART, len(data))) for top in range(0, len(data), _PART)]
+    partial: dict[int, NDArray[np.float32]] = {}
+
+    def add(rows: slice) -> None:
+        n = rows.stop - rows.start
+        member = csc_array((np.ones(n, np.float32), labels[rows], np.arange(n + 1)), shape=(n_words, n))
+        partial[rows.start] = member @ data[rows]
+
+    map_threads(add, parts, threads)
+    sums = np.zeros((n_words, data.shape[1]))
+    for rows in parts:
+        sums += partial[rows.start]
+    return sums, np.bincount(labels, minlength=n_words).astype(np.float64)
+
+
+def fill_up(
+    words: NDArray[np.float32], data: NDArray[np.float32], order: NDArray[np.intp], n_words: int
+) -> NDArray[np.float32]:
+    """Fill up to ``n_words`` distinct words with new descriptors in the given order, as far as they go."""
+    # Not by np.unique over the sample, which sorts all of it: a few repeated (blank) descriptors are the usual case.
+    known = {(word + 0).tobytes() for word in words}  # -0 + 0 = 0: equal rows have equal bytes
+    spare = []
+    for row in order:
+        if len(known) == n_words:
+            break
+        key = (data[row] + 0).tobytes()
+        if key not in known:
+            known.add(key)
+            spare.append(row)
+    return np.vstack([words, data[spare]])

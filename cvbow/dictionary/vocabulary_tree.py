@@ -1,0 +1,289 @@
+"""Vocabulary tree: words found by descent, so that a hundred thousand cost little more than ten.
+
+D. Nister and H. Stewenius, "Scalable recognition with a vocabulary tree", CVPR 2006.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_int, check_real
+from cvbow.dictionary._clusters import check_descriptors, fill_up, move_words
+from cvbow.dictionary._nearest import WordSearch
+from cvbow.parallel import local_threads, map_threads, note, progress, single_threaded
+
+__all__ = ["VocabularyTree"]
+
+#: Rows of descriptors that one task of a thread takes.
+_TASK = 8192
+#: With fewer descriptors to a node, one product per node costs more than gathering the children of each descriptor.
+_FEW = 8
+#: Values gathered at a time: 1 MB of float32.
+_GATHERED = 1 << 18
+
+
+class VocabularyTree(BaseEstimator):  # type: ignore[misc]
+    """Words as the leaves of a tree: k-means on the descriptors, and again on those of each cluster.
+
+    A descriptor goes down the tree, at each node to the nearest child; the leaf is its word. That is not always the
+    nearest of all words, which is the price of the speed.
+
+    Parameters
+    ----------
+    branching : int, default 10
+        Children of a node.
+    depth : int, default 3
+        Levels below the root: at most ``branching ** depth`` words.
+    min_split : int, default 20
+        A node with fewer descriptors of the sample stays a leaf, as does one whose descriptors are all equal.
+    max_iter : int, default 20
+        Iterations of each k-means.
+    tol : float, default 1e-3
+        A k-means stops when an iteration lowers its mean squared error by less than this share of it.
+    n_jobs : int or None, default None
+        Threads, by joblib's convention; the result does not depend on it.
+    random_state : int, default 0
+        Seed.
+
+    Attributes
+    ----------
+    nodes_ : ndarray of shape (n_nodes, k), float32
+        Means of the nodes' descriptors, level by level from the root; children of one node follow each other.
+    n_children_ : ndarray of shape (n_nodes,), int32
+        Of each node; 0 for a leaf.
+    words_ : ndarray of shape (n_words, k), float32
+        The leaves, in the order of ``nodes_``.
+    """
+
+    _transient = {"n_jobs": None}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        branching: int = 10,
+        depth: int = 3,
+        min_split: int = 20,
+        max_iter: int = 20,
+        tol: float = 1e-3,
+        n_jobs: int | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.branching = branching
+        self.depth = depth
+        self.min_split = min_split
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    @property
+    def words_(self) -> NDArray[np.float32]:
+        """The leaves, shape (n_words, k), float32; AttributeError before ``fit``."""
+        if "nodes_" not in vars(self):
+            raise AttributeError(f"this {type(self).__name__} has no words_ before fit")
+        return self._tree().words
+
+    def fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
+        """Learn the tree from descriptors.
+
+        Parameters
+        ----------
+        descriptors : array of shape (n, k)
+            Real values; taken as float32.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
+        """
+        self._validate()
+        data = check_descriptors(descriptors)
+        if len(data) == 0:
+            raise ValueError("descriptors must have at least one row to learn words from, got none")
+        note(
+            f"vocabulary tree: up to {self.branching}^{self.depth} words from {len(data)} descriptors of "
+            f"{data.shape[1]} values"
+        )
+        levels = [data.mean(axis=0, dtype=np.float64).astype(np.float32)[None]]
+        n_children: list[NDArray[np.int32]] = []
+        members = [np.arange(len(data))]
+        with single_threaded(), progress("vocabulary tree", self.depth) as update:
+            for level in range(self.depth):
+                split = self._split(data, members, level)
+                n_children.append(np.array([len(words) for words, _ in split], np.int32))
+                levels += [words for words, _ in split if len(words)]
+                members = [rows for _, parts in split for rows in parts]
+                update(level + 1)
+        n_children.append(np.zeros(len(members), np.int32))
+        self.nodes_ = np.concatenate(levels)
+        self.n_children_ = np.concatenate(n_children)
+        return self
+
+    def predict(self, descriptors: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Return the word that each descriptor comes down to, (n, k) to (n,) int32."""
+        check_is_fitted(self, "nodes_")
+        data = check_descriptors(descriptors, self.nodes_.shape[1])
+        tree = self._tree()
+        labels = np.empty(len(data), np.int32)
+
+        def descend(rows: slice) -> None:
+            labels[rows] = tree.word_of_node[tree.descend(data[rows])]
+
+        tasks = [slice(top, min(top + _TASK, len(data))) for top in range(0, len(data), _TASK)]
+        with single_threaded():
+            map_threads(descend, tasks, local_threads(self.n_jobs))
+        return labels
+
+    def _split(
+        self, data: NDArray[np.float32], members: list[NDArray[np.intp]], level: int
+    ) -> list[tuple[NDArray[np.float32], list[NDArray[np.intp]]]]:
+        """Return, for each node of a level, its children and the rows of each."""
+        threads = local_threads(self.n_jobs)
+        found: list[tuple[NDArray[np.float32], list[NDArray[np.intp]]]] = [(data[:0], [])] * len(members)
+
+        def split(nodes: slice) -> None:
+            for node in range(nodes.start, nodes.stop):
+                rows = members[node]
+                if len(rows) >= self.min_split:
+                    rng = np.random.default_rng((self.random_state, level, node))
+                    # Threads over the nodes of a level; the root has them all to itself.
+                    words, labels = self._cluster(data[rows], rng, threads if len(members) == 1 else 1)
+                    if len(words) > 1:
+                        found[node] = words, [rows[labels == word] for word in range(len(words))]
+
+        map_threads(split, [slice(node, node + 1) for node in range(len(members))], threads)
+        return found
+
+    def _cluster(
+        self, data: NDArray[np.float32], rng: np.random.Generator, threads: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Return the words of one k-means, fewer where there are fewer distinct descriptors, and the labels."""
+        order = rng.permutation(len(data))
+        words = np.unique(data[order[: self.branching]], axis=0)
+        words = fill_up(words, data, order, self.branching)
+        before = np.inf
+        for _ in range(self.max_iter):
+            labels, distances = WordSearch(words).nearest_distance(data, n_threads=threads)
+            error = float(distances.mean(dtype=np.float64))
+            words = move_words(data, labels, distances, words, threads)
+            if before - error <= self.tol * error:
+                break
+            before = error
+        labels = WordSearch(words).nearest(data, n_threads=threads)
+        # A child without descriptors would be a word without meaning.
+        used = np.unique(labels)
+        return words[used], np.searchsorted(used, labels).astype(np.int32)
+
+    def _tree(self) -> _Tree:
+        # Prepared once per tree, and kept out of pickles, clones and model files.
+        cached: tuple[NDArray[np.float32], _Tree] | None = self.__dict__.get("_search_cache")
+        if cached is None or cached[0] is not self.nodes_:
+            cached = (self.nodes_, _prepare(self.nodes_, self.n_children_))
+            self.__dict__["_search_cache"] = cached
+        return cached[1]
+
+    def __getstate__(self) -> dict[str, object]:
+        state: dict[str, object] = super().__getstate__()
+        return {key: value for key, value in state.items() if key != "_search_cache"}
+
+    def _validate(self) -> None:
+        check_int("branching", self.branching, minimum=2)
+        check_int("depth", self.depth, minimum=1)
+        check_int("min_split", self.min_split, minimum=2)
+        check_int("max_iter", self.max_iter, minimum=1)
+        check_real("tol", self.tol, minimum=0)
+        check_int("random_state", self.random_state, minimum=0)
+
+    def _validate_state(self) -> None:
+        self._validate()
+        if "nodes_" not in vars(self):
+            return
+        nodes, children = self.nodes_, vars(self).get("n_children_")
+        if not isinstance(nodes, np.ndarray) or nodes.ndim != 2 or nodes.dtype != np.float32 or not nodes.size:
+            raise ValueError("nodes_ must be a float32 array of shape (n_nodes, k)")
+        if not isinstance(children, np.ndarray) or children.shape != (len(nodes),) or children.dtype != np.int32:
+            raise ValueError("n_children_ must be an int32 array with a value per node")
+        total = np.cumsum(children, dtype=np.int64)
+        # Children come after their parent, so that every way down ends.
+        inner = np.flatnonzero(children)
+        ends = np.all(1 + total[inner] - children[inner] > inner)
+        if np.any(children < 0) or total[-1] != len(nodes) - 1 or not ends:
+            raise ValueError("n_children_ must describe a tree, level by level")
+
+
+@dataclass(frozen=True, eq=False)
+class _Tree:
+    """What the descent needs: nodes less their mean, the bias of each, the first child of each, and the leaves."""
+
+    center: NDArray[np.float32]
+    nodes: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    first_child: NDArray[np.intp]
+    n_children: NDArray[np.int32]
+    word_of_node: NDArray[np.int32]
+    words: NDArray[np.float32]
+
+    def descend(self, descriptors: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Return the leaf's node of each descriptor, shape (n,)."""
+        centered = descriptors - self.center
+        node = np.zeros(len(centered), np.intp)
+        rows = np.flatnonzero(self.n_children[node])
+        while len(rows):
+            parents, counts = np.unique(node[rows], return_counts=True)
+            if len(rows) >= _FEW * len(parents):
+                order = rows[np.argsort(node[rows], kind="stable")]
+                stops = np.cumsum(counts)
+                for parent, start, stop in zip(parents, stops - counts, stops, strict=True):
+                    group = order[start:stop]
+                    node[group] = self._child(centered[group], parent)
+            else:
+                node[rows] = self._children(centered[rows], node[rows])
+            rows = rows[self.n_children[node[rows]] > 0]
+        return node
+
+    def _child(self, centered: NDArray[np.float32], parent: int) -> NDArray[np.intp]:
+        """Return the nearest child of one node for each descriptor."""
+        first = self.first_child[parent]
+        children = slice(first, first + self.n_children[parent])
+        scores = centered @ self.nodes[children].T + self.bias[children]
+        return np.asarray(first + scores.argmax(axis=1))
+
+    def _children(self, centered: NDArray[np.float32], parents: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Return the nearest child of each descriptor's own node."""
+        nearest = np.empty(len(parents), np.intp)
+        most = int(self.n_children[parents].max())
+        block = max(1, _GATHERED // (most * self.nodes.shape[1]))
+        offsets = np.arange(most)
+        for top in range(0, len(parents), block):
+            above = parents[top : top + block]
+            first = self.first_child[above]
+            missing = offsets >= self.n_children[above][:, None]
+            children = np.where(missing, first[:, None], first[:, None] + offsets)
+            products = self.nodes[children] @ centered[top : top + block, :, None]
+            scores = np.where(missing, -np.inf, products[..., 0] + self.bias[children])
+            nearest[top : top + block] = first + scores.argmax(axis=1)
+        return nearest
+
+
+def _prepare(nodes: NDArray[np.float32], n_children: NDArray[np.int32]) -> _Tree:
+    leaves = n_children == 0
+    words = nodes[leaves]
+    center = words.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centered = nodes - center
+    bias = -0.5 * np.einsum("ij,ij->i", centered, centered, dtype=np.float64)
+    return _Tree(
+        center=center,
+        nodes=centered,
+        bias=bias.astype(np.float32),
+        first_child=1 + np.cumsum(n_children, dtype=np.intp) - n_children,
+        n_children=n_children,
+        word_of_node=(np.cumsum(leaves) - 1).astype(np.int32),
+        words=words,
+    )

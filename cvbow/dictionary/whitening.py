@@ -1,0 +1,87 @@
+"""ZCA whitening of descriptors.
+
+A. Bell and T. Sejnowski, "The independent components of natural scenes are edge filters", Vision Research, 1997.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_real
+from cvbow.dictionary._clusters import check_descriptors
+
+__all__ = ["ZCA"]
+
+
+class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Whitening that turns the axes back: of all whitenings, the one that changes descriptors least.
+
+    A scikit-learn transformer, made for ``BagEncoder(reduce=ZCA())``.
+
+    Parameters
+    ----------
+    eps : float, default 0.1
+        Added to the variance of each principal direction, so that those with only noise in them stay small. 0.1 suits
+        patches from ``WhitenedPatches``.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (k,), float32
+    matrix_ : ndarray of shape (k, k), float32
+        Symmetric: ``V diag(1 / sqrt(variances + eps)) V^T``, with the principal directions as the columns of ``V``.
+    n_features_in_ : int
+    """
+
+    def __init__(self, *, eps: float = 0.1) -> None:
+        self.eps = eps
+
+    def fit(self, X: NDArray[np.float32], y: object = None) -> Self:
+        """Learn the mean and the principal directions of descriptors.
+
+        Parameters
+        ----------
+        X : array of shape (n, k)
+            Real values; taken as float32.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
+        """
+        check_real("eps", self.eps, minimum=0, open_minimum=True)
+        data = check_descriptors(X)
+        if len(data) == 0:
+            raise ValueError("X must have at least one row, got none")
+        mean = data.mean(axis=0, dtype=np.float64)
+        covariance = np.zeros((data.shape[1], data.shape[1]))
+        for top in range(0, len(data), 8192):
+            centered = data[top : top + 8192] - mean
+            covariance += centered.T @ centered
+        variances, directions = np.linalg.eigh(covariance / max(len(data) - 1, 1))
+        scale = 1 / np.sqrt(np.maximum(variances, 0) + self.eps)
+        self.mean_ = mean.astype(np.float32)
+        self.matrix_ = ((directions * scale) @ directions.T).astype(np.float32)
+        self.n_features_in_ = data.shape[1]
+        return self
+
+    def transform(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return whitened descriptors, (n, k) to (n, k) float32."""
+        check_is_fitted(self, "matrix_")
+        data = check_descriptors(X, len(self.mean_))
+        whitened: NDArray[np.float32] = (data - self.mean_) @ self.matrix_
+        return whitened
+
+    def _validate_state(self) -> None:
+        check_real("eps", self.eps, minimum=0, open_minimum=True)
+        if "matrix_" in vars(self):
+            mean, matrix = vars(self).get("mean_"), self.matrix_
+            if not isinstance(mean, np.ndarray) or mean.ndim != 1 or mean.dtype != np.float32:
+                raise ValueError("mean_ must be a float32 array of shape (k,)")
+            if not isinstance(matrix, np.ndarray) or matrix.shape != 2 * mean.shape or matrix.dtype != np.float32:
+                raise ValueError("matrix_ must be a float32 array of shape (k, k)")

@@ -1,0 +1,185 @@
+"""What a benchmark is: a data set, a protocol, a recipe, seeds, and the published figures to compare with."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvbow._toml import NUMBER, TEXT, WHOLE, Rule, Table, bundled, one_of
+from cvbow.datasets import dataset_names
+from cvbow.experiments.protocols import SplitProtocol, read_protocol
+from cvbow.presets import PRESETS, SETTINGS, make_model
+
+__all__ = ["METRICS", "Definition", "Published", "benchmark_names", "find_benchmark", "read_benchmark"]
+
+#: What a published figure may be: the mean over classes of the share of right answers, or that share over all images.
+METRICS = ("mean_class_accuracy", "accuracy")
+#: How sure a published figure is: from the paper's text, from its authors' code or page, or measured by this project.
+STATUS = ("as reported", "from the authors' code", "measured here")
+
+_SEEDS = Rule(
+    "a list of different integers >= 0",
+    lambda value: (
+        isinstance(value, list) and bool(value) and all(map(WHOLE.holds, value)) and len(set(value)) == len(value)
+    ),
+)
+_PERCENT = Rule("a number of percent, 0 to 100", lambda value: NUMBER.holds(value) and 0 <= value <= 100)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A figure that somebody else gave for the same data set and protocol.
+
+    Attributes
+    ----------
+    method : str
+    figure : float
+        Percent.
+    std : float or None
+        Standard deviation over splits, percent.
+    source : str
+        Where it stands.
+    status : str
+        One of ``STATUS``.
+    """
+
+    method: str
+    figure: float
+    std: float | None
+    source: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A benchmark.
+
+    Attributes
+    ----------
+    name : str
+        Of the file, without ``.toml``.
+    title, dataset, preset : str
+    protocol : SplitProtocol
+    settings : mapping
+        Changes to the preset.
+    seeds : tuple of int
+        The whole is run once for each: it draws the splits, and is the preset's ``random_state``.
+    metric : str
+        What the published figures are; one of ``METRICS``.
+    published : tuple of Published
+        The one to compare with first.
+    notes : str
+    """
+
+    name: str
+    title: str
+    dataset: str
+    preset: str
+    protocol: SplitProtocol
+    settings: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    metric: str
+    published: tuple[Published, ...]
+    notes: str
+
+
+def read_benchmark(path: str | os.PathLike[str]) -> Definition:
+    """Read a definition.
+
+    With ``like = "NAME"`` every key that the file does not give is the one of the definition NAME, which lies beside
+    it or comes with cvbow. So another recipe under the same protocol is a file of two lines.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        That names the file and the key which is missing, unknown or wrong.
+    """
+    path = Path(path)
+    return _definition(path.stem, _inherited(path, ()))
+
+
+def _inherited(path: Path, above: tuple[Path, ...]) -> Table:
+    table = Table.read(path)
+    like = table.take("like", TEXT, None)
+    if like is None:
+        return table
+    others = {other.stem: other for other in path.parent.glob("*.toml")} | bundled("benchmarks")
+    if like not in others or others[like].resolve() in (*above, path.resolve()):
+        table.fail("like", "the name of another definition")
+    base = _inherited(others[like], (*above, path.resolve()))
+    own = {key: value for key, value in table.values.items() if key != "like"}
+    merged = Table(path, {key: value for key, value in base.values.items() if key != "like"} | own)
+    merged.known.append("like")
+    return merged
+
+
+def _definition(name: str, table: Table) -> Definition:
+    protocol = read_protocol(table.table("protocol", needed=True))
+    settings = table.table("settings")
+    definition = Definition(
+        name=name,
+        title=table.take("title", TEXT),
+        dataset=table.take("dataset", one_of(dataset_names())),
+        preset=table.take("preset", one_of(PRESETS)),
+        protocol=protocol,
+        settings={key: tuple(value) if isinstance(value, list) else value for key, value in settings.values.items()},
+        seeds=tuple(table.take("seeds", _SEEDS, [0])),
+        metric=table.take("metric", one_of(METRICS), METRICS[0]),
+        published=tuple(map(_published, table.tables("published"))),
+        notes=table.take("notes", TEXT, ""),
+    )
+    table.take("like", TEXT, None)
+    table.finish()
+    _check_settings(definition, settings)
+    return definition
+
+
+def _published(table: Table) -> Published:
+    figure = Published(
+        method=table.take("method", TEXT),
+        figure=float(table.take("figure", _PERCENT)),
+        std=table.take("std", _PERCENT, None),
+        source=table.take("source", TEXT),
+        status=table.take("status", one_of(STATUS)),
+    )
+    table.finish()
+    return figure
+
+
+def _check_settings(definition: Definition, settings: Table) -> None:
+    if "random_state" in definition.settings:
+        settings.fail("random_state", "left to seeds")
+    for key, value in definition.settings.items():
+        if key in SETTINGS and isinstance(SETTINGS[key].default, tuple) != isinstance(value, tuple):
+            settings.fail(key, "a list" if isinstance(SETTINGS[key].default, tuple) else "no list")
+    try:
+        make_model(definition.preset, settings=definition.settings)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{settings.path}: settings: {error}") from None
+
+
+def benchmark_names() -> tuple[str, ...]:
+    """Return the names of the definitions that come with cvbow."""
+    return tuple(bundled("benchmarks"))
+
+
+def find_benchmark(name: str) -> Definition:
+    """Return a definition that comes with cvbow, or read one from a file whose name ends in ``.toml``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If there is none of that name, and the message lists those there are; or what ``read_benchmark`` finds.
+    """
+    if name.endswith(".toml"):
+        return read_benchmark(name)
+    files = bundled("benchmarks")
+    if name not in files:
+        raise ValueError(f"benchmark must be one of {', '.join(files)}, or a .toml file, got {name!r}")
+    return read_benchmark(files[name])

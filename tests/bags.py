@@ -1,0 +1,51 @@
+"""Bags of made-up descriptors whose words are known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.dictionary import KMeansDictionary
+from cvbow.features import Features
+
+#: Distance between the words; a descriptor of word w is (10 w, 10 w).
+SPACING = 10.0
+
+
+def bag(
+    words: Sequence[int] | NDArray[np.intp], places: object = None, image_size: tuple[int, int] = (40, 40)
+) -> Features:
+    """Features whose descriptors are those of ``words``, at ``places`` (n, 2) or at the image's first pixel."""
+    points = np.zeros((len(words), 4), np.float32)
+    if places is not None:
+        points[:, :2] = np.asarray(places, np.float32).reshape(-1, 2)
+    descriptors = np.repeat(SPACING * np.asarray(words, np.float32)[:, None], 2, axis=1)
+    return Features(points, descriptors, image_size)
+
+
+def all_words(n_words: int) -> list[Features]:
+    """A sample from which a dictionary of ``n_words`` learns exactly the words 0, 1, ..."""
+    return [bag(range(n_words))]
+
+
+def dictionary(n_words: int) -> KMeansDictionary:
+    """A dictionary that learns the words 0, 1, ... from ``all_words(n_words)``."""
+    return KMeansDictionary(n_words=n_words)
+
+
+def random_bag(n: int, size: int = 8, *, seed: int = 0, image_size: tuple[int, int] = (64, 48)) -> Features:
+    """Random descriptors of ``size`` values, at random places of the image."""
+    rng = np.random.default_rng(seed)
+    points = np.zeros((n, 4), np.float32)
+    points[:, :2] = rng.uniform(0, 1, (n, 2)) * image_size - 0.5
+    points[:, 2:] = 8, -1
+    return Features(points, rng.standard_normal((n, size)).astype(np.float32), image_size)
+
+
+def frozen(features: Features) -> Features:
+    """The same features in arrays that cannot be written to."""
+    points, descriptors = features.points.copy(), features.descriptors.copy()
+    points.flags.writeable = descriptors.flags.writeable = False
+    return Features(points, descriptors, features.image_size)

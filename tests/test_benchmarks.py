@@ -1,0 +1,354 @@
+"""The benchmarks run, and the tables they make are those of the results. No time is asserted."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BENCHMARKS = ROOT / "benchmarks"
+
+ENVIRONMENT = {
+    "date": "2024-05-06",
+    "cpu": "Some Processor",
+    "cores": 2,
+    "threads": 2,
+    "versions": {"cvbow": "0.1.0", "python": "3.11.7", "numpy": "2.0.0", "opencv": "5.0.0", "scikit-learn": "1.5.0"}
+    | {"faiss": "1.9.0", "vlfeat": None},
+}
+SAMPLE: dict[str, Any] = {
+    "dense-sift": {
+        "environment": ENVIRONMENT | {"threads": 1},
+        "input": {"size": [512, 512]},
+        "settings": [{"step": 8, "bin": 4}, {"step": 4, "bin": 4}],
+        "median_over_settings": {
+            "cvbow": {"label": "cvbow DenseSIFT", "rate": 912345.0},
+            "opencv": {"label": "OpenCV", "rate": 41230.0, "ratio": 22.13, "ratio_range": [8.512, 38.04]},
+        },
+    },
+    "nearest": {
+        "environment": ENVIRONMENT,
+        "input": {"descriptors": [200_000, 128], "n_words": 1000},
+        "contenders": [
+            {"name": "cvbow", "label": "cvbow WordSearch", "seconds": 0.3456},
+            {
+                "name": "sgemm",
+                "label": "the product",
+                "seconds": 0.03111,
+                "ratio": 0.9012,
+                "ratio_range": [0.9012, 0.9012],
+            },
+        ],
+    },
+    "kmeans": {
+        "environment": ENVIRONMENT,
+        "input": {"descriptors": [200_000, 128], "n_words": 1000, "iterations": 10},
+        "contenders": [
+            {"name": "cvbow", "label": "cvbow KMeans", "seconds": 3.123, "inertia_over_cvbow": 1.0},
+            {"name": "faiss", "label": "FAISS", "seconds": 3.21, "ratio": 1.03, "ratio_range": [0.99, 1.1]}
+            | {"inertia_over_cvbow": 0.9962},
+        ],
+    },
+    "end-to-end": {
+        "environment": ENVIRONMENT,
+        "input": {"images": "15-Scene", "n_train": 1500, "n_test": 2985},
+        "contenders": [
+            {"label": "popular", "mean_class_accuracy": 0.5741, "accuracy": 0.5802, "seconds": 133.4}
+            | {"time_over_popular": 1.0},
+            {"label": "fast", "mean_class_accuracy": 0.7512, "accuracy": 0.7604, "seconds": 21.51}
+            | {"time_over_popular": 0.1612},
+        ],
+    },
+}
+
+
+@pytest.fixture
+def benchmark_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `import tables` find benchmarks/tables.py, as a script there does; forget the modules afterwards."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    yield
+    for name in set(sys.modules) - before:
+        if name.split(".")[0] in ("_measure", "peers", "sections", "speed", "tables"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def tables(benchmark_modules: None) -> ModuleType:
+    import tables
+
+    return tables
+
+
+@pytest.fixture
+def measure(benchmark_modules: None) -> ModuleType:
+    import _measure
+
+    return _measure
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "speed.json").write_text(json.dumps(SAMPLE))
+    return folder
+
+
+@pytest.fixture
+def readme(tmp_path: Path, tables: ModuleType, results: Path) -> Path:
+    document = tmp_path / "README.md"
+    document.write_text(
+        "# Title\n\nbefore\n\n<!-- speed -->\n<!-- /speed -->\n\nbetween\n\n"
+        "<!-- scene15 -->\nold\n<!-- /scene15 -->\nafter\n"
+    )
+    assert tables.main(["--results", str(results), "--write", str(document)]) == 0
+    return document
+
+
+def run_script(name: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(BENCHMARKS / name), *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_smoke_run_of_the_kernels(tmp_path: Path) -> None:
+    """With whatever peers are installed, from another folder, into a file that keeps its other sections."""
+    target = tmp_path / "out" / "speed.json"
+    target.parent.mkdir()
+    target.write_text('{"other": 1, "nearest": "old"}')
+    done = run_script("speed.py", "--smoke", "dense-sift", "nearest", "kmeans", "--json", str(target), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(target.read_text())
+    assert list(document) == ["dense-sift", "nearest", "kmeans", "other"]
+    assert document["other"] == 1
+
+    sift = document["dense-sift"]
+    assert sift["environment"]["smoke"] is True
+    assert sift["environment"]["versions"]["numpy"] == np.__version__
+    assert [s["descriptors"] for s in sift["settings"]] == [11**2, 21**2]
+    for setting in sift["settings"]:
+        rows = {row["name"]: row for row in setting["contenders"]}
+        # OpenCV's bins have the size that is claimed for them: else the descriptors would not be alike.
+        assert rows["opencv"]["cosine"] > 0.85
+        assert len(rows["cvbow"]["rounds"]) == 2
+        assert len(rows["opencv-patch"]["rounds"]) == 1
+
+    agree = {row["name"]: row["agree"] for row in document["nearest"]["contenders"] if "agree" in row}
+    assert {"cvbow", "scikit-learn", "opencv"} <= set(agree)
+    assert all(share == 1 for share in agree.values())
+
+    inertia = {row["name"]: row["inertia_over_cvbow"] for row in document["kmeans"]["contenders"]}
+    assert inertia["scikit-learn"] == pytest.approx(1, abs=0.05)
+    assert "| cvbow WordSearch.nearest |" in done.stdout
+    assert "whose figures mean nothing" in done.stdout
+
+
+def test_smoke_run_end_to_end(tmp_path: Path) -> None:
+    target = tmp_path / "speed.json"
+    done = run_script("speed.py", "end-to-end", "--smoke", "--json", str(target), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    section = json.loads(target.read_text())["end-to-end"]
+    rows = {row["name"]: row for row in section["contenders"]}
+    assert list(rows) == ["opencv-bow", "cvbow-fast", "cvbow"]
+    assert (section["input"]["n_train"], section["input"]["n_test"]) == (18, 12)
+    for name in ("cvbow-fast", "cvbow"):
+        assert rows[name]["mean_class_accuracy"] >= 0.9
+        stages = rows[name]["stages"][0]
+        assert rows[name]["seconds"] >= stages["train, whole process"] + stages["evaluate, whole process"] - 0.01
+        expected = rows[name]["seconds"] / rows["opencv-bow"]["seconds"]
+        assert rows[name]["time_over_popular"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_peers_that_are_not_installed_are_left_out(
+    benchmark_modules: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import speed
+    from peers import vlfeat
+
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    monkeypatch.setattr(vlfeat, "available", lambda: False)
+    target = tmp_path / "speed.json"
+    speed.main(["dense-sift", "nearest", "kmeans", "--smoke", "--rounds", "1", "--json", str(target)])
+    document = json.loads(target.read_text())
+    assert [document[name]["left_out"] for name in document] == [
+        ["VLFeat: not installed"],
+        ["FAISS: not installed"],
+        ["FAISS: not installed"],
+    ]
+    table = capsys.readouterr().out
+    assert "VLFeat" not in table
+    assert "FAISS" not in table
+    assert "scikit-learn" in table
+
+
+def test_a_smoke_run_leaves_the_results_alone(
+    benchmark_modules: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import speed
+
+    monkeypatch.setattr(speed, "RESULTS", tmp_path / "speed.json")
+    monkeypatch.setattr(speed, "SECTIONS", {"nearest": lambda options: SAMPLE["nearest"]})
+    speed.main(["nearest", "--smoke"])
+    assert list(tmp_path.iterdir()) == []
+    speed.main(["nearest"])
+    assert json.loads((tmp_path / "speed.json").read_text()) == {"nearest": SAMPLE["nearest"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["sift"], "no section sift; sections are dense-sift, nearest, kmeans, end-to-end"),
+        (["nearest", "--rounds", "0"], "--rounds must be at least 1, got 0"),
+        (["nearest", "--data", "nowhere"], "nowhere has no folder train"),
+    ],
+)
+def test_usage(benchmark_modules: None, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    import speed
+
+    with pytest.raises(SystemExit) as stopped:
+        speed.main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_rounds_alternate_and_rotate(measure: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_REST", 0)
+    calls: list[tuple[str, int]] = []
+    contenders = {name: lambda number, name=name: calls.append((name, number)) or f"{name}{number}" for name in "abc"}
+    turns = measure.alternate(contenders, rounds=3, once=("c",), keep=True)
+    warm = [("a", 0), ("b", 0)]
+    assert calls == [*warm, ("a", 0), ("b", 0), ("c", 0), ("b", 1), ("a", 1), ("a", 2), ("b", 2)]
+    assert turns["b"].answers == ["b0", "b1", "b2"]
+    assert [len(turns[name].seconds) for name in "abc"] == [3, 3, 1]
+
+
+def test_ratios_are_taken_within_a_round(measure: ModuleType) -> None:
+    turns = {"cvbow": measure.Turns([1.0, 4.0, 2.0]), "peer": measure.Turns([3.0, 4.0, 5.0])}
+    ours, peer = measure.summary(turns, {"cvbow": "cvbow", "peer": "Peer"}, work=8)
+    assert (ours["seconds"], ours["rate"]) == (2, 4)
+    assert "ratio" not in ours
+    assert (peer["seconds"], peer["rate"]) == (4, 2)
+    assert peer["ratio"] == 2.5  # the median of 3, 1 and 2.5; the ratio of the medians is 2
+    assert peer["ratio_range"] == [1, 3]
+
+
+def test_folder_hash_sees_names_and_contents(measure: ModuleType, tmp_path: Path) -> None:
+    folder = tmp_path / "train"
+    (folder / "a").mkdir(parents=True)
+    file = folder / "a" / "1.png"
+    file.write_bytes(b"one")
+    first = measure.folder_hash(folder)
+    assert measure.folder_hash(folder) == first
+    file.write_bytes(b"two")
+    second = measure.folder_hash(folder)
+    file.rename(folder / "a" / "2.png")
+    assert len({first, second, measure.folder_hash(folder)}) == 3
+
+
+def test_speed_table(tables: ModuleType) -> None:
+    table = tables.speed_table({"speed": SAMPLE})
+    lines = table.splitlines()
+    assert lines[2].startswith(
+        "| dense SIFT, 512x512 pixels, 1 thread; median of step/bin 8/4, 4/4 | cvbow DenseSIFT | 912 "
+    )
+    assert lines[3] == "| | OpenCV | 41.2 thousand/s | 22.1 (8.51 to 38.0) |"
+    assert lines[4] == "| nearest of 1000 words, 200,000 x 128, 2 threads | cvbow WordSearch | 0.35 s | |"
+    assert lines[5] == "| | the product | 31.1 ms | 0.90 |"
+    assert lines[7] == "| | FAISS | 3.21 s, error -0.38 % | 1.03 (0.99 to 1.10) |"
+    assert len({line.count(" |") for line in lines[:8]}) == 1
+    caption = lines[-1]
+    assert caption.startswith("Some Processor, 2 cores; cvbow 0.1.0, Python 3.11.7, NumPy 2.0.0, ")
+    assert "VLFeat" not in caption
+    assert caption.count("Some Processor") == 1
+
+
+def test_scene15_table(tables: ModuleType) -> None:
+    lines = tables.scene15_table({"speed": SAMPLE}).splitlines()
+    assert lines[2] == "| popular | 57.4 % | 58.0 % | 133 s | 1.00 |"
+    assert lines[3] == "| fast | 75.1 % | 76.0 % | 22 s | 0.16 |"
+    assert lines[-1].startswith("15-Scene, 1500 training and 2985 test images, 2 threads. Some Processor")
+
+
+def test_sections_of_different_environments_have_their_own_captions(tables: ModuleType) -> None:
+    results = copy.deepcopy(SAMPLE)
+    results["kmeans"]["environment"]["cpu"] = "Another Processor"
+    caption = tables.speed_table({"speed": results}).splitlines()[-1]
+    assert "Some Processor" in caption
+    assert "Another Processor" in caption
+
+
+def test_no_results_no_table(tables: ModuleType) -> None:
+    assert tables.speed_table({}) == tables.scene15_table({}) == ""
+
+
+def test_written_tables_pass_the_check_and_leave_the_rest_alone(
+    readme: Path, tables: ModuleType, results: Path
+) -> None:
+    text = readme.read_text()
+    assert text.startswith("# Title\n\nbefore\n\n<!-- speed -->\n")
+    assert "<!-- /speed -->\n\nbetween\n\n<!-- scene15 -->" in text
+    assert text.endswith("<!-- /scene15 -->\nafter\n")
+    assert "old" not in text
+    arguments = ["--results", str(results)]
+    assert tables.main([*arguments, "--check", str(readme)]) == 0
+    assert tables.main([*arguments, "--write", str(readme)]) == 0
+    assert readme.read_text() == text
+
+
+def test_check_finds_a_changed_figure(
+    readme: Path, tables: ModuleType, results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme.write_text(readme.read_text().replace("75.1 %", "76.1 %"))
+    assert tables.main(["--results", str(results), "--check", str(readme)]) == 1
+    errors = capsys.readouterr().err
+    assert "the table scene15 is not that of the results" in errors
+    assert "-| fast | 76.1 %" in errors
+    assert "+| fast | 75.1 %" in errors
+    assert "speed" not in errors
+
+
+def test_check_finds_results_that_have_changed(readme: Path, tables: ModuleType, results: Path) -> None:
+    changed = copy.deepcopy(SAMPLE)
+    changed["nearest"]["contenders"][1]["ratio"] = 0.95
+    (results / "speed.json").write_text(json.dumps(changed))
+    assert tables.main(["--results", str(results), "--check", str(readme)]) == 1
+
+
+@pytest.mark.parametrize("damage", [("<!-- /speed -->", ""), ("between", "<!-- speed -->\n<!-- /speed -->")])
+def test_markers_must_stand_once(
+    readme: Path, tables: ModuleType, results: Path, capsys: pytest.CaptureFixture[str], damage: tuple[str, str]
+) -> None:
+    text = readme.read_text().replace(*damage)
+    readme.write_text(text)
+    for action in ("--check", "--write"):
+        assert tables.main(["--results", str(results), action, str(readme)]) == 1
+        assert "README.md: needs the markers <!-- speed --> and <!-- /speed -->" in capsys.readouterr().err
+    assert readme.read_text() == text
+
+
+def test_tables_smoke_runs_without_results(tmp_path: Path) -> None:
+    done = run_script("tables.py", "--smoke", "--results", str(tmp_path), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("no results yet") == 2
+
+
+def test_the_readme_has_the_figures_of_the_results(tables: ModuleType) -> None:
+    if not (BENCHMARKS / "results" / "speed.json").exists():
+        pytest.skip("no benchmarks/results/speed.json yet: python benchmarks/speed.py writes it")
+    assert tables.check(ROOT / "README.md", tables.load(BENCHMARKS / "results")) == []
+
+
+def test_results_name_no_folder_of_the_machine() -> None:
+    for path in (BENCHMARKS / "results").glob("*.json"):
+        text = path.read_text()
+        assert str(Path.home()) + "/" not in text
+        assert str(ROOT) not in text
