@@ -237,6 +237,7 @@ def make_model(
     classifier = make_classifier(values["classifier"], **for_classifier)
     backend = _backend(values, n_jobs, memory)
     backend._validate()
+    getattr(classifier, "_validate", lambda: None)()
     recipe = {"preset": preset, **values}
     for key, value in {**CLASSIFIERS[values["classifier"]].defaults, **for_classifier}.items():
         # Some of a classifier's parameters have the name of a setting: max_iter, random_state, algorithm.

@@ -1,4 +1,4 @@
-"""Bags of made-up descriptors whose words are known beforehand."""
+"""Bags of made-up descriptors whose words are known beforehand, and an extractor that reads them off an image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.dictionary import KMeansDictionary
-from cvbow.features import Features
+from cvbow.features import Extractor, Features
 
 #: Distance between the words; a descriptor of word w is (10 w, 10 w).
 SPACING = 10.0
@@ -49,3 +49,20 @@ def frozen(features: Features) -> Features:
     points, descriptors = features.points.copy(), features.descriptors.copy()
     points.flags.writeable = descriptors.flags.writeable = False
     return Features(points, descriptors, features.image_size)
+
+
+class PixelWords(Extractor):
+    """A point at each pixel that is not black, with the descriptor of word ``value - 1``; plain, as tests need it."""
+
+    def __init__(self, *, min_side: int | None = None, max_side: int | None = None) -> None:
+        self.min_side = min_side
+        self.max_side = max_side
+
+    @property
+    def descriptor_size(self) -> int:
+        return 2
+
+    def _extract(self, image: NDArray[np.uint8]) -> Features:
+        rows, columns = np.nonzero(image)
+        places = np.stack([columns, rows], axis=1)
+        return bag(image[rows, columns].astype(np.intp) - 1, places, (image.shape[1], image.shape[0]))

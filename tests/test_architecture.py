@@ -17,7 +17,7 @@ MAX_LINES = 400
 # A layer imports from the tiers above its own in this list; layers of one tier do not know each other.
 TIERS = (
     {"errors"},
-    {"_checks", "storage"},
+    {"_checks", "_toml", "storage"},
     {"parallel"},
     {"images"},
     {"features"},
@@ -25,7 +25,7 @@ TIERS = (
     {"encoders"},
     {"backends"},
     {"classify", "retrieval", "matching"},
-    {"presets"},
+    {"datasets", "presets"},
     {"experiments"},
     {"report"},
     {"cvbow_cli"},

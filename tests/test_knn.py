@@ -83,7 +83,7 @@ def test_blocks_and_threads_change_only_last_digits(
     descriptors, words = blobs(n, n_words, size, seed)
     k = min(k, n_words)
     search = WordSearch(words)
-    found, told = nearest_words(search, descriptors, k)
+    _, told = nearest_words(search, descriptors, k)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_knn, "_SCORES", scores)
         patch.setattr(_knn, "_TASK", 7)

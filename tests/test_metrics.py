@@ -79,10 +79,10 @@ def test_next_to_scikit_learn(seed: int, n_classes: int) -> None:
 
 def test_a_sixth_class_is_out_of_the_top_five() -> None:
     probabilities = np.array([[0.3, 0.2, 0.2, 0.1, 0.1, 0.1], [0.3, 0.2, 0.2, 0.1, 0.15, 0.05]])
-    report = classification_report(["gnu", "gnu"], probabilities, NAMES[:4] + ["fox", "gnu"])
+    report = classification_report(["gnu", "gnu"], probabilities, [*NAMES[:4], "fox", "gnu"])
     # Of the last three of the first image, equally probable, the first two are taken.
     assert report.top5_accuracy == 0
-    assert classification_report(["fox", "eel"], probabilities, NAMES[:4] + ["fox", "gnu"]).top5_accuracy == 1
+    assert classification_report(["fox", "eel"], probabilities, [*NAMES[:4], "fox", "gnu"]).top5_accuracy == 1
 
 
 def test_a_class_that_the_model_does_not_know() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+import warnings
+from typing import Any, TextIO
 
 import click
 
@@ -16,6 +17,8 @@ COMMANDS = {
     "train": ("cvbow_cli.train", "Train a classifier on a folder of images."),
     "predict": ("cvbow_cli.predict", "Classify images."),
     "evaluate": ("cvbow_cli.evaluate", "Judge a model on labelled images."),
+    "bench": ("cvbow_cli.bench", "Run the benchmarks of published tables."),
+    "data": ("cvbow_cli.data", "List, fetch and verify the benchmarks' data sets."),
     "info": ("cvbow_cli.info", "Tell what is in a model file."),
 }
 
@@ -44,7 +47,9 @@ class CvbowGroup(click.Group):
         from cvbow.errors import CvbowError
 
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except CvbowError as error:
             _fail(ctx, str(error), 1)
         except OSError as error:
@@ -57,6 +62,18 @@ class CvbowGroup(click.Group):
             _fail(ctx, str(error), 1)
         except MemoryError:
             _fail(ctx, "not enough memory; fewer or smaller images, words or grids need less", 1)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print a warning as a user wants it: without the line of code that it came from."""
+    click.echo(f"cvbow: warning: {message}", err=True)
 
 
 def _fail(ctx: click.Context, message: str, code: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -14,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int, check_real
 from cvbow.backends._image_encoder import Call, ImageEncoder, ImageLike, check_images, load_source
+from cvbow.backends._mirror import check_mirror, mean_direction
 from cvbow.backends._sampling import Sampler, plan_sample
 from cvbow.encoders import Encoder
 from cvbow.errors import CvbowError, ImageError
@@ -41,6 +43,9 @@ class BagEncoder(ImageEncoder):
     position_weight : float, default 0.0
         If positive, ``position_weight * ((x + 1/2) / width - 1/2)`` and the same for y are appended to each descriptor
         after ``reduce``, so that words know their place (Sanchez, Perronnin and de Campos, PRL 2012).
+    mirror : bool, default False
+        Average an image's vector with that of its mirror, so that left and right count alike. The extractor tells the
+        mirror's features from those of the image, so the image is described once and encoded twice.
     sample : int, default 200000
         Descriptors to learn from, at most.
     sample_images : int, default 1000
@@ -74,6 +79,7 @@ class BagEncoder(ImageEncoder):
         *,
         reduce: Any = None,
         position_weight: float = 0.0,
+        mirror: bool = False,
         sample: int = 200_000,
         sample_images: int = 1000,
         n_jobs: int | None = None,
@@ -84,6 +90,7 @@ class BagEncoder(ImageEncoder):
         self.encoder = encoder
         self.reduce = reduce
         self.position_weight = position_weight
+        self.mirror = mirror
         self.sample = sample
         self.sample_images = sample_images
         self.n_jobs = n_jobs
@@ -160,7 +167,7 @@ class BagEncoder(ImageEncoder):
     def _learn(self, images: Sequence[ImageLike], bags: list[Features]) -> None:
         self.reduce_ = None
         if self.reduce is not None:
-            self.reduce_ = clone(self.reduce).fit(np.concatenate([bag.descriptors for bag in bags]))
+            self.reduce_ = _fit_reduce(self.reduce, np.concatenate([bag.descriptors for bag in bags]))
         self.encoder_ = clone(self.encoder).fit([self._prepare(bag) for bag in bags])
         if self.encoder_.wants_documents:
             counts = np.zeros(self.encoder_.n_words, np.int64)
@@ -192,12 +199,16 @@ class BagEncoder(ImageEncoder):
         return features if descriptors is features.descriptors else features.with_descriptors(descriptors)
 
     def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        vector: NDArray[np.float32] = self.encoder_.encode(self._prepare(self.extractor.extract(image)))
-        return vector
+        features = self.extractor.extract(image)
+        vector: NDArray[np.float32] = self.encoder_.encode(self._prepare(features))
+        if not self.mirror:
+            return vector
+        # Descriptors as they were extracted are mirrored, not reduced ones, whose values have no places any more.
+        return mean_direction(vector, self.encoder_.encode(self._prepare(self.extractor.mirrored(features))))
 
     def _state_hash(self) -> str:
         check_is_fitted(self, "encoder_")
-        state = (self.extractor, self.reduce_, self.position_weight, self.encoder_)
+        state = (self.extractor, self.reduce_, self.position_weight, self.mirror, self.encoder_)
         return str(joblib.hash(state, hash_name="sha1"))
 
     def _validate(self) -> None:
@@ -208,6 +219,12 @@ class BagEncoder(ImageEncoder):
         self.extractor._validate()
         self.encoder._validate()
         check_real("position_weight", self.position_weight, minimum=0)
+        check_mirror(self.mirror)
+        if self.mirror and not self.extractor.can_mirror:
+            raise ValueError(
+                "mirror=True needs an extractor whose features of a mirrored image follow from its own, such as "
+                f"DenseSIFT(); got {self.extractor!r}"
+            )
         check_int("sample", self.sample, minimum=1)
         check_int("sample_images", self.sample_images, minimum=1)
         check_int("random_state", self.random_state, minimum=0)
@@ -221,3 +238,18 @@ def _documents_of(encoder: BagEncoder, source: Any, name: str | None) -> NDArray
     image = read_image(source, gray=encoder.gray_only, name=name)
     counts: NDArray[np.int64] = encoder.encoder_.count_documents(encoder._prepare(encoder.extractor.extract(image)))
     return counts
+
+
+def _fit_reduce(reduce: Any, descriptors: NDArray[Any]) -> Any:
+    """Fit a clone of ``reduce``; where it wants more components than there are descriptors, it gets fewer."""
+    reduce = clone(reduce)
+    wanted = getattr(reduce, "n_components", None)
+    if isinstance(wanted, int) and wanted > len(descriptors):
+        warnings.warn(
+            f"reduce wants {wanted} dimensions, but the sample has {len(descriptors)} descriptors: "
+            f"it gets {len(descriptors)}",
+            UserWarning,
+            stacklevel=4,
+        )
+        reduce.set_params(n_components=len(descriptors))
+    return reduce.fit(descriptors)

@@ -78,6 +78,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         started = time.perf_counter()
         self._validate()
         classifier = make_classifier(self.classifier) if isinstance(self.classifier, str) else clone(self.classifier)
+        getattr(classifier, "_validate", lambda: None)()
         labels = np.asarray(y)
         if labels.ndim != 1 or len(labels) != len(images):
             raise ValueError(f"y must hold a label for each of {len(images)} images, got shape {labels.shape}")
@@ -97,6 +98,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         for name in names[counts == 1]:
             note(f"class {name}: a single image to learn from")
         note(f"classifier: {len(labels)} vectors of {encoded.vectors.shape[1]} values, {len(names)} classes")
+        if getattr(classifier, "n_neighbors", 0) > len(labels):
+            note(f"classifier: only {len(labels)} neighbours instead of {classifier.n_neighbors}")
+            classifier.set_params(n_neighbors=len(labels))
         with single_threaded(), default_jobs(self.backend_.n_jobs):
             self.classifier_ = classifier.fit(encoded.vectors, labels)
         self.classes_ = self.classifier_.classes_

@@ -121,7 +121,7 @@ CLASSIFIERS: dict[str, ClassifierEntry] = {
     "mlp": ClassifierEntry(
         "multi-layer perceptron with one hidden layer of 256",
         _mlp,
-        {"hidden_layer_sizes": (256,), "alpha": 1e-3, "max_iter": 60, "random_state": 0, "n_iter_no_change": 60},
+        {"hidden_layer_sizes": (256,), "alpha": 1e-3, "max_iter": 500, "tol": 1e-3, "random_state": 0},
     ),
 }
 

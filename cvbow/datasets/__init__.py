@@ -8,7 +8,7 @@ from cvbow.datasets.fetching import Fetched, fetch
 from cvbow.datasets.images import LabelledImages, fingerprint
 from cvbow.datasets.lock import read_lock
 from cvbow.datasets.places import Place, cache_folder, load_dataset, locate
-from cvbow.datasets.verifying import Verified, check_fingerprint, verify
+from cvbow.datasets.verifying import Verified, identify, verify
 
 __all__ = [
     "Fetched",
@@ -18,11 +18,11 @@ __all__ = [
     "RemoteFile",
     "Verified",
     "cache_folder",
-    "check_fingerprint",
     "dataset_names",
     "fetch",
     "find_dataset",
     "fingerprint",
+    "identify",
     "load_dataset",
     "locate",
     "read_dataset",

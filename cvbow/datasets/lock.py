@@ -99,10 +99,7 @@ def read_lock(folder: Path) -> Lock | None:
 def write_lock(folder: Path, lock: Lock) -> None:
     """Write the record, whole or not at all."""
     today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    content = {
-        "format": FORMAT,
-        "archives": {name: asdict(archive) | {"date": archive.date or today} for name, archive in lock.archives.items()},
-        "files": dict(lock.files),
-    }
+    archives = {name: asdict(archive) | {"date": archive.date or today} for name, archive in lock.archives.items()}
+    content = {"format": FORMAT, "archives": archives, "files": dict(lock.files)}
     with replacing(os.fspath(folder / NAME)) as file:
         file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))

@@ -104,10 +104,10 @@ def load_dataset(place: Place) -> LabelledImages:
 
 def _how_to_get(manifest: Manifest) -> str:
     name = manifest.name
-    have = f"--data DIR for a copy that you have, or CVBOW_DATA=FOLDER for a FOLDER/{name}"
+    have = f"use a copy that you have with --data DIR, or with CVBOW_DATA=FOLDER for a FOLDER/{name}"
     if not manifest.files:
-        return f"the data set is not on this machine and cannot be fetched ({manifest.notes}); {have}"
+        return f"the data set is not on this machine and cannot be fetched: {manifest.notes}; {have}"
     size = sum(file.n_bytes or 0 for file in manifest.files)
     megabytes = f", {size / 1e6:.0f} MB" if size else ""
     origin = manifest.files[0].urls[0]
-    return f"the data set is not on this machine; fetch it with: cvbow data fetch {name} ({origin}{megabytes}); or {have}"
+    return f"the data set is not on this machine; run: cvbow data fetch {name} ({origin}{megabytes}); or {have}"

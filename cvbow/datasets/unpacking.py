@@ -161,4 +161,3 @@ def _checked(archive: Path, member: _Member) -> list[str]:
     if not parts and member.kind == "file":
         raise DatasetError(archive, "the archive holds a file without a name")
     return parts
-

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from cvbow.datasets.images import fingerprint
-from cvbow.datasets.lock import hash_files, read_lock
+from cvbow.datasets.images import LabelledImages, fingerprint
+from cvbow.datasets.lock import file_hash, hash_files, read_lock
 from cvbow.datasets.places import Place, load_dataset, locate
 from cvbow.errors import DatasetError
+from cvbow.parallel import run
 
-__all__ = ["Verified", "verify"]
+__all__ = ["Verified", "identify", "verify"]
 
 
 @dataclass(frozen=True)
@@ -51,22 +54,48 @@ def verify(name: str, data_dir: str | os.PathLike[str] | None = None, *, n_jobs:
         That names the first file which is missing, changed or new; or says that the data set is nowhere.
     """
     place = locate(name, data_dir)
-    against = "counts"
-    if place.origin == "fetched" and _compare_with_record(place, n_jobs):
-        against = "record"
+    recorded = place.origin == "fetched" and _compare_with_record(place, n_jobs)
     images = load_dataset(place)
     found = fingerprint(images, n_jobs=n_jobs)
-    if place.manifest.fingerprint is not None:
-        check_fingerprint(place, found)
-        against = "fingerprint" if against == "counts" else against
+    _check_known(place, found)
+    known = place.manifest.fingerprint is not None
+    against = "record" if recorded else "fingerprint" if known else "counts"
     return Verified(place, len(images), len(images.classes), found, against)
 
 
-def check_fingerprint(place: Place, found: str) -> None:
-    """Raise DatasetError where the fingerprint of a data set is known, and another one."""
-    expected = place.manifest.fingerprint
-    if expected is not None and found != expected:
-        raise DatasetError(place.root, f"the images are not the known ones: their SHA-256 is {found}, not {expected}")
+def identify(
+    place: Place, images: LabelledImages, *, only: Iterable[int] | None = None, n_jobs: int | None = -1
+) -> str:
+    """Return the fingerprint of a data set for a result, and refuse one that has changed since it was fetched.
+
+    Parameters
+    ----------
+    place : Place
+    images : LabelledImages
+        From ``load_dataset(place)``.
+    only : iterable of int, optional
+        Positions of the images to look at; otherwise all of them.
+    n_jobs : int or None, default -1
+        Workers that hash the files.
+
+    Raises
+    ------
+    DatasetError
+        That names a changed file.
+    """
+    lock = read_lock(place.root.parent) if place.origin == "fetched" else None
+    expected = {} if lock is None else lock.paths(place.root)
+    # What is not an image may hold the images, their labels, or the splits.
+    others = sorted(set(expected).difference(image for image in images.images if isinstance(image, Path)))
+    missing = next((path for path in others if not path.is_file()), None)
+    if missing is not None:
+        raise DatasetError(missing, "the file is missing")
+    for path, found in zip(others, run(file_hash, others, n_jobs=n_jobs), strict=True):
+        _check_file(path, found, expected[path])
+    whole = fingerprint(images, only=only, expected=expected, n_jobs=n_jobs)
+    if only is None:
+        _check_known(place, whole)
+    return whole
 
 
 def _compare_with_record(place: Place, n_jobs: int | None) -> bool:
@@ -76,12 +105,19 @@ def _compare_with_record(place: Place, n_jobs: int | None) -> bool:
     for name in lock.files:
         if not (place.root / name).is_file():
             raise DatasetError(place.root / name, "the file is missing")
-    for name, digest in hash_files(place.root, n_jobs=n_jobs).items():
-        expected = lock.files.get(name)
-        if expected is None:
+    for name, found in hash_files(place.root, n_jobs=n_jobs).items():
+        if name not in lock.files:
             raise DatasetError(place.root / name, "the file was not there when the data set was fetched")
-        if digest != expected:
-            raise DatasetError(
-                place.root / name, f"the file has changed: its SHA-256 is {digest}, expected {expected}"
-            )
+        _check_file(place.root / name, found, lock.files[name])
     return True
+
+
+def _check_file(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise DatasetError(path, f"the file has changed: its SHA-256 is {found}, expected {expected}")
+
+
+def _check_known(place: Place, found: str) -> None:
+    expected = place.manifest.fingerprint
+    if expected is not None and found != expected:
+        raise DatasetError(place.root, f"the images are not the known ones: their SHA-256 is {found}, not {expected}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,14 +112,14 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
         with single_threaded():
             center, variance = _moments(data)
             # Where all descriptors are one, any variance does.
-            scale2 = float(variance.mean()) or 1.0
-            mixture = self._start(data, center, scale2**0.5)
+            floor = self.min_variance * (float(variance.mean()) or 1.0)
+            mixture = self._start(data, center, np.maximum(variance, floor), floor)
             note(_cost(data, mixture, self.max_iter, threads))
             before = -np.inf
             with progress("Gaussian mixture", self.max_iter) as update:
                 for iteration in range(1, self.max_iter + 1):
                     sums, likelihood = _expect(data, mixture, threads)
-                    mixture = _maximize(sums, mixture, self.min_variance * scale2)
+                    mixture = _maximize(sums, mixture, floor)
                     update(iteration)
                     if likelihood - before < self.tol:
                         break
@@ -183,13 +183,17 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
         with single_threaded():
             map_threads(function, _parts(n), local_threads(self.n_jobs))
 
-    def _start(self, data: NDArray[np.float32], center: NDArray[np.float64], unit: float) -> Mixture:
+    def _start(
+        self, data: NDArray[np.float32], center: NDArray[np.float64], variance: NDArray[np.float64], floor: float
+    ) -> Mixture:
         """Return the Gaussians of the clusters that k-means finds in a part of the data."""
         order = np.random.default_rng(self.random_state).permutation(len(data))
         part = data[np.sort(order[: _START_SAMPLE * self.n_words])]
         if not _has_distinct(part, self.n_words):
             part = data
-        # Squares of descriptors as they are might leave float32.
+        # Half-way from the distances as they are to those between whitened descriptors: a dimension of much variance,
+        # such as an appended position, does not decide alone, and EM settles sooner and as high.
+        unit = variance**0.25 * variance.mean() ** 0.25
         part = ((part - center) / unit).astype(np.float32)
         start = KMeansDictionary(
             n_words=self.n_words, max_iter=_START_ITERATIONS, n_jobs=self.n_jobs, random_state=self.random_state
@@ -197,7 +201,7 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
         labels = start.predict(part)
         members = (part[labels == word].astype(np.float64) for word in range(len(start.words_)))
         sums = np.array([[*each.sum(axis=0), *np.square(each).sum(axis=0), len(each)] for each in members])
-        weights, means, variances = _gaussians(sums, start.words_, np.ones_like(start.words_), self.min_variance)
+        weights, means, variances = _gaussians(sums, start.words_, variance / unit**2, floor / unit**2)
         return Mixture(weights, center + unit * means, unit**2 * variances)
 
     def _keep(self, mixture: Mixture) -> None:
@@ -280,7 +284,7 @@ def _maximize(sums: NDArray[np.float64], mixture: Mixture, floor: float) -> Mixt
 
 
 def _gaussians(
-    sums: NDArray[np.float64], means: NDArray[np.floating], variances: NDArray[np.floating], floor: float
+    sums: NDArray[np.float64], means: NDArray[np.floating], variances: NDArray[np.floating], floor: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return weights, means and variances from sums; a component without mass keeps the given ones."""
     k = means.shape[1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,10 @@ __all__ = ["KMeansDictionary"]
 
 #: k-means++ looks at this many descriptors per word.
 _START_SAMPLE = 10
+#: The first share is left for the whole sample when an iteration gains less than this, or when so many are left.
+_FIRST_TOL = 0.01
+_LAST = 3
+_FIRST_PER_WORD = 20
 
 
 class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
@@ -43,6 +48,11 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         Iterations of Lloyd's algorithm, or passes over the sample by mini-batches.
     tol : float, default 1e-3
         Stop when an iteration lowers the mean squared error by less than this share of it.
+    first_share : float, default 0.25
+        Share of the sample that the first iterations of Lloyd's algorithm look at: while the words are far from their
+        places, a part shows the way as well as the whole (nested batches: Newling and Fleuret, NIPS 2016). The whole
+        sample comes in once they gain less than 1 % an iteration, and has at least the last three. A share with fewer
+        than 20 descriptors per word is not used; 1 looks at the whole sample throughout.
     batch_size : int, default 10000
         Descriptors per mini-batch.
     n_jobs : int or None, default None
@@ -73,6 +83,7 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         init: str = "random",
         max_iter: int = 20,
         tol: float = 1e-3,
+        first_share: float = 0.25,
         batch_size: int = 10_000,
         n_jobs: int | None = None,
         random_state: int = 0,
@@ -82,6 +93,7 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         self.init = init
         self.max_iter = max_iter
         self.tol = tol
+        self.first_share = first_share
         self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -110,7 +122,7 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
             words = self._start(data, rng)
             note(_cost(len(data), data.shape[1], len(words), self.max_iter, threads, words, data))
             if self.algorithm == "lloyd":
-                self._lloyd(data, words, threads)
+                self._lloyd(data, words, rng, threads)
             else:
                 self._mini_batches(data, words, rng, threads)
         return self
@@ -150,6 +162,7 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         check_choice("init", self.init, ("random", "k-means++"))
         check_int("max_iter", self.max_iter, minimum=1)
         check_real("tol", self.tol, minimum=0)
+        check_real("first_share", self.first_share, minimum=0, maximum=1, open_minimum=True)
         check_int("batch_size", self.batch_size, minimum=1)
         check_int("random_state", self.random_state, minimum=0)
 
@@ -177,18 +190,19 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
             )
         return np.ascontiguousarray(distinct, np.float32)
 
-    def _lloyd(self, data: NDArray[np.float32], words: NDArray[np.float32], threads: int) -> None:
-        before = np.inf
+    def _lloyd(
+        self, data: NDArray[np.float32], words: NDArray[np.float32], rng: np.random.Generator, threads: int
+    ) -> None:
+        done = 0
+        n_first = int(self.first_share * len(data))
         with progress("k-means", self.max_iter) as update:
-            for iteration in range(1, self.max_iter + 1):
-                labels, distances = WordSearch(words).nearest_distance(data, n_threads=threads)
-                error = float(distances.mean(dtype=np.float64))
-                words = move_words(data, labels, distances, words, threads)
-                update(iteration)
-                if before - error <= self.tol * error:
-                    break
-                before = error
-        self._keep(words, error, iteration, np.bincount(labels, minlength=len(words)))
+            if n_first < len(data) and n_first >= _FIRST_PER_WORD * len(words) and self.max_iter > _LAST:
+                first = data[np.sort(rng.permutation(len(data))[:n_first])]
+                steps = range(1, self.max_iter - _LAST + 1)
+                words, _, _, done = _iterate(first, words, steps, max(self.tol, _FIRST_TOL), threads, update)
+            steps = range(done + 1, self.max_iter + 1)
+            words, labels, error, done = _iterate(data, words, steps, self.tol, threads, update)
+        self._keep(words, error, done, np.bincount(labels, minlength=len(words)))
 
     def _mini_batches(
         self, data: NDArray[np.float32], words: NDArray[np.float32], rng: np.random.Generator, threads: int
@@ -221,6 +235,27 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         self.counts_ = counts.astype(np.float64)
         self.inertia_ = error
         self.n_iter_ = n_iter
+
+
+def _iterate(
+    data: NDArray[np.float32],
+    words: NDArray[np.float32],
+    steps: range,
+    tol: float,
+    threads: int,
+    update: Callable[[int], None],
+) -> tuple[NDArray[np.float32], NDArray[np.int32], float, int]:
+    """Iterate until a step gains less than ``tol``; return words, last labels, last error, and the last step's number."""
+    before = np.inf
+    for step in steps:
+        labels, distances = WordSearch(words).nearest_distance(data, n_threads=threads)
+        error = float(distances.mean(dtype=np.float64))
+        words = move_words(data, labels, distances, words, threads)
+        update(step)
+        if before - error <= tol * error:
+            break
+        before = error
+    return words, labels, error, step
 
 
 def _cost(

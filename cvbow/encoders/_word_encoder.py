@@ -62,7 +62,7 @@ class WordEncoder(Encoder):
         self._validate()
         descriptors = self._check(stack_descriptors(features_sample))
         dictionary = KMeansDictionary() if self.dictionary is None else clone(self.dictionary)
-        self.dictionary_ = dictionary.fit(descriptors)
+        self.dictionary_ = dictionary.fit(descriptors, None)  # FrozenEstimator insists on a y
         self._check_words()
         with single_threaded():
             self._learn(descriptors)

@@ -87,7 +87,7 @@ class BagOfWords(Encoder):
         """
         self._validate()
         descriptors = stack_descriptors(features_sample)
-        self.dictionary_ = clone(self.dictionary or KMeansDictionary()).fit(descriptors)
+        self.dictionary_ = clone(self.dictionary or KMeansDictionary()).fit(descriptors, None)
         if self.weighting == "tf-idf":
             counts = sum(self.count_documents(features) for features in features_sample)
             self.set_documents(np.asarray(counts), len(features_sample))

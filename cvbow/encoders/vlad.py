@@ -25,15 +25,17 @@ from cvbow.parallel import single_threaded
 
 __all__ = ["VLAD"]
 
-#: A word's sum below this share of what its descriptors' rounding errors may add up to is noise, and is zero.
+#: Differences that should cancel out may add up to this much of the words' size for each, by rounding.
 _NOISE = 1e-6
+#: Values beyond this, either way, count as this: squares of larger ones do not fit float32.
+_LIMIT = np.float32(1e15)
 
 
 class VLAD(Encoder):
     """Vector of locally aggregated descriptors.
 
-    For each word, the sum of ``x - word`` over the descriptors x that are nearest to it; then, in this order, what of
-    ``residual_pca``, ``power``, ``intra_normalization`` and ``normalization`` is asked for.
+    For each word, the sum of ``x - word`` over the descriptors x that are nearest to it; then what is asked for of
+    ``residual_pca``, ``power``, ``intra_normalization`` and ``normalization``, in this order, which is VLFeat's.
 
     Parameters
     ----------
@@ -42,7 +44,8 @@ class VLAD(Encoder):
     power : float, default 0.5
         Each value becomes ``sign(v) |v| ** power``; 1 leaves it.
     intra_normalization : bool, default True
-        Give each word's part unit length, so that no word outweighs the others by being frequent.
+        Give each word's part unit length, so that no word outweighs the others by being frequent: made for retrieval.
+        Classes may be told apart better without it.
     unit_residuals : bool, default False
         Give each difference unit length before it is summed.
     residual_pca : int or None, default None
@@ -96,16 +99,17 @@ class VLAD(Encoder):
             If a parameter breaks its rule or the sample has no descriptors.
         """
         self._validate()
-        descriptors = stack_descriptors(features_sample)
+        descriptors = _check(stack_descriptors(features_sample))
         if self.residual_pca is not None and self.residual_pca > descriptors.shape[1]:
             raise ValueError(
                 f"residual_pca must be at most the descriptors' {descriptors.shape[1]} values, got {self.residual_pca}"
             )
         dictionary = self.dictionary if self.dictionary is not None else KMeansDictionary(n_words=256)
-        self.dictionary_ = clone(dictionary).fit(descriptors)
+        self.dictionary_ = clone(dictionary).fit(descriptors, None)
+        self._check_words()
         if self.residual_pca is not None:
             with single_threaded():
-                self.axes_ = self._learn_axes(check_descriptors(descriptors))[:, :, : self.residual_pca].copy()
+                self.axes_ = self._learn_axes(descriptors)[:, :, : self.residual_pca].copy()
         return self
 
     def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
@@ -114,7 +118,7 @@ class VLAD(Encoder):
         if len(features) == 0:
             return np.zeros((n_cells, self.vector_length), np.float32)
         words: NDArray[np.float32] = self.dictionary_.words_
-        descriptors = check_descriptors(features.descriptors, words.shape[1])
+        descriptors = _check(features.descriptors, words.shape[1])
         with single_threaded():
             parts = self._sums(descriptors, cells, n_cells)
             if self.residual_pca is not None:
@@ -142,7 +146,7 @@ class VLAD(Encoder):
         rows = (np.stack(cells, axis=1) * n_words + labels[:, None]).ravel()
         ends = np.arange(n + 1) * len(cells)
         member = csc_array((np.ones(len(rows)), rows, ends), shape=(n_cells * n_words, n))
-        sums = member @ residuals
+        sums: NDArray[np.float64] = member @ residuals
         # Differences that cancel out leave rounding errors, which intra-normalisation would blow up to full length.
         counts = np.bincount(rows, minlength=n_cells * n_words)
         size = 1.0 if self.unit_residuals else np.abs(self.dictionary_.words_).max(axis=1)
@@ -181,8 +185,27 @@ class VLAD(Encoder):
 
     def _validate_state(self) -> None:
         self._validate()
-        if self.residual_pca is not None and "dictionary_" in vars(self):
+        if "dictionary_" not in vars(self):
+            return
+        self._check_words()
+        if self.residual_pca is not None:
             axes = vars(self).get("axes_")
             shape = (*self.dictionary_.words_.shape, self.residual_pca)
             if not isinstance(axes, np.ndarray) or axes.shape != shape or axes.dtype != np.float32:
                 raise ValueError("axes_ must be a float32 array of shape (n_words, k, residual_pca)")
+
+    def _check_words(self) -> None:
+        words = getattr(self.dictionary_, "words_", None)
+        if not isinstance(words, np.ndarray) or words.ndim != 2 or not words.size or words.dtype != np.float32:
+            raise ValueError(
+                "dictionary must learn words_ of shape (n_words, k), float32, for VLAD, "
+                f"got {type(self.dictionary_).__name__}"
+            )
+
+
+def _check(descriptors: NDArray[Any], size: int | None = None) -> NDArray[np.float32]:
+    """Return descriptors that are safe to compute with."""
+    data = check_descriptors(descriptors, size)
+    if len(data) and max(data.max(), -data.min()) > _LIMIT:
+        data = np.clip(data, -_LIMIT, _LIMIT)
+    return data

@@ -83,7 +83,7 @@ def at_most(images: LabelledImages, positions: Iterable[int], limit: int | None,
 def make_split(name: str, train: Any, test: Any) -> Split:
     """Return a split with its positions in order; ValueError where it has none to train on, or none to test with."""
     if not len(train) or not len(test):
-        raise ValueError(f"{name} has {len(train)} images to train on and {len(test)} to test with: both must have some")
+        raise ValueError(f"{name} must have images to train on and to test with, got {len(train)} and {len(test)}")
     return Split(name, np.sort(np.asarray(train, np.intp)), np.sort(np.asarray(test, np.intp)))
 
 

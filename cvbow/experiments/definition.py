@@ -11,7 +11,7 @@ from typing import Any
 from cvbow._toml import NUMBER, TEXT, WHOLE, Rule, Table, bundled, one_of
 from cvbow.datasets import dataset_names
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
-from cvbow.presets import PRESETS, SETTINGS, make_model
+from cvbow.presets import PRESETS, make_model, parse_setting
 
 __all__ = ["METRICS", "Definition", "Published", "benchmark_names", "find_benchmark", "read_benchmark"]
 
@@ -107,7 +107,7 @@ def _inherited(path: Path, above: tuple[Path, ...]) -> Table:
     like = table.take("like", TEXT, None)
     if like is None:
         return table
-    others = {other.stem: other for other in path.parent.glob("*.toml")} | bundled("benchmarks")
+    others = bundled("benchmarks") | {other.stem: other for other in path.parent.glob("*.toml")}
     if like not in others or others[like].resolve() in (*above, path.resolve()):
         table.fail("like", "the name of another definition")
     base = _inherited(others[like], (*above, path.resolve()))
@@ -126,7 +126,7 @@ def _definition(name: str, table: Table) -> Definition:
         dataset=table.take("dataset", one_of(dataset_names())),
         preset=table.take("preset", one_of(PRESETS)),
         protocol=protocol,
-        settings={key: tuple(value) if isinstance(value, list) else value for key, value in settings.values.items()},
+        settings=_settings(settings),
         seeds=tuple(table.take("seeds", _SEEDS, [0])),
         metric=table.take("metric", one_of(METRICS), METRICS[0]),
         published=tuple(map(_published, table.tables("published"))),
@@ -134,7 +134,10 @@ def _definition(name: str, table: Table) -> Definition:
     )
     table.take("like", TEXT, None)
     table.finish()
-    _check_settings(definition, settings)
+    try:
+        make_model(definition.preset, settings=definition.settings)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{table.path}: settings: {error}") from None
     return definition
 
 
@@ -150,16 +153,20 @@ def _published(table: Table) -> Published:
     return figure
 
 
-def _check_settings(definition: Definition, settings: Table) -> None:
-    if "random_state" in definition.settings:
-        settings.fail("random_state", "left to seeds")
-    for key, value in definition.settings.items():
-        if key in SETTINGS and isinstance(SETTINGS[key].default, tuple) != isinstance(value, tuple):
-            settings.fail(key, "a list" if isinstance(SETTINGS[key].default, tuple) else "no list")
-    try:
-        make_model(definition.preset, settings=definition.settings)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{settings.path}: settings: {error}") from None
+def _settings(table: Table) -> dict[str, Any]:
+    """Take values as ``--set`` does, which also knows ``"none"``, a word that TOML lacks."""
+    if "random_state" in table.values:
+        table.fail("random_state", "left to the key seeds")
+    settings = {}
+    for key, value in table.values.items():
+        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
+        if isinstance(value, dict):
+            table.fail(key, "a value")
+        try:
+            settings[key] = parse_setting(f"{key}={text}")[1]
+        except ValueError as error:
+            raise ValueError(f"{table.path}: settings: {error}") from None
+    return settings
 
 
 def benchmark_names() -> tuple[str, ...]:

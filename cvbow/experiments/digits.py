@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cvbow.classify import ClassificationReport, ImageClassifier
+from cvbow.datasets import load_dataset, locate
 from cvbow.presets import make_model
 
 __all__ = ["DIGIT_SETTINGS", "DigitsResult", "run_digits"]
@@ -42,13 +43,10 @@ class DigitsResult:
 
 def run_digits(*, n_jobs: int | None = -1) -> DigitsResult:
     """Train on 70 % of the digits, drawn at random by class with a fixed seed, and judge on the rest."""
-    from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
-    digits = load_digits()
-    # Their gray levels are 0 to 16, ink high.
-    images = [np.round(255 - image * (255 / 16)).astype(np.uint8) for image in digits.images]
-    labels = digits.target.astype(str)
+    digits = load_dataset(locate("digits"))
+    images, labels = list(digits.images), np.array(digits.labels)
     train, test, train_labels, test_labels = train_test_split(
         images, labels, test_size=0.3, random_state=0, stratify=labels
     )

@@ -78,8 +78,11 @@ class FixedSplit:
 
     def describe(self) -> str:
         """Say it in a line."""
-        more = f", {self.train_per_class} per class drawn for training" if self.train_per_class else ""
-        return f"the authors' split: {' and '.join(self.train)} to train{more}, {_test(self.max_test_per_class)}"
+        drawn = f", {self.train_per_class} per class drawn" if self.train_per_class else ""
+        limit = "" if self.max_test_per_class is None else f", at most {self.max_test_per_class} per class"
+        return (
+            f"the authors' split: trained on {' + '.join(self.train)}{drawn}, tested on {' + '.join(self.test)}{limit}"
+        )
 
 
 @dataclass(frozen=True)

@@ -86,10 +86,7 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         ValueError
             If they do not follow from those of the image itself.
         """
-        raise ValueError(
-            f"mirror needs an extractor whose descriptors of a mirrored image follow from its own, such as DenseSIFT; "
-            f"got {type(self).__name__}"
-        )
+        raise ValueError(f"features of a mirrored image do not follow from those that {type(self).__name__} finds")
 
     @property
     def can_mirror(self) -> bool:

@@ -1,0 +1,68 @@
+"""The base of the backends that describe an image as a whole: nothing is learned."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Self
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.backends._image_encoder import ImageEncoder, ImageLike
+from cvbow.features import as_gray
+from cvbow.parallel import single_threaded
+
+__all__ = ["WholeImageEncoder"]
+
+
+class WholeImageEncoder(ImageEncoder):
+    """Base class of vectors that follow from the gray image and the parameters alone, so that ``fit`` learns nothing.
+
+    A subclass has the parameters ``n_jobs`` and ``memory``, and defines ``vector_length``, ``_validate`` and
+    ``_describe``.
+    """
+
+    _transient = {"n_jobs": None, "memory": None}  # noqa: RUF012
+
+    @property
+    def gray_only(self) -> bool:
+        """True: colours are never looked at."""
+        return True
+
+    def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
+        """Check the parameters; there is nothing to learn, and ``transform`` works without it.
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule.
+        """
+        self._validate()
+        return self
+
+    @abstractmethod
+    def _validate(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
+
+    @abstractmethod
+    def _describe(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the vector of a gray image of any size."""
+
+    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with single_threaded():
+            return self._describe(as_gray(image))
+
+    def _state_hash(self) -> str:
+        # The number of workers and the cache are not among what a vector depends on.
+        parameters = {key: value for key, value in self.get_params(deep=False).items() if key not in self._transient}
+        return str(joblib.hash((type(self).__name__, parameters), hash_name="sha1"))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        return tags
+
+    def _validate_state(self) -> None:
+        self._validate()

@@ -1,0 +1,218 @@
+"""Census pyramid: histograms of local binary patterns in the cells of grids over the image.
+
+R. Zabih and J. Woodfill, "Non-parametric local transforms for computing visual correspondence", ECCV 1994, gives the
+census transform; T. Ojala, M. Pietikainen and T. Maenpaa, "Multiresolution gray-scale and rotation invariant texture
+classification with local binary patterns", PAMI 2002, its use at several radii; J. Wu and J. Rehg, "CENTRIST: a visual
+descriptor for scene categorization", PAMI 2011, the histograms over a pyramid (PACT).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_int, check_real
+from cvbow.backends._mirror import check_mirror, mean_direction
+from cvbow.backends._whole_image import WholeImageEncoder
+from cvbow.encoders.spatial_pyramid import parse_grid
+from cvbow.features import check_sides, to_working_size
+
+__all__ = ["CensusPyramid"]
+
+N_CODES = 256
+#: Where the neighbours are, in radii to the right and down; the first sets bit 0.
+_NEIGHBORS = ((-1, -1), (0, -1), (1, -1), (-1, 0), (1, 0), (-1, 1), (0, 1), (1, 1))
+#: Gray levels are kept in 16 bits, so many steps to a level: smoothing must not round neighbours into ties.
+_STEPS = 256
+
+
+def _mirror_codes() -> NDArray[np.intp]:
+    bits = [_NEIGHBORS.index((-dx, dy)) for dx, dy in _NEIGHBORS]
+    codes = np.arange(N_CODES)
+    return np.asarray(sum(((codes >> bit) & 1) << other for bit, other in enumerate(bits)), np.intp)
+
+
+_MIRROR = _mirror_codes()
+
+
+class CensusPyramid(WholeImageEncoder):
+    """How often each pattern of brighter neighbours occurs, in the whole image and in its cells.
+
+    A pixel's pattern has a bit for each of its eight neighbours at a distance of ``radius`` pixels along the axes and
+    diagonals: 1 if the neighbour is brighter by more than ``threshold``. Patterns are counted in every cell and divided
+    by their number; each radius and each grid has the same share of the vector.
+
+    Parameters
+    ----------
+    radii : sequence of int, default (1, 2, 4)
+        Distances of the neighbours in pixels.
+    grids : sequence of str or (int, int), default ("1x1", "2x2", "4x4")
+        Columns x rows of each grid of cells.
+    smoothing : float, default 0.5
+        Before the patterns of a radius are taken, the image is smoothed by a Gaussian with a standard deviation of
+        ``smoothing * radius`` pixels; 0 leaves it.
+    threshold : float, default 3.0
+        In gray levels of 255; it keeps noise and compression from deciding the pattern of plain areas.
+    root : bool, default True
+        Take the square root of the shares, which gives the vector length 1 (L2); otherwise its sum is 1.
+    mirror : bool, default False
+        Average the vector with the mirrored image's, which follows from the same counts.
+    max_side : int or None, default 480
+        Images whose longer side is above this are shrunk to it first (area).
+    n_jobs : int or None, default None
+        Workers, by joblib's convention; the vectors do not depend on it.
+    memory : str, path, joblib.Memory or None, default None
+        Where to cache the vectors.
+
+    Notes
+    -----
+    The vector holds, radius after radius, grid after grid, the cells row by row, each with its 256 patterns. Bits 0 to
+    7 stand for the neighbours in reading order: above left, above, above right, left, right, below left, below, below
+    right. Beyond its edge the image continues as its own reflection. A cell without a pixel, in an image smaller than
+    the grid, is zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+    >>> CensusPyramid().transform([image]).shape
+    (1, 16128)
+    """
+
+    def __init__(
+        self,
+        *,
+        radii: Sequence[int] = (1, 2, 4),
+        grids: Sequence[str | tuple[int, int]] = ("1x1", "2x2", "4x4"),
+        smoothing: float = 0.5,
+        threshold: float = 3.0,
+        root: bool = True,
+        mirror: bool = False,
+        max_side: int | None = 480,
+        n_jobs: int | None = None,
+        memory: Any = None,
+    ) -> None:
+        self.radii = radii
+        self.grids = grids
+        self.smoothing = smoothing
+        self.threshold = threshold
+        self.root = root
+        self.mirror = mirror
+        self.max_side = max_side
+        self.n_jobs = n_jobs
+        self.memory = memory
+
+    @property
+    def vector_length(self) -> int:
+        """Length of a vector: 256 values for each radius and cell."""
+        self._validate()
+        return N_CODES * len(self.radii) * sum(columns * rows for columns, rows in self._sizes())
+
+    def _describe(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self._validate()
+        counts = self._counts(to_working_size(gray, None, self.max_side))
+        vector = self._normalize(counts)
+        if not self.mirror:
+            return vector
+        cells = _mirrored_cells(tuple(self._sizes()))
+        mirrored = self._normalize(counts[:, cells][:, :, _MIRROR])
+        # Shares that sum to 1 have a mean that does.
+        return mean_direction(vector, mirrored) if self.root else (vector + mirrored) / 2
+
+    def _counts(self, gray: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Return how often each pattern occurs, shape (n_radii, n_cells, 256)."""
+        label, member = _partition(*gray.shape, tuple(self._sizes()))
+        counts = np.empty((len(self.radii), len(member), N_CODES))
+        for index, radius in enumerate(self.radii):
+            codes = self._codes(gray, int(radius))
+            parts = np.bincount((label + codes).ravel(), minlength=member.shape[1] * N_CODES)
+            counts[index] = member @ parts.reshape(-1, N_CODES)
+        return counts
+
+    def _codes(self, gray: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
+        """Return each pixel's pattern, shape (H, W)."""
+        import cv2
+
+        height, width = gray.shape
+        # At most 255 * 256, so that the threshold below saturates where no neighbour can be brighter.
+        image = np.multiply(gray, np.uint16(_STEPS), dtype=np.uint16)
+        if self.smoothing:
+            sigma = float(self.smoothing) * radius
+            image = cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+        around = cv2.copyMakeBorder(image, radius, radius, radius, radius, cv2.BORDER_REFLECT_101)
+        limit = cv2.add(image, np.full_like(image, min(65535, round(self.threshold * _STEPS))))
+        codes = np.zeros((height, width), np.uint8)
+        for bit, (dx, dy) in enumerate(_NEIGHBORS):
+            top, left = radius * (1 + dy), radius * (1 + dx)
+            brighter = around[top : top + height, left : left + width] > limit
+            codes |= brighter.view(np.uint8) << np.uint8(bit)
+        return codes
+
+    def _normalize(self, counts: NDArray[np.float64]) -> NDArray[np.float32]:
+        total = counts.sum(axis=2, keepdims=True)
+        shares = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+        sizes = [columns * rows for columns, rows in self._sizes()]
+        shares /= len(counts) * len(sizes) * np.repeat(sizes, sizes)[:, None]
+        return (np.sqrt(shares) if self.root else shares).astype(np.float32).ravel()
+
+    def _sizes(self) -> list[tuple[int, int]]:
+        return [parse_grid(grid) for grid in self.grids]
+
+    def _validate(self) -> None:
+        if isinstance(self.radii, (str, bytes)) or not isinstance(self.radii, Sequence) or not self.radii:
+            raise ValueError(f"radii must be a sequence of at least one integer, got {self.radii!r}")
+        for radius in self.radii:
+            check_int("radii", radius, minimum=1)
+        if isinstance(self.grids, (str, bytes)) or not isinstance(self.grids, Sequence) or not self.grids:
+            raise ValueError(f"grids must be a sequence of at least one grid such as '2x2', got {self.grids!r}")
+        self._sizes()
+        check_real("smoothing", self.smoothing, minimum=0, maximum=100)
+        check_real("threshold", self.threshold, minimum=0, maximum=255)
+        if not isinstance(self.root, bool):
+            raise ValueError(f"root must be True or False, got {self.root!r}")
+        check_mirror(self.mirror)
+        check_sides(None, self.max_side)
+
+
+Sizes = tuple[tuple[int, int], ...]
+
+
+@functools.lru_cache(maxsize=64)
+def _partition(height: int, width: int, sizes: Sizes) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Cut an image into parts that lie in one cell of every grid.
+
+    Returns
+    -------
+    label : ndarray of shape (height, width), intp
+        256 times the number of each pixel's part.
+    member : ndarray of shape (n_cells, n_parts), float64
+        1 where the part lies in the cell.
+    """
+    row_of, rows_in = _cut(height, [rows for _, rows in sizes])
+    column_of, columns_in = _cut(width, [columns for columns, _ in sizes])
+    label = N_CODES * (row_of[:, None] * columns_in[0].shape[1] + column_of)
+    member = np.concatenate([np.kron(rows, columns) for rows, columns in zip(rows_in, columns_in, strict=True)])
+    return label, member
+
+
+def _cut(length: int, counts: list[int]) -> tuple[NDArray[np.intp], list[NDArray[np.float64]]]:
+    """Cut an axis at the borders of all grids: each pixel's part, and for each grid which parts are in its cells."""
+    # A pixel is where its middle is, at i + 1/2; one whose middle lies on a border belongs to the cell after it.
+    cells = np.stack([(2 * np.arange(length) + 1) * count // (2 * length) for count in counts])
+    parts, part_of = np.unique(cells, axis=1, return_inverse=True)
+    return part_of.ravel(), [
+        (parts[index] == np.arange(count)[:, None]).astype(np.float64) for index, count in enumerate(counts)
+    ]
+
+
+def _mirrored_cells(sizes: Sizes) -> NDArray[np.intp]:
+    """Return for each cell the one that its mirror is."""
+    cells, start = [], 0
+    for columns, rows in sizes:
+        cells.append(start + np.arange(columns * rows).reshape(rows, columns)[:, ::-1].ravel())
+        start += columns * rows
+    return np.concatenate(cells)

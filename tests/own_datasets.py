@@ -1,0 +1,44 @@
+"""Data sets of a test's own, in place of those that come with cvbow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_images import write_dataset
+
+MANIFEST = """
+title = "Tiny textures"
+content = "gray PNG, 48x48"
+n_images = {n_images}
+n_classes = 3
+layout = "folders"
+homepage = "https://example.org"
+terms = "none"
+citation = "nobody"
+{more}
+"""
+
+
+def register(monkeypatch: pytest.MonkeyPatch, folder: Path, **manifests: str) -> None:
+    """Let these manifests, written to `folder`, be all that there are; the cache and the environment are the test's."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for name, text in manifests.items():
+        files[name] = folder / f"{name}.toml"
+        files[name].write_text(text, encoding="utf-8")
+    monkeypatch.setattr("cvbow.datasets.catalog.bundled", lambda kind: files)
+    monkeypatch.setenv("CVBOW_CACHE", str(folder / "cache"))
+    monkeypatch.delenv("CVBOW_DATA", raising=False)
+
+
+def tiny_manifest(*, n_images: int = 18, more: str = "") -> str:
+    """The manifest of what `write_dataset` writes; with a split of 6 and 4 per class, of what `write_split` does."""
+    return MANIFEST.format(n_images=n_images, more=more)
+
+
+def write_split(folder: Path) -> Path:
+    """Write folder/{train,test}/<class>/, 6 and 4 images for each of 3 classes."""
+    write_dataset(folder / "train", per_class=6)
+    write_dataset(folder / "test", per_class=4, seed=1)
+    return folder

@@ -1,0 +1,212 @@
+"""``cvbow bench`` and ``cvbow data``: what they print, their exit codes, and what they say where data is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from own_datasets import register, tiny_manifest
+from tiny_images import write_dataset
+
+from cvbow.datasets import dataset_names
+from cvbow.datasets.lock import Lock, hash_files, write_lock
+from cvbow.experiments import benchmark_names
+from cvbow_cli.main import cli
+
+DEFINITION = """
+title = "Tiny"
+dataset = "digits"
+preset = "fast"
+
+[protocol]
+kind = "k-fold"
+folds = 2
+
+[settings]
+n_words = 10
+step = 8
+bin_sizes = [4]
+reduce = "none"
+min_side = "none"
+"""
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    assert "Traceback" not in result.output
+    return result
+
+
+@pytest.fixture(autouse=True)
+def nothing_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CVBOW_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("CVBOW_DATA", raising=False)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A data set of the test's own and a definition over it."""
+    files = '[[files]]\nname = "tiny.zip"\nurls = ["https://example.org/tiny.zip"]\nbytes = 5000000'
+    register(monkeypatch, tmp_path / "own", tiny=tiny_manifest(more=files))
+    monkeypatch.setattr("cvbow.experiments.definition.dataset_names", lambda: ("tiny",))
+    monkeypatch.setattr("cvbow_cli.data.dataset_names", lambda: ("tiny",))
+    monkeypatch.setenv("CVBOW_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "tiny-fast.toml"
+    path.write_text(DEFINITION.replace('"digits"', '"tiny"'), encoding="utf-8")
+    return path, write_dataset(tmp_path / "tiny")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("bench", "list"), ("bench", "run"), ("bench", "table"), ("data", "list"), ("data", "fetch"), ("data", "verify")],
+)
+def test_every_subcommand_has_help_with_an_example(command: tuple[str, str]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "Example" in result.stdout
+    assert f"cvbow {command[0]} {command[1]}" in result.stdout
+
+
+def test_bench_list() -> None:
+    rows = json.loads(run("bench", "list", "--json").stdout)
+    assert [row["name"] for row in rows] == list(benchmark_names())
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["digits-bow"]["path"] == "scikit-learn"
+    assert by_name["dtd-bow"]["path"] is None
+    assert by_name["scene15-bow"]["published"][0]["figure"] == 81.4
+    text = run("bench", "list").stdout
+    assert all(name in text for name in benchmark_names())
+    assert "here" in next(line for line in text.splitlines() if line.startswith("digits-bow"))
+    assert "absent" in next(line for line in text.splitlines() if line.startswith("dtd-bow"))
+
+
+def test_bench_run(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    definition, data = tiny
+    output = tmp_path / "result.json"
+    result = run("bench", "run", definition, "--data", data, "-o", output, "--n-jobs", "1")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(output.read_text(encoding="utf-8"))
+    assert document["benchmark"] == "tiny-fast"
+    assert f"mean class accuracy  {document['mean_class_accuracy']['mean']:.4f} ± " in result.stdout
+    assert document["dataset"]["sha256"] in result.stdout
+    assert "QUICK" not in result.stdout
+    assert "2 of 2: seed 0, fold 2" in result.stderr
+    again = run("bench", "run", definition, "--data", data, "--json", "--n-jobs", "2")
+    assert again.stderr == ""
+    repeated = json.loads(again.stdout)
+    for key in ("accuracy", "mean_class_accuracy", "dataset"):
+        assert repeated[key] == document[key]
+
+    table = run("bench", "table", output)
+    assert table.exit_code == 0
+    assert table.stdout.splitlines()[1].startswith("tiny-fast")
+    (row,) = json.loads(run("bench", "table", tmp_path, "--json").stdout)
+    assert row["benchmark"] == "tiny-fast"
+    assert row["difference"] is None
+    assert run("bench", "table", output, "--markdown").stdout.startswith("| benchmark |")
+
+
+def test_bench_run_quick_with_what_comes_along(tmp_path: Path) -> None:
+    output = tmp_path / "quick.json"
+    result = run("bench", "run", "digits-fast", "--quick", "-o", output, "--n-jobs", "1", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert result.stdout.startswith("QUICK: ")
+    assert json.loads(output.read_text(encoding="utf-8"))["quick"] is True
+    assert "means nothing" in run("bench", "table", output).stdout
+
+
+def test_bench_table_without_results_is_the_published_one() -> None:
+    text = run("bench", "table").stdout
+    assert "81.4 ± 0.5" in text
+    assert "spatial pyramid, 400 words" in text
+
+
+def test_an_absent_data_set_says_what_to_fetch_and_how(tiny: tuple[Path, Path]) -> None:
+    result = run("bench", "run", tiny[0])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.count("\n") == 1
+    for part in ("Tiny textures", "cvbow data fetch tiny", "https://example.org/tiny.zip, 5 MB", "--data DIR"):
+        assert part in result.stderr
+    elsewhere = run("bench", "run", tiny[0], "--data", "no-such-folder")
+    assert elsewhere.exit_code == 1
+    assert "no such folder: no-such-folder" in elsewhere.stderr
+
+
+def test_a_wrong_hash_names_the_file(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    definition, data = tiny
+    folder = tmp_path / "cache" / "tiny"
+    folder.mkdir(parents=True)
+    data.rename(folder / "data")
+    (folder / "data" / "readme.txt").write_text("hello")
+    write_lock(folder, Lock({}, hash_files(folder / "data", n_jobs=1)))
+    assert run("bench", "run", definition, "--n-jobs", "1").exit_code == 0
+    verified = run("data", "verify", "tiny")
+    assert verified.exit_code == 0
+    assert "every file is as it was fetched" in verified.stdout
+    image = folder / "data" / "horizontal" / "04.png"
+    for changed in (folder / "data" / "readme.txt", image):
+        before = changed.read_bytes()
+        changed.write_bytes((folder / "data" / "vertical" / "04.png").read_bytes())
+        for command in (("bench", "run", definition, "--n-jobs", "1"), ("data", "verify")):
+            result = run(*command)
+            assert result.exit_code == 1
+            assert f"{changed}: the file has changed" in result.stderr
+        changed.write_bytes(before)
+    (folder / "data" / "readme.txt").unlink()
+    result = run("bench", "run", definition)
+    assert result.exit_code == 1
+    assert "readme.txt: the file is missing" in result.stderr
+
+
+def test_mistakes_are_one_clear_line(tmp_path: Path, tiny: tuple[Path, Path]) -> None:
+    broken = tmp_path / "broken.toml"
+    broken.write_text(DEFINITION.replace("folds", "fold"), encoding="utf-8")
+    for arguments, code, expected in (
+        (("bench", "run", "scene"), 2, "benchmark must be one of caltech101-15-bow"),
+        (("bench", "run", broken), 2, "broken.toml: unknown key protocol.fold"),
+        (("bench", "run", tmp_path / "nowhere.toml"), 1, "nowhere.toml"),
+        (("bench", "run", tiny[0], "--data", tiny[1], "-o", tmp_path / "no" / "r.json"), 1, "does not exist"),
+        (("bench", "table", broken), 2, "broken.toml: not a JSON file"),
+        (("data", "fetch", "scene"), 2, "data set must be one of"),
+        (("data", "verify", "--data", tmp_path), 2, "--data goes with one NAME"),
+        (("data", "verify", "tiny"), 1, "not on this machine"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == code, result.output
+        assert expected in result.stderr
+
+
+def test_data_list() -> None:
+    rows = json.loads(run("data", "list", "--json").stdout)
+    assert [row["name"] for row in rows] == list(dataset_names())
+    by_name = {row["name"]: row for row in rows}
+    assert by_name["digits"]["origin"] == "installed"
+    assert by_name["scene15"]["n_images"] == 4485
+    assert by_name["scene15"]["can_be_fetched"]
+    assert not by_name["cifar10-small"]["can_be_fetched"]
+    text = run("data", "list").stdout
+    assert "CC BY 4.0" in text
+    assert all(name in text for name in dataset_names())
+
+
+def test_data_verify_in_place(tiny: tuple[Path, Path]) -> None:
+    document = json.loads(run("data", "verify", "tiny", "--data", tiny[1], "--json").stdout)
+    assert document == [
+        {
+            "name": "tiny",
+            "path": str(tiny[1]),
+            "n_images": 18,
+            "n_classes": 3,
+            "sha256": document[0]["sha256"],
+            "against": "counts",
+        }
+    ]
+    (tiny[1] / "checker" / "00.png").unlink()
+    result = run("data", "verify", "tiny", "--data", tiny[1])
+    assert result.exit_code == 1
+    assert "here are 17 in 3" in result.stderr

@@ -1,0 +1,189 @@
+"""Definitions of benchmarks: those that come with cvbow, and what is refused with which words."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from cvbow import _toml
+from cvbow.datasets import dataset_names, find_dataset
+from cvbow.experiments import (
+    DIGIT_SETTINGS,
+    Definition,
+    FixedSplit,
+    HeldOut,
+    KFold,
+    RandomSplits,
+    benchmark_names,
+    find_benchmark,
+    read_benchmark,
+)
+from cvbow.presets import PRESETS
+
+ROOT = Path(__file__).resolve().parents[1]
+
+GOOD = """
+title = "Mine"
+dataset = "digits"
+preset = "fast"
+seeds = [3, 4]
+metric = "accuracy"
+
+[protocol]
+kind = "random"
+train_per_class = 5
+
+[settings]
+n_words = 20
+C = 2
+
+[[published]]
+method = "a method"
+figure = 81.4
+std = 0.5
+source = "a paper"
+status = "as reported"
+"""
+
+
+def write(folder: Path, text: str, name: str = "mine") -> Path:
+    path = folder / f"{name}.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", benchmark_names())
+def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str) -> None:
+    definition = find_benchmark(name)
+    assert definition.name == name
+    assert definition.preset in PRESETS
+    assert definition.preset == name.rpartition("-")[2], "a definition's name ends with its preset"
+    assert find_dataset(definition.dataset).n_images > 0
+    assert definition.protocol.describe()
+    for figure in definition.published:
+        assert 1 < figure.figure <= 100, "percent"
+        assert len(figure.source) > 5
+
+
+def test_the_data_sets_of_published_tables_are_covered() -> None:
+    definitions = [find_benchmark(name) for name in benchmark_names()]
+    assert {definition.dataset for definition in definitions} == set(dataset_names())
+    kinds = {(definition.dataset, type(definition.protocol)) for definition in definitions}
+    assert kinds >= {
+        ("scene15", FixedSplit),
+        ("scene15", RandomSplits),
+        ("kth-tips", RandomSplits),
+        ("kth-tips", HeldOut),
+        ("digits", KFold),
+        ("caltech101", RandomSplits),
+        ("dtd", FixedSplit),
+    }
+    caltech = [definition.protocol for definition in definitions if definition.dataset == "caltech101"]
+    assert {protocol.train_per_class for protocol in caltech} == {15, 30}  # type: ignore[attr-defined]
+    assert {protocol.max_test_per_class for protocol in caltech} == {50}  # type: ignore[attr-defined]
+
+
+def test_the_figure_to_compare_with_comes_first() -> None:
+    first = find_benchmark("scene15-bow").published[0]
+    assert (first.figure, first.std, first.status) == (81.4, 0.5, "as reported")
+    assert "CVPR 2006" in first.source
+
+
+def test_digits_have_the_demonstrations_settings() -> None:
+    assert find_benchmark("digits-bow").settings == DIGIT_SETTINGS
+
+
+def test_what_ships_in_the_wheel_is_what_is_looked_for() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    wheel = build["targets"]["wheel"]
+    for kind, folder in _toml._BUNDLED.items():
+        assert wheel["sources"][folder] == f"cvbow/_data/{kind}"
+        assert folder in wheel["only-include"]
+        assert sorted(_toml.bundled(kind)) == sorted(path.stem for path in (ROOT / folder).glob("*.toml"))
+
+
+def test_an_installed_copy_is_looked_at_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "_data" / "benchmarks").mkdir(parents=True)
+    write(tmp_path / "_data" / "benchmarks", GOOD, "other")
+    monkeypatch.setattr(_toml, "_PACKAGE", tmp_path)
+    assert list(_toml.bundled("benchmarks")) == ["other"]
+
+
+def test_a_definition_of_ones_own(tmp_path: Path) -> None:
+    definition = find_benchmark(str(write(tmp_path, GOOD)))
+    assert definition.name == "mine"
+    assert definition.seeds == (3, 4)
+    assert definition.metric == "accuracy"
+    assert definition.protocol == RandomSplits(5, 10, None)
+    assert definition.settings == {"n_words": 20, "C": 2}
+    assert definition.published[0].figure == 81.4
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('title = "Mine"', 'titel = "Mine"', "the key title is missing"),
+        ('title = "Mine"', 'title = " "', "title must be text that is not empty, got ' '"),
+        ('preset = "fast"', 'preset = "slow"', "preset must be one of bow, fast"),
+        ('dataset = "digits"', 'dataset = "numbers"', "dataset must be one of caltech101"),
+        ('metric = "accuracy"', 'metric = "mAP"', "metric must be one of mean_class_accuracy, accuracy, got 'mAP'"),
+        ('metric = "accuracy"', 'metrics = "accuracy"', "unknown key metrics; the keys here are"),
+        ("seeds = [3, 4]", "seeds = [3, 3]", "seeds must be a list of different integers"),
+        ("seeds = [3, 4]", "seeds = [true]", "seeds must be a list of different integers"),
+        ("seeds = [3, 4]", "seeds = []", "seeds must be a list of different integers"),
+        ('kind = "random"', 'kind = "bootstrap"', "protocol.kind must be one of fixed, random, k-fold, held-out"),
+        ("train_per_class = 5", "train_per_class = 0", "protocol.train_per_class must be an integer >= 1, got 0"),
+        ("train_per_class = 5", "", "the key protocol.train_per_class is missing"),
+        ("train_per_class = 5", "train_per_class = 5\nfolds = 3", "unknown key protocol.folds; the keys here are kind"),
+        ("n_words = 20", "n_wrods = 20", "settings: unknown setting n_wrods"),
+        ("n_words = 20", 'n_words = "many"', "settings: n_words must be an integer, got 'many'"),
+        ("n_words = 20", "random_state = 1", "settings.random_state must be left to the key seeds"),
+        ("figure = 81.4", "figure = 8140", "published[1].figure must be a number of percent"),
+        ("figure = 81.4", 'figure = "81"', "published[1].figure must be a number of percent"),
+        ('source = "a paper"', "", "the key published[1].source is missing"),
+        ('status = "as reported"', 'status = "sure"', "published[1].status must be one of as reported"),
+        ('status = "as reported"', 'status = "as reported"\nyear = 2006', "unknown key published[1].year"),
+        ("[[published]]", "[published]", "published must be tables"),
+        ('title = "Mine"', "title = Mine", "not a TOML file"),
+    ],
+)
+def test_a_mistake_names_the_file_and_the_key(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in GOOD
+    path = write(tmp_path, GOOD.replace(old, new, 1))
+    with pytest.raises(ValueError, match=r"mine\.toml") as caught:
+        read_benchmark(path)
+    assert expected in str(caught.value)
+
+
+def test_another_recipe_is_a_file_of_two_lines(tmp_path: Path) -> None:
+    base = read_benchmark(write(tmp_path, GOOD))
+    other = read_benchmark(write(tmp_path, 'like = "mine"\npreset = "bow"\n', "other"))
+    assert other == Definition(**{**vars(base), "name": "other", "preset": "bow"})
+    third = read_benchmark(write(tmp_path, 'like = "other"\n[settings]\nn_words = 9\n', "third"))
+    assert third.preset == "bow"
+    assert third.settings == {"n_words": 9}, "a table that is given replaces the whole table"
+    shipped = read_benchmark(write(tmp_path, 'like = "scene15-bow"\npreset = "fast"\n', "scene15-mine"))
+    assert shipped.published == find_benchmark("scene15-bow").published
+
+
+def test_likeness_must_lead_somewhere(tmp_path: Path) -> None:
+    for name, like in (("a", "b"), ("b", "a"), ("c", "c"), ("d", "nothing")):
+        write(tmp_path, f'like = "{like}"\n', name)
+    for name in "abcd":
+        with pytest.raises(ValueError, match=r"\.toml: like must be the name of another definition"):
+            read_benchmark(tmp_path / f"{name}.toml")
+
+
+def test_settings_are_read_as_on_the_command_line(tmp_path: Path) -> None:
+    text = GOOD.replace("n_words = 20", 'reduce = "none"\nbin_sizes = [4, 6]\ngrids = ["1x1"]\nroot = false')
+    settings = read_benchmark(write(tmp_path, text)).settings
+    assert settings == {"reduce": None, "bin_sizes": (4, 6), "grids": ("1x1",), "root": False, "C": 2}
+
+
+def test_an_unknown_benchmark_lists_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"benchmark must be one of .*scene15-bow.*, or a \.toml file, got 'scene'"):
+        find_benchmark("scene")
+    with pytest.raises(FileNotFoundError):
+        find_benchmark("no-such-file.toml")

@@ -1,0 +1,322 @@
+"""The presets: every setting reaches what it is meant for, and a mistake says what would have been right."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sklearn.decomposition import PCA
+from tiny_images import write_dataset
+
+from cvbow import presets, storage
+from cvbow.backends import BagEncoder
+from cvbow.classify import CLASSIFIERS, ImageClassifier, LinearSVM, make_classifier
+from cvbow.encoders import BagOfWords, SpatialPyramid
+from cvbow.features import SIFT, DenseSIFT
+from cvbow.images import list_images
+from cvbow.presets import PRESETS, SETTINGS, make_model, parse_setting, resolve
+
+DENSE_ONLY = {"step", "bin_sizes", "window", "contrast_threshold"}
+SIFT_ONLY = {"max_points"}
+
+#: For each setting, the text of another value, and what the value becomes.
+OTHER: dict[str, tuple[str, Any]] = {
+    "features": ("sift", "sift"),
+    "min_side": ("64", 64),
+    "max_side": ("none", None),
+    "root": ("false", False),
+    "step": ("7", 7),
+    "bin_sizes": ("3, 5", (3, 5)),
+    "window": ("gaussian", "gaussian"),
+    "contrast_threshold": ("0.01", 0.01),
+    "max_points": ("250", 250),
+    "reduce": ("32", 32),
+    "whiten": ("yes", True),
+    "position_weight": ("1.5", 1.5),
+    "sample": ("5000", 5000),
+    "sample_images": ("60", 60),
+    "n_words": ("77", 77),
+    "algorithm": ("mini-batch", "mini-batch"),
+    "init": ("k-means++", "k-means++"),
+    "max_iter": ("3", 3),
+    "weighting": ("tf-idf", "tf-idf"),
+    "normalization": ("l2", "l2"),
+    "grids": ("1x1, 3x1", ("1x1", "3x1")),
+    "level_weights": ("lazebnik", "lazebnik"),
+    "classifier": ("naive-bayes", "naive-bayes"),
+    "random_state": ("5", 5),
+}
+
+
+def parts(model: ImageClassifier) -> str:
+    """All that a model is built from, but for what it says about itself."""
+    return repr((sorted((key, repr(value)) for key, value in model.backend.get_params().items()), model.classifier))
+
+
+def test_there_is_another_value_for_every_setting() -> None:
+    assert list(OTHER) == list(SETTINGS)
+
+
+@pytest.mark.parametrize("features", ["dense-sift", "sift"])
+@pytest.mark.parametrize("key", sorted(set(SETTINGS) - {"features"}))
+def test_every_setting_changes_the_model_or_says_that_it_will_not(key: str, features: str) -> None:
+    start = {"features": features}
+    changed = parts(make_model(settings=start)) != parts(make_model(settings=start | {key: OTHER[key][1]}))
+    ignored = key in (SIFT_ONLY if features == "dense-sift" else DENSE_ONLY)
+    assert changed != ignored
+    if ignored:
+        other = "dense-sift" if features == "sift" else "sift"
+        assert SETTINGS[key].meaning.startswith(f"{other}:")
+
+
+def test_settings_reach_their_parts() -> None:
+    model = make_model(settings={key: value for key, (_, value) in OTHER.items() if key != "features"})
+    backend = model.backend
+    assert isinstance(backend, BagEncoder)
+    extractor = backend.extractor
+    assert isinstance(extractor, DenseSIFT)
+    assert (extractor.step, extractor.bin_sizes, extractor.window) == (7, (3, 5), "gaussian")
+    assert (extractor.contrast_threshold, extractor.root) == (0.01, False)
+    assert (extractor.min_side, extractor.max_side) == (64, None)
+    assert isinstance(backend.reduce, PCA)
+    assert (backend.reduce.n_components, backend.reduce.whiten) == (32, True)
+    assert (backend.position_weight, backend.sample, backend.sample_images, backend.random_state) == (1.5, 5000, 60, 5)
+    pyramid = backend.encoder
+    assert isinstance(pyramid, SpatialPyramid)
+    assert (pyramid.grids, pyramid.level_weights) == (("1x1", "3x1"), "lazebnik")
+    assert isinstance(pyramid.encoder, BagOfWords)
+    assert (pyramid.encoder.weighting, pyramid.encoder.normalization) == ("tf-idf", "l2")
+    words = pyramid.encoder.dictionary
+    assert words is not None
+    assert (words.n_words, words.algorithm, words.init, words.max_iter) == (77, "mini-batch", "k-means++", 3)
+    assert words.random_state == 5
+    assert type(model.classifier).__name__ == "GaussianNB"
+
+
+def test_keypoints() -> None:
+    extractor = make_model(settings={"features": "sift", "max_points": None, "root": False}).backend.extractor
+    assert isinstance(extractor, SIFT)
+    assert (extractor.max_points, extractor.root) == (None, False)
+    # Its contrast threshold has another unit than the one among the settings.
+    assert extractor.contrast_threshold == SIFT().contrast_threshold
+
+
+def test_a_single_cell_needs_no_pyramid() -> None:
+    encoder = make_model(settings={"grids": ("1x1",)}).backend.encoder
+    assert isinstance(encoder, BagOfWords)
+    assert isinstance(make_model(settings={"grids": ["2x1"]}).backend.encoder, SpatialPyramid)
+
+
+def test_workers_and_memory_reach_the_backend(tmp_path: Path) -> None:
+    backend = make_model("fast", n_jobs=3, memory=tmp_path).backend
+    assert backend.n_jobs == 3
+    assert backend.memory is tmp_path
+    assert make_model().backend.n_jobs == -1
+    assert make_model().backend.memory is None
+
+
+def test_parameters_of_the_classifier() -> None:
+    model = make_model(settings={"C": 0.25, "class_weight": "balanced"})
+    assert isinstance(model.classifier, LinearSVM)
+    assert (model.classifier.C, model.classifier.class_weight) == (0.25, "balanced")
+    forest = make_model(settings={"n_estimators": 7, "classifier": "random-forest"}).classifier
+    assert forest.n_estimators == 7
+    mapped = make_model(settings={"sample_steps": 3, "C": 2.0, "classifier": "chi2-map-svm"}).classifier
+    assert mapped.get_params()["linearsvm__C"] == 2.0
+    assert mapped.get_params()["additivechi2sampler__sample_steps"] == 3
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_the_recipe_says_what_the_model_is_made_of(name: str) -> None:
+    model = make_model("fast", settings={"classifier": name, "random_state": 3, "max_iter": 8})
+    recipe = model.recipe
+    assert recipe is not None
+    assert recipe["preset"] == "fast"
+    for key, setting in SETTINGS.items():
+        expected = {"classifier": name, "random_state": 3, "max_iter": 8}.get(
+            key, PRESETS["fast"].settings.get(key, setting.default)
+        )
+        assert recipe[key] == (list(expected) if isinstance(expected, tuple) else expected), key
+    # A parameter of the classifier that is called as a setting is does not take its place.
+    parameters = make_classifier(name).get_params()
+    for key in CLASSIFIERS[name].defaults:
+        shown = recipe[f"classifier_{key}" if key in SETTINGS else key]
+        found = next(parameters[full] for full in parameters if full == key or full.endswith(f"__{key}"))
+        assert shown == (list(found) if isinstance(found, tuple) else found), key
+
+
+# The presets.
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_choice_has_its_reason(name: str) -> None:
+    preset = PRESETS[name]
+    assert preset.name == name
+    assert preset.summary
+    assert set(preset.settings) <= set(SETTINGS)
+    assert list(preset.reasons) == list(preset.settings)
+    assert all(len(reason) > 10 for reason in preset.reasons.values())
+    values, for_classifier = resolve(name)
+    assert list(values) == list(SETTINGS)
+    assert for_classifier == {}
+    assert preset.settings.items() <= values.items()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_learns(name: str, tiny_dataset: Path, tmp_path: Path) -> None:
+    images = list_images(tiny_dataset)
+    model = make_model(name, n_jobs=2).fit(images.paths, images.labels)
+    others = list_images(write_dataset(tmp_path / "others", seed=1))
+    assert model.score(others.paths, others.labels) >= 0.9
+    model.save(tmp_path / "model.cvbow")
+    metadata = storage.inspect(tmp_path / "model.cvbow").metadata
+    assert metadata["recipe"] == model.recipe
+    assert metadata["n_words"] == PRESETS[name].settings["n_words"]
+
+
+def test_the_default_is_bow() -> None:
+    assert set(PRESETS) >= {"bow", "fast"}
+    assert parts(make_model()) == parts(make_model("bow"))
+    assert parts(make_model("fast")) != parts(make_model("bow"))
+
+
+@pytest.mark.parametrize("features", ["dense-sift", "sift"])
+def test_a_changed_preset_learns(features: str, tiny_dataset: Path) -> None:
+    images = list_images(tiny_dataset)
+    settings = {"features": features, "n_words": 20, "reduce": None, "weighting": "binary", "grids": ("2x2",), "C": 1.0}
+    model = make_model("fast", settings=settings, n_jobs=1).fit(images.paths, images.labels)
+    assert model.backend_.vector_length == 80
+    assert model.score(images.paths, images.labels) >= 0.8
+
+
+def test_neither_presets_nor_settings_are_changed_by_use() -> None:
+    before = repr((PRESETS, {key: setting.default for key, setting in SETTINGS.items()}))
+    settings = {"bin_sizes": (4,), "C": 2.0}
+    model = make_model("fast", settings=settings)
+    model.recipe["bin_sizes"].append(99)  # type: ignore[index]
+    assert settings == {"bin_sizes": (4,), "C": 2.0}
+    assert repr((PRESETS, {key: setting.default for key, setting in SETTINGS.items()})) == before
+    assert model.backend.extractor.bin_sizes == (4,)
+
+
+# Settings as text.
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_every_setting_has_a_text(key: str) -> None:
+    text, value = OTHER[key]
+    found = parse_setting(f"{key}={text}")
+    assert found == (key, value)
+    assert type(found[1]) is type(value)
+    assert parse_setting(f"  {key} = {text} ") == (key, value)
+    default = SETTINGS[key].default
+    written = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
+    assert parse_setting(f"{key}={written}") == (key, default)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("root=TRUE", True),
+        ("root=0", False),
+        ("root=no", False),
+        ("root=Yes", True),
+        ("reduce=NONE", None),
+        ("position_weight=2", 2.0),
+        ("contrast_threshold=1e-3", 0.001),
+        ("bin_sizes=4", (4,)),
+        ("grids=1x1", ("1x1",)),
+        ("C=3", 3),
+        ("C=0.5", 0.5),
+        ("gamma=none", None),
+        ("bootstrap=False", False),
+        ("class_weight=balanced", "balanced"),
+        ("criterion=a=b", "a=b"),
+        ("n_words=-3", -3),
+    ],
+)
+def test_texts(text: str, value: object) -> None:
+    found = parse_setting(text)[1]
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n_words", "a setting must look like key=value, got 'n_words'"),
+        ("=3", "a setting must look like key=value, got '=3'"),
+        ("", "a setting must look like key=value, got ''"),
+        ("n_words=many", "n_words must be an integer, got 'many'"),
+        ("n_words=1.5", "n_words must be an integer, got '1.5'"),
+        ("n_words=", "n_words must be an integer, got ''"),
+        ("reduce=all", "reduce must be an integer or none, got 'all'"),
+        ("root=maybe", "root must be true or false, got 'maybe'"),
+        ("position_weight=much", "position_weight must be a number, got 'much'"),
+        ("bin_sizes=4;6", "bin_sizes must be integers separated by commas, such as 4,6,8, got '4;6'"),
+        ("bin_sizes=4,", "bin_sizes must be integers separated by commas"),
+    ],
+)
+def test_texts_that_are_none(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_setting(text)
+
+
+# Mistakes.
+
+
+def test_an_unknown_preset_lists_the_presets() -> None:
+    with pytest.raises(ValueError, match=f"preset must be one of {', '.join(PRESETS)}, got 'best'"):
+        make_model("best")
+
+
+def test_an_unknown_key_lists_the_settings() -> None:
+    with pytest.raises(ValueError, match="unknown setting n_word;") as caught:
+        make_model(settings={"C": 1.0, "n_word": 5})
+    for key in (*SETTINGS, *LinearSVM().get_params()):
+        assert key in str(caught.value)
+    # What another classifier has is unknown to this one.
+    with pytest.raises(ValueError, match=r"unknown setting n_neighbors; .*the classifier linear-svm has no parameter"):
+        make_model(settings={"n_neighbors": 5})
+    with pytest.raises(ValueError, match=r"classifier must be one of .*, got 'svm'"):
+        make_model(settings={"classifier": "svm", "C": 1.0})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"features": "orb"}, "features must be one of dense-sift, sift, got 'orb'"),
+        ({"classifier": "svm"}, "classifier must be one of"),
+        ({"step": 0}, "step must be an integer >= 1, got 0"),
+        ({"bin_sizes": (4, 0)}, "bin_sizes must be an integer >= 1, got 0"),
+        ({"window": "hann"}, "window must be one of flat, gaussian, got 'hann'"),
+        ({"contrast_threshold": float("nan")}, "contrast_threshold must be a number >= 0, got nan"),
+        ({"max_side": 0}, "max_side must be None or an integer >= 1, got 0"),
+        ({"min_side": 500}, "min_side must not exceed max_side, got 500 and 480"),
+        ({"features": "sift", "max_points": 0}, "max_points must be None or an integer >= 1, got 0"),
+        ({"position_weight": -1.0}, "position_weight must be a number >= 0, got -1.0"),
+        ({"sample": 0}, "sample must be an integer >= 1, got 0"),
+        ({"n_words": 0}, "n_words must be an integer >= 1, got 0"),
+        ({"n_words": "many"}, "n_words must be an integer >= 1, got 'many'"),
+        ({"algorithm": "elkan"}, "algorithm must be one of lloyd, mini-batch, got 'elkan'"),
+        ({"init": "first"}, "init must be one of"),
+        ({"max_iter": 0}, "max_iter must be an integer >= 1, got 0"),
+        ({"weighting": "idf"}, "weighting must be one of count, binary, tf-idf, got 'idf'"),
+        ({"normalization": "l3"}, "normalization must be one of"),
+        ({"grids": ("2y2",)}, "grids must hold grids like '2x2'"),
+        ({"grids": "2x2"}, "grids must be a sequence of at least one grid"),
+        ({"level_weights": "some"}, "level_weights must be one of equal, cells, lazebnik, got 'some'"),
+        ({"random_state": -1}, "random_state must be an integer >= 0, got -1"),
+    ],
+)
+def test_a_value_that_breaks_its_rule_fails_before_any_work(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make_model(settings=settings)
+
+
+def test_the_example_in_the_documentation() -> None:
+    results = doctest.testmod(presets)
+    assert results.attempted >= 2
+    assert results.failed == 0
