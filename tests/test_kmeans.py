@@ -113,7 +113,7 @@ def test_one_word_is_the_mean() -> None:
 @pytest.mark.parametrize("data", [blobs(4000, 30, 8, spread=3)[0], real_like()[:3000]], ids=["blobs", "descriptors"])
 def test_the_error_is_that_of_scikit_learn_from_the_same_start(data: Float32) -> None:
     for seed in range(3):
-        dictionary = KMeansDictionary(n_words=40, max_iter=60, tol=0, random_state=seed)
+        dictionary = KMeansDictionary(n_words=40, max_iter=60, tol=0, first_share=1.0, random_state=seed)
         start = dictionary._start(data, np.random.default_rng(seed))
         peer = KMeans(40, init=start, n_init=1, max_iter=60, tol=0).fit(data)
         error = mean_squared_error(data, dictionary.fit(data).words_)
@@ -131,6 +131,45 @@ def test_the_error_from_random_starts_is_within_a_hundredth_of_that_of_scikit_le
         peer = KMeans(60, init="random", n_init=1, max_iter=20, tol=0, random_state=seed).fit(data)
         theirs.append(peer.inertia_ / len(data))
     assert np.mean(mine) <= 1.01 * np.mean(theirs)
+
+
+def test_a_first_share_saves_work_and_ends_within_a_hundredth_of_the_whole() -> None:
+    data = (np.random.default_rng(0).standard_normal((8000, 12)) * np.linspace(2, 0.3, 12)).astype(np.float32)
+    searched: list[int] = []
+
+    class CountingSearch(WordSearch):
+        def nearest_distance(self, descriptors: Float32, *, n_threads: int = 1) -> tuple[Any, Any]:
+            searched.append(len(descriptors))
+            return super().nearest_distance(descriptors, n_threads=n_threads)
+
+    errors = {}
+    for share in (0.25, 1.0):
+        searched.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("cvbow.dictionary.kmeans.WordSearch", CountingSearch)
+            learned = KMeansDictionary(n_words=60, max_iter=12, tol=0, first_share=share).fit(data)
+        errors[share] = mean_squared_error(data, learned.words_)
+        iterations = [n for n in searched if n >= 2000]
+        assert len(iterations) == learned.n_iter_ == 12
+        if share == 1:
+            assert set(iterations) == {8000}
+        else:
+            assert iterations == sorted(iterations)
+            assert iterations.count(2000) >= 3
+            assert iterations.count(8000) >= 3
+    assert errors[0.25] <= 1.01 * errors[1.0]
+
+
+def test_a_first_share_of_too_few_descriptors_is_not_used() -> None:
+    data = np.random.default_rng(0).standard_normal((400, 4)).astype(np.float32)
+    plain = KMeansDictionary(n_words=20, first_share=1.0).fit(data)
+    np.testing.assert_array_equal(KMeansDictionary(n_words=20, first_share=0.25).fit(data).words_, plain.words_)
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.1, "half"])
+def test_a_first_share_is_a_share(share: object) -> None:
+    with pytest.raises(ValueError, match="first_share must be a number > 0 and <= 1"):
+        KMeansDictionary(n_words=2, first_share=share).fit(np.zeros((3, 2), np.float32))  # type: ignore[arg-type]
 
 
 def test_one_iteration_is_that_of_the_definition() -> None:

@@ -245,7 +245,7 @@ def _iterate(
     threads: int,
     update: Callable[[int], None],
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], float, int]:
-    """Iterate until a step gains less than ``tol``; return words, last labels, last error, and the last step's number."""
+    """Iterate until a step gains less than ``tol``; return words, labels, error and number of the last."""
     before = np.inf
     for step in steps:
         labels, distances = WordSearch(words).nearest_distance(data, n_threads=threads)

@@ -34,9 +34,11 @@ _BLOCK = 1024
 _STEPS = 256.0
 #: Where each value of a mirrored descriptor stands in the descriptor: columns backwards; direction o, at 45 o degrees
 #: from x, becomes 180 - 45 o.
-_MIRROR = np.arange(DESCRIPTOR_SIZE).reshape(N_BINS, N_BINS, N_ORIENTATIONS)[
-    :, ::-1, (4 - np.arange(N_ORIENTATIONS)) % N_ORIENTATIONS
-].ravel()
+_MIRROR = (
+    np.arange(DESCRIPTOR_SIZE)
+    .reshape(N_BINS, N_BINS, N_ORIENTATIONS)[:, ::-1, (4 - np.arange(N_ORIENTATIONS)) % N_ORIENTATIONS]
+    .ravel()
+)
 
 
 class DenseSIFT(Extractor):

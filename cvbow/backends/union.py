@@ -1,0 +1,168 @@
+"""Several backends side by side: each image is read once, and their vectors are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images
+from cvbow.errors import ImageError
+from cvbow.parallel import default_jobs
+
+__all__ = ["ChannelUnion"]
+
+
+class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
+    """Vectors of several backends, one after the other, from one reading of each image.
+
+    As scikit-learn's ``FeatureUnion``, but the images are read and decoded once for all, those that cannot be read are
+    told apart, and it is known which columns are whose: the classifiers "rbf-fusion" and "kernel-ridge" weigh them by
+    channel.
+
+    Parameters
+    ----------
+    channels : sequence of (str, ImageEncoder)
+        Names and backends. ``set_params(name__parameter=...)`` reaches into a channel.
+    n_jobs : int or None, default None
+        Workers, by joblib's convention, also for channels that leave their own at None.
+    memory : str, path, joblib.Memory or None, default None
+        Where to cache the joined vectors, and what channels that leave their own at None cache while they are fitted.
+
+    Attributes
+    ----------
+    channels_ : list of (str, ImageEncoder)
+        The fitted channels.
+    skipped_ : list of ImageError
+        Images that a channel was to learn from and that could not be read.
+    seconds_ : dict
+        Time that the channels took to learn, by step.
+
+    Examples
+    --------
+    >>> from cvbow.backends import CensusPyramid, Gist
+    >>> union = ChannelUnion([("census", CensusPyramid(radii=(1,), grids=("1x1",))), ("gist", Gist())])
+    >>> image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+    >>> union.fit([image]).channel_slices_
+    {'census': slice(0, 256, None), 'gist': slice(256, 1408, None)}
+    """
+
+    _transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
+
+    def __init__(
+        self, channels: Sequence[tuple[str, ImageEncoder]], *, n_jobs: int | None = None, memory: Any = None
+    ) -> None:
+        self.channels = channels
+        self.n_jobs = n_jobs
+        self.memory = memory
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters; ``deep`` adds the channels by name, and theirs as ``name__parameter``."""
+        parameters: dict[str, Any] = self._get_params("channels", deep=deep)
+        return parameters
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set parameters, also those of the channels (``name__parameter``) and channels by name."""
+        self._set_params("channels", **parameters)
+        return self
+
+    @property
+    def vector_length(self) -> int:
+        """Length of a vector: the sum of the channels'."""
+        check_is_fitted(self, "channels_")
+        return sum(encoder.vector_length for _, encoder in self.channels_)
+
+    @property
+    def channel_slices_(self) -> dict[str, slice]:
+        """Which columns of a vector are whose, by the channels' names and in their order."""
+        check_is_fitted(self, "channels_")
+        slices, start = {}, 0
+        for name, encoder in self.channels_:
+            slices[name] = slice(start, start + encoder.vector_length)
+            start = slices[name].stop
+        return slices
+
+    @property
+    def gray_only(self) -> bool:
+        """Whether no channel looks at colours."""
+        return all(encoder.gray_only for _, encoder in self.channels)
+
+    def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
+        """Fit one channel after the other on the images.
+
+        Parameters
+        ----------
+        images : sequence of paths or arrays
+            Those that cannot be read are listed in ``skipped_``.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If a parameter of the union or of a channel breaks its rule.
+        CvbowError
+            If a channel that learns from images could read none.
+        """
+        self._validate()
+        images = check_images(images)
+        fitted: list[tuple[str, ImageEncoder]] = []
+        skipped: dict[str, ImageError] = {}
+        self.seconds_: dict[str, float] = {}
+        for name, channel in self.channels:
+            encoder = clone(channel)
+            if encoder.memory is None:
+                encoder.set_params(memory=self.memory)
+            with default_jobs(self.n_jobs):
+                encoder.fit(images, y)
+            fitted.append((name, encoder))
+            for error in getattr(encoder, "skipped_", None) or []:
+                skipped.setdefault(str(error.path), error)
+            for step, seconds in (getattr(encoder, "seconds_", None) or {}).items():
+                self.seconds_[step] = self.seconds_.get(step, 0.0) + seconds
+        self.channels_ = fitted
+        self.skipped_ = list(skipped.values())
+        return self
+
+    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.concatenate([encoder._vector(image) for _, encoder in self.channels_])
+
+    def _state_hash(self) -> str:
+        check_is_fitted(self, "channels_")
+        state = [(name, type(encoder).__name__, encoder._state_hash()) for name, encoder in self.channels_]
+        return str(joblib.hash(state, hash_name="sha1"))
+
+    def _validate(self) -> None:
+        _check_channels("channels", self.channels)
+        taken = {"channels", "n_jobs", "memory"}
+        for name, encoder in self.channels:
+            if "__" in name or name in taken:
+                raise ValueError(f"a channel's name must not be {', '.join(sorted(taken))} or hold '__', got {name!r}")
+            validate = getattr(encoder, "_validate", None)
+            if validate is not None:
+                validate()
+
+    def _validate_state(self) -> None:
+        self._validate()
+        if "channels_" in vars(self):
+            _check_channels("channels_", self.channels_)
+            if [name for name, _ in self.channels_] != [name for name, _ in self.channels]:
+                raise ValueError("channels_ must have the names of channels")
+
+
+def _check_channels(parameter: str, channels: object) -> None:
+    rule = f"{parameter} must be a sequence of pairs (name, backend) with different names"
+    if isinstance(channels, (str, bytes)) or not isinstance(channels, Sequence) or not channels:
+        raise ValueError(f"{rule}, got {channels!r}")
+    for pair in channels:
+        fits = isinstance(pair, Sequence) and len(pair) == 2 and isinstance(pair[0], str)
+        if not fits or not isinstance(pair[1], ImageEncoder):
+            raise ValueError(f"{rule}, got {pair!r}")
+    names = [name for name, _ in channels]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{rule}, got the names {', '.join(names)}")
