@@ -58,13 +58,13 @@ def scene15_chart(results: Mapping[str, Any]) -> str:
     )
     for name, seconds, score in rows:
         ours = name.startswith("cvbow")
-        # A label on the right half stands on its point's left.
-        anchor, shift = ("end", -10) if x(seconds) > WIDTH / 2 else ("start", 10)
+        # A label on the right half stands on its point's left and above, others right and below.
+        anchor, shift, lift = ("end", -10, -8) if x(seconds) > WIDTH / 2 else ("start", 10, 18)
         parts.append(
             f'<circle cx="{x(seconds):.1f}" cy="{y(score):.1f}" r="6" fill="{"#1765c1" if ours else "#999"}"/>'
         )
         parts.append(
-            f'<text x="{x(seconds) + shift:.1f}" y="{y(score) - 8:.1f}" text-anchor="{anchor}"'
+            f'<text x="{x(seconds) + shift:.1f}" y="{y(score) + lift:.1f}" text-anchor="{anchor}"'
             f"{' font-weight=' + chr(34) + 'bold' + chr(34) if ours else ''}>"
             f"{html.escape(name)}: {score:.1f} %, {seconds:.0f} s</text>"
         )

@@ -137,7 +137,7 @@ PRESETS: dict[str, Preset] = {
                 "level_weights": "cells",
             },
             {
-                "step": "4 costs half as much again, 6 loses half a point",
+                "step": "4 costs half as much again; with grids 1x1 2x2 4x4 it had 0.7 points over 6",
                 "bin_sizes": "the scales of VLFeat's vl_phow",
                 "reduce": "halves the time of finding words, at the same accuracy",
                 "n_words": "2000 gain half a point and double the time and the vectors",

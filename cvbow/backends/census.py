@@ -121,7 +121,7 @@ class CensusPyramid(WholeImageEncoder):
         cells = _mirrored_cells(tuple(self._sizes()))
         mirrored = self._normalize(counts[:, cells][:, :, _MIRROR])
         # Shares that sum to 1 have a mean that does.
-        return mean_direction(vector, mirrored) if self.root else (vector + mirrored) / 2
+        return mean_direction(vector, mirrored) if self.root else (vector + mirrored) * np.float32(0.5)
 
     def _counts(self, gray: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return how often each pattern occurs, shape (n_radii, n_cells, 256)."""
@@ -157,7 +157,7 @@ class CensusPyramid(WholeImageEncoder):
         shares = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
         sizes = [columns * rows for columns, rows in self._sizes()]
         shares /= len(counts) * len(sizes) * np.repeat(sizes, sizes)[:, None]
-        return (np.sqrt(shares) if self.root else shares).astype(np.float32).ravel()
+        return np.asarray(np.sqrt(shares) if self.root else shares, np.float32).ravel()
 
     def _sizes(self) -> list[tuple[int, int]]:
         return [parse_grid(grid) for grid in self.grids]

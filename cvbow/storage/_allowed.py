@@ -239,6 +239,9 @@ _MLP = Rule(drop=("_optimizer", "_random_state", "_best_coefs", "_best_intercept
 
 ALLOWED: dict[str, Rule] = {
     "cvbow.backends.BagEncoder": Rule(),
+    "cvbow.backends.CensusPyramid": Rule(),
+    "cvbow.backends.ChannelUnion": Rule(),
+    "cvbow.backends.Gist": Rule(),
     "cvbow.classify.ImageClassifier": Rule(),
     "cvbow.classify.KernelSVM": Rule(),
     "cvbow.classify.LinearSVM": Rule(),
