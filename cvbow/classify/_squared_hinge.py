@@ -70,10 +70,17 @@ def solve(
         w[:-1], w[-1] = start[0], start[1] / constant
         scores = _forward(data, w, constant)
     for iteration in range(max_iter):
-        short = np.maximum(1 - y * scores, 0)
-        gradient = _back(data, -cost * y * short, constant)
+        # With tens of thousands of vectors an array (n, n_problems) counts: as few as can be are alive at a time.
+        values = y * scores
+        np.subtract(1, values, out=values)
+        np.maximum(values, 0, out=values)
+        objective = 0.5 * _squared(w[:-1]) + 0.5 * np.einsum("i,ij,ij->j", cost[:, 0], values, values)
+        curvature = np.where(values > 0, cost.astype(data.dtype), 0)
+        values *= y
+        values *= -cost
+        gradient = _back(data, values, constant)
+        del values
         gradient[:-1] += w[:-1]
-        objective = 0.5 * _squared(w[:-1]) + 0.5 * (cost * short**2).sum(axis=0)
         # With a small C, w has hardly a share in the objective, yet it decides: an error must be small next to it too.
         scale = np.minimum(objective, np.maximum(5 * _squared(w[:-1]), 1e-6 * objective))
         solved = (0.5 * _squared(gradient) <= tol * scale) & (iteration > 0)
@@ -85,11 +92,13 @@ def solve(
         first = np.maximum(first, squared)
         # A tenth of the gradient's norm is all that a step needs far from the end; near it, rough steps would crawl.
         share = np.minimum(0.01, np.sqrt(np.divide(squared, first, out=np.zeros_like(first), where=first > 0)))
-        step = _conjugate_gradients(data, cost * (short > 0), -gradient, constant, share * squared)
+        step = _conjugate_gradients(data, curvature, -gradient, constant, share * squared)
+        del curvature
         ahead = _forward(data, step, constant)
-        length = _line_search(w, step, y * scores, y * ahead, cost)
+        length = _line_search(w, step, y, scores, ahead, cost[:, 0])
         w += length * step
-        scores += length * ahead
+        ahead *= length
+        scores += ahead
     return w[:-1], constant * w[-1]
 
 
@@ -135,7 +144,7 @@ def _squared(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _conjugate_gradients(
     data: NDArray[np.floating],
-    curvature: NDArray[np.float64],
+    curvature: NDArray[np.floating],
     target: NDArray[np.float64],
     constant: float,
     enough: NDArray[np.float64],
@@ -153,7 +162,9 @@ def _conjugate_gradients(
         active = squared > enough
         if not active.any():
             break
-        applied = _back(data, curvature * _forward(data, direction, constant), constant)
+        bent = _forward(data, direction, constant)
+        bent *= curvature
+        applied = _back(data, bent, constant)
         applied[:-1] += direction[:-1]
         bend = np.einsum("ij,ij->j", direction, applied)
         length = np.divide(squared, bend, out=np.zeros_like(bend), where=active & (bend > 0))
@@ -168,24 +179,27 @@ def _conjugate_gradients(
 def _line_search(
     w: NDArray[np.float64],
     step: NDArray[np.float64],
-    margins: NDArray[np.float64],
-    changes: NDArray[np.float64],
+    y: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    ahead: NDArray[np.float64],
     cost: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Return how far along its step each problem is least: a root of a rising, piecewise linear function."""
     slope_of_norm = np.einsum("ij,ij->j", w[:-1], step[:-1])
     curve_of_norm = _squared(step[:-1])
-    length = np.ones(step.shape[1])
-    for _ in range(_MAX_LINE):
-        short = 1 - margins - length * changes
-        pull = np.where(short > 0, cost, 0.0) * changes
-        slope = slope_of_norm + length * curve_of_norm - (pull * short).sum(axis=0)
-        curve = curve_of_norm + (pull * changes).sum(axis=0)
-        move = np.divide(slope, curve, out=np.zeros_like(slope), where=curve > 0)
-        length = np.maximum(length - move, 0)
-        if (np.abs(move) < 1e-6).all():
-            break
-    return length
+    lengths = np.ones(step.shape[1])
+    for k in range(step.shape[1]):
+        margins, changes = y[:, k] * scores[:, k], y[:, k] * ahead[:, k]
+        for _ in range(_MAX_LINE):
+            short = 1 - margins - lengths[k] * changes
+            pull = np.where(short > 0, cost, 0.0) * changes
+            slope = slope_of_norm[k] + lengths[k] * curve_of_norm[k] - pull @ short
+            curve = curve_of_norm[k] + pull @ changes
+            move = slope / curve if curve > 0 else 0.0
+            lengths[k] = max(lengths[k] - move, 0.0)
+            if abs(move) < 1e-6:
+                break
+    return lengths
 
 
 def gram(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
