@@ -33,6 +33,8 @@ _PADDING = 1 / 8
 _NOISE = 0.2
 #: A filter is cut where it is below this.
 _NOTHING = 1e-3
+#: Magnitudes that a cell's side takes at least, to have a mean.
+_SAMPLES = 5
 
 
 class Gist(WholeImageEncoder):
@@ -130,7 +132,7 @@ class Gist(WholeImageEncoder):
         spectrum = fft.fft2(padded)
         cells = []
         for scale, n in enumerate(self.orientations):
-            keep, filters = _filters(len(padded), scale, int(n))
+            keep, filters = _filters(len(padded), scale, int(n), _SAMPLES * int(self.grid))
             part = fft.ifft2(spectrum[np.ix_(keep, keep)] * filters, overwrite_x=True)
             # The inverse transform divides by the pixels it makes, the forward one did not multiply by as many.
             share = len(keep) / len(padded)
@@ -206,13 +208,16 @@ def _low_pass(size: int, cutoff: float) -> NDArray[np.float32]:
 
 
 @functools.lru_cache(maxsize=64)
-def _filters(size: int, scale: int, n: int) -> tuple[NDArray[np.intp], NDArray[np.complexfloating]]:
-    """Return the rows (and columns) of a spectrum that a scale's filters pass, and the filters, (n, kept, kept)."""
+def _filters(size: int, scale: int, n: int, least: int) -> tuple[NDArray[np.intp], NDArray[np.complexfloating]]:
+    """Return the rows (and columns) of a spectrum that a scale's filters pass, and the filters, (n, kept, kept).
+
+    At least ``least`` rows are kept.
+    """
     center = _FINEST / _RATIO**scale
     reach = center * (1 + np.sqrt(-np.log(_NOTHING) / _RADIAL))
     # A half or a quarter of the frequencies, as long as that holds the filter.
     kept = size
-    while kept % 4 == 0 and reach < kept / size / 4:
+    while kept % 4 == 0 and kept // 2 >= least and reach < kept / size / 4:
         kept //= 2
     index = np.fft.ifftshift(np.arange(-(kept // 2), kept - kept // 2))
     across, down = index / size, index[:, None] / size
