@@ -1,15 +1,20 @@
 """Classifiers of image vectors, models from folder to answer, and measures of both."""
 
 from cvbow.classify._svm import KernelSVM, LinearSVM
+from cvbow.classify.fusion import FusionClassifier
 from cvbow.classify.image_classifier import Answers, ImageClassifier
+from cvbow.classify.maps import AdditiveMap, HellingerMap
 from cvbow.classify.metrics import ClassificationReport, classification_report
 from cvbow.classify.registry import CLASSIFIERS, ClassifierEntry, make_classifier
 
 __all__ = [
     "CLASSIFIERS",
+    "AdditiveMap",
     "Answers",
     "ClassificationReport",
     "ClassifierEntry",
+    "FusionClassifier",
+    "HellingerMap",
     "ImageClassifier",
     "KernelSVM",
     "LinearSVM",

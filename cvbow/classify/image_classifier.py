@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from cvbow import storage
 from cvbow.backends import ImageEncoder, ImageLike
@@ -101,8 +101,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if getattr(classifier, "n_neighbors", 0) > len(labels):
             note(f"classifier: only {len(labels)} neighbours instead of {classifier.n_neighbors}")
             classifier.set_params(n_neighbors=len(labels))
+        # A classifier that weighs channels is told which columns are whose.
+        slices = getattr(self.backend_, "channel_slices_", None)
+        told = {"channels": slices} if slices is not None and has_fit_parameter(classifier, "channels") else {}
         with single_threaded(), default_jobs(self.backend_.n_jobs):
-            self.classifier_ = classifier.fit(encoded.vectors, labels)
+            self.classifier_ = classifier.fit(encoded.vectors, labels, **told)
         self.classes_ = self.classifier_.classes_
         ended = time.perf_counter()
         self.seconds_ = {

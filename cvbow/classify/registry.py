@@ -44,6 +44,12 @@ def _kernel_svm(kernel: str, **parameters: Any) -> Any:
     return KernelSVM(kernel, **parameters)
 
 
+def _fusion(**parameters: Any) -> Any:
+    from cvbow.classify.fusion import FusionClassifier
+
+    return FusionClassifier(**parameters)
+
+
 def _chi2_map(*, sample_steps: int = 2, **parameters: Any) -> Any:
     from sklearn.kernel_approximation import AdditiveChi2Sampler
     from sklearn.pipeline import make_pipeline
@@ -102,6 +108,14 @@ CLASSIFIERS: dict[str, ClassifierEntry] = {
     "rbf-svm": ClassifierEntry("SVM with a Gaussian kernel", functools.partial(_kernel_svm, "rbf"), {"C": 10.0}),
     "chi2-map-svm": ClassifierEntry(
         "linear SVM on an additive chi-square feature map; vectors must be non-negative", _chi2_map, {"C": 10.0}
+    ),
+    "kernel-ridge": ClassifierEntry(
+        "kernel ridge regression with a Gaussian kernel for each channel of the vectors",
+        _fusion,
+        {"head": "ridge", "alpha": 0.01},
+    ),
+    "rbf-fusion": ClassifierEntry(
+        "SVM with a Gaussian kernel for each channel of the vectors", _fusion, {"head": "svm", "C": 10.0}
     ),
     "logistic-regression": ClassifierEntry(
         "multinomial logistic regression", _logistic_regression, {"C": 100.0, "max_iter": 1000}

@@ -1,0 +1,139 @@
+"""Explicit feature maps of additive kernels, for linear classifiers.
+
+A. Vedaldi and A. Zisserman, "Efficient additive kernels via explicit feature maps", PAMI 2012 (chi-square,
+intersection); F. Perronnin, J. Sanchez and T. Mensink, "Improving the Fisher kernel for large-scale image
+classification", ECCV 2010 (square roots).
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_choice, check_int
+from cvbow.classify._svm import check_vectors
+
+__all__ = ["AdditiveMap", "HellingerMap"]
+
+#: By kernel, the distance of the samples of its spectrum for 1, 2 and 3 of them. Those of chi-square are the paper's,
+#: which scikit-learn's AdditiveChi2Sampler has too; those of the intersection make the mean squared error least over
+#: values whose ratio is up to e^6, weighted as a sum over the smaller value sees it.
+_PERIODS = {"chi2": (0.8, 0.5, 0.4), "intersection": (0.8, 0.7, 0.65)}
+
+
+class _Map(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """What the maps share: ``fit`` learns nothing but the number of columns."""
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Check the parameters, and keep the number of columns of X (n, d)."""
+        self._validate()
+        self.n_features_in_ = check_vectors(X).shape[1]
+        return self
+
+    def _vectors(self, X: ArrayLike) -> NDArray[np.float32]:
+        check_is_fitted(self, "n_features_in_")
+        return check_vectors(X, self.n_features_in_)
+
+    def _validate(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
+
+    def _validate_state(self) -> None:
+        self._validate()
+
+
+class AdditiveMap(_Map):
+    """Map whose dot products approximate an additive kernel: a linear classifier on it stands for one with that kernel.
+
+    Parameters
+    ----------
+    kernel : {"chi2", "intersection"}, default "chi2"
+        ``sum 2 x y / (x + y)`` or ``sum min(x, y)``.
+    n_samples : {1, 2, 3}, default 1
+        Samples of the kernel's spectrum; a value becomes ``2 n_samples + 1`` values. Of the kernel between two equal
+        vectors, the share that is lost at most is 4, 2 and 1 % for chi-square, 20, 15 and 12 % for the intersection.
+
+    Notes
+    -----
+    The vector holds ``sqrt(x L k(0))`` of all values, then ``sqrt(2 x L k(j L))`` times ``cos(j L log x)`` and then
+    times ``sin(j L log x)`` of all values for j = 1 to n_samples, k being the spectrum and L the period. Zero stays 0.
+    """
+
+    def __init__(self, kernel: str = "chi2", *, n_samples: int = 1) -> None:
+        self.kernel = kernel
+        self.n_samples = n_samples
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Map non-negative vectors (n, d) to (n, (2 n_samples + 1) d), float32.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If the vectors are negative somewhere, not finite, or of another length than in ``fit``.
+        """
+        vectors = self._vectors(X)
+        if vectors.min() < 0:
+            raise ValueError(f"X must be non-negative for the kernel {self.kernel}, got {vectors.min():g}")
+        n, d = vectors.shape
+        period = _PERIODS[self.kernel][self.n_samples - 1]
+        mapped = np.empty((n, 2 * self.n_samples + 1, d), np.float32)
+        root = np.sqrt(vectors)
+        logarithm = np.log(vectors, out=np.zeros_like(vectors), where=vectors > 0)
+        np.multiply(root, np.float32(np.sqrt(period * _spectrum(self.kernel, 0))), out=mapped[:, 0])
+        for sample in range(1, self.n_samples + 1):
+            size = root * np.float32(np.sqrt(2 * period * _spectrum(self.kernel, sample * period)))
+            phase = logarithm * np.float32(sample * period)
+            np.multiply(size, np.cos(phase), out=mapped[:, 2 * sample - 1])
+            np.multiply(size, np.sin(phase), out=mapped[:, 2 * sample])
+        return mapped.reshape(n, -1)
+
+    def _validate(self) -> None:
+        check_choice("kernel", self.kernel, _PERIODS)
+        check_int("n_samples", self.n_samples, minimum=1)
+        if self.n_samples > 3:
+            raise ValueError(f"n_samples must be 1, 2 or 3, got {self.n_samples!r}")
+
+
+class HellingerMap(_Map):
+    """Square root of each value with its sign, so that dot products are the Hellinger kernel ``sum sqrt(x y)``.
+
+    Parameters
+    ----------
+    normalize : bool, default True
+        Bring each vector to L1 norm 1 first, and so to L2 norm 1; zero stays zero.
+    """
+
+    def __init__(self, *, normalize: bool = True) -> None:
+        self.normalize = normalize
+
+    def transform(self, X: ArrayLike) -> NDArray[np.float32]:
+        """Map vectors (n, d) to vectors of the same shape, float32.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If the vectors are not finite, or of another length than in ``fit``.
+        """
+        vectors = self._vectors(X)
+        size = np.abs(vectors)
+        if self.normalize:
+            total = size.sum(axis=1, keepdims=True, dtype=np.float64)
+            size = np.divide(size, total, out=np.zeros(size.shape), where=total > 0)
+        return np.copysign(np.sqrt(size), vectors).astype(np.float32)
+
+    def _validate(self) -> None:
+        if not isinstance(self.normalize, bool):
+            raise ValueError(f"normalize must be True or False, got {self.normalize!r}")
+
+
+def _spectrum(kernel: str, frequency: float) -> float:
+    if kernel == "chi2":
+        return float(1 / np.cosh(np.pi * frequency))
+    return float(2 / (np.pi * (1 + 4 * frequency**2)))
