@@ -187,15 +187,26 @@ def _versions() -> dict[str, str | None]:
         "scipy": scipy.__version__,
         "scikit-learn": sklearn.__version__,
         "opencv": cv2.__version__,
+        "scikit-image": importlib.import_module("skimage").__version__ if has_scikit_image() else None,
         "faiss": faiss_module().__version__ if has_faiss() else None,
         "vlfeat": vlfeat.VERSION if vlfeat.available() else None,
     }
 
 
 def has_faiss() -> bool:
-    """Whether FAISS is installed; a name that `sys.modules` maps to None counts as absent."""
+    """Whether FAISS is installed."""
+    return _installed("faiss")
+
+
+def has_scikit_image() -> bool:
+    """Whether scikit-image is installed."""
+    return _installed("skimage")
+
+
+def _installed(module: str) -> bool:
+    """Whether a module can be imported; one that `sys.modules` maps to None counts as absent."""
     try:
-        return importlib.util.find_spec("faiss") is not None
+        return importlib.util.find_spec(module) is not None
     except ValueError:
         return False
 

@@ -1,10 +1,11 @@
 """Speed of cvbow against its peers, in one run on one machine.
 
-    python benchmarks/speed.py [dense-sift] [nearest] [kmeans] [end-to-end] [--data DIR] [--json FILE] [--rounds N]
+    python benchmarks/speed.py [SECTION ...] [--data DIR] [--json FILE] [--rounds N]
     python benchmarks/speed.py --smoke
 
-Without names, every section runs. Each one goes into the JSON file as soon as it is done, in place of the one that was
-there; `tables.py` makes the README's tables from it. README.md in this folder says what the figures are.
+The sections are dense-sift, nearest, kmeans, gaussian-mixture, encoders and end-to-end; without names, every one runs.
+Each goes into the JSON file as soon as it is done, in place of the one that was there; `tables.py` makes the README's
+tables from it. README.md in this folder says what the figures are.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from _measure import ROOT, merge_sections
-from sections import dense_sift, end_to_end, kmeans, nearest
+from sections import dense_sift, encoders, end_to_end, gaussian_mixture, kmeans, nearest
 from sections.inputs import Options, default_data
 from tables import scene15_table, speed_table
 
@@ -24,6 +25,8 @@ SECTIONS = {
     "dense-sift": dense_sift.run,
     "nearest": nearest.run,
     "kmeans": kmeans.run,
+    "gaussian-mixture": gaussian_mixture.run,
+    "encoders": encoders.run,
     "end-to-end": end_to_end.run,
 }
 RESULTS = ROOT / "benchmarks" / "results" / "speed.json"

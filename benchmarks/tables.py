@@ -26,9 +26,12 @@ SOFTWARE = {
     "numpy": "NumPy",
     "opencv": "OpenCV",
     "scikit-learn": "scikit-learn",
+    "scikit-image": "scikit-image",
     "faiss": "FAISS",
     "vlfeat": "VLFeat",
 }
+#: The sections of the speed table.
+KERNELS = ("dense-sift", "nearest", "kmeans", "gaussian-mixture", "encoders")
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def speed_table(results: Mapping[str, Any]) -> str:
-    """Dense SIFT, nearest words and k-means, one row per contender; empty without results."""
+    """Every section but the end-to-end run, one row per contender; empty without results."""
     speed = results.get("speed", {})
     rows: list[list[str]] = []
     if "dense-sift" in speed:
@@ -65,11 +68,37 @@ def speed_table(results: Mapping[str, Any]) -> str:
             error = "" if row["name"] == "cvbow" else f", error {over:+.2f} %"
             rows.append([title, row["label"], _time(row["seconds"]) + error, _ratio(row)])
             title = ""
+    if "gaussian-mixture" in speed:
+        section = speed["gaussian-mixture"]
+        n, size = section["input"]["shape"]
+        words, iterations = section["input"]["n_words"], section["input"]["iterations"]
+        title = f"Gaussian mixture, {n:,} x {size}, {words} Gaussians, {iterations} iterations, {_threads(section)}"
+        for row in section["contenders"]:
+            over = round(100 * row["over_cvbow"], 2) + 0.0  # of which -0.0 becomes 0.0
+            likelihood = "" if row["name"] == "cvbow" else f", log-likelihood {over:+.2f} %"
+            rows.append([title, row["label"], _time(row["seconds"]) + likelihood, _ratio(row)])
+            title = ""
+    if "encoders" in speed:
+        rows += _encoder_rows(speed["encoders"])
     if not rows:
         return ""
     header = ["work", "contender", "median", "cvbow is so many times as fast (range)"]
-    sections = [speed[name] for name in ("dense-sift", "nearest", "kmeans") if name in speed]
-    return f"{_markdown(header, rows)}\n\n{_caption(sections, 'python benchmarks/speed.py dense-sift nearest kmeans')}"
+    names = [name for name in KERNELS if name in speed]
+    command = f"python benchmarks/speed.py {' '.join(names)}"
+    return f"{_markdown(header, rows)}\n\n{_caption([speed[name] for name in names], command)}"
+
+
+def _encoder_rows(section: Mapping[str, Any]) -> list[list[str]]:
+    counts = sorted({min(section["input"]["descriptors"]), max(section["input"]["descriptors"])})
+    images = f"images of {' to '.join(f'{count:,}' for count in counts)}"
+    rows = []
+    for part, title in (("fisher", "Fisher vector, {} Gaussians"), ("bag-of-words", "bag of {} words")):
+        given = section[part]["input"]
+        work = f"{title.format(given['n_words'])}, {images} x {given['values']}, {_threads(section)}"
+        for row in section[part]["contenders"]:
+            rows.append([work, row["label"], f"{_time(row['seconds'])} an image", _ratio(row)])
+            work = ""
+    return rows
 
 
 def scene15_table(results: Mapping[str, Any]) -> str:
@@ -128,7 +157,7 @@ def _caption(sections: Sequence[Mapping[str, Any]], command: str) -> str:
     for section in sections:
         place = section["environment"]
         versions = ", ".join(
-            f"{name} {place['versions'][key]}" for key, name in SOFTWARE.items() if place["versions"][key]
+            f"{name} {place['versions'][key]}" for key, name in SOFTWARE.items() if place["versions"].get(key)
         )
         smoke = "A smoke run, whose figures mean nothing: " if place.get("smoke") else ""
         sentence = f"{smoke}{place['cpu']}, {place['cores']} cores; {versions}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Collection
 
-__all__ = ["check_choice", "check_int", "check_real"]
+__all__ = ["check_choice", "check_flag", "check_int", "check_real"]
 
 
 def check_int(name: str, value: object, *, minimum: int, none: bool = False) -> None:
@@ -35,3 +35,9 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Raise ValueError unless ``value`` is one of ``choices``."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise ValueError unless ``value`` is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, got {value!r}")

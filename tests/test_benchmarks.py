@@ -57,6 +57,36 @@ SAMPLE: dict[str, Any] = {
             | {"inertia_over_cvbow": 0.9962},
         ],
     },
+    "gaussian-mixture": {
+        "environment": ENVIRONMENT | {"threads": 1},
+        "input": {"shape": [100_000, 66], "n_words": 128, "iterations": 20},
+        "contenders": [
+            {"name": "cvbow", "label": "cvbow mixture", "seconds": 2.01, "over_cvbow": 0.0},
+            {"name": "vlfeat", "label": "VLFeat gmm", "seconds": 14.3, "ratio": 7.11, "ratio_range": [7.01, 7.2]}
+            | {"over_cvbow": -0.000512},
+            {"name": "scikit-learn", "label": "its mixture", "seconds": 15.2, "ratio": 7.6, "ratio_range": [7.6, 7.6]}
+            | {"over_cvbow": -4.1e-07},
+        ],
+    },
+    "encoders": {
+        "environment": ENVIRONMENT | {"threads": 1},
+        "input": {"descriptors": [9030, 8620, 10_031]},
+        "fisher": {
+            "input": {"n_words": 128, "values": 66},
+            "contenders": [
+                {"name": "cvbow", "label": "cvbow Fisher", "seconds": 0.00912},
+                {"name": "vlfeat", "label": "VLFeat fisher", "seconds": 0.0513, "ratio": 5.62}
+                | {"ratio_range": [5.5, 5.7]},
+            ],
+        },
+        "bag-of-words": {
+            "input": {"n_words": 1000, "values": 128},
+            "contenders": [
+                {"name": "cvbow", "label": "cvbow bag", "seconds": 0.0213},
+                {"name": "opencv", "label": "OpenCV bag", "seconds": 0.151, "ratio": 7.1, "ratio_range": [6.9, 7.3]},
+            ],
+        },
+    },
     "end-to-end": {
         "environment": ENVIRONMENT,
         "input": {"images": "15-Scene", "n_train": 1500, "n_test": 2985},
@@ -152,6 +182,37 @@ def test_smoke_run_of_the_kernels(tmp_path: Path) -> None:
     assert "whose figures mean nothing" in done.stdout
 
 
+def test_smoke_run_of_the_encoders(tmp_path: Path) -> None:
+    target = tmp_path / "speed.json"
+    done = run_script("speed.py", "--smoke", "encoders", "gaussian-mixture", "--json", str(target), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(target.read_text())
+    assert list(document) == ["gaussian-mixture", "encoders"]
+
+    likelihoods = {row["name"]: row["over_cvbow"] for row in document["gaussian-mixture"]["contenders"]}
+    assert {"cvbow", "scikit-learn"} <= set(likelihoods)
+    assert all(abs(over) < 0.01 for over in likelihoods.values())
+    # From the same Gaussians, as many iterations: the same mixture.
+    assert abs(likelihoods.get("vlfeat-given", 0)) < 1e-4
+
+    section = document["encoders"]
+    assert len(section["input"]["descriptors"]) == 2
+    fisher = section["fisher"]["contenders"]
+    assert fisher[0]["name"] == "cvbow"
+    # The same vector of the same mixture: without scikit-image's sign turned its cosine would be near 0.
+    assert all(row["cosine"] > 0.9999 for row in fisher)
+    assert all(len(row["rounds"]) == 2 for row in fisher)
+    bags = {row["name"]: row for row in section["bag-of-words"]["contenders"]}
+    assert list(bags) == ["cvbow", "opencv", "opencv-match", "opencv-flann"]
+    assert bags["opencv-match"]["agree"] == 1
+    assert bags["opencv-flann"]["agree"] > 0.8
+    rounds = section["bag-of-words"]["opencv_rounds"]
+    spent = [whole - sift for whole, sift in zip(rounds["whole"], rounds["sift"], strict=True)]
+    assert bags["opencv"]["rounds"] == pytest.approx(spent, abs=1e-5)
+    assert "| cvbow FisherVector.encode |" in done.stdout
+    assert "python benchmarks/speed.py gaussian-mixture encoders" in done.stdout
+
+
 def test_smoke_run_end_to_end(tmp_path: Path) -> None:
     target = tmp_path / "speed.json"
     done = run_script("speed.py", "end-to-end", "--smoke", "--json", str(target), folder=tmp_path)
@@ -175,18 +236,23 @@ def test_peers_that_are_not_installed_are_left_out(
     from peers import vlfeat
 
     monkeypatch.setitem(sys.modules, "faiss", None)
+    monkeypatch.setitem(sys.modules, "skimage", None)
     monkeypatch.setattr(vlfeat, "available", lambda: False)
     target = tmp_path / "speed.json"
-    speed.main(["dense-sift", "nearest", "kmeans", "--smoke", "--rounds", "1", "--json", str(target)])
+    kernels = ["dense-sift", "nearest", "kmeans", "gaussian-mixture", "encoders"]
+    speed.main([*kernels, "--smoke", "--rounds", "1", "--json", str(target)])
     document = json.loads(target.read_text())
     assert [document[name]["left_out"] for name in document] == [
         ["VLFeat: not installed"],
         ["FAISS: not installed"],
         ["FAISS: not installed"],
+        ["VLFeat: not installed"],
+        ["scikit-image: not installed", "VLFeat: not installed"],
     ]
     table = capsys.readouterr().out
     assert "VLFeat" not in table
     assert "FAISS" not in table
+    assert "scikit-image" not in table
     assert "scikit-learn" in table
 
 
@@ -206,7 +272,7 @@ def test_a_smoke_run_leaves_the_results_alone(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["sift"], "no section sift; sections are dense-sift, nearest, kmeans, end-to-end"),
+        (["sift"], "no section sift; sections are dense-sift, nearest, kmeans, gaussian-mixture, enc"),
         (["nearest", "--rounds", "0"], "--rounds must be at least 1, got 0"),
         (["nearest", "--data", "nowhere"], "nowhere has no folder train"),
     ],
@@ -264,11 +330,32 @@ def test_speed_table(tables: ModuleType) -> None:
     assert lines[4] == "| nearest of 1000 words, 200,000 x 128, 2 threads | cvbow WordSearch | 0.35 s | |"
     assert lines[5] == "| | the product | 31.1 ms | 0.90 |"
     assert lines[7] == "| | FAISS | 3.21 s, error -0.38 % | 1.03 (0.99 to 1.10) |"
-    assert len({line.count(" |") for line in lines[:8]}) == 1
+    assert lines[8].startswith(
+        "| Gaussian mixture, 100,000 x 66, 128 Gaussians, 20 iterations, 1 thread | cvbow mixture |"
+    )
+    assert lines[9] == "| | VLFeat gmm | 14.3 s, log-likelihood -0.05 % | 7.11 (7.01 to 7.20) |"
+    assert lines[10] == "| | its mixture | 15.2 s, log-likelihood +0.00 % | 7.60 |"
+    assert lines[11] == (
+        "| Fisher vector, 128 Gaussians, images of 8,620 to 10,031 x 66, 1 thread | cvbow Fisher | 9.12 ms an image | |"
+    )
+    assert lines[12] == "| | VLFeat fisher | 51.3 ms an image | 5.62 (5.50 to 5.70) |"
+    assert lines[13].startswith(
+        "| bag of 1000 words, images of 8,620 to 10,031 x 128, 1 thread | cvbow bag | 21.3 ms an"
+    )
+    assert len({line.count(" |") for line in lines[:15]}) == 1
     caption = lines[-1]
     assert caption.startswith("Some Processor, 2 cores; cvbow 0.1.0, Python 3.11.7, NumPy 2.0.0, ")
     assert "VLFeat" not in caption
     assert caption.count("Some Processor") == 1
+    assert caption.endswith("`python benchmarks/speed.py dense-sift nearest kmeans gaussian-mixture encoders`.")
+
+
+def test_the_command_names_the_sections_that_there_are(tables: ModuleType) -> None:
+    older = {name: SAMPLE[name] for name in ("dense-sift", "nearest", "kmeans", "end-to-end")}
+    table = tables.speed_table({"speed": older})
+    assert table.endswith("Repeat with `python benchmarks/speed.py dense-sift nearest kmeans`.")
+    assert "Fisher" not in table
+    assert "Gaussian" not in table
 
 
 def test_scene15_table(tables: ModuleType) -> None:

@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from cvbow._checks import check_choice, check_int, check_real
+from cvbow._checks import check_choice, check_flag, check_int, check_real
 
 
 @pytest.mark.parametrize("value", [3, 4, np.int64(3), np.uint8(200), 10**30])
@@ -58,3 +58,11 @@ def test_check_choice_takes_its_choices_alone() -> None:
         with pytest.raises(ValueError, match=r"^window must be one of flat, gaussian, got ") as caught:
             check_choice("window", value, ("flat", "gaussian"))
         assert str(caught.value).endswith(repr(value))
+
+
+def test_check_flag_takes_true_and_false_alone() -> None:
+    check_flag("root", True)
+    check_flag("root", False)
+    for value in ("no", 1, 0, None, np.True_):
+        with pytest.raises(ValueError, match=rf"^root must be True or False, got {re.escape(repr(value))}$"):
+            check_flag("root", value)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+import importlib
+import inspect
 import pickle
+import pkgutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,6 +24,7 @@ from tiny_images import TEXTURES, texture
 
 import cvbow.encoders
 import cvbow.features
+from cvbow import storage
 from cvbow.backends import BagEncoder
 from cvbow.classify import CLASSIFIERS, ImageClassifier, make_classifier
 from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary
@@ -43,6 +48,8 @@ Float32 = NDArray[np.float32]
 EXTRACTORS: dict[str, Extractor] = {
     "dense-sift": DenseSIFT(step=8, bin_sizes=(4, 6)),
     "dense-sift-gaussian": DenseSIFT(step=8, bin_sizes=(3,), window="gaussian", root=False, min_side=30, max_side=60),
+    "dense-sift-rgb": DenseSIFT(step=8, bin_sizes=(4,), color="rgb", max_side=60),
+    "dense-sift-opponent": DenseSIFT(step=8, bin_sizes=(3, 4), color="opponent"),
     "sift": SIFT(contrast_threshold=0.02),
     "sift-plain": SIFT(max_points=None, root=False, min_side=30, max_side=60),
     "whitened-patches": WhitenedPatches(step=4),
@@ -63,6 +70,7 @@ ENCODERS: dict[str, Encoder] = {
     "pyramid": SpatialPyramid(BagOfWords(WORDS), level_weights="lazebnik"),
     "pyramid-of-vlad": SpatialPyramid(VLAD(WORDS), grids=("1x1", "2x3"), level_weights="cells"),
     "pyramid-of-llc": SpatialPyramid(LLC(WORDS)),
+    "pyramid-of-fisher": SpatialPyramid(FisherVector(GaussianMixtureDictionary(n_words=3, max_iter=3))),
     "pyramid-of-pyramids": SpatialPyramid(SpatialPyramid(BagOfWords(WORDS), grids=("2x1",)), grids=("1x1", "1x2")),
 }
 
@@ -117,10 +125,23 @@ def odd_images() -> dict[str, Pixels]:
     }
 
 
+def concrete_kinds(package: ModuleType, base: type) -> set[type]:
+    """Every class ready for use that the files of a package define on ``base``, exported or not."""
+    names = [info.name for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
+    found = [kind for name in names for kind in vars(importlib.import_module(name)).values() if isinstance(kind, type)]
+    return {
+        kind
+        for kind in found
+        if issubclass(kind, base)
+        and kind.__module__ in names
+        and not any(getattr(inspect.getattr_static(kind, name), "__isabstractmethod__", False) for name in dir(kind))
+    }
+
+
 def test_no_extractor_and_no_encoder_is_left_out() -> None:
-    for module, base, tried in ((cvbow.features, Extractor, EXTRACTORS), (cvbow.encoders, Encoder, ENCODERS)):
-        public = {getattr(module, name) for name in module.__all__}
-        kinds = {kind for kind in public if isinstance(kind, type) and issubclass(kind, base)} - {base}
+    for package, base, tried in ((cvbow.features, Extractor, EXTRACTORS), (cvbow.encoders, Encoder, ENCODERS)):
+        kinds = concrete_kinds(package, base)
+        assert {kind.__name__ for kind in kinds} <= set(package.__all__)
         missing = {kind.__name__ for kind in kinds - {type(one) for one in tried.values()}}
         assert not missing, f"add these to EXTRACTORS or ENCODERS above: {missing}"
 
@@ -299,6 +320,44 @@ def test_encoders_learn_the_same_again(name: str) -> None:
             np.testing.assert_array_equal(clone(ENCODERS[name]).fit(sample).encode(features), expected)
     restored = pickle.loads(pickle.dumps(fitted_encoder(name)))
     np.testing.assert_array_equal(restored.encode(features), expected)
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_change_neither_their_input_nor_what_they_are_made_of(name: str) -> None:
+    encoder = clone(ENCODERS[name])
+    before = repr(encoder), pickle.dumps(encoder.get_params(deep=False))
+    sample = [random_bag(12, seed=seed) for seed in range(15)]
+    copies = [(bag.points.copy(), bag.descriptors.copy()) for bag in sample]
+    encoder.fit(sample)
+    vectors = [encoder.encode(bag) for bag in sample]
+    for bag, (points, descriptors) in zip(sample, copies, strict=True):
+        np.testing.assert_array_equal(bag.points, points)
+        np.testing.assert_array_equal(bag.descriptors, descriptors)
+    # The dictionary that was given is cloned, not fitted.
+    assert (repr(encoder), pickle.dumps(encoder.get_params(deep=False))) == before
+    # Nor does a vector change when another is made.
+    again = [encoder.encode(bag) for bag in sample]
+    np.testing.assert_array_equal(vectors, again)
+    vectors[0][:] = 7
+    np.testing.assert_array_equal(encoder.encode(sample[0]), again[0])
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders_are_saved_and_loaded(name: str, tmp_path: Path) -> None:
+    bags = [random_bag(0), *ODD_BAGS.values(), random_bag(30, seed=5)]
+    for encoder in (clone(ENCODERS[name]), fitted_encoder(name)):
+        digest = storage.save(tmp_path / "encoder.cvbow", kind="encoder", state=encoder, metadata={})
+        loaded = storage.load(tmp_path / "encoder.cvbow", kind="encoder").state
+        assert type(loaded) is type(encoder)
+        assert repr(loaded) == repr(encoder)
+        assert storage.save(tmp_path / "again.cvbow", kind="encoder", state=loaded, metadata={}) == digest
+    for bag in bags:
+        np.testing.assert_array_equal(loaded.encode(bag), fitted_encoder(name).encode(bag))
+    # Having encoded leaves nothing behind that would get into a file.
+    assert storage.save(tmp_path / "again.cvbow", kind="encoder", state=loaded, metadata={}) == digest
+    unfitted = clone(loaded)
+    with pytest.raises(NotFittedError):
+        unfitted.encode(random_bag(3))
 
 
 @pytest.mark.parametrize("name", ENCODERS)

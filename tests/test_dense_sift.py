@@ -384,6 +384,10 @@ def test_root_normalize_by_hand() -> None:
         ({"magnification": float("inf")}, "magnification must be a number >= 0, got inf"),
         ({"contrast_threshold": -0.1}, "contrast_threshold must be a number >= 0, got -0.1"),
         ({"contrast_threshold": None}, "contrast_threshold must be a number >= 0, got None"),
+        ({"root": "no"}, "root must be True or False, got 'no'"),
+        ({"root": 1}, "root must be True or False, got 1"),
+        ({"color": "lab"}, "color must be one of gray, rgb, hsv, opponent, got 'lab'"),
+        ({"color": True}, "color must be one of gray, rgb, hsv, opponent, got True"),
     ],
 )
 def test_a_bad_parameter_is_refused(parameters: dict[str, Any], message: str) -> None:

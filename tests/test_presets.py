@@ -10,44 +10,67 @@ import pytest
 from sklearn.decomposition import PCA
 from tiny_images import write_dataset
 
-from cvbow import presets, storage
-from cvbow.backends import BagEncoder
+from cvbow import storage
+from cvbow.backends import BagEncoder, CensusPyramid, ChannelUnion, Gist
 from cvbow.classify import CLASSIFIERS, ImageClassifier, LinearSVM, make_classifier
 from cvbow.encoders import BagOfWords, SpatialPyramid
 from cvbow.features import SIFT, DenseSIFT
 from cvbow.images import list_images
-from cvbow.presets import PRESETS, SETTINGS, make_model, parse_setting, resolve
+from cvbow.presets import PRESETS, SETTINGS, building, make_model, parse_setting, resolve
 
-DENSE_ONLY = {"step", "bin_sizes", "window", "contrast_threshold"}
-SIFT_ONLY = {"max_points"}
+ENCODERS = ("bow", "kernel-codebook", "llc", "triangle", "soft-threshold", "vlad", "fisher")
 
 #: For each setting, the text of another value, and what the value becomes.
 OTHER: dict[str, tuple[str, Any]] = {
+    "channels": ("census, gist", ("census", "gist")),
     "features": ("sift", "sift"),
     "min_side": ("64", 64),
     "max_side": ("none", None),
     "root": ("false", False),
+    "color": ("opponent", "opponent"),
     "step": ("7", 7),
     "bin_sizes": ("3, 5", (3, 5)),
     "window": ("gaussian", "gaussian"),
     "contrast_threshold": ("0.01", 0.01),
     "max_points": ("250", 250),
+    "patch_size": ("8", 8),
     "reduce": ("32", 32),
     "whiten": ("yes", True),
     "position_weight": ("1.5", 1.5),
+    "mirror": ("true", True),
     "sample": ("5000", 5000),
     "sample_images": ("60", 60),
+    "encoder": ("vlad", "vlad"),
     "n_words": ("77", 77),
     "algorithm": ("mini-batch", "mini-batch"),
     "init": ("k-means++", "k-means++"),
     "max_iter": ("3", 3),
     "weighting": ("tf-idf", "tf-idf"),
+    "n_nearest": ("3", 3),
+    "regularization": ("0.01", 0.01),
+    "alpha": ("0.5", 0.5),
+    "pooling": ("sum", "sum"),
+    "power": ("0.3", 0.3),
     "normalization": ("l2", "l2"),
     "grids": ("1x1, 3x1", ("1x1", "3x1")),
-    "level_weights": ("lazebnik", "lazebnik"),
+    "level_weights": ("0.5, 0.25", (0.5, 0.25)),
+    "pyramid_normalization": ("l1", "l1"),
     "classifier": ("naive-bayes", "naive-bayes"),
     "random_state": ("5", 5),
 }
+#: Those that go with one another.
+TOGETHER = set(OTHER) - {"channels", "features", "encoder", "max_points", "patch_size"} - {
+    key for key, setting in SETTINGS.items() if setting.where and setting.where[0] == "encoder" and key != "weighting"
+} | {"algorithm", "init"}
+
+
+def home(key: str) -> dict[str, Any]:
+    """Settings with which another one means something."""
+    where = SETTINGS[key].where
+    if where is None:
+        return {}
+    value = where[1][0]
+    return home(where[0]) | {where[0]: (value,) if where[0] == "channels" else value}
 
 
 def parts(model: ImageClassifier) -> str:
@@ -59,20 +82,67 @@ def test_there_is_another_value_for_every_setting() -> None:
     assert list(OTHER) == list(SETTINGS)
 
 
-@pytest.mark.parametrize("features", ["dense-sift", "sift"])
-@pytest.mark.parametrize("key", sorted(set(SETTINGS) - {"features"}))
-def test_every_setting_changes_the_model_or_says_that_it_will_not(key: str, features: str) -> None:
-    start = {"features": features}
-    changed = parts(make_model(settings=start)) != parts(make_model(settings=start | {key: OTHER[key][1]}))
-    ignored = key in (SIFT_ONLY if features == "dense-sift" else DENSE_ONLY)
-    assert changed != ignored
-    if ignored:
-        other = "dense-sift" if features == "sift" else "sift"
-        assert SETTINGS[key].meaning.startswith(f"{other}:")
+@pytest.mark.parametrize("key", SETTINGS)
+def test_every_setting_changes_the_model(key: str) -> None:
+    start = home(key) | ({"reduce": 8} if key == "whiten" else {"grids": ("1x1", "2x2")} if "level" in key else {})
+    assert parts(make_model(settings=start)) != parts(make_model(settings=start | {key: OTHER[key][1]}))
+
+
+@pytest.mark.parametrize("key", [key for key, setting in SETTINGS.items() if setting.where])
+def test_a_setting_that_means_nothing_is_refused(key: str) -> None:
+    where = SETTINGS[key].where
+    assert where is not None
+    parent, wanted = where
+    assert set(wanted) <= {"local", "dense-sift", "sift", "patches", *ENCODERS}
+    elsewhere: dict[str, Any] = {
+        "channels": {"channels": ("census",)},
+        "features": {"features": next(name for name in ("patches", "sift", "dense-sift") if name not in wanted)}
+        if parent == "features"
+        else {},
+        "encoder": {"encoder": next(name for name in ENCODERS if name not in wanted)} if parent == "encoder" else {},
+    }[parent]
+    with pytest.raises(ValueError, match=rf"^{key} means something only where {parent} is {wanted[0]}"):
+        make_model(settings=elsewhere | {key: OTHER[key][1]})
+    with pytest.raises(ValueError, match=r"^\w+ means something only where channels is local; it is census"):
+        make_model(settings={"channels": ("census",), key: OTHER[key][1]})
+    assert key not in (make_model(settings=elsewhere).recipe or {})
+
+
+@pytest.mark.parametrize("name", ENCODERS)
+def test_encoders(name: str) -> None:
+    backend = make_model(settings={"encoder": name, "n_words": 30}).backend
+    encoder = backend.encoder.encoder
+    assert type(encoder).__name__.lower() == {"bow": "bagofwords", "fisher": "fishervector"}.get(
+        name, name.replace("-", "")
+    )
+    assert encoder.dictionary.n_words == 30
+    # What the encoder normalises by itself stays its own.
+    assert encoder.get_params()["normalization"] == type(encoder)().normalization
+
+
+def test_channels() -> None:
+    backend = make_model(settings={"channels": ("local", "census", "gist"), "mirror": True}).backend
+    assert isinstance(backend, ChannelUnion)
+    local, census, gist = (part for _, part in backend.channels)
+    assert isinstance(local, BagEncoder)
+    assert isinstance(census, CensusPyramid)
+    assert isinstance(gist, Gist)
+    assert local.mirror
+    assert census.mirror
+    assert gist.mirror
+    alone = make_model(settings={"channels": ("census",)}, n_jobs=3).backend
+    assert isinstance(alone, CensusPyramid)
+    assert alone.n_jobs == 3
+
+
+def test_a_recipe_s_classifier_has_its_parameters_and_another_has_not() -> None:
+    assert make_model("best").classifier.weights == PRESETS["best"].classifier["weights"]
+    assert make_model("best", settings={"weights": [1, 0, 0]}).classifier.weights == [1, 0, 0]
+    assert isinstance(make_model("best", settings={"classifier": "linear-svm"}).classifier, LinearSVM)
 
 
 def test_settings_reach_their_parts() -> None:
-    model = make_model(settings={key: value for key, (_, value) in OTHER.items() if key != "features"})
+    model = make_model(settings={key: value for key, (_, value) in OTHER.items() if key in TOGETHER})
     backend = model.backend
     assert isinstance(backend, BagEncoder)
     extractor = backend.extractor
@@ -85,7 +155,8 @@ def test_settings_reach_their_parts() -> None:
     assert (backend.position_weight, backend.sample, backend.sample_images, backend.random_state) == (1.5, 5000, 60, 5)
     pyramid = backend.encoder
     assert isinstance(pyramid, SpatialPyramid)
-    assert (pyramid.grids, pyramid.level_weights) == (("1x1", "3x1"), "lazebnik")
+    assert (pyramid.grids, pyramid.level_weights) == (("1x1", "3x1"), (0.5, 0.25))
+    assert pyramid.normalization == "l1"
     assert isinstance(pyramid.encoder, BagOfWords)
     assert (pyramid.encoder.weighting, pyramid.encoder.normalization) == ("tf-idf", "l2")
     words = pyramid.encoder.dictionary
@@ -135,6 +206,9 @@ def test_the_recipe_says_what_the_model_is_made_of(name: str) -> None:
     assert recipe is not None
     assert recipe["preset"] == "fast"
     for key, setting in SETTINGS.items():
+        if key not in recipe:
+            assert setting.where is not None
+            continue
         expected = {"classifier": name, "random_state": 3, "max_iter": 8}.get(
             key, PRESETS["fast"].settings.get(key, setting.default)
         )
@@ -156,11 +230,13 @@ def test_every_choice_has_its_reason(name: str) -> None:
     assert preset.name == name
     assert preset.summary
     assert set(preset.settings) <= set(SETTINGS)
-    assert list(preset.reasons) == list(preset.settings)
+    assert list(preset.reasons) == [*preset.settings, *preset.classifier]
+    for key in preset.settings:
+        assert SETTINGS[key].applies(resolve(name)[0]), key
     assert all(len(reason) > 10 for reason in preset.reasons.values())
     values, for_classifier = resolve(name)
     assert list(values) == list(SETTINGS)
-    assert for_classifier == {}
+    assert for_classifier == preset.classifier
     assert preset.settings.items() <= values.items()
 
 
@@ -224,6 +300,9 @@ def test_every_setting_has_a_text(key: str) -> None:
         ("root=no", False),
         ("root=Yes", True),
         ("reduce=NONE", None),
+        ("reduce=zca", "zca"),
+        ("level_weights=cells", "cells"),
+        ("weights=0.5,1", [0.5, 1.0]),
         ("position_weight=2", 2.0),
         ("contrast_threshold=1e-3", 0.001),
         ("bin_sizes=4", (4,)),
@@ -252,7 +331,7 @@ def test_texts(text: str, value: object) -> None:
         ("n_words=many", "n_words must be an integer, got 'many'"),
         ("n_words=1.5", "n_words must be an integer, got '1.5'"),
         ("n_words=", "n_words must be an integer, got ''"),
-        ("reduce=all", "reduce must be an integer or none, got 'all'"),
+        ("reduce=all", "reduce must be an integer, zca or none, got 'all'"),
         ("root=maybe", "root must be true or false, got 'maybe'"),
         ("position_weight=much", "position_weight must be a number, got 'much'"),
         ("bin_sizes=4;6", "bin_sizes must be integers separated by commas, such as 4,6,8, got '4;6'"),
@@ -268,8 +347,8 @@ def test_texts_that_are_none(text: str, message: str) -> None:
 
 
 def test_an_unknown_preset_lists_the_presets() -> None:
-    with pytest.raises(ValueError, match=f"preset must be one of {', '.join(PRESETS)}, got 'best'"):
-        make_model("best")
+    with pytest.raises(ValueError, match=f"preset must be one of {', '.join(PRESETS)}, got 'greatest'"):
+        make_model("greatest")
 
 
 def test_an_unknown_key_lists_the_settings() -> None:
@@ -287,7 +366,7 @@ def test_an_unknown_key_lists_the_settings() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"features": "orb"}, "features must be one of dense-sift, sift, got 'orb'"),
+        ({"features": "orb"}, "features must be one of dense-sift, sift, patches, got 'orb'"),
         ({"classifier": "svm"}, "classifier must be one of"),
         ({"step": 0}, "step must be an integer >= 1, got 0"),
         ({"bin_sizes": (4, 0)}, "bin_sizes must be an integer >= 1, got 0"),
@@ -317,6 +396,6 @@ def test_a_value_that_breaks_its_rule_fails_before_any_work(settings: dict[str, 
 
 
 def test_the_example_in_the_documentation() -> None:
-    results = doctest.testmod(presets)
+    results = doctest.testmod(building)
     assert results.attempted >= 2
     assert results.failed == 0

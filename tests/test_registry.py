@@ -11,7 +11,7 @@ import pytest
 from sklearn.base import clone, is_classifier
 from sklearn.naive_bayes import GaussianNB
 
-from cvbow.classify import CLASSIFIERS, KernelSVM, LinearSVM, make_classifier
+from cvbow.classify import CLASSIFIERS, FusionClassifier, KernelSVM, LinearSVM, make_classifier
 
 NAMES = [
     "linear-svm",
@@ -19,6 +19,9 @@ NAMES = [
     "intersection-svm",
     "rbf-svm",
     "chi2-map-svm",
+    "standardized-svm",
+    "kernel-ridge",
+    "rbf-fusion",
     "logistic-regression",
     "naive-bayes",
     "decision-tree",
@@ -56,6 +59,10 @@ def test_what_the_names_stand_for() -> None:
         classifier = make_classifier(f"{name}-svm")
         assert isinstance(classifier, KernelSVM)
         assert classifier.kernel == name
+    for name, head in (("kernel-ridge", "ridge"), ("rbf-fusion", "svm")):
+        classifier = make_classifier(name)
+        assert isinstance(classifier, FusionClassifier)
+        assert classifier.head == head
     steps = [type(step).__name__ for _, step in make_classifier("chi2-map-svm").steps]
     assert steps == ["AdditiveChi2Sampler", "LinearSVM"]
 
@@ -66,6 +73,8 @@ def test_what_the_names_stand_for() -> None:
         ("linear-svm", {"C": 0.5, "class_weight": "balanced"}),
         ("chi2-svm", {"gamma": 2.0}),
         ("chi2-map-svm", {"C": 0.25, "sample_steps": 1}),
+        ("kernel-ridge", {"alpha": 0.1, "n_components": 64}),
+        ("rbf-fusion", {"C": 1.0, "n_landmarks": 100}),
         ("logistic-regression", {"C": 3.0, "max_iter": 7}),
         ("random-forest", {"n_estimators": 3, "max_depth": 2}),
         ("nearest-neighbors", {"n_neighbors": 1}),

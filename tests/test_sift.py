@@ -117,6 +117,7 @@ def test_an_image_without_keypoints_gives_an_empty_bag(shape: tuple[int, int], g
         ({"edge_threshold": float("inf")}, "edge_threshold must be a number >= 1, got inf"),
         ({"sigma": 0}, "sigma must be a number >= 0.5, got 0"),
         ({"sigma": float("nan")}, "sigma must be a number >= 0.5, got nan"),
+        ({"root": "no"}, "root must be True or False, got 'no'"),
     ],
 )
 def test_a_bad_parameter_is_refused(parameters: dict[str, Any], message: str) -> None:

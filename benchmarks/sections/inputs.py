@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import cv2
 import numpy as np
 from _measure import ROOT, folder_hash
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 
-from cvbow.features import DenseSIFT
+from cvbow.features import DenseSIFT, Features
 from cvbow.images import read_image
 
 #: The image of the dense SIFT section, under the folder of data sets; its middle is cut out.
@@ -21,6 +23,9 @@ IMAGE = "oxford_affine/boat/img1.png"
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png"}
 #: Descriptors that one image gives to the sample.
 PER_IMAGE = 200
+#: What the encoders get: about ten thousand descriptors from an image of 15-Scene, reduced to so many values and x, y.
+ENCODED = DenseSIFT(step=5, bin_sizes=(4, 6, 8, 10))
+REDUCED = 64
 
 
 @dataclass(frozen=True)
@@ -71,36 +76,96 @@ def square_image(options: Options) -> tuple[dict[str, Any], NDArray[np.uint8]]:
 
 
 def dense_descriptors(options: Options, n: int) -> tuple[dict[str, Any], NDArray[np.float32]]:
-    """(n, 128) float32 RootSIFT descriptors of dense grids on many images, and what they are.
+    """(n, 128) float32 RootSIFT descriptors of dense grids on many images, and what they are."""
+    source, sample = _sample(options, n, DenseSIFT(step=8, bin_sizes=(4, 8)))
+    return source, np.ascontiguousarray(sample[:, :128])
+
+
+class Reduction:
+    """Descriptors for a Gaussian mixture: the first components of RootSIFT, and where in the image it was taken.
+
+    Attributes
+    ----------
+    source : dict
+        What the sample is.
+    descriptors : ndarray of shape (n, 128), float32
+        The sample: RootSIFT.
+    reduced : ndarray of shape (n, REDUCED + 2), float32
+        The sample, reduced.
+    """
+
+    def __init__(self, options: Options, n: int) -> None:
+        self.source, sample = _sample(options, n, ENCODED)
+        self.descriptors = np.ascontiguousarray(sample[:, :128])
+        self._pca = PCA(REDUCED, svd_solver="covariance_eigh").fit(self.descriptors)
+        self.reduced = self._join(self.descriptors, sample[:, 128:])
+        self.source["reduced"] = f"PCA to {REDUCED} values, learned on the sample; x, y from -1/2 to 1/2 appended"
+
+    def __call__(self, features: Features) -> Features:
+        """Reduce an image's descriptors."""
+        return features.with_descriptors(self._join(features.descriptors, _places(features)))
+
+    def _join(self, descriptors: NDArray[np.float32], places: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.hstack([self._pca.transform(descriptors), places]).astype(np.float32)
+
+
+def images_to_encode(options: Options, n: int) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
+    """N gray images that `Reduction` has not seen, and what they are."""
+    folder = _real(options, Path("test"))
+    if folder is None or not (paths := _image_files(folder)):
+        rng = np.random.default_rng(options.seed + 1)
+        return {"images": "generated textures"}, [texture(96 if options.smoke else 256, rng) for _ in range(n)]
+    chosen = [paths[(2 * number + 1) * len(paths) // (2 * n)] for number in range(n)]
+    source = {"images": "15-Scene, test", "sha256": folder_hash(folder)}
+    source["names"] = [path.relative_to(folder).as_posix() for path in chosen]
+    return source, [read_image(path, gray=True) for path in chosen]
+
+
+def _sample(options: Options, n: int, extractor: DenseSIFT) -> tuple[dict[str, Any], NDArray[np.float32]]:
+    """(n, 130) float32: RootSIFT of many images and its x, y, in random order; and what they are.
 
     The zero descriptors of plain areas are left out: a contender that starts k-means from drawn descriptors would
-    start from equal words.
+    start from equal words, and in a mixture one Gaussian shrinks onto them to whatever variance its program allows.
     """
     rng = np.random.default_rng(options.seed)
-    extractor = DenseSIFT(step=8, bin_sizes=(4, 8))
     folder = _real(options, Path("train"))
-    paths = [] if folder is None else sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
-    n_images = -(-n // PER_IMAGE)
-    out = np.empty((n, 128), np.float32)
-    filled = image_number = 0
+    images = _images(options, [] if folder is None else _image_files(folder), -(-n // PER_IMAGE), rng)
+    out = np.empty((n, 130), np.float32)
+    filled = n_images = 0
     while filled < n:
-        if paths:
-            # Spread over the whole folder, and around again if plain images gave too little.
-            path = paths[(image_number * max(1, len(paths) // n_images)) % len(paths)]
-            image = read_image(path, gray=True)
-        else:
-            image = texture(96 if options.smoke else 256, rng)
-        found = extractor.extract(image).descriptors
-        found = found[found.any(axis=1)]
-        take = min(len(found), PER_IMAGE, n - filled)
-        out[filled : filled + take] = found[rng.choice(len(found), take, replace=False)]
-        filled += take
-        image_number += 1
+        features = extractor.extract(next(images))
+        found = np.flatnonzero(features.descriptors.any(axis=1))
+        drawn = found[rng.choice(len(found), min(len(found), PER_IMAGE, n - filled), replace=False)]
+        out[filled : filled + len(drawn), :128] = features.descriptors[drawn]
+        out[filled : filled + len(drawn), 128:] = _places(features)[drawn]
+        filled += len(drawn)
+        n_images += 1
     rng.shuffle(out)
-    source: dict[str, Any] = {"images": "generated textures", "n_images": image_number}
+    source: dict[str, Any] = {"images": "generated textures", "n_images": n_images}
     if folder is not None:
-        source = {"images": "15-Scene, train", "n_images": image_number, "sha256": folder_hash(folder)}
-    return source | {"descriptors": [n, 128], "extractor": "DenseSIFT(step=8, bin_sizes=(4, 8))"}, out
+        source = {"images": "15-Scene, train", "n_images": n_images, "sha256": folder_hash(folder)}
+    described = f"DenseSIFT(step={extractor.step}, bin_sizes={extractor.bin_sizes})"
+    return source | {"descriptors": [n, 128], "extractor": described}, out
+
+
+def _images(options: Options, paths: list[Path], n: int, rng: np.random.Generator) -> Iterator[NDArray[np.uint8]]:
+    """Endlessly: n images spread over a whole folder, and around again; or textures where there is no folder."""
+    number = 0
+    while True:
+        if paths:
+            yield read_image(paths[(number * max(1, len(paths) // n)) % len(paths)], gray=True)
+        else:
+            yield texture(96 if options.smoke else 256, rng)
+        number += 1
+
+
+def _places(features: Features) -> NDArray[np.float32]:
+    """Where the points lie, (n, 2) float32: x, y from -1/2 to 1/2 over the image."""
+    return ((features.points[:, :2] + 0.5) / features.image_size - 0.5).astype(np.float32)
+
+
+def _image_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
 def _real(options: Options, place: Path) -> Path | None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_int, check_real
+from cvbow._checks import check_flag, check_int, check_real
 from cvbow.backends._mirror import check_mirror, mean_direction
 from cvbow.backends._whole_image import WholeImageEncoder
 from cvbow.encoders.spatial_pyramid import parse_grid
@@ -55,7 +55,7 @@ class CensusPyramid(WholeImageEncoder):
     smoothing : float, default 0.5
         Before the patterns of a radius are taken, the image is smoothed by a Gaussian with a standard deviation of
         ``smoothing * radius`` pixels; 0 leaves it.
-    threshold : float, default 3.0
+    threshold : float, default 0.5
         In gray levels of 255; it keeps noise and compression from deciding the pattern of plain areas.
     root : bool, default True
         Take the square root of the shares, which gives the vector length 1 (L2); otherwise its sum is 1.
@@ -89,7 +89,7 @@ class CensusPyramid(WholeImageEncoder):
         radii: Sequence[int] = (1, 2, 4),
         grids: Sequence[str | tuple[int, int]] = ("1x1", "2x2", "4x4"),
         smoothing: float = 0.5,
-        threshold: float = 3.0,
+        threshold: float = 0.5,
         root: bool = True,
         mirror: bool = False,
         max_side: int | None = 480,
@@ -172,8 +172,7 @@ class CensusPyramid(WholeImageEncoder):
         self._sizes()
         check_real("smoothing", self.smoothing, minimum=0, maximum=100)
         check_real("threshold", self.threshold, minimum=0, maximum=255)
-        if not isinstance(self.root, bool):
-            raise ValueError(f"root must be True or False, got {self.root!r}")
+        check_flag("root", self.root)
         check_mirror(self.mirror)
         check_sides(None, self.max_side)
 

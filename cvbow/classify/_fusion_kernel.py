@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from cvbow._checks import check_int, check_real
 from cvbow.parallel import local_threads, map_threads
 
-__all__ = ["channel_bounds", "channel_weights", "fusion_kernel", "squared_distances"]
+__all__ = ["channel_bounds", "channel_weights", "fusion_kernel", "spreads", "squared_distances"]
 
 _COLUMNS = 4096
 _ROWS = 256
+#: Columns whose copy in float64 is made at a time.
+_NARROW = 512
 
 
 def channel_bounds(channels: Any, n_features: int) -> dict[str, slice]:
@@ -34,16 +36,17 @@ def channel_bounds(channels: Any, n_features: int) -> dict[str, slice]:
     if channels is None:
         return {"all": slice(0, n_features)}
     if not isinstance(channels, Mapping):
-        if isinstance(channels, (str, bytes)) or not isinstance(channels, Sequence):
+        if isinstance(channels, (str, bytes)) or not isinstance(channels, (Sequence, np.ndarray)):
             raise ValueError(f"channels must be widths by name, a sequence of widths, or None, got {channels!r}")
         channels = {f"channel {index}": width for index, width in enumerate(channels)}
     bounds: dict[str, slice] = {}
     start = 0
     for name, width in channels.items():
         if isinstance(width, slice):
-            if width.start != start or width.step not in (None, 1):
+            first, stop, step = width.indices(n_features)
+            if first != start or step != 1:
                 raise ValueError(f"channels must follow one another without gaps, got {channels!r}")
-            width = width.stop - start
+            width = stop - start
         check_int("channels", width, minimum=1)
         bounds[str(name)] = slice(start, start + int(width))
         start += int(width)
@@ -75,15 +78,22 @@ def channel_weights(weights: Any, names: Sequence[str], total: float) -> NDArray
     return np.asarray(weights, np.float64)
 
 
+def spreads(vectors: NDArray[np.float32], bounds: Sequence[slice]) -> NDArray[np.float64]:
+    """Return for each channel the mean squared distance between two different rows of (n, d), n >= 2."""
+    d = vectors.shape[1]
+    variances = np.empty(d)
+
+    def measure(columns: slice) -> None:
+        variances[columns] = np.var(vectors[:, columns], axis=0, dtype=np.float64, ddof=1)
+
+    map_threads(measure, [slice(left, left + _NARROW) for left in range(0, d, _NARROW)], local_threads(None))
+    return np.array([2 * variances[columns].sum() for columns in bounds])
+
+
 def fusion_kernel(
-    a: NDArray[np.float32],
-    b: NDArray[np.float32] | None,
-    bounds: Sequence[slice],
-    *,
-    factors: NDArray[np.float64] | None = None,
-    shares: NDArray[np.float64] | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return ``exp(-sum_c factors_c |a_c - b_c|^2)``, (n, m), and the factors.
+    a: NDArray[np.float32], b: NDArray[np.float32] | None, bounds: Sequence[slice], factors: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return ``exp(-sum_c factors_c |a_c - b_c|^2)``, (n, m).
 
     Parameters
     ----------
@@ -91,25 +101,15 @@ def fusion_kernel(
         With ``b`` None the kernel is that of ``a`` with itself: symmetric, with ones on the diagonal.
     bounds : sequence of slice
         Columns of the channels c.
-    factors : ndarray of shape (n_channels,), optional
-    shares : ndarray of shape (n_channels,), optional
-        In place of the factors: these become the shares over the channels' mean squared distances.
+    factors : ndarray of shape (n_channels,)
     """
     total = np.zeros((len(a), len(a) if b is None else len(b)))
-    found = np.zeros(len(bounds))
-    for channel, columns in enumerate(bounds):
-        if (factors if factors is not None else shares)[channel] == 0:  # type: ignore[index]
-            continue
-        distances = squared_distances(a[:, columns], None if b is None else b[:, columns])
-        if factors is not None:
-            found[channel] = factors[channel]
-        elif shares is not None:
-            mean = float(distances.mean())
-            found[channel] = shares[channel] / mean if mean > 0 else shares[channel]
-        distances *= found[channel]
-        total += distances
-    np.negative(total, out=total)
-    return np.exp(total, out=total), found
+    for columns, factor in zip(bounds, factors, strict=True):
+        if factor > 0:
+            distances = squared_distances(a[:, columns], None if b is None else b[:, columns])
+            distances *= -factor
+            total += distances
+    return np.exp(total, out=total)
 
 
 def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> NDArray[np.float64]:
@@ -117,32 +117,38 @@ def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> 
 
     With ``b`` None between the rows of ``a``: symmetric, with zeros on the diagonal.
     """
-    other = a if b is None else b
-    distances = np.zeros((len(a), len(other)))
+    n, d = a.shape
+    m = n if b is None else len(b)
+    products, a_squares, b_squares = np.zeros((n, m)), np.zeros(n), np.zeros(m)
 
     def multiply(rows: slice) -> None:
+        part = near[rows] if b is None else a[rows, block] - origin
+        a_squares[rows] += _squares(part)
         # Of a symmetric matrix the part below the diagonal is enough.
-        end = rows.stop if b is None else len(other)
-        # Products of blocks in float32, whose rounding is far below what decides, added up in float64.
-        for left in range(0, a.shape[1], _COLUMNS):
-            block = slice(left, left + _COLUMNS)
-            distances[rows, :end] += a[rows, block] @ other[:end, block].T
+        end = rows.stop if b is None else m
+        products[rows, :end] += part @ near[:end].T
 
     # The parts depend on nothing but the number of rows, so that results do not depend on the threads.
-    parts = [slice(top, min(top + _ROWS, len(a))) for top in range(0, len(a), _ROWS)]
-    map_threads(multiply, parts, local_threads(None))
+    parts = [slice(top, min(top + _ROWS, n)) for top in range(0, n, _ROWS)]
+    for left in range(0, d, _COLUMNS):
+        block = slice(left, left + _COLUMNS)
+        # Distances stay when all rows are moved alike: by one of them, so that what all have in common, however
+        # large, takes no digits of the products. These are in float32 block by block, and added up in float64.
+        origin = a[0, block]
+        near = (a if b is None else b)[:, block] - origin
+        b_squares += _squares(near)
+        map_threads(multiply, parts, local_threads(None))
     if b is None:
-        lower = np.tril(distances)
-        distances = lower + np.tril(lower, -1).T
-        # As their products were rounded, so that equal rows are at distance zero.
-        squares = other_squares = np.diag(distances).copy()
-    else:
-        squares, other_squares = _squares(a), _squares(other)
-    distances *= -2
-    distances += squares[:, None]
-    distances += other_squares
-    return np.maximum(distances, 0, out=distances)
+        products = np.tril(products)
+        products += np.tril(products, -1).T
+    products *= -2
+    products += a_squares[:, None]
+    products += b_squares
+    np.maximum(products, 0, out=products)
+    if b is None:
+        np.fill_diagonal(products, 0)
+    return products
 
 
-def _squares(rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    return np.asarray(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
+def _squares(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(np.einsum("ij,ij->i", rows, rows))

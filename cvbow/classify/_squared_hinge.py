@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.classify._standardize import Standardization
 from cvbow.parallel import local_threads, map_threads
 
 __all__ = ["factorize", "fold_of_each", "gram", "solve", "targets"]
@@ -34,6 +35,7 @@ def solve(
     max_iter: int,
     tol: float = 1e-3,
     start: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+    standard: Standardization | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Solve the problem for each column of ``y``.
 
@@ -53,6 +55,8 @@ def solve(
         what is left.
     start : (ndarray of shape (d, n_problems), ndarray of shape (n_problems,)), optional
         Where to start; zero otherwise.
+    standard : Standardization, optional
+        Solve for the data as this standardises it; so are ``start`` and what is returned.
 
     Returns
     -------
@@ -63,12 +67,12 @@ def solve(
     cost = 2 * C * weights[:, None]
     # The intercept is the last row of w, its input a constant. Nothing bends the objective along it but the losses;
     # with this constant they do so about as much as the norm bends it along w, whatever C and the vectors' lengths.
-    constant = float(np.sqrt(np.einsum("ij,ij->i", data, data).mean(dtype=np.float64) + 1 / cost.sum()))
+    inputs = _Inputs(data, standard, 1 / cost.sum())
     scores = np.zeros_like(y)
     first = np.zeros(y.shape[1])
     if start is not None:
-        w[:-1], w[-1] = start[0], start[1] / constant
-        scores = _forward(data, w, constant)
+        w[:-1], w[-1] = start[0], start[1] / inputs.constant
+        scores = inputs.forward(w)
     for iteration in range(max_iter):
         # With tens of thousands of vectors an array (n, n_problems) counts: as few as can be are alive at a time.
         values = y * scores
@@ -78,7 +82,7 @@ def solve(
         curvature = np.where(values > 0, cost.astype(data.dtype), 0)
         values *= y
         values *= -cost
-        gradient = _back(data, values, constant)
+        gradient = inputs.back(values)
         del values
         gradient[:-1] += w[:-1]
         # With a small C, w has hardly a share in the objective, yet it decides: an error must be small next to it too.
@@ -92,42 +96,61 @@ def solve(
         first = np.maximum(first, squared)
         # A tenth of the gradient's norm is all that a step needs far from the end; near it, rough steps would crawl.
         share = np.minimum(0.01, np.sqrt(np.divide(squared, first, out=np.zeros_like(first), where=first > 0)))
-        step = _conjugate_gradients(data, curvature, -gradient, constant, share * squared)
+        step = _conjugate_gradients(inputs, curvature, -gradient, share * squared)
         del curvature
-        ahead = _forward(data, step, constant)
+        ahead = inputs.forward(step)
         length = _line_search(w, step, y, scores, ahead, cost[:, 0])
         w += length * step
         ahead *= length
         scores += ahead
-    return w[:-1], constant * w[-1]
+    return w[:-1], inputs.constant * w[-1]
 
 
-def _forward(data: NDArray[np.floating], w: NDArray[np.float64], constant: float) -> NDArray[np.float64]:
-    """Return ``X' w``, X' being the data with a column of the constant."""
-    result = np.empty((len(data), w.shape[1]))
-    narrow = w[:-1].astype(data.dtype, copy=False)
+class _Inputs:
+    """The data, standardised where that is wanted, with a column of a constant.
 
-    def multiply(rows: slice) -> None:
-        np.add(data[rows] @ narrow, constant * w[-1], out=result[rows])
+    The standardisation is folded into the other factor of each product, so the data is read as it lies in memory.
+    """
 
-    map_threads(multiply, _parts(len(data)), local_threads(None))
-    return result
+    def __init__(self, data: NDArray[np.floating], standard: Standardization | None, squared_constant: float) -> None:
+        self.data = data
+        self.standard = standard
+        squared = 1.0 if standard is not None else np.einsum("ij,ij->i", data, data).mean(dtype=np.float64)
+        self.constant = float(np.sqrt(squared + squared_constant))
 
+    def forward(self, w: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``X' w``, X' being the inputs."""
+        coefficients, offset = w[:-1], self.constant * w[-1]
+        if self.standard is not None:
+            coefficients, offset = self.standard.raw(coefficients, offset)
+        narrow = coefficients.astype(self.data.dtype, copy=False)
+        result = np.empty((len(self.data), w.shape[1]))
 
-def _back(data: NDArray[np.floating], values: NDArray[np.float64], constant: float) -> NDArray[np.float64]:
-    """Return ``X'^T values``, summed over parts of the data in a fixed order."""
-    parts = _parts(len(data))
-    partial: dict[int, NDArray[np.floating]] = {}
+        def multiply(rows: slice) -> None:
+            np.add(self.data[rows] @ narrow, offset, out=result[rows])
 
-    def multiply(rows: slice) -> None:
-        partial[rows.start] = data[rows].T @ values[rows].astype(data.dtype, copy=False)
+        map_threads(multiply, _parts(len(self.data)), local_threads(None))
+        return result
 
-    map_threads(multiply, parts, local_threads(None))
-    result = np.zeros((data.shape[1] + 1, values.shape[1]))
-    for rows in parts:
-        result[:-1] += partial[rows.start]
-    result[-1] = constant * values.sum(axis=0)
-    return result
+    def back(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return ``X'^T values``, summed over parts of the data in a fixed order."""
+        data = self.data
+        parts = _parts(len(data))
+        partial: dict[int, NDArray[np.floating]] = {}
+
+        def multiply(rows: slice) -> None:
+            partial[rows.start] = data[rows].T @ values[rows].astype(data.dtype, copy=False)
+
+        map_threads(multiply, parts, local_threads(None))
+        result = np.zeros((data.shape[1] + 1, values.shape[1]))
+        for rows in parts:
+            result[:-1] += partial[rows.start]
+        total = values.sum(axis=0)
+        if self.standard is not None:
+            result[:-1] -= self.standard.mean[:, None] * total
+            result[:-1] *= self.standard.scale[:, None]
+        result[-1] = self.constant * total
+        return result
 
 
 def _parts(n: int) -> list[slice]:
@@ -143,16 +166,15 @@ def _squared(columns: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _conjugate_gradients(
-    data: NDArray[np.floating],
+    inputs: _Inputs,
     curvature: NDArray[np.floating],
     target: NDArray[np.float64],
-    constant: float,
     enough: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Solve ``(I' + X'^T D X') p = target`` for each column roughly; D is that column's ``curvature``.
 
-    X' is the data with a column of the constant, I' the identity but for a zero at the intercept. A column is done when
-    its residual's squared length is down to ``enough``.
+    X' are the inputs, I' the identity but for a zero at the intercept. A column is done when its residual's squared
+    length is down to ``enough``.
     """
     step = np.zeros_like(target)
     residual = target.copy()
@@ -162,9 +184,9 @@ def _conjugate_gradients(
         active = squared > enough
         if not active.any():
             break
-        bent = _forward(data, direction, constant)
+        bent = inputs.forward(direction)
         bent *= curvature
-        applied = _back(data, bent, constant)
+        applied = inputs.back(bent)
         applied[:-1] += direction[:-1]
         bend = np.einsum("ij,ij->j", direction, applied)
         length = np.divide(squared, bend, out=np.zeros_like(bend), where=active & (bend > 0))
@@ -202,12 +224,13 @@ def _line_search(
     return lengths
 
 
-def gram(vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the dot products (n, n) of the rows of float32 vectors, summed in float64."""
+def gram(vectors: NDArray[np.float32], standard: Standardization | None = None) -> NDArray[np.float64]:
+    """Return the dot products (n, n) of the rows of float32 vectors, standardised if so wanted, summed in float64."""
     n, d = vectors.shape
     products = np.zeros((n, n))
     for left in range(0, d, _GRAM_COLUMNS):
-        block = vectors[:, left : left + _GRAM_COLUMNS].astype(np.float64)
+        columns = slice(left, left + _GRAM_COLUMNS)
+        block = vectors[:, columns].astype(np.float64) if standard is None else standard.apply(vectors, columns)
         products += block @ block.T
     return products
 

@@ -12,9 +12,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_choice, check_int, check_real
+from cvbow._checks import check_choice, check_flag, check_int, check_real
 from cvbow.classify._kernels import KERNELS, kernel_matrix
 from cvbow.classify._squared_hinge import factorize, fold_of_each, gram, solve, targets
+from cvbow.classify._standardize import Standardization, standardization
 from cvbow.classify._temperature import fit_temperature, softmax
 
 __all__ = ["KernelSVM", "LinearSVM"]
@@ -96,6 +97,11 @@ class LinearSVM(_SquaredHingeSVM):
         Factors of C by class; "balanced" makes the classes count alike however many vectors they have.
     max_iter : int, default 100
         Newton steps at most.
+    standardize : bool, default False
+        Learn from vectors whose values have been brought to mean 0 and the same deviation over the training vectors, so
+        that all count alike, whatever their unit; to that deviation for which the vectors' mean squared length is 1, so
+        that C means the same however many values there are. No copy of the vectors is made: the scaling goes into the
+        coefficients, which are those for vectors as they are. A value that does not vary in training gets 0.
 
     Attributes
     ----------
@@ -106,10 +112,13 @@ class LinearSVM(_SquaredHingeSVM):
         Factor of the decisions in the softmax that gives probabilities, learned on held-out vectors.
     """
 
-    def __init__(self, *, C: float = 1.0, class_weight: Any = None, max_iter: int = 100) -> None:
+    def __init__(
+        self, *, C: float = 1.0, class_weight: Any = None, max_iter: int = 100, standardize: bool = False
+    ) -> None:
         self.C = C
         self.class_weight = class_weight
         self.max_iter = max_iter
+        self.standardize = standardize
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from vectors X (n, d) and labels y (n,).
@@ -124,20 +133,30 @@ class LinearSVM(_SquaredHingeSVM):
         labels, weights = self._encode(y, len(vectors))
         n, d = vectors.shape
         self.n_features_in_ = d
+        standard = standardization(vectors) if self.standardize else None
         if n <= min(d, _GRAM_LIMIT):
-            factor = factorize(gram(vectors))
+            factor = factorize(gram(vectors, standard))
             w, b = self._fit_factor(factor, labels, weights)
-            # w = X^T a with K a = L u and K = L L^T.
+            # w = X^T a with K = a L u and K = L L^T.
             dual = solve_triangular(factor, w, lower=True, trans="T", check_finite=False)
-            w = np.asarray(vectors.T @ dual.astype(np.float32))
+            w = np.asarray(vectors.T @ dual.astype(np.float32), np.float64)
+            if standard is not None:
+                w -= standard.mean[:, None] * dual.sum(axis=0)
+                w *= standard.scale[:, None]
         else:
-            w, b = self._fit_direct(vectors, labels, weights)
+            w, b = self._fit_direct(vectors, labels, weights, standard)
+        if standard is not None:
+            w, b = standard.raw(w, b)
         self.coef_ = np.ascontiguousarray(w.T, np.float32)
         self.intercept_ = b
         return self
 
     def _fit_direct(
-        self, vectors: NDArray[np.float32], labels: NDArray[np.intp], weights: NDArray[np.float64]
+        self,
+        vectors: NDArray[np.float32],
+        labels: NDArray[np.intp],
+        weights: NDArray[np.float64],
+        standard: Standardization | None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Solve on the vectors themselves; one held-out fold sets the temperature.
 
@@ -145,14 +164,21 @@ class LinearSVM(_SquaredHingeSVM):
         """
         y = targets(labels, len(self.classes_))
         out = fold_of_each(labels, min(_N_FOLDS, len(labels)), seed=0) == 0
-        w, b = solve(vectors, y, np.where(out, 0.0, weights), C=self.C, max_iter=self.max_iter)
-        self.temperature_ = fit_temperature(_two_columns((vectors @ w.astype(np.float32) + b)[out]), labels[out])
-        return solve(vectors, y, weights, C=self.C, max_iter=self.max_iter, start=(w, b))
+        kept = np.where(out, 0.0, weights)
+        w, b = solve(vectors, y, kept, C=self.C, max_iter=self.max_iter, standard=standard)
+        raw_w, raw_b = (w, b) if standard is None else standard.raw(w, b)
+        decisions = vectors @ raw_w.astype(np.float32) + raw_b
+        self.temperature_ = fit_temperature(_two_columns(decisions[out]), labels[out])
+        return solve(vectors, y, weights, C=self.C, max_iter=self.max_iter, start=(w, b), standard=standard)
 
     def _decide(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self, "coef_")
         vectors = check_vectors(X, self.n_features_in_)
         return np.asarray(vectors @ self.coef_.T + self.intercept_, np.float64)
+
+    def _validate(self) -> None:
+        super()._validate()
+        check_flag("standardize", self.standardize)
 
     def _validate_state(self) -> None:
         self._validate()

@@ -7,16 +7,19 @@ NIPS 2001, is the way to keep only some of the training vectors.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import solve_triangular
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_int, check_real
-from cvbow.classify._fusion_kernel import channel_bounds, channel_weights, fusion_kernel
-from cvbow.classify._squared_hinge import factorize, targets
+from cvbow.classify._directions import Directions, principal_directions
+from cvbow.classify._fusion_kernel import channel_bounds, channel_weights, fusion_kernel, spreads
+from cvbow.classify._ridge import left_out, ridge
+from cvbow.classify._squared_hinge import factorize, fold_of_each, solve, targets
 from cvbow.classify._svm import _SquaredHingeSVM, _two_columns, check_vectors
 from cvbow.classify._temperature import fit_temperature
 
@@ -24,7 +27,7 @@ __all__ = ["FusionClassifier"]
 
 #: What the weights of the channels add up to where none are given.
 _TOTAL = 0.75
-#: Rows whose kernel with the kept vectors is computed at a time.
+#: Rows that are looked at together.
 _ROWS = 1024
 
 
@@ -47,6 +50,11 @@ class FusionClassifier(_SquaredHingeSVM):
         Of the ridge: what is added to the kernel's diagonal, which is 1.
     C : float, default 10.0
         Of the SVM: weight of the losses against the margin.
+    n_components : int or None, default None
+        Describe channels of more values than this by so many: those along the directions in which the kept training
+        vectors vary most. The model then holds these directions, in a byte per value, in place of the vectors: for
+        1500 vectors of 150,000 values and 256 directions 45 MB instead of 915, at the same accuracy on 15-Scene. None
+        takes the channels as they are.
     n_landmarks : int or None, default None
         Keep so many training vectors, drawn at random, evenly from the classes, and learn on the map that the kernel
         with these makes (Nystroem). None keeps all: the model then grows with the number of training vectors.
@@ -62,14 +70,18 @@ class FusionClassifier(_SquaredHingeSVM):
     classes_ : ndarray of shape (n_classes,)
     channels_ : dict of str to int
         Widths by name.
+    directions_ : dict of str to tuple of ndarray
+        Of each channel that is described by fewer values, the mean and the steps, (width,) float32, and the directions
+        in these steps, (n_components, width) int8.
     factors_ : ndarray of shape (n_channels,), float64
         w_c / s_c.
-    landmarks_ : ndarray of shape (n_kept, d), float32
+    landmarks_ : ndarray of shape (n_kept, d'), float32
+        The kept training vectors, their channels described by fewer values where that is so.
     dual_ : ndarray of shape (n_kept, n_classes), float64; (n_kept, 1) for two classes
     intercept_ : ndarray of shape (n_classes,), float64; (1,) for two classes
     temperature_ : float
         Factor of the decisions in the softmax that gives probabilities, learned on decisions for vectors that were left
-        out: one at a time for the ridge, in five parts for the SVM.
+        out: one at a time for the ridge, in five parts for the SVM, a fifth of them where only some are kept.
     """
 
     def __init__(
@@ -80,6 +92,7 @@ class FusionClassifier(_SquaredHingeSVM):
         head: str = "ridge",
         alpha: float = 0.01,
         C: float = 10.0,
+        n_components: int | None = None,
         n_landmarks: int | None = None,
         class_weight: Any = None,
         max_iter: int = 100,
@@ -90,6 +103,7 @@ class FusionClassifier(_SquaredHingeSVM):
         self.head = head
         self.alpha = alpha
         self.C = C
+        self.n_components = n_components
         self.n_landmarks = n_landmarks
         self.class_weight = class_weight
         self.max_iter = max_iter
@@ -118,14 +132,18 @@ class FusionClassifier(_SquaredHingeSVM):
         self.channels_ = {name: columns.stop - columns.start for name, columns in bounds.items()}
         shares = channel_weights(self.weights, list(bounds), _TOTAL)
         kept = self._draw(labels)
-        landmarks = vectors if len(kept) == len(vectors) else vectors[kept]
-        kernel, self.factors_ = fusion_kernel(landmarks, None, list(bounds.values()), shares=shares)
-        factor = factorize(kernel)
-        data = factor
-        if landmarks is not vectors:
-            # Rows of the map: K(x, kept) L^-T, with L L^T the kernel of the kept ones.
-            data = solve_triangular(factor, self._kernel(vectors, landmarks).T, lower=True, check_finite=False).T
-        w, self.intercept_ = self._solve(data, labels, weights)
+        directions = self._find_directions(vectors[kept] if len(kept) < len(labels) else vectors, bounds)
+        self.directions_ = {name: (found.mean, found.steps, found.bytes) for name, found in directions.items()}
+        vectors = self._shorten(vectors)
+        landmarks = vectors[kept] if len(kept) < len(labels) else vectors
+        short = self._short_bounds()
+        means = spreads(vectors, short)
+        self.factors_ = np.divide(shares, means, out=shares.copy(), where=means > 0)
+        if len(kept) == len(labels):
+            factor = factorize(fusion_kernel(landmarks, None, short, self.factors_))
+            w, self.intercept_ = self._fit_all(factor, labels, weights)
+        else:
+            factor, w, self.intercept_ = self._fit_map(self._kernel(landmarks, vectors), kept, labels, weights)
         self.dual_ = solve_triangular(factor, w, lower=True, trans="T", check_finite=False)
         self.landmarks_ = landmarks
         return self
@@ -143,33 +161,96 @@ class FusionClassifier(_SquaredHingeSVM):
         chosen = order[np.argsort(turn[order], kind="stable")][: self.n_landmarks]
         return np.sort(chosen)
 
+    def _fit_all(
+        self, factor: NDArray[np.float64], labels: NDArray[np.intp], weights: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Solve on the factor of all vectors' kernel, and set the temperature."""
+        if self.head == "svm":
+            return self._fit_factor(factor, labels, weights)
+        y = targets(labels, len(self.classes_))
+        solution = ridge(factor, y, weights, float(self.alpha))
+        self.temperature_ = fit_temperature(_two_columns(left_out(factor, y, weights, solution)), labels)
+        return solution[:2]
+
+    def _fit_map(
+        self,
+        kernel: NDArray[np.float64],
+        kept: NDArray[np.intp],
+        labels: NDArray[np.intp],
+        weights: NDArray[np.float64],
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Solve on the map that the kernel of kept vectors with all, (n_kept, n), makes, and set the temperature.
+
+        The map gives a kept vector a direction of its own. To be left out it has to go from the map as well, so that
+        the temperature is that of one fold in five, left out of everything.
+        """
+        y = targets(labels, len(self.classes_))
+        folds = fold_of_each(labels, min(5, len(labels)), seed=0)
+        out = folds == (0 if (folds[kept] != 0).any() else 1)
+        stays = ~out[kept]
+        _, data = _map(kernel[stays], kept[stays])
+        w, b = self._solve(data[~out], y[~out], weights[~out])
+        self.temperature_ = fit_temperature(_two_columns(data[out] @ w + b), labels[out])
+        factor, data = _map(kernel, kept)
+        return factor, *self._solve(data, y, weights)
+
     def _solve(
-        self, data: NDArray[np.float64], labels: NDArray[np.intp], weights: NDArray[np.float64]
+        self, data: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if self.head == "svm":
-            return self._fit_factor(data, labels, weights)
-        y = targets(labels, len(self.classes_))
-        w, intercept, held_out = _ridge(data, y, weights, float(self.alpha))
-        self.temperature_ = fit_temperature(_two_columns(held_out), labels)
-        return w, intercept
+            return solve(data, y, weights, C=self.C, max_iter=self.max_iter)
+        return ridge(data, y, weights, float(self.alpha))[:2]
 
-    def _kernel(self, vectors: NDArray[np.float32], landmarks: NDArray[np.float32]) -> NDArray[np.float64]:
-        bounds = list(channel_bounds(self.channels_, self.n_features_in_).values())
+    def _find_directions(self, vectors: NDArray[np.float32], bounds: Mapping[str, slice]) -> dict[str, Directions]:
+        if self.n_components is None:
+            return {}
+        return {
+            name: principal_directions(vectors[:, columns], self.n_components)
+            for name, columns in bounds.items()
+            if columns.stop - columns.start > self.n_components
+        }
+
+    def _shorten(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return vectors (n, n_features_in_) as ``landmarks_`` has them, (n, d'); not a copy where d' is no less."""
+        if not self.directions_:
+            return vectors
+        bounds = channel_bounds(self.channels_, self.n_features_in_)
         parts = [
-            fusion_kernel(vectors[top : top + _ROWS], landmarks, bounds, factors=self.factors_)[0]
-            for top in range(0, len(vectors), _ROWS)
+            Directions(*self.directions_[name]).apply(vectors[:, columns])
+            if name in self.directions_
+            else vectors[:, columns]
+            for name, columns in bounds.items()
         ]
-        return np.concatenate(parts)
+        return np.concatenate(parts, axis=1)
+
+    def _short_bounds(self) -> list[slice]:
+        """Return the columns of the channels in ``landmarks_``."""
+        widths = [
+            len(self.directions_[name][2]) if name in self.directions_ else width
+            for name, width in self.channels_.items()
+        ]
+        ends = np.cumsum(widths).tolist()
+        return [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
+
+    def _kernel(self, landmarks: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the kernel between two sets of short vectors, (n_kept, n)."""
+        bounds = self._short_bounds()
+        kernel = np.empty((len(landmarks), len(vectors)))
+        for top in range(0, len(vectors), _ROWS):
+            rows = slice(top, top + _ROWS)
+            kernel[:, rows] = fusion_kernel(landmarks, vectors[rows], bounds, self.factors_)
+        return kernel
 
     def _decide(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self, "dual_")
-        vectors = check_vectors(X, self.n_features_in_)
-        return np.asarray(self._kernel(vectors, self.landmarks_) @ self.dual_ + self.intercept_)
+        vectors = self._shorten(check_vectors(X, self.n_features_in_))
+        return np.asarray(self._kernel(self.landmarks_, vectors).T @ self.dual_ + self.intercept_)
 
     def _validate(self) -> None:
         super()._validate()
         check_choice("head", self.head, ("ridge", "svm"))
         check_real("alpha", self.alpha, minimum=0, open_minimum=True)
+        check_int("n_components", self.n_components, minimum=1, none=True)
         check_int("n_landmarks", self.n_landmarks, minimum=1, none=True)
         check_int("random_state", self.random_state, minimum=0)
 
@@ -181,33 +262,18 @@ class FusionClassifier(_SquaredHingeSVM):
         n = len(self.landmarks_)
         if self.dual_.shape != (n, k) or self.intercept_.shape != (k,):
             raise ValueError("dual_ and intercept_ do not fit classes_ and landmarks_")
-        if self.landmarks_.shape != (n, self.n_features_in_) or self.landmarks_.dtype != np.float32:
-            raise ValueError("landmarks_ must be a float32 array of shape (n, n_features_in_)")
         if not isinstance(self.channels_, dict) or self.factors_.shape != (len(self.channels_),):
             raise ValueError("factors_ must have a value for each of channels_")
         channel_bounds(self.channels_, self.n_features_in_)
+        for name, (mean, steps, directions) in self.directions_.items():
+            width = (self.channels_[name],)
+            if mean.shape != width or steps.shape != width or directions.shape[1:] != width:
+                raise ValueError(f"directions_ of the channel {name} do not fit its width")
+        if self.landmarks_.shape != (n, self._short_bounds()[-1].stop) or self.landmarks_.dtype != np.float32:
+            raise ValueError("landmarks_ must be a float32 array as wide as the channels' values")
 
 
-def _ridge(
-    data: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64], alpha: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Solve ``min_w sum_i c_i (x_i . w + b - y_i)^2 + alpha |w|^2`` with b the targets' weighted mean.
-
-    Returns
-    -------
-    w : ndarray of shape (d, n_targets)
-    b : ndarray of shape (n_targets,)
-    held_out : ndarray of shape (n, n_targets)
-        For each vector, the decisions of the solution without it, at the same b.
-    """
-    b = np.average(y, axis=0, weights=weights)
-    weighted = data * weights[:, None]
-    normal = weighted.T @ data
-    normal.flat[:: len(normal) + 1] += alpha
-    factor = cho_factor(normal, lower=True, overwrite_a=True, check_finite=False)
-    w = cho_solve(factor, weighted.T @ (y - b), check_finite=False)
-    # With h_i the share that a target has in its own answer, the answer without it is off by 1 / (1 - h_i) as much.
-    half = solve_triangular(factor[0], data.T, lower=True, check_finite=False)
-    own = np.minimum(weights * np.einsum("ij,ij->j", half, half), 1 - 1e-12)
-    answers = data @ w + b
-    return w, b, y - (y - answers) / (1 - own)[:, None]
+def _map(kernel: NDArray[np.float64], kept: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the factor L of the kept vectors' kernel and the rows ``K(x, kept) L^-T`` of all vectors x."""
+    factor = factorize(kernel[:, kept])
+    return factor, solve_triangular(factor, kernel, lower=True, check_finite=False).T

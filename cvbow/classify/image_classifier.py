@@ -246,7 +246,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return vectors
 
     def _answer(self, method: str, vectors: NDArray[np.float32]) -> Any:
-        with single_threaded():
+        # scikit-learn's forests add their trees' votes up as the workers finish: in the last digits, another sum.
+        is_own = type(self.classifier_).__module__.startswith("cvbow.")
+        with single_threaded(), default_jobs(self.backend_.n_jobs if is_own else None):
             return getattr(self.classifier_, method)(vectors)
 
     def _probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -14,15 +14,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_choice, check_int
+from cvbow._checks import check_choice, check_flag, check_int
 from cvbow.classify._svm import check_vectors
 
 __all__ = ["AdditiveMap", "HellingerMap"]
 
-#: By kernel, the distance of the samples of its spectrum for 1, 2 and 3 of them. Those of chi-square are the paper's,
-#: which scikit-learn's AdditiveChi2Sampler has too; those of the intersection make the mean squared error least over
-#: values whose ratio is up to e^6, weighted as a sum over the smaller value sees it.
-_PERIODS = {"chi2": (0.8, 0.5, 0.4), "intersection": (0.8, 0.7, 0.65)}
+#: By kernel, the distance of the samples of its spectrum for 1, 2 and 3 of them: those which make the largest error
+#: least over values whose ratio is up to e^6, the error as a share of the root of their product.
+_PERIODS = {"chi2": (0.56, 0.44, 0.37), "intersection": (0.70, 0.67, 0.61)}
 
 
 class _Map(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -53,8 +52,9 @@ class AdditiveMap(_Map):
     kernel : {"chi2", "intersection"}, default "chi2"
         ``sum 2 x y / (x + y)`` or ``sum min(x, y)``.
     n_samples : {1, 2, 3}, default 1
-        Samples of the kernel's spectrum; a value becomes ``2 n_samples + 1`` values. Of the kernel between two equal
-        vectors, the share that is lost at most is 4, 2 and 1 % for chi-square, 20, 15 and 12 % for the intersection.
+        Samples of the kernel's spectrum; a value becomes ``2 n_samples + 1`` values. Where x and y differ by a factor
+        of 400 at most, the error is at most 0.10, 0.04 and 0.02 of ``sqrt(x y)`` for chi-square, 0.26, 0.17 and 0.14
+        for the intersection.
 
     Notes
     -----
@@ -125,12 +125,12 @@ class HellingerMap(_Map):
         size = np.abs(vectors)
         if self.normalize:
             total = size.sum(axis=1, keepdims=True, dtype=np.float64)
-            size = np.divide(size, total, out=np.zeros(size.shape), where=total > 0)
-        return np.copysign(np.sqrt(size), vectors).astype(np.float32)
+            np.divide(size, total, out=size, where=total > 0, casting="same_kind")
+        np.sqrt(size, out=size)
+        return np.copysign(size, vectors, out=size)
 
     def _validate(self) -> None:
-        if not isinstance(self.normalize, bool):
-            raise ValueError(f"normalize must be True or False, got {self.normalize!r}")
+        check_flag("normalize", self.normalize)
 
 
 def _spectrum(kernel: str, frequency: float) -> float:

@@ -1,6 +1,7 @@
 """The classifiers by name, with defaults that suit normalised image vectors.
 
-The defaults were chosen by five-fold cross-validation on the training part of 15-Scene, on vectors of the preset "bow".
+The defaults were chosen by five-fold cross-validation on the training part of 15-Scene, on vectors of the preset "bow";
+that of "standardized-svm" on 1000 training images per class of CIFAR-10, on vectors of the preset "patches".
 """
 
 from __future__ import annotations
@@ -108,6 +109,9 @@ CLASSIFIERS: dict[str, ClassifierEntry] = {
     "rbf-svm": ClassifierEntry("SVM with a Gaussian kernel", functools.partial(_kernel_svm, "rbf"), {"C": 10.0}),
     "chi2-map-svm": ClassifierEntry(
         "linear SVM on an additive chi-square feature map; vectors must be non-negative", _chi2_map, {"C": 10.0}
+    ),
+    "standardized-svm": ClassifierEntry(
+        "linear SVM on values brought to mean 0 and the same deviation", _linear_svm, {"C": 3.0, "standardize": True}
     ),
     "kernel-ridge": ClassifierEntry(
         "kernel ridge regression with a Gaussian kernel for each channel of the vectors",

@@ -24,10 +24,11 @@ def check_descriptors(descriptors: object, size: int | None = None) -> NDArray[n
         raise ValueError(f"descriptors must be real-valued, got {data.dtype}")
     if size is not None and data.shape[1] != size:
         raise ValueError(f"descriptors must have {size} values each, as the words have, got {data.shape[1]}")
-    # A value beyond float32 becomes infinite; one sum, which float64 holds, finds any NaN or infinity.
+    # A value beyond float32 becomes infinite; a finite sum has no NaN or infinity in it. Sums of large values may leave
+    # float32, but not float64, whose sum takes several times as long.
     with np.errstate(over="ignore", invalid="ignore"):
         data = np.ascontiguousarray(data, np.float32)
-        finite = np.isfinite(data.sum(dtype=np.float64))
+        finite = np.isfinite(data.sum()) or np.isfinite(data.sum(dtype=np.float64))
     if not finite:
         raise ValueError("descriptors must be finite, got NaN or infinity")
     return data

@@ -19,7 +19,7 @@ __all__ = ["Block", "Mixture"]
 #: Values of a block's largest matrix, 1 MB of float32: with the other one, a core's second-level cache.
 _BLOCK = 1 << 18
 #: Descriptors are taken as at most this many standard deviations from the mixture's mean: their squares stay finite.
-_FARTHEST = 1e4
+_FARTHEST = np.float32(1e4)
 #: Posteriors up to this are zero: no sum shows them.
 _LEAST_POSTERIOR = 1e-12
 #: Lowest logarithm of a posterior that is looked at: float32's denormal numbers, which begin below, are slow.
@@ -34,17 +34,18 @@ class Block:
     ----------
     start, stop : int
         Which rows.
-    rows : ndarray of shape (m, 2 k + 1), float32
-        z, z^2 and 1, for the standardised descriptors z.
+    columns : ndarray of shape (2 k + 1, m), float32
+        z, z^2 and 1, for the standardised descriptors z: a column for each descriptor, so that whatever is done with
+        single values, means or sums runs along rows that are long and contiguous.
     posteriors : ndarray of shape (n_components, m), float32
-        A column for each descriptor: maxima and sums over the components then run along whole rows.
+        A column for each descriptor.
     log_density : ndarray of shape (m,), float32
         Of z, without the k log(2 pi) / 2 of the normal density.
     """
 
     start: int
     stop: int
-    rows: NDArray[np.float32]
+    columns: NDArray[np.float32]
     posteriors: NDArray[np.float32]
     log_density: NDArray[np.float32]
 
@@ -74,6 +75,7 @@ class Mixture:
         self.weights = np.asarray(weights, np.float64)
         means, variances = np.asarray(means, np.float64), np.asarray(variances, np.float64)
         self.center = (self.weights @ means).astype(np.float32)
+        self._center_column = np.ascontiguousarray(self.center[:, None])
         offsets = means - self.center
         spread = float(np.sqrt((self.weights @ (variances + offsets**2)).mean()))
         # As float32 holds both it and its inverse.
@@ -89,22 +91,25 @@ class Mixture:
         """Yield the posteriors of descriptors (n, k), a block of them at a time; those up to ``threshold`` are zero."""
         n, k = descriptors.shape
         n_components = len(self.weights)
-        size = min(n, max(32, _BLOCK // max(n_components, 2 * k + 1)))
-        rows = np.empty((size, 2 * k + 1), np.float32)
-        rows[:, 2 * k] = 1
-        buffer = np.empty(n_components * size, np.float32)
+        # Whole vectors of 16 floats in each row of a full block.
+        size = min(n, max(32, _BLOCK // max(n_components, 2 * k + 1) // 16 * 16))
+        columns_buffer, scores_buffer = (np.empty(count * size, np.float32) for count in (2 * k + 1, n_components))
         for start in range(0, n, size):
             m = min(size, n - start)
-            self._standardize(descriptors[start : start + m], rows[:m, :k])
-            np.square(rows[:m, :k], out=rows[:m, k : 2 * k])
-            scores = buffer[: n_components * m].reshape(n_components, m)
-            np.matmul(self._operator, rows[:m].T, out=scores)
+            # A block that is not full takes the front of the buffers: its rows are contiguous too.
+            columns = columns_buffer[: (2 * k + 1) * m].reshape(2 * k + 1, m)
+            scores = scores_buffer[: n_components * m].reshape(n_components, m)
+            self._standardize(descriptors[start : start + m], columns[:k])
+            np.square(columns[:k], out=columns[k : 2 * k])
+            columns[2 * k] = 1
+            np.matmul(self._operator, columns, out=scores)
             log_density = _posteriors(scores, max(threshold, _LEAST_POSTERIOR))
-            yield Block(start, start + m, rows[:m], scores, log_density)
+            yield Block(start, start + m, columns, scores, log_density)
 
     def _standardize(self, descriptors: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        cv2.transpose(descriptors, dst=out)  # by tiles, which a transposed copy of NumPy's is not
         with np.errstate(over="ignore"):
-            np.subtract(descriptors, self.center, out=out)
+            np.subtract(out, self._center_column, out=out)
             np.multiply(out, self._inverse, out=out)
         np.clip(out, -_FARTHEST, _FARTHEST, out=out)
 

@@ -263,7 +263,7 @@ def _expect(data: NDArray[np.float32], mixture: Mixture, threads: int) -> tuple[
     def add(rows: slice) -> None:
         sums, density = np.zeros((n_words, 2 * k + 1)), 0.0
         for block in mixture.blocks(data[rows]):
-            sums += block.posteriors @ block.rows
+            sums += block.posteriors @ block.columns.T
             density += float(block.log_density.sum(dtype=np.float64))
         partial[rows.start] = sums, density
 

@@ -118,7 +118,7 @@ class FisherVector(Encoder):
             last = np.searchsorted(bounds, block.stop, side="left")
             for group in range(first, last):
                 within = slice(max(bounds[group] - block.start, 0), min(bounds[group + 1], block.stop) - block.start)
-                part = block.posteriors[:, within] @ block.rows[within]
+                part = block.posteriors[:, within] @ block.columns[:, within].T
                 for cell in members[group]:
                     sums[cell] += part
         return sums

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_choice
+from cvbow._checks import check_choice, check_real
 from cvbow.encoders._encoder import Encoder
 from cvbow.features import Features
 
@@ -30,11 +30,12 @@ class SpatialPyramid(Encoder):
         Encodes and normalises each cell's bag.
     grids : sequence of str or (int, int), default ("1x1", "2x2", "4x4")
         Columns x rows of each grid.
-    level_weights : {"equal", "cells", "lazebnik"}, default "equal"
+    level_weights : {"equal", "cells", "lazebnik"} or sequence of float, default "equal"
         What a cell's vector is multiplied by: 1 whatever its grid; 1 / sqrt(cells of the grid), so that each grid
-        has the same share in a dot product; or sqrt(2^(l-L-1)) for level l of 0 to L (sqrt(2^-L) for level 0), which
-        is equation 3 of the paper for a dot product.
-    normalization : {"l2", "none"}, default "l2"
+        has the same share in a dot product; sqrt(2^(l-L-1)) for level l of 0 to L (sqrt(2^-L) for level 0), which
+        is equation 3 of the paper for a dot product; or a positive number for each grid. For the intersection kernel
+        equation 3 is (0.25, 0.25, 0.5) with the default grids.
+    normalization : {"l2", "l1", "none"}, default "l2"
         Of the whole vector.
 
     Attributes
@@ -47,7 +48,7 @@ class SpatialPyramid(Encoder):
         encoder: Encoder,
         *,
         grids: Sequence[str | tuple[int, int]] = ("1x1", "2x2", "4x4"),
-        level_weights: str = "equal",
+        level_weights: str | Sequence[float] = "equal",
         normalization: str = "l2",
     ) -> None:
         self.encoder = encoder
@@ -109,12 +110,17 @@ class SpatialPyramid(Encoder):
         vectors = vectors.reshape(n_cells, -1)
         if self.normalization == "l2":
             length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        elif self.normalization == "l1":
+            length = np.abs(vectors).sum(axis=1, keepdims=True)
+        if self.normalization != "none":
             vectors = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
         return np.asarray(vectors, np.float32)
 
     def _weights(self, sizes: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
         cells = [columns * rows for columns, rows in sizes]
-        if self.level_weights == "cells":
+        if not isinstance(self.level_weights, str):
+            levels = [float(weight) for weight in self.level_weights]
+        elif self.level_weights == "cells":
             levels = [count**-0.5 for count in cells]
         elif self.level_weights == "lazebnik":
             last = len(sizes) - 1
@@ -133,8 +139,17 @@ class SpatialPyramid(Encoder):
         if isinstance(self.grids, (str, bytes)) or not isinstance(self.grids, Sequence) or not self.grids:
             raise ValueError(f"grids must be a sequence of at least one grid such as '2x2', got {self.grids!r}")
         self._grid_sizes()
-        check_choice("level_weights", self.level_weights, ("equal", "cells", "lazebnik"))
-        check_choice("normalization", self.normalization, ("l2", "none"))
+        if isinstance(self.level_weights, Sequence) and not isinstance(self.level_weights, str):
+            if len(self.level_weights) != len(self.grids):
+                raise ValueError(
+                    f"level_weights must hold a number for each of the {len(self.grids)} grids, "
+                    f"got {self.level_weights!r}"
+                )
+            for weight in self.level_weights:
+                check_real("level_weights", weight, minimum=0, open_minimum=True)
+        else:
+            check_choice("level_weights", self.level_weights, ("equal", "cells", "lazebnik"))
+        check_choice("normalization", self.normalization, ("l2", "l1", "none"))
 
     def _validate_state(self) -> None:
         self._validate()

@@ -130,7 +130,13 @@ def _check_image(image: object) -> None:
 
 
 def check_sides(min_side: int | None, max_side: int | None) -> None:
-    """Raise ValueError unless both are None or integers >= 1, and the first does not exceed the second."""
+    """Check the limits to an image's sides.
+
+    Raises
+    ------
+    ValueError
+        Unless both are None or integers >= 1, and the first does not exceed the second.
+    """
     check_int("min_side", min_side, minimum=1, none=True)
     check_int("max_side", max_side, minimum=1, none=True)
     if min_side is not None and max_side is not None and min_side > max_side:
@@ -138,7 +144,21 @@ def check_sides(min_side: int | None, max_side: int | None) -> None:
 
 
 def to_working_size(image: NDArray[np.uint8], min_side: int | None, max_side: int | None) -> NDArray[np.uint8]:
-    """Return the image, gray or RGB, shrunk to ``max_side`` or else enlarged to ``min_side``; see ``DenseSIFT``."""
+    """Bring an image to the size at which it is described; its shape stays similar, up to whole pixels.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8
+    min_side : int or None
+        An image whose shorter side is below this is enlarged to it (cubic), as far as ``max_side`` allows.
+    max_side : int or None
+        An image whose longer side is above this is shrunk to it (area).
+
+    Returns
+    -------
+    ndarray of shape (H', W') or (H', W', 3), uint8
+        At least one pixel on each side; ``image`` itself where nothing is to do.
+    """
     import cv2
 
     height, width = image.shape[:2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["normalize_sift", "root_normalize"]
+__all__ = ["normalize_channels", "normalize_sift", "root_normalize"]
 
 #: Lowe's limit on a value's share of the descriptor's length, against non-linear changes of light.
 CLIP = np.float32(0.2)
@@ -24,6 +24,22 @@ def normalize_sift(block: NDArray[np.float32], *, root: bool, threshold: float) 
     block *= factor[:, None]
     if root:
         np.sqrt(block, out=block)
+
+
+def normalize_channels(
+    parts: NDArray[np.float32], out: NDArray[np.float32], *, root: bool, threshold: float, shares: tuple[float, ...]
+) -> None:
+    """Normalise the raw histograms of several channels (n_channels, n, k), in place, and join them in ``out``.
+
+    Each channel's part of a row of ``out``, (n, n_channels * k), is normalised on its own, to a length of
+    1 / sqrt(n_channels). Rows whose channels' lengths, by their ``shares``, are below ``threshold`` become zero.
+    """
+    n_channels, n, k = parts.shape
+    contrast = np.array(shares, np.float32) @ np.sqrt(np.einsum("cij,cij->ci", parts, parts))
+    for part, target in zip(parts, out.reshape(n, n_channels, k).swapaxes(0, 1), strict=True):
+        normalize_sift(part, root=root, threshold=0)
+        part[contrast < threshold] = 0
+        np.multiply(part, np.float32(1 / np.sqrt(n_channels)), out=target)
 
 
 def root_normalize(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:

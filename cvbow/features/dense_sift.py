@@ -9,6 +9,9 @@ A. Bosch, A. Zisserman and X. Munoz, "Image classification using random forests 
   direction 0 is ``x+ - |y|`` clamped at zero, direction 1 is ``sqrt(2) * min(x+, y+)``, and so on around.
 * Pooling into spatial bins is two banded matrix products (see ``_grid``) that only compute the bins in use.
 * Gathering and normalising run over blocks of descriptors that stay in the processor's cache.
+
+Of a colour image, descriptors of three channels can be joined, as in ``vl_phow`` and in K. van de Sande, T. Gevers and
+C. Snoek, "Evaluating color descriptors for object and scene recognition", PAMI 2010.
 """
 
 from __future__ import annotations
@@ -18,11 +21,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_choice, check_int, check_real
+from cvbow._checks import check_choice, check_flag, check_int, check_real
+from cvbow.features._color import COLOR_SPACES, CONTRAST_SHARES, STEPS, color_channels
 from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features
 from cvbow.features._grid import N_BINS, AxisGrid, axis_grid, flat_window
-from cvbow.features._normalize import normalize_sift
+from cvbow.features._normalize import normalize_channels, normalize_sift
 
 __all__ = ["DenseSIFT"]
 
@@ -30,8 +34,6 @@ N_ORIENTATIONS = 8
 DESCRIPTOR_SIZE = 128
 #: Descriptors normalised together: 512 kB of float32, which fits a core's cache.
 _BLOCK = 1024
-#: The smoothed image is kept in 16 bits, 256 steps to a gray level.
-_STEPS = 256.0
 #: Where each value of a mirrored descriptor stands in the descriptor: columns backwards; direction o, at 45 o degrees
 #: from x, becomes 180 - 45 o.
 _MIRROR = (
@@ -63,6 +65,8 @@ class DenseSIFT(Extractor):
         length is that of the mean gradient per bin, in gray levels of [0, 1] per pixel.
     root : bool, default True
         RootSIFT: L1 norm 1, then the square root (Arandjelovic and Zisserman, CVPR 2012). Otherwise the L2 norm is 1.
+    color : {"gray", "rgb", "hsv", "opponent"}, default "gray"
+        Describe the gray image, or three channels of the colour image: 384 values at each point.
     min_side : int or None, default None
         Images whose shorter side is below this are enlarged to it first (cubic).
     max_side : int or None, default 480
@@ -74,6 +78,13 @@ class DenseSIFT(Extractor):
     A descriptor is 4 x 4 bins of 8 orientations: ``descriptor[(4 * row + column) * 8 + orientation]``, orientations
     from the direction of x towards y (downwards), 45 degrees apart. Values above 0.2 of the length are cut to it.
     Points come scale by scale, row by row; ``size`` is the side of the patch, 4 bins, and ``angle`` is 0.
+
+    In colour, a descriptor is those of the three channels one after the other, each normalised on its own, to a length
+    of 1 / sqrt(3). Channels and contrast are those of ``vl_phow``: "rgb", where the mean of the three lengths counts as
+    contrast; "hsv", where the value's does; and "opponent", where that of the intensity does, which comes first, before
+    red against green and yellow against blue. The latter have a hundredth of the intensity added to them, so that where
+    there is no colour they hold about the same as the intensity. Of a gray image, "rgb" gives its descriptor three
+    times, and "opponent" nearly so; hue and saturation of "hsv" are zero.
 
     Examples
     --------
@@ -94,6 +105,7 @@ class DenseSIFT(Extractor):
         magnification: float = 6.0,
         contrast_threshold: float = 0.005,
         root: bool = True,
+        color: str = "gray",
         min_side: int | None = None,
         max_side: int | None = 480,
     ) -> None:
@@ -104,13 +116,23 @@ class DenseSIFT(Extractor):
         self.magnification = magnification
         self.contrast_threshold = contrast_threshold
         self.root = root
+        self.color = color
         self.min_side = min_side
         self.max_side = max_side
 
     @property
+    def gray_only(self) -> bool:  # type: ignore[override]
+        """Whether the colours of an image are never looked at."""
+        return self.color == "gray"
+
+    @property
     def descriptor_size(self) -> int:
-        """Number of values in a descriptor: 128."""
-        return DESCRIPTOR_SIZE
+        """Number of values in a descriptor: 128, in colour 384."""
+        return DESCRIPTOR_SIZE * self._n_channels
+
+    @property
+    def _n_channels(self) -> int:
+        return 1 if self.gray_only else 3
 
     def _validate(self) -> None:
         super()._validate()
@@ -123,6 +145,8 @@ class DenseSIFT(Extractor):
         check_real("window_size", self.window_size, minimum=0, open_minimum=True)
         check_real("magnification", self.magnification, minimum=0)
         check_real("contrast_threshold", self.contrast_threshold, minimum=0)
+        check_flag("root", self.root)
+        check_choice("color", self.color, COLOR_SPACES)
 
     def mirrored(self, features: Features) -> Features:
         """Return the features of the mirrored image: the same descriptors with their values in another order.
@@ -132,10 +156,11 @@ class DenseSIFT(Extractor):
         """
         points = features.points.copy()
         points[:, 0] = features.image_size[0] - 1 - points[:, 0]
-        return Features(points, features.descriptors[:, _MIRROR], features.image_size)
+        order = np.arange(self.descriptor_size).reshape(-1, DESCRIPTOR_SIZE)[:, _MIRROR].ravel()
+        return Features(points, features.descriptors[:, order], features.image_size)
 
     def _extract(self, image: NDArray[np.uint8]) -> Features:
-        height, width = image.shape
+        height, width = image.shape[:2]
         window = (self.window, float(self.window_size))
         grids = [
             (size, axis_grid(height, self.step, size, *window), axis_grid(width, self.step, size, *window))
@@ -143,19 +168,24 @@ class DenseSIFT(Extractor):
         ]
         counts = [len(rows.centers) * len(columns.centers) for _, rows, columns in grids]
         points = np.empty((sum(counts), 4), np.float32)
-        descriptors = np.empty((sum(counts), DESCRIPTOR_SIZE), np.float32)
-        # Turned on its side, so that the two products below leave the eight orientations of a bin next to each other;
-        # half a step higher, so that cutting to whole steps rounds, and a plain area stays plain.
-        turned = np.add(image.T, np.float32(0.5 / _STEPS), order="C", dtype=np.float32)
+        descriptors = np.empty((sum(counts), self.descriptor_size), np.float32)
+        channels = self._channels(image)
         start = 0
         for (size, rows, columns), count in zip(grids, counts, strict=True):
             if count:
                 here = slice(start, start + count)
                 _fill_points(points[here], rows.centers, columns.centers, N_BINS * size)
-                pooled = _pool(_orientation_planes(self._smooth(turned, size)), rows, columns)
+                pooled = [_pool(_orientation_planes(self._smooth(turned, size)), rows, columns) for turned in channels]
                 self._describe(pooled, rows, columns, size, descriptors[here])
                 start += count
         return Features(points, descriptors, (width, height))
+
+    def _channels(self, image: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        """Return the channels to describe, each (W, H), float32 in [0, 255]."""
+        channels = [image] if self.gray_only else color_channels(image, self.color)
+        # Turned on its side, so that the two products below leave the eight orientations of a bin next to each other;
+        # half a step higher, so that cutting to whole steps rounds, and a plain area stays plain.
+        return [np.add(channel.T, np.float32(0.5 / STEPS), order="C", dtype=np.float32) for channel in channels]
 
     def _smooth(self, turned: NDArray[np.float32], bin_size: int) -> NDArray[np.uint16]:
         import cv2
@@ -165,12 +195,12 @@ class DenseSIFT(Extractor):
             sigma = float(np.sqrt(variance))
             turned = cv2.GaussianBlur(turned, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
         smooth = np.empty(turned.shape, np.uint16)
-        np.multiply(turned, np.float32(_STEPS), out=smooth, casting="unsafe")
+        np.multiply(turned, np.float32(STEPS), out=smooth, casting="unsafe")
         return smooth
 
     def _describe(
         self,
-        pooled: NDArray[np.float32],
+        pooled: Sequence[NDArray[np.float32]],
         rows: AxisGrid,
         columns: AxisGrid,
         bin_size: int,
@@ -183,18 +213,25 @@ class DenseSIFT(Extractor):
         # The triangles sum to bin_size along each axis: the threshold is meant for the mean, the bins hold the sum.
         threshold = self.contrast_threshold * bin_size**2
         n_columns = len(columns.centers)
-        table = pooled.reshape(-1, N_ORIENTATIONS)
+        tables = [part.reshape(-1, N_ORIENTATIONS) for part in pooled]
         row_starts = rows.bins * columns.n_rows
         rows_at_once = max(1, _BLOCK // n_columns)
+        parts = np.empty((len(tables), rows_at_once * n_columns, DESCRIPTOR_SIZE), np.float32) if tables[1:] else None
         for top in range(0, len(rows.centers), rows_at_once):
             first = row_starts[top : top + rows_at_once]
-            bins = first[:, None, :, None] + columns.bins[None, :, None, :]
+            bins = (first[:, None, :, None] + columns.bins[None, :, None, :]).ravel()
             block = out[top * n_columns : (top + len(first)) * n_columns]
-            # mode="clip" spares the copy that take() makes of its output to guard against a bad index.
-            np.take(table, bins.ravel(), axis=0, out=block.reshape(-1, N_ORIENTATIONS), mode="clip")
-            if weights is not None:
-                block *= weights
-            normalize_sift(block, root=self.root, threshold=threshold)
+            targets = block[None] if parts is None else parts[:, : len(block)]
+            for table, target in zip(tables, targets, strict=True):
+                # mode="clip" spares the copy that take() makes of its output to guard against a bad index.
+                np.take(table, bins, axis=0, out=target.reshape(-1, N_ORIENTATIONS), mode="clip")
+                if weights is not None:
+                    target *= weights
+            if parts is None:
+                normalize_sift(block, root=self.root, threshold=threshold)
+            else:
+                shares = CONTRAST_SHARES[self.color]
+                normalize_channels(targets, block, root=self.root, threshold=threshold, shares=shares)
 
 
 def _fill_points(points: NDArray[np.float32], ys: NDArray[np.float32], xs: NDArray[np.float32], size: float) -> None:
@@ -217,7 +254,7 @@ def _orientation_planes(turned: NDArray[np.uint16]) -> NDArray[np.float32]:
     x_up, x_down = cv2.subtract(right, left), cv2.subtract(left, right)
     y_up, y_down = cv2.subtract(below, above), cv2.subtract(above, below)
     x_size, y_size = cv2.max(x_up, x_down), cv2.max(y_up, y_down)
-    unit = 0.5 / (_STEPS * 255)  # a central difference spans two pixels
+    unit = 0.5 / (STEPS * 255)  # a central difference spans two pixels
     straight, diagonal = np.float32(unit), np.float32(unit * np.sqrt(2))
     planes = np.empty((width, N_ORIENTATIONS, height), np.float32)
     for index, (part, scale) in enumerate(

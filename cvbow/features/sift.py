@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_int, check_real
+from cvbow._checks import check_flag, check_int, check_real
 from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features
 from cvbow.features._normalize import root_normalize
@@ -65,6 +65,7 @@ class SIFT(Extractor):
         check_real("contrast_threshold", self.contrast_threshold, minimum=0)
         check_real("edge_threshold", self.edge_threshold, minimum=1)
         check_real("sigma", self.sigma, minimum=0.5)
+        check_flag("root", self.root)
 
     def _extract(self, image: NDArray[np.uint8]) -> Features:
         import cv2

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_int, check_real
+from cvbow._checks import check_flag, check_int, check_real
 from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features
 
@@ -86,8 +86,7 @@ class WhitenedPatches(Extractor):
         super()._validate()
         check_int("patch_size", self.patch_size, minimum=2)
         check_int("step", self.step, minimum=1)
-        if not isinstance(self.color, bool):
-            raise ValueError(f"color must be True or False, got {self.color!r}")
+        check_flag("color", self.color)
         check_real("variance_offset", self.variance_offset, minimum=0)
 
     def mirrored(self, features: Features) -> Features:

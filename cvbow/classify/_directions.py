@@ -1,0 +1,78 @@
+"""The directions in which vectors vary most, kept in a byte a value: a short form for very long vectors.
+
+Distances between vectors of a hundred thousand values hold little that is not in the few hundred directions in which
+the training vectors differ most, and these take the place of the training vectors themselves in a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+
+from cvbow.classify._fusion_kernel import squared_distances
+from cvbow.parallel import local_threads, map_threads
+
+__all__ = ["Directions", "principal_directions"]
+
+_COLUMNS = 4096
+_ROWS = 256
+#: A direction whose variance is below this share of the first one's is rounding.
+_NOTHING = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """A linear map to fewer values: of a vector x, ``(x - mean) @ (bytes * steps).T``.
+
+    Attributes
+    ----------
+    mean, steps : ndarray of shape (d,), float32
+    bytes : ndarray of shape (n_components, d), int8
+    """
+
+    mean: NDArray[np.float32]
+    steps: NDArray[np.float32]
+    bytes: NDArray[np.int8]
+
+    def apply(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the values of (n, d) along the directions, (n, n_components)."""
+        n, d = vectors.shape
+        found = np.zeros((n, len(self.bytes)))
+
+        def multiply(rows: slice) -> None:
+            found[rows] += (vectors[rows, block] - self.mean[block]) @ directions.T
+
+        parts = [slice(top, min(top + _ROWS, n)) for top in range(0, n, _ROWS)]
+        for left in range(0, d, _COLUMNS):
+            block = slice(left, left + _COLUMNS)
+            directions = self.bytes[:, block] * self.steps[block]
+            map_threads(multiply, parts, local_threads(None))
+        return found.astype(np.float32)
+
+
+def principal_directions(vectors: NDArray[np.float32], n_components: int) -> Directions:
+    """Return the ``n_components`` directions of largest variance of vectors (n, d), fewer where there are no more."""
+    n, d = vectors.shape
+    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    # The dot products of centred vectors, from their distances.
+    products = squared_distances(vectors, None)
+    products -= products.mean(axis=0)
+    products -= products.mean(axis=1)[:, None]
+    products *= -0.5
+    n_components = min(n_components, n - 1, d)
+    variances, shares = eigh(products, subset_by_index=(n - n_components, n - 1), overwrite_a=True, check_finite=False)
+    kept = variances > _NOTHING * max(float(variances[-1]), 0.0)
+    shares = (shares[:, kept] / np.sqrt(variances[kept]))[:, ::-1].T.astype(np.float32)
+    found, steps = np.zeros((len(shares), d), np.int8), np.zeros(d, np.float32)
+
+    def combine(columns: slice) -> None:
+        directions = shares @ (vectors[:, columns] - mean[columns])
+        step = np.abs(directions).max(axis=0, initial=0) / np.float32(127)
+        scaled = np.divide(directions, step, out=np.zeros_like(directions), where=step > 0)
+        found[:, columns], steps[columns] = np.rint(scaled), step
+
+    map_threads(combine, [slice(left, left + _COLUMNS) for left in range(0, d, _COLUMNS)], local_threads(None))
+    return Directions(mean, steps, found)

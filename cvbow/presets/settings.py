@@ -1,0 +1,189 @@
+"""The settings of a recipe: what they mean, where they apply, and how they are written as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cvbow.classify import CLASSIFIERS
+
+__all__ = ["SETTINGS", "Setting", "parse_setting"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A parameter that a recipe may set.
+
+    Attributes
+    ----------
+    default : object
+        Its value when a recipe does not set it; ``OWN`` is the default of the part that gets it.
+    meaning : str
+    parse : callable
+        Turns the text of ``--set key=value`` into a value; ValueError says what it must look like.
+    where : (str, tuple of str) or None
+        Another setting and those of its values with which this one means something; None: always.
+    """
+
+    default: Any
+    meaning: str
+    parse: Callable[[str], Any]
+    where: tuple[str, tuple[str, ...]] | None = None
+
+    def applies(self, values: Mapping[str, Any]) -> bool:
+        """Tell whether the setting means something among the given values of all settings."""
+        if self.where is None:
+            return True
+        key, wanted = self.where
+        held = values[key] if isinstance(values[key], (tuple, list)) else (values[key],)
+        return SETTINGS[key].applies(values) and any(value in wanted for value in held)
+
+
+#: Value of a setting that leaves a part its own default, which differs between the kinds of that part.
+OWN = "default"
+
+
+def _integer(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("an integer") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("a number") from None
+
+
+def _flag(text: str) -> bool:
+    values = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in values:
+        raise ValueError("true or false")
+    return values[text.lower()]
+
+
+def _integers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError("integers separated by commas, such as 4,6,8") from None
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
+def _or(parse: Callable[[str], Any], word: str, value: Any) -> Callable[[str], Any]:
+    """Return a parser that also takes one word, for one value."""
+
+    def either(text: str) -> Any:
+        if text.lower() == word:
+            return value
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise ValueError(f"{error} or {word}") from None
+
+    return either
+
+
+def _reduce(text: str) -> int | str | None:
+    if text.lower() in ("none", "zca"):
+        return None if text.lower() == "none" else "zca"
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("an integer, zca or none") from None
+
+
+def _weights(text: str) -> str | tuple[float, ...]:
+    """Parse the name of a rule, or numbers."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        return text
+
+
+_optional_integer = _or(_integer, "none", None)
+_own = _or(str, OWN, OWN)
+
+_LOCAL = ("channels", ("local",))
+_DENSE = ("features", ("dense-sift",))
+_GRID = ("features", ("dense-sift", "patches"))
+_SIFT = ("features", ("dense-sift", "sift"))
+_KMEANS = ("encoder", ("bow", "kernel-codebook", "llc", "triangle", "vlad"))
+_SHARED = ("encoder", ("kernel-codebook", "llc"))
+_POOLED = ("encoder", ("kernel-codebook", "llc", "triangle", "soft-threshold"))
+
+#: Every setting, in the order an image meets them.
+SETTINGS: dict[str, Setting] = {
+    "channels": Setting(("local",), "vectors that are joined: local (features and words), census, gist", _words),
+    "features": Setting("dense-sift", "descriptors: dense-sift, sift (keypoints) or patches (whitened)", str, _LOCAL),
+    "min_side": Setting(None, "enlarge images with a shorter side than this; none: never", _optional_integer, _LOCAL),
+    "max_side": Setting(480, "shrink images with a longer side than this; none: never", _optional_integer, _LOCAL),
+    "root": Setting(True, "RootSIFT instead of SIFT", _flag, _SIFT),
+    "color": Setting("gray", "gray, rgb, hsv or opponent", str, _DENSE),
+    "step": Setting(4, "pixels between neighbouring descriptors", _integer, _GRID),
+    "bin_sizes": Setting((4, 6, 8, 10), "sides of the spatial bins in pixels, one per scale", _integers, _DENSE),
+    "window": Setting("flat", "flat or gaussian weighting of the pixels", str, _DENSE),
+    "contrast_threshold": Setting(0.005, "descriptors with less contrast become zero", _number, _DENSE),
+    "max_points": Setting(1000, "the strongest keypoints; none: all", _optional_integer, ("features", ("sift",))),
+    "patch_size": Setting(6, "side of a patch in pixels", _integer, ("features", ("patches",))),
+    "reduce": Setting(None, "descriptors by PCA to so many dimensions, or zca; none: as they are", _reduce, _LOCAL),
+    "whiten": Setting(False, "PCA scales each dimension to variance 1", _flag, _LOCAL),
+    "position_weight": Setting(0.0, "append the place in the image, times this, to a descriptor", _number, _LOCAL),
+    "mirror": Setting(False, "average an image's vectors with those of its mirror", _flag),
+    "sample": Setting(200_000, "descriptors that the dictionary is learned from", _integer, _LOCAL),
+    "sample_images": Setting(1000, "images that they are drawn from", _integer, _LOCAL),
+    "encoder": Setting("bow", "bow, kernel-codebook, llc, triangle, soft-threshold, vlad or fisher", str, _LOCAL),
+    "n_words": Setting(1000, "words of the dictionary, or Gaussians of the mixture", _integer, _LOCAL),
+    "algorithm": Setting("lloyd", "of k-means: lloyd or mini-batch", str, _KMEANS),
+    "init": Setting("random", "start of k-means: random or k-means++", str, _KMEANS),
+    "max_iter": Setting(20, "iterations of the dictionary", _integer, _LOCAL),
+    "weighting": Setting("count", "of a word in the histogram: count, binary or tf-idf", str, ("encoder", ("bow",))),
+    "n_nearest": Setting(5, "words that share a descriptor", _integer, _SHARED),
+    "regularization": Setting(1e-4, "of the codes of a descriptor", _number, ("encoder", ("llc",))),
+    "alpha": Setting(0.25, "what is taken off the products with words", _number, ("encoder", ("soft-threshold",))),
+    "pooling": Setting(OWN, "over the points: average, sum or max", _own, _POOLED),
+    "power": Setting(0.5, "exponent of the values", _number, ("encoder", ("vlad", "fisher"))),
+    "normalization": Setting(OWN, "of a cell's vector: hellinger, l1, l2, power or none; by encoder", _own, _LOCAL),
+    "grids": Setting(("1x1", "2x2", "4x4"), "spatial pyramid, columns x rows", _words, _LOCAL),
+    "level_weights": Setting("equal", "of the grids: equal, cells, lazebnik, or a number for each", _weights, _LOCAL),
+    "pyramid_normalization": Setting("l2", "of the whole pyramid: l2, l1 or none", str, _LOCAL),
+    "classifier": Setting("linear-svm", f"one of {', '.join(CLASSIFIERS)}", str),
+    "random_state": Setting(0, "seed of the sample and of the dictionary", _integer),
+}
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Turn ``key=value`` into a key and a value of the key's type.
+
+    A key that is not a setting is taken for a parameter of the classifier: its value is a number, numbers separated by
+    commas, true, false, none, or text.
+
+    Raises
+    ------
+    ValueError
+        If there is no ``=``, or the value cannot be what the key stands for.
+    """
+    key, equals, value = text.partition("=")
+    key, value = key.strip(), value.strip()
+    if not equals or not key:
+        raise ValueError(f"a setting must look like key=value, got {text!r}")
+    if key in SETTINGS:
+        try:
+            return key, SETTINGS[key].parse(value)
+        except ValueError as error:
+            raise ValueError(f"{key} must be {error}, got {value!r}") from None
+    plain = {"none": None, "true": True, "false": False}
+    if value.lower() in plain:
+        return key, plain[value.lower()]
+    for convert in (int, float, lambda text: [float(part) for part in text.split(",")]):
+        try:
+            return key, convert(value)
+        except ValueError:
+            continue
+    return key, value
