@@ -122,7 +122,61 @@ def scene15_table(results: Mapping[str, Any]) -> str:
     return f"{_markdown(header, rows)}\n\n{what} {_caption([section], 'python benchmarks/speed.py end-to-end')}"
 
 
-TABLES = {"speed": speed_table, "scene15": scene15_table}
+def accuracy_table(results: Mapping[str, Any]) -> str:
+    """Every benchmark that was run, its recipes among the published figures, from the lowest up; empty without."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for result in results.values():
+        if result.get("kind") == "cvbow-benchmark-result":
+            # A definition with settings of its own has the same title as the one without.
+            groups.setdefault(result["title"], []).append(result)
+    if not groups:
+        return ""
+    rows = []
+    for title, group in sorted(groups.items(), key=lambda item: _ORDER.get(item[1][0]["dataset"]["name"], 99)):
+        entries = [_accuracy_entry(result) for result in group]
+        published = {(row["method"], row["figure"]): row for result in group for row in result["published"]}
+        # Figures that were measured here stand in the table above.
+        entries += [_published_entry(row) for row in published.values() if row["status"] != "measured here"]
+        work = title
+        for _, cells in sorted(entries, key=lambda entry: entry[0]):
+            rows.append([work, *cells])
+            work = ""
+    header = ["benchmark", "method", "%", "train, test: ms an image", "peak memory", "model"]
+    workers = sorted({result["environment"]["workers"] for group in groups.values() for result in group})
+    what = f"Wall time with {' or '.join(map(str, workers))} workers, over all splits; memory of the whole process."
+    sections = [result for group in groups.values() for result in group]
+    return f"{_markdown(header, rows)}\n\n{what} {_caption(sections, 'cvbow bench run NAME')}"
+
+
+#: Data sets in the order of the table.
+_ORDER = {"scene15": 0, "kth-tips": 1, "cifar10-small": 2, "cifar10": 3, "digits": 4}
+
+
+def _accuracy_entry(result: Mapping[str, Any]) -> tuple[float, list[str]]:
+    measured = result[result["metric"]]
+    percent = f"{100 * measured['mean']:.1f}"
+    if measured["std"] is not None:
+        percent += f" ± {100 * measured['std']:.1f}"
+    if result["quick"]:
+        percent += " (a smoke run)"
+    settings = {key: value for key, value in result["definition"]["settings"].items() if key == "n_words"}
+    name = f"cvbow `{result['definition']['preset']}`" + "".join(f", {value} words" for value in settings.values())
+    cost = result["cost"]
+    times = f"{figure(cost['train_ms_per_image'])}, {figure(cost['test_ms_per_image'])}"
+    peak = f"{result['memory']['peak_bytes'] / 1e9:.1f} GB"
+    return 100 * measured["mean"], [f"**{name}**", f"**{percent}**", times, peak, f"{_size(result['model_bytes'])}"]
+
+
+def _published_entry(row: Mapping[str, Any]) -> tuple[float, list[str]]:
+    percent = f"{row['figure']:.1f}" + (f" ± {row['std']:.1f}" if row["std"] is not None else "")
+    return row["figure"], [f"{row['method']} ({row['source']}; {row['status']})", percent, "", "", ""]
+
+
+def _size(n_bytes: float) -> str:
+    return f"{figure(n_bytes / 1e6)} MB"
+
+
+TABLES = {"speed": speed_table, "scene15": scene15_table, "accuracy": accuracy_table}
 
 
 def figure(value: float) -> str:

@@ -31,6 +31,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "step": ("7", 7),
     "bin_sizes": ("3, 5", (3, 5)),
     "window": ("gaussian", "gaussian"),
+    "magnification": ("4", 4.0),
     "contrast_threshold": ("0.01", 0.01),
     "max_points": ("250", 250),
     "patch_size": ("8", 8),

@@ -73,14 +73,24 @@ def test_grids_are_columns_by_rows_and_cells_go_row_by_row() -> None:
         ("cells", [1, 1 / 2, 1 / 4]),
         # Equation 3 for L = 2: 1/4, 1/4 and 1/2; a dot product multiplies the factor of either side.
         ("lazebnik", [1 / 2, 1 / 2, math.sqrt(1 / 2)]),
+        ((0.25, 0.25, 0.5), [1 / 4, 1 / 4, 1 / 2]),
+        ([3, 2, 1], [3, 2, 1]),
     ],
 )
-def test_level_weights(level_weights: str, expected: list[float]) -> None:
+def test_level_weights(level_weights: str | Sequence[float], expected: list[float]) -> None:
     pyramid = fitted(1, grids=LAZEBNIK, level_weights=level_weights, normalization="none")
     # One word, Hellinger: every cell that has a point is 1 before it is weighted.
     places = [(10 * column, 10 * row) for row in range(4) for column in range(4)]
     vector = pyramid.encode(bag([0] * 16, places))
     np.testing.assert_allclose(vector, np.repeat(expected, [1, 4, 16]), rtol=1e-6)
+
+
+def test_histograms_of_an_image_add_up_to_one() -> None:
+    features = bag([0, 0, 1, 1], [(0, 0), (1, 3), (2, 0), (1, 2)], image_size=(4, 4))
+    parameters = {"grids": ("1x1", "2x1"), "level_weights": (0.25, 0.5), "of_words": {"normalization": "none"}}
+    vector = fitted(2, normalization="l1", **parameters).encode(features)
+    np.testing.assert_allclose(vector, np.array([2, 2, 4, 2, 0, 2]) / 12, rtol=1e-6)
+    assert not fitted(2, normalization="l1", **parameters).encode(bag([], [])).any()
 
 
 @given(seed=st.integers(0, 10_000), last=st.integers(0, 3))
@@ -249,7 +259,10 @@ def test_a_bad_grid_is_refused(grid: object) -> None:
         ({"grids": ()}, "grids must be a sequence of at least one grid"),
         ({"grids": 3}, "grids must be a sequence of at least one grid"),
         ({"level_weights": "pyramid"}, "level_weights must be one of equal, cells, lazebnik, got 'pyramid'"),
-        ({"normalization": "l1"}, "normalization must be one of l2, none, got 'l1'"),
+        ({"level_weights": (1.0, 0.5)}, r"level_weights must hold a number for each of the 3 grids, got \(1.0, 0.5\)"),
+        ({"level_weights": (1.0, 0.5, 0.0)}, "level_weights must be a number > 0, got 0.0"),
+        ({"level_weights": 2.0}, "level_weights must be one of equal, cells, lazebnik, got 2.0"),
+        ({"normalization": "l3"}, "normalization must be one of l2, l1, none, got 'l3'"),
         ({"encoder": KMeansDictionary()}, r"encoder must be an Encoder, got KMeansDictionary\(\)"),
         ({"encoder": BagOfWords(weighting="often")}, "weighting must be one of"),
     ],

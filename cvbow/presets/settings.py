@@ -129,6 +129,7 @@ SETTINGS: dict[str, Setting] = {
     "step": Setting(4, "pixels between neighbouring descriptors", _integer, _GRID),
     "bin_sizes": Setting((4, 6, 8, 10), "sides of the spatial bins in pixels, one per scale", _integers, _DENSE),
     "window": Setting("flat", "flat or gaussian weighting of the pixels", str, _DENSE),
+    "magnification": Setting(6.0, "bin size over the deviation of the smoothing before it", _number, _DENSE),
     "contrast_threshold": Setting(0.005, "descriptors with less contrast become zero", _number, _DENSE),
     "max_points": Setting(1000, "the strongest keypoints; none: all", _optional_integer, ("features", ("sift",))),
     "patch_size": Setting(6, "side of a patch in pixels", _integer, ("features", ("patches",))),
