@@ -38,6 +38,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "reduce": ("32", 32),
     "whiten": ("yes", True),
     "position_weight": ("1.5", 1.5),
+    "views": ("crops", "crops"),
     "mirror": ("true", True),
     "sample": ("5000", 5000),
     "sample_images": ("60", 60),
@@ -60,7 +61,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "random_state": ("5", 5),
 }
 #: Those that go with one another.
-TOGETHER = set(OTHER) - {"channels", "features", "encoder", "max_points", "patch_size"} - {
+TOGETHER = set(OTHER) - {"channels", "features", "views", "encoder", "max_points", "patch_size"} - {
     key for key, setting in SETTINGS.items() if setting.where and setting.where[0] == "encoder" and key != "weighting"
 } | {"algorithm", "init"}
 

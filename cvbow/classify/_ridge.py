@@ -55,14 +55,23 @@ def left_out(
     y: NDArray[np.float64],
     weights: NDArray[np.float64],
     solution: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    views: int = 1,
 ) -> NDArray[np.float64]:
-    """Return for each vector the answers of the solution without it, at the same b; shape (n, n_problems)."""
+    """Return for each vector the answers of the solution without it, at the same b; shape (n, n_problems).
+
+    So many ``views`` that follow one another are left out together.
+    """
     w, b, factor = solution
     answers = np.empty_like(y)
-    for top in range(0, len(data), _ROWS):
-        rows = slice(top, top + _ROWS)
+    step = max(_ROWS // views, 1) * views
+    for top in range(0, len(data), step):
+        rows = slice(top, top + step)
         half = solve_triangular(factor, data[rows].T, lower=True, check_finite=False)
-        # With h the share that a target has in its own answer, the answer without it is off by 1 / (1 - h) as much.
-        share = np.minimum(weights[rows] * np.einsum("ij,ij->j", half, half), 1 - 1e-12)
-        answers[rows] = y[rows] - (y[rows] - data[rows] @ w - b) / (1 - share)[:, None]
+        off = (y[rows] - data[rows] @ w - b).reshape(-1, views, y.shape[1])
+        # With H the shares that the targets of a group have in their own answers, the answers without them are off by
+        # (I - H)^-1 as much. Of a vector that nothing holds back, H is 1 up to rounding.
+        groups = half.T.reshape(-1, views, len(half))
+        shares = groups @ groups.transpose(0, 2, 1) * weights[rows].reshape(-1, 1, views)
+        rest = np.eye(views) * (1 + 1e-12) - shares
+        answers[rows] = y[rows] - np.linalg.solve(rest, off).reshape(-1, y.shape[1])
     return answers

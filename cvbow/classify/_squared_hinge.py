@@ -264,8 +264,13 @@ def targets(labels: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
     return y
 
 
-def fold_of_each(labels: NDArray[np.intp], n_folds: int, seed: int) -> NDArray[np.intp]:
-    """Return a fold for each vector, the folds of a class as even as can be."""
+def fold_of_each(labels: NDArray[np.intp], n_folds: int, seed: int, views: int = 1) -> NDArray[np.intp]:
+    """Return a fold for each vector, the folds of a class as even as can be.
+
+    So many ``views`` that follow one another have the same label and get the same fold.
+    """
+    if views > 1:
+        return np.repeat(fold_of_each(labels[::views], n_folds, seed), views)
     rng = np.random.default_rng(seed)
     folds = np.empty(len(labels), np.intp)
     start = 0

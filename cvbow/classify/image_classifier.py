@@ -103,9 +103,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             classifier.set_params(n_neighbors=len(labels))
         # A classifier that weighs channels is told which columns are whose.
         slices = getattr(self.backend_, "channel_slices_", None)
-        told = {"channels": slices} if slices is not None and has_fit_parameter(classifier, "channels") else {}
+        told: dict[str, Any] = {"channels": slices} if slices is not None else {}
+        if self._n_views > 1:
+            told["views"] = self._n_views
+        told = {name: value for name, value in told.items() if has_fit_parameter(classifier, name)}
         with single_threaded(), default_jobs(self.backend_.n_jobs):
-            self.classifier_ = classifier.fit(encoded.vectors, labels, **told)
+            self.classifier_ = classifier.fit(self._by_view(encoded.vectors), labels.repeat(self._n_views), **told)
         self.classes_ = self.classifier_.classes_
         ended = time.perf_counter()
         self.seconds_ = {
@@ -118,8 +121,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, images: Sequence[ImageLike]) -> NDArray[Any]:
         """Return the class of each image, (n_images,); ImageError for one that cannot be read."""
-        labels: NDArray[Any] = self._answer("predict", self._vectors(images))
-        return labels
+        return self._predict(self._vectors(images))
 
     def predict_proba(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
         """Return class probabilities (n_images, n_classes), columns as ``classes_``.
@@ -189,7 +191,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             empty = np.zeros((0, len(self.classes_)))
             return Answers(self.classes_[:0], empty, encoded.rows, encoded.skipped)
         return Answers(
-            self._answer("predict", encoded.vectors),
+            self._predict(encoded.vectors),
             self._probabilities(encoded.vectors),
             encoded.rows,
             encoded.skipped,
@@ -245,17 +247,40 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         vectors: NDArray[np.float32] = self.backend_.transform(images)
         return vectors
 
+    @property
+    def _n_views(self) -> int:
+        """Views of an image whose vectors the backend puts side by side; see ``MultiCrop``."""
+        return int(getattr(self.backend_, "n_views", 1))
+
+    def _by_view(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        return vectors.reshape(len(vectors) * self._n_views, -1)
+
+    def _predict(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
+        labels: NDArray[Any]
+        if self._n_views == 1:
+            labels = self._answer("predict", vectors)
+        else:
+            labels = self.classes_[self._probabilities(vectors).argmax(axis=1)]
+        return labels
+
     def _answer(self, method: str, vectors: NDArray[np.float32]) -> Any:
+        """Return what a method of the classifier gives for images: of several views, the mean of theirs."""
         # scikit-learn's forests add their trees' votes up as the workers finish: in the last digits, another sum.
         is_own = type(self.classifier_).__module__.startswith("cvbow.")
         with single_threaded(), default_jobs(self.backend_.n_jobs if is_own else None):
-            return getattr(self.classifier_, method)(vectors)
+            answers = getattr(self.classifier_, method)(self._by_view(vectors))
+        if self._n_views == 1:
+            return answers
+        return answers.reshape(len(vectors), self._n_views, *answers.shape[1:]).mean(axis=1)
 
     def _probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        if hasattr(self.classifier_, "predict_proba"):
+        temperature = getattr(self.classifier_, "temperature_", None) if self._n_views > 1 else None
+        if hasattr(self.classifier_, "predict_proba") and temperature is None:
             return np.asarray(self._answer("predict_proba", vectors), np.float64)
         decisions = np.asarray(self._answer("decision_function", vectors), np.float64)
-        return softmax(np.stack([-decisions, decisions], axis=1) / 2 if decisions.ndim == 1 else decisions)
+        two = np.stack([-decisions, decisions], axis=1) / 2 if decisions.ndim == 1 else decisions
+        # The temperature of our own classifiers is that of the views' mean decisions.
+        return softmax(two if temperature is None else two * temperature)
 
     def _validate(self) -> None:
         if not isinstance(self.backend, ImageEncoder):

@@ -90,7 +90,7 @@ def make_model(
 
 
 def _backend(values: Mapping[str, Any], n_jobs: int | None, memory: Any) -> Any:
-    from cvbow.backends import CensusPyramid, ChannelUnion, Gist
+    from cvbow.backends import CensusPyramid, ChannelUnion, Gist, MultiCrop
 
     channels = tuple(values["channels"])
     made: dict[str, Any] = {}
@@ -103,6 +103,9 @@ def _backend(values: Mapping[str, Any], n_jobs: int | None, memory: Any) -> Any:
     if not channels or len(made) < len(channels):
         raise ValueError(f"channels must be at least one of local, census, gist, each once, got {channels!r}")
     backend = made[channels[0]] if len(made) == 1 else ChannelUnion(list(made.items()))
+    check_choice("views", values["views"], ("whole", "crops"))
+    if values["views"] == "crops":
+        backend = MultiCrop(backend)
     return backend.set_params(n_jobs=n_jobs, memory=memory)
 
 

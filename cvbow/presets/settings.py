@@ -136,6 +136,7 @@ SETTINGS: dict[str, Setting] = {
     "reduce": Setting(None, "descriptors by PCA to so many dimensions, or zca; none: as they are", _reduce, _LOCAL),
     "whiten": Setting(False, "PCA scales each dimension to variance 1", _flag, _LOCAL),
     "position_weight": Setting(0.0, "append the place in the image, times this, to a descriptor", _number, _LOCAL),
+    "views": Setting("whole", "of an image: whole, or crops for the whole and its four corners", str),
     "mirror": Setting(False, "average an image's vectors with those of its mirror", _flag),
     "sample": Setting(200_000, "descriptors that the dictionary is learned from", _integer, _LOCAL),
     "sample_images": Setting(1000, "images that they are drawn from", _integer, _LOCAL),

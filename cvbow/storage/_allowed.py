@@ -242,6 +242,7 @@ ALLOWED: dict[str, Rule] = {
     "cvbow.backends.CensusPyramid": Rule(),
     "cvbow.backends.ChannelUnion": Rule(),
     "cvbow.backends.Gist": Rule(),
+    "cvbow.backends.MultiCrop": Rule(),
     "cvbow.classify.AdditiveMap": Rule(),
     "cvbow.classify.FusionClassifier": Rule(),
     "cvbow.classify.HellingerMap": Rule(),

@@ -1,0 +1,131 @@
+"""Several views of each image: the whole and its corners."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_real
+from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images
+from cvbow.parallel import default_jobs
+
+__all__ = ["MultiCrop"]
+
+
+class MultiCrop(ImageEncoder):
+    """Vectors of an image and of its four corner crops, side by side.
+
+    ``ImageClassifier`` takes each view as an example of its own: it learns from five times as many, and an image's
+    decisions are the means over its views. Dictionaries and projections are learned from the whole images.
+
+    Parameters
+    ----------
+    backend : ImageEncoder
+        Encodes each view.
+    share : float, default 0.85
+        Sides of a crop over those of the image, above 0 and below 1.
+    n_jobs : int or None, default None
+        Workers, by joblib's convention, also for a backend that leaves its own at None.
+    memory : str, path, joblib.Memory or None, default None
+        Where to cache the vectors, and what a backend that leaves its own at None caches while it is fitted.
+
+    Attributes
+    ----------
+    backend_ : the fitted backend
+    skipped_ : list of ImageError
+        Images that the backend was to learn from and that could not be read.
+    seconds_ : dict
+        Time that the backend took to learn, by step.
+
+    Notes
+    -----
+    The views are the whole, then the crops at the upper left, upper right, lower left and lower right; A. Krizhevsky,
+    I. Sutskever and G. Hinton, "ImageNet classification with deep convolutional neural networks", NIPS 2012, judge
+    images by the corners and the centre. Mirrors are the backend's business.
+
+    Examples
+    --------
+    >>> from cvbow.backends import CensusPyramid
+    >>> image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
+    >>> views = MultiCrop(CensusPyramid(radii=(1,), grids=("1x1",))).fit([image])
+    >>> views.transform([image]).shape, views.n_views
+    ((1, 1280), 5)
+    """
+
+    _transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
+
+    #: Views of an image.
+    n_views = 5
+
+    def __init__(
+        self, backend: ImageEncoder, *, share: float = 0.85, n_jobs: int | None = None, memory: Any = None
+    ) -> None:
+        self.backend = backend
+        self.share = share
+        self.n_jobs = n_jobs
+        self.memory = memory
+
+    @property
+    def vector_length(self) -> int:
+        """Length of a vector: five times the backend's."""
+        check_is_fitted(self, "backend_")
+        return self.n_views * int(self.backend_.vector_length)
+
+    @property
+    def channel_slices_(self) -> dict[str, slice] | None:
+        """Which columns of one view's vector are whose, where the backend is a ``ChannelUnion``; otherwise None."""
+        check_is_fitted(self, "backend_")
+        slices: dict[str, slice] | None = getattr(self.backend_, "channel_slices_", None)
+        return slices
+
+    @property
+    def gray_only(self) -> bool:
+        """Whether the backend never looks at colours."""
+        return self.backend.gray_only
+
+    def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
+        """Fit the backend on the whole images; errors are its own."""
+        self._validate()
+        backend = clone(self.backend)
+        if backend.memory is None:
+            backend.set_params(memory=self.memory)
+        with default_jobs(self.n_jobs):
+            self.backend_ = backend.fit(check_images(images), y)
+        self.skipped_ = list(getattr(self.backend_, "skipped_", None) or [])
+        self.seconds_ = dict(getattr(self.backend_, "seconds_", None) or {})
+        return self
+
+    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.concatenate([self.backend_._vector(view) for view in self._views(image)])
+
+    def _views(self, image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+        height, width = image.shape[:2]
+        h, w = max(1, round(height * self.share)), max(1, round(width * self.share))
+        corners = [(0, 0), (0, width - w), (height - h, 0), (height - h, width - w)]
+        return [image, *(np.ascontiguousarray(image[y : y + h, x : x + w]) for y, x in corners)]
+
+    def _state_hash(self) -> str:
+        check_is_fitted(self, "backend_")
+        state = (type(self.backend_).__name__, self.backend_._state_hash(), self.share)
+        return str(joblib.hash(state, hash_name="sha1"))
+
+    def _validate(self) -> None:
+        if not isinstance(self.backend, ImageEncoder) or hasattr(self.backend, "n_views"):
+            raise ValueError(f"backend must be an ImageEncoder with one view of an image, got {self.backend!r}")
+        check_real("share", self.share, minimum=0, maximum=1, open_minimum=True)
+        if self.share == 1:
+            raise ValueError(f"share must be below 1, got {self.share!r}")
+        validate = getattr(self.backend, "_validate", None)
+        if validate is not None:
+            validate()
+
+    def _validate_state(self) -> None:
+        self._validate()
+        if "backend_" in vars(self) and not isinstance(self.backend_, ImageEncoder):
+            raise ValueError("backend_ must be an ImageEncoder")
