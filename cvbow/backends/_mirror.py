@@ -8,16 +8,21 @@ from numpy.typing import NDArray
 __all__ = ["check_mirror", "mean_direction"]
 
 
-def mean_direction(vector: NDArray[np.float32], mirrored: NDArray[np.float32]) -> NDArray[np.float32]:
+def mean_direction(
+    vector: NDArray[np.float32], mirrored: NDArray[np.float32], n_blocks: int = 1
+) -> NDArray[np.float32]:
     """Return the mean of an image's vector and its mirror's, (d,) each, at the mean of their lengths.
 
     The mean alone would be the shorter the less symmetric the image is, which says nothing about its class. It is the
-    same, to the last bit, for the mirrored image.
+    same, to the last bit, for the mirrored image. Of so many blocks of equal size, such as the cells of a pyramid, each
+    gets the mean of its own lengths.
     """
-    mean = (vector.astype(np.float64) + mirrored) / 2
-    wanted = (_length(vector) + _length(mirrored)) / 2
-    length = _length(mean)
-    return np.asarray(mean * (wanted / length) if length > 0 else mean, np.float32)
+    ours, theirs = vector.reshape(n_blocks, -1), mirrored.reshape(n_blocks, -1)
+    mean = (ours.astype(np.float64) + theirs) / 2
+    wanted = (_lengths(ours) + _lengths(theirs)) / 2
+    length = _lengths(mean)
+    mean *= np.divide(wanted, length, out=np.ones_like(wanted), where=length > 0)
+    return mean.ravel().astype(np.float32)
 
 
 def check_mirror(mirror: object) -> None:
@@ -26,5 +31,5 @@ def check_mirror(mirror: object) -> None:
         raise ValueError(f"mirror must be True or False, got {mirror!r}")
 
 
-def _length(vector: NDArray[np.floating]) -> float:
-    return float(np.linalg.norm(vector.astype(np.float64, copy=False)))
+def _lengths(rows: NDArray[np.floating]) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(rows.astype(np.float64, copy=False), axis=1, keepdims=True))

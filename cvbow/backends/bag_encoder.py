@@ -204,7 +204,8 @@ class BagEncoder(ImageEncoder):
         if not self.mirror:
             return vector
         # Descriptors as they were extracted are mirrored, not reduced ones, whose values have no places any more.
-        return mean_direction(vector, self.encoder_.encode(self._prepare(self.extractor.mirrored(features))))
+        mirrored = self.encoder_.encode(self._prepare(self.extractor.mirrored(features)))
+        return mean_direction(vector, mirrored, self.encoder_.n_blocks)
 
     def _state_hash(self) -> str:
         check_is_fitted(self, "encoder_")

@@ -120,8 +120,10 @@ class CensusPyramid(WholeImageEncoder):
             return vector
         cells = _mirrored_cells(tuple(self._sizes()))
         mirrored = self._normalize(counts[:, cells][:, :, _MIRROR])
+        if self.root:
+            return mean_direction(vector, mirrored, counts.shape[0] * counts.shape[1])
         # Shares that sum to 1 have a mean that does.
-        return mean_direction(vector, mirrored) if self.root else (vector + mirrored) * np.float32(0.5)
+        return (vector + mirrored) * np.float32(0.5)
 
     def _counts(self, gray: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return how often each pattern occurs, shape (n_radii, n_cells, 256)."""

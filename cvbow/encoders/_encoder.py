@@ -26,6 +26,11 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     wants_documents = False
 
     @property
+    def n_blocks(self) -> int:
+        """Parts of equal length that a vector consists of, each normalised by itself: the cells of a pyramid."""
+        return 1
+
+    @property
     @abstractmethod
     def vector_length(self) -> int:
         """Length of an encoded vector; NotFittedError before ``fit``."""

@@ -68,6 +68,12 @@ class SpatialPyramid(Encoder):
         return int(self.encoder_.n_words)
 
     @property
+    def n_blocks(self) -> int:
+        """The encoder's blocks in each cell."""
+        check_is_fitted(self, "encoder_")
+        return int(self.encoder_.n_blocks) * sum(columns * rows for columns, rows in self._grid_sizes())
+
+    @property
     def vector_length(self) -> int:
         """Length of an encoded vector: the encoder's times the number of cells."""
         check_is_fitted(self, "encoder_")
