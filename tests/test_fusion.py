@@ -403,6 +403,30 @@ def test_all_directions_there_are_keep_all_distances(n: int, d: int) -> None:
     np.testing.assert_allclose(squared_distances(shortened, None), squared_distances(X, None), rtol=0.03)
 
 
+def test_directions_of_many_vectors_are_nearly_the_exact_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    scales = np.concatenate([np.linspace(3, 1, 40), np.full(160, 0.3)])
+    X = (rng.standard_normal((300, 200)) * scales).astype(np.float32)
+    exact = principal_directions(X, 20).apply(X)
+    monkeypatch.setattr(_directions, "_EXACT", 100)
+    monkeypatch.setattr(_directions, "qr", counted := Counted(_directions.qr))
+    nearly = principal_directions(X, 20).apply(X)
+    assert counted.calls == _directions._ITERATIONS
+    np.testing.assert_allclose(nearly.var(axis=0), exact.var(axis=0), rtol=0.02)
+    assert nearly.var(axis=0).sum() == pytest.approx(exact.var(axis=0).sum(), rel=1e-3)
+
+
+class Counted:
+    """A function that knows how often it was called."""
+
+    def __init__(self, function: Any) -> None:
+        self.function, self.calls = function, 0
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self.calls += 1
+        return self.function(*args, **kwargs)
+
+
 def test_vectors_that_do_not_differ_have_no_directions() -> None:
     X = np.full((5, 30), 0.1, np.float32)
     directions = principal_directions(X, 3)

@@ -199,6 +199,18 @@ def test_training_goes_on_past_images_that_cannot_be_read(damaged: ImageList, mo
         trained.predict(damaged.paths)
 
 
+def test_answers_in_parts_are_those_at_once(damaged: ImageList, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = ImageClassifier(backend()).fit(*textures())
+    whole = model.answer(damaged.paths)
+    monkeypatch.setattr("cvbow.classify.image_classifier._VECTORS_AT_ONCE", 4 * 2 * model.backend_.vector_length)
+    parts = model.answer(damaged.paths)
+    np.testing.assert_array_equal(parts.labels, whole.labels)
+    np.testing.assert_allclose(parts.probabilities, whole.probabilities, rtol=1e-5)
+    np.testing.assert_array_equal(parts.rows, whole.rows)
+    assert [error.path for error in parts.skipped] == [error.path for error in whole.skipped]
+    assert len(model.answer([]).labels) == 0
+
+
 def test_strict_stops_at_the_first(damaged: ImageList) -> None:
     with pytest.raises(ImageError, match="the file is empty") as caught:
         ImageClassifier(backend()).fit(damaged.paths, damaged.labels, strict=True)

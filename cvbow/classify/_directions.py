@@ -83,7 +83,7 @@ def principal_directions(vectors: NDArray[np.float32], n_components: int) -> Dir
 
 
 def _largest(matrix: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the ``k`` largest eigenvalues (k,), in rising order, of a symmetric matrix (n, n), and eigenvectors (n, k).
+    """Return the ``k`` largest eigenvalues (k,), rising, of a symmetric matrix (n, n), and eigenvectors (n, k).
 
     Of a large matrix nearly, by subspace iteration from a random start (N. Halko, P. Martinsson and J. Tropp, "Finding
     structure with randomness", SIAM Review 2011); the exact way takes minutes there.

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from cvbow import storage
 from cvbow.backends import ImageEncoder, ImageLike
+from cvbow.backends._image_encoder import check_images
 from cvbow.classify._temperature import softmax
 from cvbow.classify.metrics import ClassificationReport, classification_report
 from cvbow.classify.registry import make_classifier
@@ -23,6 +24,8 @@ from cvbow.parallel import default_jobs, note, single_threaded
 __all__ = ["ImageClassifier"]
 
 KIND = "classifier"
+#: Bytes of vectors that are held to answer.
+_VECTORS_AT_ONCE = 1 << 30
 
 
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -186,14 +189,25 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def answer(self, images: Sequence[ImageLike], *, strict: bool = False) -> Answers:
         """Classify the images that can be read, and tell which could not."""
         check_is_fitted(self, "classifier_")
-        encoded = self.backend_.encode_images(images, strict=strict)
+        images = check_images(images)
+        # Long vectors of many images would fill the memory, and an answer is all that is wanted of them.
+        size = max(1, _VECTORS_AT_ONCE // (4 * int(self.backend_.vector_length)))
+        parts = [self._answer_part(images, top, size, strict) for top in range(0, max(len(images), 1), size)]
+        return Answers(
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate([part.probabilities for part in parts]),
+            np.concatenate([part.rows for part in parts]),
+            [error for part in parts for error in part.skipped],
+        )
+
+    def _answer_part(self, images: Sequence[ImageLike], top: int, size: int, strict: bool) -> Answers:
+        encoded = self.backend_.encode_images(images[top : top + size], strict=strict)
         if not len(encoded.rows):
-            empty = np.zeros((0, len(self.classes_)))
-            return Answers(self.classes_[:0], empty, encoded.rows, encoded.skipped)
+            return Answers(self.classes_[:0], np.zeros((0, len(self.classes_))), encoded.rows, encoded.skipped)
         return Answers(
             self._predict(encoded.vectors),
             self._probabilities(encoded.vectors),
-            encoded.rows,
+            encoded.rows + top,
             encoded.skipped,
         )
 
