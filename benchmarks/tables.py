@@ -143,8 +143,12 @@ def accuracy_table(results: Mapping[str, Any]) -> str:
             work = ""
     header = ["benchmark", "method", "%", "train, test: ms an image", "peak memory", "model"]
     workers = sorted({result["environment"]["workers"] for group in groups.values() for result in group})
-    what = f"Wall time with {' or '.join(map(str, workers))} workers, over all splits; memory of the whole process."
     sections = [result for group in groups.values() for result in group]
+    loads = [result["environment"]["load_before"] for result in sections]
+    what = (
+        f"Wall time with {' or '.join(map(str, workers))} workers, over all splits, on a machine that had other work "
+        f"to do (load before a run {min(loads):.1f} to {max(loads):.1f}); memory of the whole process."
+    )
     return f"{_markdown(header, rows)}\n\n{what} {_caption(sections, 'cvbow bench run NAME')}"
 
 

@@ -138,7 +138,7 @@ def readme(tmp_path: Path, tables: ModuleType, results: Path) -> Path:
     document = tmp_path / "README.md"
     document.write_text(
         "# Title\n\nbefore\n\n<!-- speed -->\n<!-- /speed -->\n\nbetween\n\n"
-        "<!-- scene15 -->\nold\n<!-- /scene15 -->\nafter\n"
+        "<!-- scene15 -->\nold\n<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\nafter\n"
     )
     assert tables.main(["--results", str(results), "--write", str(document)]) == 0
     return document
@@ -373,8 +373,49 @@ def test_sections_of_different_environments_have_their_own_captions(tables: Modu
     assert "Another Processor" in caption
 
 
+def accuracy_result(preset: str, mean: float, **changes: Any) -> dict[str, Any]:
+    return {
+        "kind": "cvbow-benchmark-result",
+        "title": "Data, fixed split",
+        "metric": "accuracy",
+        "accuracy": {"mean": mean, "std": None},
+        "quick": False,
+        "published": [
+            {"method": "SPM", "figure": 81.4, "std": 0.5, "source": "A, 2006", "status": "as reported"},
+            {"method": "OpenCV", "figure": 58.0, "std": None, "source": "here", "status": "measured here"},
+        ],
+        "definition": {"preset": preset, "settings": {"n_words": 200, "step": 3}},
+        "dataset": {"name": "scene15"},
+        "cost": {"train_ms_per_image": 64.71, "test_ms_per_image": 4.257},
+        "memory": {"peak_bytes": 1_993_000_000},
+        "model_bytes": 7_980_000,
+        "environment": SAMPLE["nearest"]["environment"] | {"workers": 2, "load_before": 0.5},
+    } | changes
+
+
+def test_accuracy_table(tables: ModuleType) -> None:
+    other = {"title": "Digits, folds", "dataset": {"name": "digits"}, "accuracy": {"mean": 0.5, "std": 0.01}}
+    results = {
+        "c": accuracy_result("fast", 0.5, **other, published=[], quick=True),
+        "a": accuracy_result("best", 0.9134),
+        "b": accuracy_result("spm", 0.7988),
+        "speed": SAMPLE,
+    }
+    lines = tables.accuracy_table(results).splitlines()
+    # From the lowest up, the published figure between the two; what was measured here stands elsewhere.
+    assert lines[2] == "| Data, fixed split | **cvbow `spm`, 200 words** | **79.9** | 64.7, 4.26 | 2.0 GB | 7.98 MB |"
+    assert lines[3] == "| | SPM (A, 2006; as reported) | 81.4 ± 0.5 | | | |"
+    assert lines[4].startswith("| | **cvbow `best`, 200 words** | **91.3** |")
+    assert lines[5].startswith("| Digits, folds | **cvbow `fast`, 200 words** | **50.0 ± 1.0 (a smoke run)** |")
+    assert lines[-1].startswith(
+        "Wall time with 2 workers, over all splits, on a machine that had other work to do (load"
+    )
+    assert "0.5 to 0.5" in lines[-1]
+    assert lines[-1].endswith("Repeat with `cvbow bench run NAME`.")
+
+
 def test_no_results_no_table(tables: ModuleType) -> None:
-    assert tables.speed_table({}) == tables.scene15_table({}) == ""
+    assert tables.speed_table({}) == tables.scene15_table({}) == tables.accuracy_table({"speed": SAMPLE}) == ""
 
 
 def test_written_tables_pass_the_check_and_leave_the_rest_alone(
@@ -383,7 +424,7 @@ def test_written_tables_pass_the_check_and_leave_the_rest_alone(
     text = readme.read_text()
     assert text.startswith("# Title\n\nbefore\n\n<!-- speed -->\n")
     assert "<!-- /speed -->\n\nbetween\n\n<!-- scene15 -->" in text
-    assert text.endswith("<!-- /scene15 -->\nafter\n")
+    assert text.endswith("<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\nafter\n")
     assert "old" not in text
     arguments = ["--results", str(results)]
     assert tables.main([*arguments, "--check", str(readme)]) == 0
@@ -425,7 +466,7 @@ def test_markers_must_stand_once(
 def test_tables_smoke_runs_without_results(tmp_path: Path) -> None:
     done = run_script("tables.py", "--smoke", "--results", str(tmp_path), folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("no results yet") == 2
+    assert done.stdout.count("no results yet") == 3
 
 
 def test_the_readme_has_the_figures_of_the_results(tables: ModuleType) -> None:

@@ -23,8 +23,11 @@ LAZEBNIK = ("1x1", "2x2", "4x4")
 
 
 def cell_of(place: float, n_cells: int, pixels: int) -> int:
-    """The cell of a coordinate, exactly: the image spans -1/2 to pixels - 1/2, what is outside counts to the edge."""
-    cell = math.floor((Fraction(float(place)) + Fraction(1, 2)) * n_cells / pixels)
+    """The cell of a coordinate: the image spans -1/2 to pixels - 1/2, what is outside counts to the edge.
+
+    Exactly, but that a place which a double cannot tell from a border is on it.
+    """
+    cell = math.floor(Fraction(float(place) + 0.5) * n_cells / pixels)
     return min(max(cell, 0), n_cells - 1)
 
 

@@ -127,8 +127,8 @@ def same(a: Any, b: Any) -> bool:
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(itertools.starmap(same, zip(a, b, strict=True)))
-    if isinstance(a, np.str_):  # the bytes of an empty one are not its own
-        return bool(a == b)
+    if isinstance(a, np.str_):  # NumPy reads memory that is not an empty one's own
+        return str(a) == str(b)
     if isinstance(a, np.generic):
         return a.dtype == b.dtype and (a.tobytes() == b.tobytes() or (bool(np.isnan(a)) and bool(np.isnan(b))))
     if isinstance(a, float):

@@ -225,7 +225,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         metadata = {
             "recipe": dict(self.recipe or {}),
             "classes": [str(name) for name in self.classes_],
-            "n_words": getattr(getattr(self.backend_, "encoder_", None), "n_words", None),
+            "n_words": _n_words(self.backend_),
             "vector_length": int(self.backend_.vector_length),
         }
         return storage.save(path, kind=KIND, state=self, metadata=metadata)
@@ -329,6 +329,14 @@ class Answers:
         self.probabilities = probabilities
         self.rows = rows
         self.skipped = skipped
+
+
+def _n_words(backend: ImageEncoder) -> int | None:
+    """Return the number of words of a backend, or of the first in it that has words; None where there are none."""
+    inside = [getattr(backend, "backend_", None), *(part for _, part in getattr(backend, "channels_", ()))]
+    found = [_n_words(part) for part in inside if part is not None]
+    own: int | None = getattr(getattr(backend, "encoder_", None), "n_words", None)
+    return own if own is not None else next((words for words in found if words is not None), None)
 
 
 def _need_two_classes(labels: NDArray[Any], of: str) -> None:
