@@ -234,7 +234,9 @@ PRESETS: dict[str, Preset] = {
                 "grids": "the papers' quadrants",
                 "pyramid_normalization": "the classifier standardises each value",
                 "classifier": "each value at the same deviation, as in the papers",
+                "C": "by cross-validation at 1000 images per class: a point over 3",
             },
+            classifier={"C": 10.0},
         ),
         Preset(
             "best",
