@@ -85,6 +85,7 @@ PRESETS: dict[str, Preset] = {
             "Lazebnik's spatial pyramid as published: SIFT on 16x16 patches, 400 words, intersection kernel",
             {
                 "features": "dense-sift",
+                "min_side": 300,
                 "root": False,
                 "step": 8,
                 "bin_sizes": (4,),
@@ -98,6 +99,7 @@ PRESETS: dict[str, Preset] = {
             },
             {
                 "features": "the paper's strong features",
+                "min_side": "the paper's images measure about 300 x 250, copies often less: a point by cross-validation",
                 "root": "plain SIFT, as in the paper",
                 "step": "the paper's grid",
                 "bin_sizes": "4 bins of 4 pixels: patches of 16 x 16",
