@@ -99,7 +99,7 @@ PRESETS: dict[str, Preset] = {
             },
             {
                 "features": "the paper's strong features",
-                "min_side": "the paper's images measure about 300 x 250, copies often less: a point by cross-validation",
+                "min_side": "images in the paper measure about 300 x 250, copies less: a point by cross-validation",
                 "root": "plain SIFT, as in the paper",
                 "step": "the paper's grid",
                 "bin_sizes": "4 bins of 4 pixels: patches of 16 x 16",
