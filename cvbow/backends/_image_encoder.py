@@ -16,11 +16,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from cvbow.errors import ImageError
 from cvbow.images import content_hash, read_bytes, read_image
-from cvbow.parallel import run
+from cvbow.parallel import default_jobs, run
 
 __all__ = ["EncodedImages", "ImageEncoder", "ImageLike"]
 
@@ -73,6 +73,9 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     @abstractmethod
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         """Learn from images."""
+
+    def _validate(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
 
     @abstractmethod
     def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]: ...
@@ -139,6 +142,17 @@ def check_images(images: Sequence[ImageLike]) -> Sequence[ImageLike]:
             raise ValueError(f"images must be a sequence of images, got one array of shape {images.shape}")
         return list(images)
     return images if isinstance(images, (list, tuple)) else list(images)
+
+
+def fit_inside(
+    encoder: ImageEncoder, images: Sequence[ImageLike], y: object, *, n_jobs: int | None, memory: Any
+) -> ImageEncoder:
+    """Fit a clone of a backend that is part of another, which lends it its cache and workers where it has none."""
+    inside: ImageEncoder = clone(encoder)
+    if inside.memory is None:
+        inside.set_params(memory=memory)
+    with default_jobs(n_jobs):
+        return inside.fit(images, y)
 
 
 def load_source(image: ImageLike) -> tuple[Any, str | None]:

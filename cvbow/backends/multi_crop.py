@@ -8,12 +8,10 @@ from typing import Any, Self
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_real
-from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images
-from cvbow.parallel import default_jobs
+from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images, fit_inside
 
 __all__ = ["MultiCrop"]
 
@@ -92,11 +90,7 @@ class MultiCrop(ImageEncoder):
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         """Fit the backend on the whole images; errors are its own."""
         self._validate()
-        backend = clone(self.backend)
-        if backend.memory is None:
-            backend.set_params(memory=self.memory)
-        with default_jobs(self.n_jobs):
-            self.backend_ = backend.fit(check_images(images), y)
+        self.backend_ = fit_inside(self.backend, check_images(images), y, n_jobs=self.n_jobs, memory=self.memory)
         self.skipped_ = list(getattr(self.backend_, "skipped_", None) or [])
         self.seconds_ = dict(getattr(self.backend_, "seconds_", None) or {})
         return self
@@ -121,9 +115,7 @@ class MultiCrop(ImageEncoder):
         check_real("share", self.share, minimum=0, maximum=1, open_minimum=True)
         if self.share == 1:
             raise ValueError(f"share must be below 1, got {self.share!r}")
-        validate = getattr(self.backend, "_validate", None)
-        if validate is not None:
-            validate()
+        self.backend._validate()
 
     def _validate_state(self) -> None:
         self._validate()

@@ -8,13 +8,11 @@ from typing import Any, Self
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images
+from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images, fit_inside
 from cvbow.errors import ImageError
-from cvbow.parallel import default_jobs
 
 __all__ = ["ChannelUnion"]
 
@@ -115,11 +113,7 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
         skipped: dict[str, ImageError] = {}
         self.seconds_: dict[str, float] = {}
         for name, channel in self.channels:
-            encoder = clone(channel)
-            if encoder.memory is None:
-                encoder.set_params(memory=self.memory)
-            with default_jobs(self.n_jobs):
-                encoder.fit(images, y)
+            encoder = fit_inside(channel, images, y, n_jobs=self.n_jobs, memory=self.memory)
             fitted.append((name, encoder))
             for error in getattr(encoder, "skipped_", None) or []:
                 skipped.setdefault(str(error.path), error)
@@ -143,9 +137,7 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
         for name, encoder in self.channels:
             if "__" in name or name in taken:
                 raise ValueError(f"a channel's name must not be {', '.join(sorted(taken))} or hold '__', got {name!r}")
-            validate = getattr(encoder, "_validate", None)
-            if validate is not None:
-                validate()
+            encoder._validate()
 
     def _validate_state(self) -> None:
         self._validate()

@@ -204,12 +204,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         encoded = self.backend_.encode_images(images[top : top + size], strict=strict)
         if not len(encoded.rows):
             return Answers(self.classes_[:0], np.zeros((0, len(self.classes_))), encoded.rows, encoded.skipped)
-        return Answers(
-            self._predict(encoded.vectors),
-            self._probabilities(encoded.vectors),
-            encoded.rows + top,
-            encoded.skipped,
-        )
+        probabilities = self._probabilities(encoded.vectors)
+        labels = self._predict(encoded.vectors, probabilities)
+        return Answers(labels, probabilities, encoded.rows + top, encoded.skipped)
 
     def save(self, path: str | os.PathLike[str]) -> str:
         """Write the model to one file, whole or not at all, and return its content hash.
@@ -269,12 +266,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _by_view(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         return vectors.reshape(len(vectors) * self._n_views, -1)
 
-    def _predict(self, vectors: NDArray[np.float32]) -> NDArray[Any]:
+    def _predict(self, vectors: NDArray[np.float32], probabilities: NDArray[np.float64] | None = None) -> NDArray[Any]:
+        """Return the class of each image; of several views by their probabilities, found here where none are given."""
         labels: NDArray[Any]
         if self._n_views == 1:
             labels = self._answer("predict", vectors)
         else:
-            labels = self.classes_[self._probabilities(vectors).argmax(axis=1)]
+            found = self._probabilities(vectors) if probabilities is None else probabilities
+            labels = self.classes_[found.argmax(axis=1)]
         return labels
 
     def _answer(self, method: str, vectors: NDArray[np.float32]) -> Any:

@@ -31,6 +31,23 @@ class Preset:
     classifier: Mapping[str, Any] = field(default_factory=dict)
 
 
+#: What the recipes with Fisher vectors have in common.
+_FISHER: dict[str, Any] = {
+    "step": 8,
+    "bin_sizes": (4, 6, 8, 12, 16),
+    "contrast_threshold": 0.0,
+    "reduce": 64,
+    "whiten": True,
+    "position_weight": 4.0,
+    "mirror": True,
+    "sample": 180_000,
+    "encoder": "fisher",
+    "n_words": 128,
+    "max_iter": 50,
+    "grids": ("1x1", "1x3", "2x2"),
+    "level_weights": "cells",
+}
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -165,21 +182,7 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "fisher",
             "dense RootSIFT at five scales with positions, Fisher vectors of 128 Gaussians, mirrored, linear SVM",
-            {
-                "step": 8,
-                "bin_sizes": (4, 6, 8, 12, 16),
-                "contrast_threshold": 0.0,
-                "reduce": 64,
-                "whiten": True,
-                "position_weight": 4.0,
-                "mirror": True,
-                "sample": 180_000,
-                "encoder": "fisher",
-                "n_words": 128,
-                "max_iter": 50,
-                "grids": ("1x1", "1x3", "2x2"),
-                "level_weights": "cells",
-            },
+            _FISHER,
             {
                 "step": "4 and 6 take longer and are no better by cross-validation",
                 "bin_sizes": "patches from 16 to 64 pixels",
@@ -243,44 +246,16 @@ PRESETS: dict[str, Preset] = {
         Preset(
             "best",
             "Fisher vectors and census of five views and their mirrors, a product of Gaussian kernels, kernel ridge",
-            {
-                "channels": ("local", "census"),
-                "step": 8,
-                "bin_sizes": (4, 6, 8, 12, 16),
-                "contrast_threshold": 0.0,
-                "reduce": 64,
-                "whiten": True,
-                "position_weight": 4.0,
-                "views": "crops",
-                "mirror": True,
-                "sample": 180_000,
-                "encoder": "fisher",
-                "n_words": 128,
-                "max_iter": 50,
-                "grids": ("1x1", "1x3", "2x2"),
-                "level_weights": "cells",
-                "classifier": "kernel-ridge",
-            },
+            {"channels": ("local", "census"), "views": "crops", **_FISHER, "classifier": "kernel-ridge"},
             {
                 "channels": "census adds a point to the Fisher vectors; gist adds nothing more",
-                "step": "4 and 6 are no better by cross-validation",
-                "bin_sizes": "as for fisher",
-                "contrast_threshold": "as for fisher",
-                "reduce": "as for fisher",
-                "whiten": "as for fisher",
-                "position_weight": "as for fisher",
                 "views": "half a point, at five times the work",
+                **dict.fromkeys(_FISHER, "as for fisher"),
                 "mirror": "of both channels",
-                "sample": "as for fisher",
-                "encoder": "as for fisher",
-                "n_words": "as for fisher",
-                "max_iter": "as for fisher",
-                "grids": "as for fisher",
-                "level_weights": "as for fisher",
                 "classifier": "a Gaussian kernel is half a point over a linear one",
                 "weights": "of the channels' squared distances over their means, by cross-validation",
                 "alpha": "by cross-validation, a little more than for one view",
-                "n_components": "a tenth of the model, at the same accuracy by cross-validation",
+                "n_components": "0.1 GB in place of 4.5 on 15-Scene, at the same accuracy in two folds",
             },
             classifier={"weights": [0.35, 0.20], "alpha": 0.03, "n_components": 512},
         ),
