@@ -126,7 +126,7 @@ def accuracy_table(results: Mapping[str, Any]) -> str:
     """Every benchmark that was run, its recipes among the published figures, from the lowest up; empty without."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for result in results.values():
-        if result.get("kind") == "cvbow-benchmark-result":
+        if result.get("kind") == "cvbow-benchmark-result" and "variants" not in result:
             # A definition with settings of its own has the same title as the one without.
             groups.setdefault(result["title"], []).append(result)
     if not groups:

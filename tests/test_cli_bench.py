@@ -109,6 +109,22 @@ def test_bench_run(tiny: tuple[Path, Path], tmp_path: Path) -> None:
     assert run("bench", "table", output, "--markdown").stdout.startswith("| benchmark |")
 
 
+def test_bench_run_of_variants(tiny: tuple[Path, Path], tmp_path: Path) -> None:
+    path, data = tiny
+    more = "".join(f'[[variants]]\nname = "step {step}"\nsettings = {{ step = {step} }}\n' for step in (8, 12))
+    path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+    output = tmp_path / "result.json"
+    result = run("bench", "run", path, "--data", data, "-o", output, "--n-jobs", "1")
+    assert result.exit_code == 0, result.stderr
+    assert "tiny-fast, step 12, 2 of 2: seed 0, fold 2" in result.stderr
+    variants = json.loads(output.read_text(encoding="utf-8"))["variants"]
+    for part in variants:
+        line = next(line for line in result.stdout.splitlines() if line.startswith(f"{part['name']} "))
+        assert line.split()[2:4] == [f"{part[key]['mean']:.4f}" for key in ("mean_class_accuracy", "accuracy")]
+    table = run("bench", "table", output).stdout
+    assert [line.split()[1:3] for line in table.splitlines()[1:]] == [["step", "8"], ["step", "12"]]
+
+
 def test_bench_run_quick_with_what_comes_along(tmp_path: Path) -> None:
     output = tmp_path / "quick.json"
     result = run("bench", "run", "digits-fast", "--quick", "-o", output, "--n-jobs", "1", "--quiet")

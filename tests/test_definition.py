@@ -16,6 +16,7 @@ from cvbow.experiments import (
     HeldOut,
     KFold,
     RandomSplits,
+    Variant,
     benchmark_names,
     find_benchmark,
     read_benchmark,
@@ -59,7 +60,8 @@ def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str
     definition = find_benchmark(name)
     assert definition.name == name
     assert definition.preset in PRESETS
-    assert definition.preset == name.rpartition("-")[2], "a definition's name ends with its preset"
+    if not definition.variants:
+        assert definition.preset == name.rpartition("-")[2], "a definition's name ends with its preset"
     assert find_dataset(definition.dataset).n_images > 0
     assert definition.protocol.describe()
     for figure in definition.published:
@@ -166,6 +168,45 @@ def test_another_recipe_is_a_file_of_two_lines(tmp_path: Path) -> None:
     assert third.settings == {"n_words": 9}, "a table that is given replaces the whole table"
     shipped = read_benchmark(write(tmp_path, 'like = "scene15-bow"\npreset = "fast"\n', "scene15-mine"))
     assert shipped.published == find_benchmark("scene15-bow").published
+
+
+VARIANTS = (
+    GOOD
+    + """
+[[variants]]
+name = "few"
+settings = { n_words = 9 }
+
+[[variants]]
+name = "many"
+settings = { n_words = 30, step = 9 }
+"""
+)
+
+
+def test_variants_change_the_settings_they_share(tmp_path: Path) -> None:
+    definition = read_benchmark(write(tmp_path, VARIANTS))
+    assert definition.settings == {"n_words": 20, "C": 2}
+    assert definition.variants == (
+        Variant("few", {"n_words": 9, "C": 2}),
+        Variant("many", {"n_words": 30, "step": 9, "C": 2}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('"few"', '"many"', "variants must be tables with names of their own"),
+        ("n_words = 9", "n_wrods = 9", "few: unknown setting n_wrods"),
+        ("n_words = 9", "random_state = 9", r"variants[1].settings.random_state must be left to the key seeds"),
+        ('name = "few"', "", "the key variants[1].name is missing"),
+        ('name = "few"', 'name = "few"\npreset = "bow"', "unknown key variants[1].preset"),
+    ],
+)
+def test_a_mistake_in_a_variant_names_it(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=r"mine\.toml") as caught:
+        read_benchmark(write(tmp_path, VARIANTS.replace(old, new, 1)))
+    assert expected in str(caught.value)
 
 
 def test_likeness_must_lead_somewhere(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from cvbow.experiments import (
     KFold,
     Published,
     RandomSplits,
+    Variant,
     as_markdown,
     as_text,
     collect_results,
@@ -132,6 +133,28 @@ def test_a_result_tells_all_that_it_depends_on(tiny: Path) -> None:
     assert result["cost"]["train_ms_per_image"] == pytest.approx(1000 * seconds / n_train, rel=0.01)
     assert result["memory"]["peak_bytes"] > 10_000_000
     assert not result["quick"]
+
+
+def test_variants_are_each_run_as_a_benchmark_of_their_own(tiny: Path) -> None:
+    coarse = {**SETTINGS, "step": 12}
+    result = run_benchmark(definition(variants=(Variant("fine", SETTINGS), Variant("coarse", coarse))), tiny, n_jobs=1)
+    assert json.loads(json.dumps(result)) == result, "plain values"
+    assert "accuracy" not in result
+    assert [part["name"] for part in result["variants"]] == ["fine", "coarse"]
+    for part, settings in zip(result["variants"], (SETTINGS, coarse), strict=True):
+        alone = run_benchmark(definition(settings=settings), tiny, n_jobs=1)
+        assert part["settings"] == alone["definition"]["settings"]
+        for key in ("accuracy", "mean_class_accuracy", "model_bytes"):
+            assert part[key] == alone[key]
+        assert [run["model"] for run in part["splits"]] == [run["model"] for run in alone["splits"]]
+    hashes = {part["splits"][0]["model"]["content_hash"] for part in result["variants"]}
+    assert len(hashes) == 2
+    rows = result_rows([result])
+    assert [(row.benchmark, row.preset, row.runs) for row in rows] == [
+        ("tiny-bow", "fine", 2),
+        ("tiny-bow", "coarse", 2),
+    ]
+    assert rows[1].figure == 100 * result["variants"][1]["mean_class_accuracy"]["mean"]
 
 
 def test_with_a_cache_there_is_no_cost(tiny: Path) -> None:

@@ -159,19 +159,40 @@ def _echo_columns(rows: list[tuple[str, ...]]) -> None:
 
 
 def _echo_result(result: dict[str, Any]) -> None:
-    dataset, cost, memory = result["dataset"], result["cost"], result["memory"]
+    dataset = result["dataset"]
     click.echo(f"title                {printable(result['title'])}")
     click.echo(f"protocol             {printable(result['definition']['protocol']['text'])}")
+    if "variants" in result:
+        _echo_variants(result)
+    else:
+        _echo_figures(result, result["environment"]["workers"])
+    used = f"{dataset['n_images_used']} of {dataset['n_images']} images"
+    click.echo(f"data set             {used}, sha256:{dataset['sha256']} of {dataset['sha256_of']}")
+
+
+def _echo_figures(result: dict[str, Any], workers: int) -> None:
+    cost, memory = result["cost"], result["memory"]
     for metric in ("mean_class_accuracy", "accuracy"):
         std = result[metric]["std"]
         spread = "" if std is None else f" ± {std:.4f} over {len(result['splits'])} runs"
         click.echo(f"{metric.replace('_', ' '):<20} {result[metric]['mean']:.4f}{spread}")
     if cost["train_ms_per_image"] is not None:
         times = f"train {cost['train_ms_per_image']:.4g}, test {cost['test_ms_per_image']:.4g}"
-        click.echo(f"ms per image         {times} ({result['environment']['workers']} workers)")
+        click.echo(f"ms per image         {times} ({workers} workers)")
     if memory["peak_bytes"]:
         click.echo(f"peak memory          {memory['peak_bytes'] / 1e6:.0f} MB")
     if result["model_bytes"]:
         click.echo(f"model                {result['model_bytes'] / 1e6:.2f} MB")
-    used = f"{dataset['n_images_used']} of {dataset['n_images']} images"
-    click.echo(f"data set             {used}, sha256:{dataset['sha256']} of {dataset['sha256_of']}")
+
+
+def _echo_variants(result: dict[str, Any]) -> None:
+    rows: list[tuple[str, ...]] = [("variant", "mean class accuracy", "accuracy", "train, test: ms per image", "model")]
+    for part in result["variants"]:
+        figures = [f"{part[metric]['mean']:.4f}" for metric in ("mean_class_accuracy", "accuracy")]
+        cost, size = part["cost"], part["model_bytes"]
+        train, test = cost["train_ms_per_image"], cost["test_ms_per_image"]
+        times = "" if train is None else f"{train:.4g}, {test:.4g}"
+        rows.append((part["name"], *figures, times, f"{size / 1e6:.2f} MB" if size else ""))
+    click.echo("")
+    _echo_columns(rows)
+    click.echo("")

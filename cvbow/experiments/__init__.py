@@ -1,6 +1,6 @@
 """Experiments that anyone can repeat: benchmarks from a definition to a table, and the demonstration."""
 
-from cvbow.experiments.definition import Definition, Published, benchmark_names, find_benchmark, read_benchmark
+from cvbow.experiments.definition import Definition, Published, Variant, benchmark_names, find_benchmark, read_benchmark
 from cvbow.experiments.digits import DIGIT_SETTINGS, DigitsResult, run_digits
 from cvbow.experiments.protocols import PROTOCOLS, FixedSplit, HeldOut, KFold, RandomSplits
 from cvbow.experiments.runner import read_result, run_benchmark, write_result
@@ -16,6 +16,7 @@ __all__ = [
     "KFold",
     "Published",
     "RandomSplits",
+    "Variant",
     "as_markdown",
     "as_text",
     "benchmark_names",

@@ -13,7 +13,7 @@ from cvbow.datasets import dataset_names
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
 from cvbow.presets import PRESETS, make_model, parse_setting
 
-__all__ = ["METRICS", "Definition", "Published", "benchmark_names", "find_benchmark", "read_benchmark"]
+__all__ = ["METRICS", "Definition", "Published", "Variant", "benchmark_names", "find_benchmark", "read_benchmark"]
 
 #: What a published figure may be: the mean over classes of the share of right answers, or that share over all images.
 METRICS = ("mean_class_accuracy", "accuracy")
@@ -54,6 +54,22 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """One of several recipes that a benchmark compares.
+
+    Attributes
+    ----------
+    name : str
+        What sets it apart.
+    settings : mapping
+        Changes to the preset: the definition's, then its own.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Definition:
     """A benchmark.
 
@@ -72,6 +88,8 @@ class Definition:
     published : tuple of Published
         The one to compare with first.
     notes : str
+    variants : tuple of Variant
+        What is compared in one run; empty for a benchmark of one recipe.
     """
 
     name: str
@@ -84,6 +102,7 @@ class Definition:
     metric: str
     published: tuple[Published, ...]
     notes: str
+    variants: tuple[Variant, ...] = ()
 
 
 def read_benchmark(path: str | os.PathLike[str]) -> Definition:
@@ -119,26 +138,37 @@ def _inherited(path: Path, above: tuple[Path, ...]) -> Table:
 
 def _definition(name: str, table: Table) -> Definition:
     protocol = read_protocol(table.table("protocol", needed=True))
-    settings = table.table("settings")
+    settings = _settings(table.table("settings"))
     definition = Definition(
         name=name,
         title=table.take("title", TEXT),
         dataset=table.take("dataset", one_of(dataset_names())),
         preset=table.take("preset", one_of(PRESETS)),
         protocol=protocol,
-        settings=_settings(settings),
+        settings=settings,
         seeds=tuple(table.take("seeds", _SEEDS, [0])),
         metric=table.take("metric", one_of(METRICS), METRICS[0]),
         published=tuple(map(_published, table.tables("published"))),
         notes=table.take("notes", TEXT, ""),
+        variants=tuple(_variant(part, settings) for part in table.tables("variants")),
     )
     table.take("like", TEXT, None)
     table.finish()
-    try:
-        make_model(definition.preset, settings=definition.settings)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{table.path}: settings: {error}") from None
+    names = [variant.name for variant in definition.variants]
+    if len(set(names)) < len(names):
+        table.fail("variants", "tables with names of their own")
+    for where, changes in [("settings", settings), *((v.name, v.settings) for v in definition.variants)]:
+        try:
+            make_model(definition.preset, settings=changes)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{table.path}: {where}: {error}") from None
     return definition
+
+
+def _variant(table: Table, shared: Mapping[str, Any]) -> Variant:
+    variant = Variant(table.take("name", TEXT), {**shared, **_settings(table.table("settings", needed=True))})
+    table.finish()
+    return variant
 
 
 def _published(table: Table) -> Published:

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cvbow.classify import ImageClassifier
 from cvbow.datasets import LabelledImages, Place, identify, load_dataset, locate
 from cvbow.experiments._drawing import Split, smoke_split
-from cvbow.experiments.definition import Definition
+from cvbow.experiments.definition import Definition, Variant
 from cvbow.experiments.environment import environment, peak_memory
 from cvbow.parallel import note
 from cvbow.presets import make_model
@@ -37,8 +38,9 @@ def run_benchmark(
 ) -> dict[str, Any]:
     """Run a benchmark.
 
-    Each split of each seed trains a model on its training images and judges it on its test images. An image that cannot
-    be read is an error: without it the figure would be another benchmark's.
+    Each split of each seed trains a model on its training images and judges it on its test images; so does each
+    variant, where the definition has some. An image that cannot be read is an error: without it the figure would be
+    another benchmark's.
 
     Parameters
     ----------
@@ -69,6 +71,8 @@ def run_benchmark(
             ``peak_bytes``, and what was measured.
         ``model_bytes``
             Of the largest model file; None for a model that cannot be saved.
+        ``variants``
+            Where the definition has some, a list that holds all of the above for each, with its name and settings.
         ``dataset``, ``definition``, ``environment``
             What the figures depend on.
 
@@ -84,19 +88,22 @@ def run_benchmark(
     """
     surroundings = environment(n_jobs=n_jobs)
     place = locate(definition.dataset, data_dir)
-    with peak_memory() as peak:
-        images = load_dataset(place)
-        planned = [
-            (seed, split) for seed in definition.seeds for split in definition.protocol.splits(images, seed=seed)
-        ]
-        if quick:
-            planned = [(seed, smoke_split(images, split, seed=seed)) for seed, split in planned[:1]]
-        dataset = _dataset(place, images, planned, quick=quick, n_jobs=n_jobs)
-        runs = []
-        for number, (seed, split) in enumerate(planned, 1):
-            note(f"{definition.name}, {number} of {len(planned)}: seed {seed}, {split.name}")
-            runs.append(_run(definition, images, split, seed, n_jobs, memory))
-            note(f"  mean class accuracy {runs[-1]['mean_class_accuracy']:.4f}")
+    images = load_dataset(place)
+    planned = [(seed, split) for seed in definition.seeds for split in definition.protocol.splits(images, seed=seed)]
+    if quick:
+        planned = [(seed, smoke_split(images, split, seed=seed)) for seed, split in planned[:1]]
+    dataset = _dataset(place, images, planned, quick=quick, n_jobs=n_jobs)
+    measured = [
+        _measure(definition, variant, images, planned, n_jobs, memory)
+        for variant in definition.variants or (Variant("", definition.settings),)
+    ]
+    if definition.variants:
+        named = zip(definition.variants, measured, strict=True)
+        figures: dict[str, Any] = {
+            "variants": [{"name": one.name, "settings": _plain_settings(one.settings), **part} for one, part in named]
+        }
+    else:
+        (figures,) = measured
     return {
         "kind": KIND,
         "format": FORMAT,
@@ -104,15 +111,38 @@ def run_benchmark(
         "title": definition.title,
         "quick": quick,
         "metric": definition.metric,
+        "published": [dataclasses.asdict(figure) for figure in definition.published],
+        "definition": _as_dict(definition),
+        "dataset": dataset,
+        "environment": surroundings,
+        **figures,
+    }
+
+
+def _measure(
+    definition: Definition,
+    variant: Variant,
+    images: LabelledImages,
+    planned: Sequence[tuple[int, Split]],
+    n_jobs: int | None,
+    memory: Any,
+) -> dict[str, Any]:
+    """Run one recipe on every split."""
+    name = f"{definition.name}, {variant.name}" if variant.name else definition.name
+    runs = []
+    with peak_memory() as peak:
+        for number, (seed, split) in enumerate(planned, 1):
+            note(f"{name}, {number} of {len(planned)}: seed {seed}, {split.name}")
+            settings = {**variant.settings, "random_state": seed}
+            model = make_model(definition.preset, settings=settings, n_jobs=n_jobs, memory=memory)
+            runs.append(_run(model, images, split, seed))
+            note(f"  mean class accuracy {runs[-1]['mean_class_accuracy']:.4f}")
+    return {
         "accuracy": _spread([run["accuracy"] for run in runs]),
         "mean_class_accuracy": _spread([run["mean_class_accuracy"] for run in runs]),
         "cost": _cost(runs, cached=memory is not None),
         "memory": peak.as_dict(),
         "model_bytes": max((run["model"]["bytes"] for run in runs if run["model"]["bytes"]), default=None),
-        "published": [dataclasses.asdict(figure) for figure in definition.published],
-        "definition": _as_dict(definition),
-        "dataset": dataset,
-        "environment": surroundings,
         "splits": runs,
     }
 
@@ -133,11 +163,7 @@ def _dataset(
     }
 
 
-def _run(
-    definition: Definition, images: LabelledImages, split: Split, seed: int, n_jobs: int | None, memory: Any
-) -> dict[str, Any]:
-    settings = {**definition.settings, "random_state": seed}
-    model = make_model(definition.preset, settings=settings, n_jobs=n_jobs, memory=memory)
+def _run(model: ImageClassifier, images: LabelledImages, split: Split, seed: int) -> dict[str, Any]:
     train, test = ([images.images[position] for position in part] for part in (split.train, split.test))
     started = time.perf_counter()
     model.fit(train, [images.labels[position] for position in split.train], strict=True)
@@ -192,11 +218,15 @@ def _as_dict(definition: Definition) -> dict[str, Any]:
     return {
         "dataset": definition.dataset,
         "preset": definition.preset,
-        "settings": {key: _plain(value) for key, value in definition.settings.items()},
+        "settings": _plain_settings(definition.settings),
         "seeds": list(definition.seeds),
         "protocol": {"name": type(protocol).__name__, "text": protocol.describe(), **parameters},
         "notes": definition.notes,
     }
+
+
+def _plain_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _plain(value) for key, value in settings.items()}
 
 
 def _plain(value: Any) -> Any:

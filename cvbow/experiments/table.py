@@ -25,6 +25,7 @@ class Row:
     Attributes
     ----------
     benchmark, preset : str
+        Of a variant, its name stands in place of the preset's.
     runs : int or None
         Splits times seeds; None without a result.
     figure, std : float or None
@@ -82,11 +83,12 @@ def result_rows(results: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Return the rows of a table of results, a row more for each further published figure."""
     rows = []
     for result in results:
-        measured = result[result["metric"]]
-        std = None if measured["std"] is None else 100 * measured["std"]
-        common = (result["benchmark"], result["definition"]["preset"], len(result["splits"]))
-        for number, figure in enumerate(result["published"] or [None]):
-            rows.append(_row(common, 100 * measured["mean"], std, figure, quick=result["quick"], first=number == 0))
+        for part in result.get("variants", [result]):
+            measured = part[result["metric"]]
+            std = None if measured["std"] is None else 100 * measured["std"]
+            common = (result["benchmark"], part.get("name", result["definition"]["preset"]), len(part["splits"]))
+            for number, figure in enumerate(result["published"] or [None]):
+                rows.append(_row(common, 100 * measured["mean"], std, figure, quick=result["quick"], first=number == 0))
     return rows
 
 
