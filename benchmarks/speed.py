@@ -3,9 +3,9 @@
     python benchmarks/speed.py [SECTION ...] [--data DIR] [--json FILE] [--rounds N]
     python benchmarks/speed.py --smoke
 
-The sections are dense-sift, nearest, kmeans, gaussian-mixture, encoders and end-to-end; without names, every one runs.
-Each goes into the JSON file as soon as it is done, in place of the one that was there; `tables.py` makes the README's
-tables from it. README.md in this folder says what the figures are.
+The sections are dense-sift, nearest, kmeans, gaussian-mixture, encoders, augmentation, detectors and end-to-end;
+without names, every one runs. Each goes into the JSON file as soon as it is done, in place of the one that was there;
+`tables.py` makes the README's tables from it. README.md in this folder says what the figures are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from _measure import ROOT, merge_sections
-from sections import dense_sift, encoders, end_to_end, gaussian_mixture, kmeans, nearest
+from sections import augmentation, dense_sift, detectors, encoders, end_to_end, gaussian_mixture, kmeans, nearest
 from sections.inputs import Options, default_data
 from tables import scene15_table, speed_table
 
@@ -27,6 +27,8 @@ SECTIONS = {
     "kmeans": kmeans.run,
     "gaussian-mixture": gaussian_mixture.run,
     "encoders": encoders.run,
+    "augmentation": augmentation.run,
+    "detectors": detectors.run,
     "end-to-end": end_to_end.run,
 }
 RESULTS = ROOT / "benchmarks" / "results" / "speed.json"

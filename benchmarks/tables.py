@@ -1,10 +1,11 @@
-"""The README's tables, made from the results in benchmarks/results/.
+"""The tables of README.md and of benchmarks/README.md, made from the results in benchmarks/results/.
 
     python benchmarks/tables.py                      prints them
     python benchmarks/tables.py --check README.md    exit 1 where the README has other figures
     python benchmarks/tables.py --write README.md    puts them in
 
-A table stands between two markers, `<!-- speed -->` and `<!-- /speed -->`.
+A table stands between two markers, `<!-- speed -->` and `<!-- /speed -->`. Which tables a document must have, its
+folder tells.
 """
 
 from __future__ import annotations
@@ -14,24 +15,16 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from _details import augmentation_table, detectors_table, matching_table, pairs_table, stages_table
+from _format import caption, figure, markdown, threads, time
+
 RESULTS = Path(__file__).resolve().parent / "results"
-#: Key of `versions` in a record, and how the software writes its name.
-SOFTWARE = {
-    "cvbow": "cvbow",
-    "python": "Python",
-    "numpy": "NumPy",
-    "opencv": "OpenCV",
-    "scikit-learn": "scikit-learn",
-    "scikit-image": "scikit-image",
-    "faiss": "FAISS",
-    "vlfeat": "VLFeat",
-}
 #: The sections of the speed table.
-KERNELS = ("dense-sift", "nearest", "kmeans", "gaussian-mixture", "encoders")
+KERNELS = ("dense-sift", "nearest", "kmeans", "gaussian-mixture", "encoders", "augmentation")
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -47,45 +40,55 @@ def speed_table(results: Mapping[str, Any]) -> str:
         section = speed["dense-sift"]
         width, height = section["input"]["size"]
         settings = ", ".join(f"{s['step']}/{s['bin']}" for s in section["settings"])
-        title = f"dense SIFT, {width}x{height} pixels, {_threads(section)}; median of step/bin {settings}"
+        title = f"dense SIFT, {width}x{height} pixels, {threads(section)}; median of step/bin {settings}"
         for row in section["median_over_settings"].values():
             rows.append([title, row["label"], f"{figure(row['rate'] / 1e3)} thousand/s", _ratio(row)])
             title = ""
     if "nearest" in speed:
         section = speed["nearest"]
         n, size = section["input"]["descriptors"]
-        title = f"nearest of {section['input']['n_words']} words, {n:,} x {size}, {_threads(section)}"
+        title = f"nearest of {section['input']['n_words']} words, {n:,} x {size}, {threads(section)}"
         for row in section["contenders"]:
-            rows.append([title, row["label"], _time(row["seconds"]), _ratio(row)])
+            rows.append([title, row["label"], time(row["seconds"]), _ratio(row)])
             title = ""
     if "kmeans" in speed:
         section = speed["kmeans"]
         n, size = section["input"]["descriptors"]
         words, iterations = section["input"]["n_words"], section["input"]["iterations"]
-        title = f"k-means, {n:,} x {size}, {words} words, {iterations} iterations, {_threads(section)}"
+        title = f"k-means, {n:,} x {size}, {words} words, {iterations} iterations, {threads(section)}"
         for row in section["contenders"]:
             over = 100 * (row["inertia_over_cvbow"] - 1)
             error = "" if row["name"] == "cvbow" else f", error {over:+.2f} %"
-            rows.append([title, row["label"], _time(row["seconds"]) + error, _ratio(row)])
+            rows.append([title, row["label"], time(row["seconds"]) + error, _ratio(row)])
             title = ""
     if "gaussian-mixture" in speed:
         section = speed["gaussian-mixture"]
         n, size = section["input"]["shape"]
         words, iterations = section["input"]["n_words"], section["input"]["iterations"]
-        title = f"Gaussian mixture, {n:,} x {size}, {words} Gaussians, {iterations} iterations, {_threads(section)}"
+        title = f"Gaussian mixture, {n:,} x {size}, {words} Gaussians, {iterations} iterations, {threads(section)}"
         for row in section["contenders"]:
             over = round(100 * row["over_cvbow"], 2) + 0.0  # of which -0.0 becomes 0.0
             likelihood = "" if row["name"] == "cvbow" else f", log-likelihood {over:+.2f} %"
-            rows.append([title, row["label"], _time(row["seconds"]) + likelihood, _ratio(row)])
+            rows.append([title, row["label"], time(row["seconds"]) + likelihood, _ratio(row)])
             title = ""
     if "encoders" in speed:
         rows += _encoder_rows(speed["encoders"])
+    if "augmentation" in speed:
+        section = speed["augmentation"]
+        for setting in section["settings"]:
+            given = setting["input"]
+            _, height, width, channels = given["shape"]
+            kind = "gray" if channels == 1 else "colour"
+            title = f"random transforms of {given['images']}, {width}x{height} pixels, {kind}, {threads(section)}"
+            for row in setting["contenders"]:
+                rows.append([title, row["label"], f"{figure(row['rate'])} images/s", _ratio(row)])
+                title = ""
     if not rows:
         return ""
     header = ["work", "contender", "median", "cvbow is so many times as fast (range)"]
     names = [name for name in KERNELS if name in speed]
     command = f"python benchmarks/speed.py {' '.join(names)}"
-    return f"{_markdown(header, rows)}\n\n{_caption([speed[name] for name in names], command)}"
+    return f"{markdown(header, rows)}\n\n{caption([speed[name] for name in names], command)}"
 
 
 def _encoder_rows(section: Mapping[str, Any]) -> list[list[str]]:
@@ -94,9 +97,9 @@ def _encoder_rows(section: Mapping[str, Any]) -> list[list[str]]:
     rows = []
     for part, title in (("fisher", "Fisher vector, {} Gaussians"), ("bag-of-words", "bag of {} words")):
         given = section[part]["input"]
-        work = f"{title.format(given['n_words'])}, {images} x {given['values']}, {_threads(section)}"
+        work = f"{title.format(given['n_words'])}, {images} x {given['values']}, {threads(section)}"
         for row in section[part]["contenders"]:
-            rows.append([work, row["label"], f"{_time(row['seconds'])} an image", _ratio(row)])
+            rows.append([work, row["label"], f"{time(row['seconds'])} an image", _ratio(row)])
             work = ""
     return rows
 
@@ -118,8 +121,8 @@ def scene15_table(results: Mapping[str, Any]) -> str:
     ]
     header = ["recipe", "mean class accuracy", "accuracy", "train + evaluate", "time over the popular recipe's"]
     given = section["input"]
-    what = f"{given['images']}, {given['n_train']} training and {given['n_test']} test images, {_threads(section)}."
-    return f"{_markdown(header, rows)}\n\n{what} {_caption([section], 'python benchmarks/speed.py end-to-end')}"
+    what = f"{given['images']}, {given['n_train']} training and {given['n_test']} test images, {threads(section)}."
+    return f"{markdown(header, rows)}\n\n{what} {caption([section], 'python benchmarks/speed.py end-to-end')}"
 
 
 def accuracy_table(results: Mapping[str, Any]) -> str:
@@ -149,7 +152,7 @@ def accuracy_table(results: Mapping[str, Any]) -> str:
         f"Wall time with {' or '.join(map(str, workers))} workers, over all splits, on a machine that had other work "
         f"to do (load before a run {min(loads):.1f} to {max(loads):.1f}); memory of the whole process."
     )
-    return f"{_markdown(header, rows)}\n\n{what} {_caption(sections, 'cvbow bench run NAME')}"
+    return f"{markdown(header, rows)}\n\n{what} {caption(sections, 'cvbow bench run NAME')}"
 
 
 #: Data sets in the order of the table.
@@ -181,15 +184,19 @@ def _size(n_bytes: float) -> str:
 
 
 TABLES = {"speed": speed_table, "scene15": scene15_table, "accuracy": accuracy_table}
+#: Those of benchmarks/README.md.
+DETAILS = {
+    "stages": stages_table,
+    "augmentation": augmentation_table,
+    "matching": matching_table,
+    "pairs": pairs_table,
+    "detectors": detectors_table,
+}
 
 
-def figure(value: float) -> str:
-    """``value`` as a person reads it: about three digits."""
-    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
-
-
-def _time(seconds: float) -> str:
-    return f"{figure(seconds)} s" if seconds >= 0.1 else f"{figure(1e3 * seconds)} ms"
+def tables_of(document: Path) -> dict[str, Callable[[Mapping[str, Any]], str]]:
+    """The tables that belong in a document."""
+    return DETAILS if document.resolve().parent.name == "benchmarks" else TABLES
 
 
 def _ratio(row: Mapping[str, Any]) -> str:
@@ -197,31 +204,6 @@ def _ratio(row: Mapping[str, Any]) -> str:
         return ""
     low, high = map(figure, row["ratio_range"])
     return figure(float(row["ratio"])) + (f" ({low} to {high})" if low != high else "")
-
-
-def _threads(section: Mapping[str, Any]) -> str:
-    threads = int(section["environment"]["threads"])
-    return f"{threads} thread" + "s" * (threads > 1)
-
-
-def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(cells) + " |" for cells in (header, ["---"] * len(header), *rows)]
-    return "\n".join(line.replace("|  |", "| |").replace("|  |", "| |") for line in lines)
-
-
-def _caption(sections: Sequence[Mapping[str, Any]], command: str) -> str:
-    """Where the figures come from; one sentence where all sections ran alike."""
-    sentences = []
-    for section in sections:
-        place = section["environment"]
-        versions = ", ".join(
-            f"{name} {place['versions'][key]}" for key, name in SOFTWARE.items() if place["versions"].get(key)
-        )
-        smoke = "A smoke run, whose figures mean nothing: " if place.get("smoke") else ""
-        sentence = f"{smoke}{place['cpu']}, {place['cores']} cores; {versions}."
-        if sentence not in sentences:
-            sentences.append(sentence)
-    return f"{' '.join(sentences)} Repeat with `{command}`."
 
 
 def blocks(text: str, name: str) -> re.Match[str]:
@@ -236,7 +218,7 @@ def check(document: Path, results: Mapping[str, Any]) -> list[str]:
     """What is wrong with a document's tables, as lines; none if they are those of the results."""
     text = document.read_text(encoding="utf-8")
     problems = []
-    for name, table in TABLES.items():
+    for name, table in tables_of(document).items():
         try:
             stands = blocks(text, name).group(1)
         except ValueError as error:
@@ -254,7 +236,7 @@ def check(document: Path, results: Mapping[str, Any]) -> list[str]:
 def write(document: Path, results: Mapping[str, Any]) -> None:
     """Put the tables between the document's markers."""
     text = document.read_text(encoding="utf-8")
-    for name, table in TABLES.items():
+    for name, table in tables_of(document).items():
         block = blocks(text, name)
         text = text[: block.start(1)] + _block(table(results)) + text[block.end(1) :]
     document.write_text(text, encoding="utf-8")
@@ -285,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{options.write.name}: {error}", file=sys.stderr)
             return 1
         return 0
-    for name, table in TABLES.items():
+    for name, table in {**TABLES, **DETAILS}.items():
         print(f"<!-- {name} -->\n{table(results) or 'no results yet'}\n<!-- /{name} -->\n")
     return 0
 

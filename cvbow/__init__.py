@@ -21,6 +21,7 @@ _HOME = {
     "Features": "cvbow.features",
     "FisherVector": "cvbow.encoders",
     "GaussianMixtureDictionary": "cvbow.dictionary",
+    "ImageAugmenter": "cvbow.images",
     "ImageClassifier": "cvbow.classify",
     "ImageError": "cvbow.errors",
     "ImageList": "cvbow.images",
@@ -28,6 +29,7 @@ _HOME = {
     "KernelSVM": "cvbow.classify",
     "LLC": "cvbow.encoders",
     "LinearSVM": "cvbow.classify",
+    "LocalFeatures": "cvbow.features",
     "ModelFileError": "cvbow.errors",
     "PRESETS": "cvbow.presets",
     "SIFT": "cvbow.features",
@@ -37,6 +39,7 @@ _HOME = {
     "list_images": "cvbow.images",
     "make_classifier": "cvbow.classify",
     "make_model": "cvbow.presets",
+    "match_images": "cvbow.matching",
     "read_image": "cvbow.images",
 }
 

@@ -12,7 +12,7 @@ __all__ = ["COUNT", "FLAG", "NUMBER", "TEXT", "TEXTS", "WHOLE", "Rule", "Table",
 
 _PACKAGE = Path(__file__).resolve().parent
 #: What ships, and the folder of a checkout where it is edited; in a wheel it is in cvbow/_data.
-_BUNDLED = {"datasets": "data", "benchmarks": "benchmarks/definitions"}
+_BUNDLED = {"datasets": "data", "benchmarks": "benchmarks/definitions", "datasets/networks": "data/networks"}
 
 _NEEDED = object()
 
@@ -129,7 +129,7 @@ def bundled(kind: str) -> dict[str, Path]:
 
     Parameters
     ----------
-    kind : {"datasets", "benchmarks"}
+    kind : {"datasets", "benchmarks", "datasets/networks"}
     """
     installed = _PACKAGE / "_data" / kind
     folder = installed if installed.is_dir() else _PACKAGE.parent / _BUNDLED[kind]

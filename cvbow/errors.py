@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["CvbowError", "DatasetError", "ImageError", "ModelFileError"]
+__all__ = ["CvbowError", "DatasetError", "ImageError", "ModelFileError", "NetworkError"]
 
 
 class CvbowError(Exception):
@@ -37,3 +37,7 @@ class ModelFileError(_FileError):
 
 class DatasetError(_FileError):
     """A folder or a CSV that does not describe a labelled set of images."""
+
+
+class NetworkError(_FileError):
+    """A neural network's file that is damaged, does not fit its use, or is not the one that was learned with."""

@@ -14,8 +14,9 @@ import numbers
 import os
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "local_threads",
     "map_threads",
     "note",
+    "prefetched",
     "progress",
     "reporting",
     "run",
@@ -175,6 +177,34 @@ def run(
                 warnings.simplefilter("ignore", UserWarning)
                 results.close()
             raise
+
+
+def prefetched(
+    function: Callable[[T], R], items: Iterable[T], *, n_jobs: int | None = 1, ahead: int = 0
+) -> Iterator[R]:
+    """Yield ``function(item)`` for each item, in order, made by threads before it is asked for.
+
+    Unlike in ``run``, workers wait for the caller, and `items` may be endless: at most ``ahead`` results and one for
+    each worker are there at a time. With one worker and nothing ahead, the caller's own thread does the work. Closing
+    the iterator, or dropping it, lets the workers finish the items that they are at.
+    """
+    n_threads = local_threads(n_jobs)
+    if n_threads == 1 and ahead == 0:
+        yield from map(function, items)
+        return
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="cvbow-prefetch")
+    try:
+        waiting: deque[Future[R]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= n_threads + ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        # An iterator that was dropped is closed by the garbage collector, which may run in any thread, even in one that
+        # is just starting: to wait for others there is to wait for ever.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _Limited:

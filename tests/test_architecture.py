@@ -20,6 +20,7 @@ TIERS = (
     {"_checks", "_toml", "storage"},
     {"parallel"},
     {"images"},
+    {"networks"},
     {"features"},
     {"dictionary"},
     {"encoders"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -107,7 +108,7 @@ def benchmark_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield
     for name in set(sys.modules) - before:
-        if name.split(".")[0] in ("_measure", "peers", "sections", "speed", "tables"):
+        if name.split(".")[0] in ("_broken_images", "_measure", "fuzz_images", "peers", "sections", "speed", "tables"):
             del sys.modules[name]
 
 
@@ -211,6 +212,39 @@ def test_smoke_run_of_the_encoders(tmp_path: Path) -> None:
     assert bags["opencv"]["rounds"] == pytest.approx(spent, abs=1e-5)
     assert "| cvbow FisherVector.encode |" in done.stdout
     assert "python benchmarks/speed.py gaussian-mixture encoders" in done.stdout
+
+
+def test_smoke_run_of_the_augmentation(tmp_path: Path) -> None:
+    target = tmp_path / "speed.json"
+    done = run_script("speed.py", "--smoke", "augmentation", "--json", str(target), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    section = json.loads(target.read_text())["augmentation"]
+    assert [setting["input"]["shape"] for setting in section["settings"]] == [[4, 32, 32, 1], [4, 32, 32, 3]]
+    for setting in section["settings"]:
+        names = [row["name"] for row in setting["contenders"]]
+        assert names[0] == "cvbow"
+        assert names[-1] == "scipy"
+        assert all(len(row["rounds"]) == 2 for row in setting["contenders"])
+        # The same pixels, up to roundings, where OpenCV does not round the places and Keras is there.
+        assert setting.get("error", 0) < 20
+    assert "| random transforms of generated textures, 32x32 pixels, colour, 1 thread | cvbow ImageAug" in done.stdout
+
+
+def test_scipys_transform_is_ours(benchmark_modules: None) -> None:
+    from sections import augmentation
+
+    from cvbow.images import ImageAugmenter
+
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (6, 8, 3)).astype(np.uint8)
+    image = np.kron(coarse, np.ones((8, 8, 1), np.uint8)).astype(np.float32)
+    ours = ImageAugmenter(**augmentation.PARAMETERS)
+    for seed in range(5):
+        parameters = ours.get_random_transform(image.shape, seed)
+        expected = ours.standardize(ours.apply_transform(image, parameters))
+        found = augmentation.scipy_transform(image, parameters)
+        # In single pixels a place that OpenCV rounds counts for 255 / 32.
+        assert np.abs(found - expected).mean() < 2e-3
 
 
 def test_smoke_run_end_to_end(tmp_path: Path) -> None:
@@ -414,7 +448,67 @@ def test_accuracy_table(tables: ModuleType) -> None:
     assert lines[-1].endswith("Repeat with `cvbow bench run NAME`.")
 
 
+def variant(name: str, *accuracies: float, **more: Any) -> dict[str, Any]:
+    mean, std = statistics.fmean(accuracies), statistics.stdev(accuracies) if len(accuracies) > 1 else None
+    runs = [{"mean_class_accuracy": value, "n_train": 1500, "n_sampled": 284_000} for value in accuracies]
+    cost = {"train_ms_per_image": 20.04, "test_ms_per_image": 7.111}
+    return {"name": name, "mean_class_accuracy": {"mean": mean, "std": std}, "splits": runs, "cost": cost, **more}
+
+
+def details(**results: Any) -> dict[str, Any]:
+    place = SAMPLE["nearest"]["environment"] | {"workers": 2}
+    return {name.replace("_", "-"): {"title": "T", "environment": place, **result} for name, result in results.items()}
+
+
+def test_the_table_of_stages(tables: ModuleType) -> None:
+    parts = [variant("Harris, 1x1", 0.5), variant("Harris, pyramid", 0.625), variant("ORB, own, 1x1", 0.25)]
+    parts.append(variant("ORB, own, pyramid", 0.3))
+    lines = tables.stages_table(details(scene15_stages={"variants": parts})).splitlines()
+    assert lines[2] == "| Harris | 284 | 50.0 | 62.5 | 7.11 |"
+    assert lines[3] == "| ORB, own | 284 | 25.0 | 30.0 | 7.11 |"
+
+
+def test_the_table_of_augmentation_pairs_the_draws(tables: ModuleType) -> None:
+    parts = [variant("fast", 0.5, 0.6), variant("fast, augmented", 0.52, 0.66), variant("alone", 0.1, 0.2)]
+    lines = tables.augmentation_table(details(scene15_augmentation={"variants": parts})).splitlines()
+    assert lines[2] == "| `fast` | 55.0 ± 7.1 | 59.0 ± 9.9 | +4.0 ± 2.8 | 20.0, 20.0 |"
+    assert "alone" not in "".join(lines)
+
+
+def test_the_tables_of_matching(tables: ModuleType) -> None:
+    mean = {
+        "keypoints": [2000.0, 1000.0],
+        "repeatability": 0.5,
+        "matching_score": 0.25,
+        "accuracy": [0.1, 0.2, 0.3, 0.4, 0.5] + [0.6] * 5,
+        "ratio_accuracy": [0.7, 0.8, 0.9] + [0.95] * 7,
+        "homography_accuracy": {"1": 0.4, "3": 0.6, "5": 0.8},
+    }
+    pair = {"sequence": "graf", "accuracy": mean["accuracy"], "ratio_accuracy": mean["ratio_accuracy"]}
+    pairs = [{**pair, "pair": [1, 2], "corner_error": 1.234}, {**pair, "pair": [1, 3], "corner_error": None}]
+    results = details(oxford_affine={"variants": [{"name": "sift + rootsift", "mean": mean, "pairs": pairs}]})
+    lines = tables.matching_table(results).splitlines()
+    assert lines[2] == "| sift + rootsift | 1,500 | 50.0 | 25.0 | 10.0 | 30.0 | 50.0 | 90.0 | 40.0 | 60.0 | 80.0 |"
+    assert tables.pairs_table(results).splitlines() == [
+        "| sequence | 1 to 2 | 1 to 3 |",
+        "| --- | --- | --- |",
+        "| graf | 1.23 (30, 90) | none (30, 90) |",
+    ]
+
+
+def test_the_table_of_detectors(tables: ModuleType) -> None:
+    contenders = [{"seconds": 0.011}, {"seconds": 0.01}]
+    row = {"name": "fast", "points": 8465.25, "overhead": 0.0999, "contenders": contenders}
+    section = {"detectors": [row], "pairs": [{**row, "overhead": -0.2}], "ours": [{**row, "name": "log"}]}
+    section |= {"environment": SAMPLE["nearest"]["environment"], "input": {"images": "four images"}}
+    lines = tables.detectors_table({"speed": {"detectors": section}}).splitlines()
+    assert lines[2] == "| fast | 8,465 | 11.0 ms | 10.0 ms | +10 % |"
+    assert lines[3].endswith("| -20 % |")
+    assert lines[4] == "| log | 8,465 | 11.0 ms | | |"
+
+
 def test_no_results_no_table(tables: ModuleType) -> None:
+    assert {table({}) for table in tables.DETAILS.values()} == {""}
     assert tables.speed_table({}) == tables.scene15_table({}) == tables.accuracy_table({"speed": SAMPLE}) == ""
 
 
@@ -466,13 +560,15 @@ def test_markers_must_stand_once(
 def test_tables_smoke_runs_without_results(tmp_path: Path) -> None:
     done = run_script("tables.py", "--smoke", "--results", str(tmp_path), folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("no results yet") == 3
+    assert done.stdout.count("no results yet") == 8
 
 
 def test_the_readme_has_the_figures_of_the_results(tables: ModuleType) -> None:
     if not (BENCHMARKS / "results" / "speed.json").exists():
         pytest.skip("no benchmarks/results/speed.json yet: python benchmarks/speed.py writes it")
-    assert tables.check(ROOT / "README.md", tables.load(BENCHMARKS / "results")) == []
+    results = tables.load(BENCHMARKS / "results")
+    for document in (ROOT / "README.md", BENCHMARKS / "README.md"):
+        assert tables.check(document, results) == []
 
 
 def test_results_name_no_folder_of_the_machine() -> None:
@@ -480,3 +576,58 @@ def test_results_name_no_folder_of_the_machine() -> None:
         text = path.read_text()
         assert str(Path.home()) + "/" not in text
         assert str(ROOT) not in text
+
+
+def test_smoke_run_of_the_fuzzer(tmp_path: Path) -> None:
+    target = tmp_path / "fuzz.json"
+    done = run_script(
+        "fuzz_images.py", "--smoke", "--count", "60", "--jobs", "1", "--json", str(target), folder=tmp_path
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(target.read_text())
+    assert document["failures"] == []
+    assert document["outcomes"]["refused"] + document["outcomes"]["read"] == document["count"] == 60
+    assert document["largest_mb"][0][0] < document["limits"]["peak_mb"]
+    assert sum(document["reasons"]["stats"].values()) == document["outcomes"]["refused"]
+
+
+def test_the_fuzzer_tells_what_goes_wrong(benchmark_modules: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that dies, one that hangs, one that takes too much, and an exception: each is a failure."""
+    import fuzz_images
+
+    child = (
+        "import json, os, sys, time\n"
+        "print(json.dumps({'peak_mb': 1}), flush=True)\n"
+        "for line in sys.stdin:\n"
+        "    number = int(line)\n"
+        "    if number == 1: os._exit(7)\n"
+        "    if number == 2: time.sleep(60)\n"
+        "    outcome = 'crash' if number == 3 else 'read'\n"
+        "    answer = {'name': 'a | b', 'outcome': outcome, 'seconds': 0.1, 'peak_mb': 5000 if number == 4 else 1}\n"
+        "    print(json.dumps(answer), flush=True)\n"
+    )
+    start = fuzz_images._Reader._start
+
+    def start_it(reader: Any) -> None:
+        reader.command = [sys.executable, "-c", child]
+        start(reader)
+
+    monkeypatch.setattr(fuzz_images._Reader, "_start", start_it)
+    monkeypatch.setattr(fuzz_images, "SECONDS", 0.5)
+    monkeypatch.setattr(fuzz_images, "environment", lambda **options: {})
+    options = fuzz_images.argparse.Namespace(count=6, first=0, seed=0, jobs=1, data=None, smoke=True)
+    result = fuzz_images._judge(options)
+    found = {failure["number"]: failure["outcome"] for failure in result["failures"]}
+    assert found == {1: "died (7)", 2: "hang", 3: "crash", 4: "over the limits"}
+    assert result["outcomes"]["read"] == 2
+
+
+def test_mutations_repeat_and_differ(benchmark_modules: None) -> None:
+    import _broken_images
+
+    seeds = _broken_images.seed_images(None)
+    once = [_broken_images.mutated(seeds, 5, number) for number in range(40)]
+    assert once == [_broken_images.mutated(seeds, 5, number) for number in range(40)]
+    assert len({content for _, content in once}) > 30
+    whole = dict(seeds)
+    assert all(whole[name.split(" | ")[0]] != content for name, content in once if "truncated" in name)

@@ -27,7 +27,7 @@ import cvbow.features
 from cvbow import storage
 from cvbow.backends import BagEncoder
 from cvbow.classify import CLASSIFIERS, ImageClassifier, make_classifier
-from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary
+from cvbow.dictionary import BinaryDictionary, GaussianMixtureDictionary, KMeansDictionary
 from cvbow.encoders import (
     LLC,
     VLAD,
@@ -39,7 +39,9 @@ from cvbow.encoders import (
     SpatialPyramid,
     Triangle,
 )
-from cvbow.features import SIFT, DenseSIFT, Extractor, Features, WhitenedPatches
+from cvbow.features import SIFT, DenseSIFT, Extractor, Features, LocalFeatures, WhitenedPatches
+from cvbow.features.corners import HarrisDetector
+from cvbow.features.keypoints import AKAZEDetector
 from cvbow.parallel import default_jobs, single_threaded
 
 Pixels = NDArray[np.uint8]
@@ -52,6 +54,15 @@ EXTRACTORS: dict[str, Extractor] = {
     "dense-sift-opponent": DenseSIFT(step=8, bin_sizes=(3, 4), color="opponent"),
     "sift": SIFT(contrast_threshold=0.02),
     "sift-plain": SIFT(max_points=None, root=False, min_side=30, max_side=60),
+    "canny-patch": LocalFeatures("canny", "patch", max_points=60),
+    "harris-rootsift": LocalFeatures(HarrisDetector(k=0.05), "rootsift", max_points=30, selection="anms"),
+    "fast-sift": LocalFeatures("fast", "sift", orientation="gradient", min_side=30, max_side=60),
+    "dog-daisy": LocalFeatures("dog", "daisy", max_points=None),
+    "mser-rootsift": LocalFeatures("mser", "rootsift", orientation="upright"),
+    "kaze-kaze": LocalFeatures("kaze", "kaze"),
+    "orb-orb": LocalFeatures("orb", "orb", max_points=50),
+    "akaze-akaze": LocalFeatures(AKAZEDetector(threshold=1e-5), "akaze"),
+    "sift-beblid": LocalFeatures("sift", "beblid", magnify=0.5, max_side=60),
     "whitened-patches": WhitenedPatches(step=4),
     "whitened-gray-patches": WhitenedPatches(step=4, color=False, min_side=30, max_side=60),
 }
@@ -177,12 +188,16 @@ def test_parameters_survive_clone_set_params_and_pickle(name: str) -> None:
 # Every extractor.
 
 
-def check_features(features: Features, image: Pixels, size: int) -> None:
+def is_binary(extractor: Extractor) -> bool:
+    return isinstance(extractor, LocalFeatures) and extractor.is_binary
+
+
+def check_features(features: Features, image: Pixels, extractor: Extractor) -> None:
     n = len(features)
     assert features.points.shape == (n, 4)
     assert features.points.dtype == np.float32
-    assert features.descriptors.shape == (n, size)
-    assert features.descriptors.dtype == np.float32
+    assert features.descriptors.shape == (n, extractor.descriptor_size)
+    assert features.descriptors.dtype == (np.uint8 if is_binary(extractor) else np.float32)
     assert features.image_size == (image.shape[1], image.shape[0])
     assert np.isfinite(features.points).all()
     assert np.isfinite(features.descriptors).all()
@@ -198,7 +213,7 @@ def test_extractors_take_every_image(name: str) -> None:
     extractor = EXTRACTORS[name]
     for image in odd_images().values():
         image.flags.writeable = False
-        check_features(extractor.extract(image), image, extractor.descriptor_size)
+        check_features(extractor.extract(image), image, extractor)
 
 
 @pytest.mark.parametrize("name", EXTRACTORS)
@@ -212,8 +227,8 @@ def test_extractors_repeat_themselves_and_store_nothing(name: str) -> None:
     for other in results[1:]:
         np.testing.assert_array_equal(other.points, results[0].points)
         np.testing.assert_array_equal(other.descriptors, results[0].descriptors)
-    assert set(vars(extractor)) == set(extractor.get_params())
-    if not isinstance(extractor, WhitenedPatches):
+    assert set(vars(extractor)) == set(extractor.get_params(deep=False))
+    if not isinstance(extractor, WhitenedPatches) and not is_binary(extractor):
         # A descriptor is of length 1, or nothing was there to describe.
         lengths = np.linalg.norm(results[0].descriptors, axis=1)
         np.testing.assert_allclose(lengths[lengths > 0], 1, rtol=1e-4)
@@ -392,8 +407,13 @@ PAIRS = [(extractor, "pyramid") for extractor in EXTRACTORS] + [("dense-sift", e
 
 
 def model_of(extractor: str, encoder: str, *, n_jobs: int | None = None, name: str = "linear-svm") -> ImageClassifier:
-    backend = BagEncoder(EXTRACTORS[extractor], ENCODERS[encoder], sample=400, n_jobs=n_jobs)
-    return ImageClassifier(backend, classifier(name))
+    features, words = EXTRACTORS[extractor], ENCODERS[encoder]
+    if isinstance(features, LocalFeatures):
+        # Some patches are wider than the textures.
+        features = clone(features).set_params(min_side=160, max_side=200)
+        if features.is_binary:
+            words = SpatialPyramid(BagOfWords(BinaryDictionary(n_words=9, max_iter=3)))
+    return ImageClassifier(BagEncoder(features, words, sample=400, n_jobs=n_jobs), classifier(name))
 
 
 @pytest.mark.parametrize(("extractor", "encoder"), PAIRS)

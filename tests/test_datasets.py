@@ -25,6 +25,7 @@ from cvbow.datasets import (
     verify,
 )
 from cvbow.datasets.layouts import LAYOUTS, Layout
+from cvbow.datasets.sequences import Sequences
 from cvbow.errors import DatasetError
 from cvbow.images import list_images
 
@@ -44,11 +45,13 @@ def test_every_manifest_is_complete(name: str) -> None:
     assert manifest.terms.endswith((".", "4.0"))
     assert re.search(r"\b(19|20)\d\d\b", manifest.citation)
     assert manifest.n_classes > 1
-    assert manifest.n_images >= 10 * manifest.n_classes
+    # A class is learned from some ten images; a sequence is two or more of one scene.
+    assert manifest.n_images >= (2 if isinstance(manifest.layout, Sequences) else 10) * manifest.n_classes
     for file in manifest.files:
         assert len(file.urls[0].split("/")) > 3
-        assert file.hash is not None
-        assert file.hash_source
+        # Nobody whom we can name has published these.
+        unknown = file.name in ("bikes.tar.gz", "leuven.tar.gz")
+        assert (file.hash is None) == (file.hash_source is None) == unknown
 
 
 def test_no_manifest_asks_for_a_pickle() -> None:

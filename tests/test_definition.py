@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from cvbow import _toml
-from cvbow.datasets import dataset_names, find_dataset
+from cvbow.datasets import Sequences, dataset_names, find_dataset
 from cvbow.experiments import (
     DIGIT_SETTINGS,
     Definition,
     FixedSplit,
     HeldOut,
     KFold,
+    MatchingDefinition,
     RandomSplits,
     Variant,
     benchmark_names,
@@ -59,6 +60,10 @@ def write(folder: Path, text: str, name: str = "mine") -> Path:
 def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str) -> None:
     definition = find_benchmark(name)
     assert definition.name == name
+    if isinstance(definition, MatchingDefinition):
+        assert isinstance(find_dataset(definition.dataset).layout, Sequences)
+        assert len(definition.variants) > 1
+        return
     assert definition.preset in PRESETS
     if not definition.variants:
         assert definition.preset == name.rpartition("-")[2], "a definition's name ends with its preset"
@@ -101,8 +106,10 @@ def test_what_ships_in_the_wheel_is_what_is_looked_for() -> None:
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
     wheel = build["targets"]["wheel"]
     for kind, folder in _toml._BUNDLED.items():
-        assert wheel["sources"][folder] == f"cvbow/_data/{kind}"
-        assert folder in wheel["only-include"]
+        # A folder inside another one travels with it.
+        top = next(source for source in wheel["sources"] if folder == source or folder.startswith(f"{source}/"))
+        assert folder.replace(top, wheel["sources"][top], 1) == f"cvbow/_data/{kind}"
+        assert top in wheel["only-include"]
         assert sorted(_toml.bundled(kind)) == sorted(path.stem for path in (ROOT / folder).glob("*.toml"))
 
 
@@ -179,6 +186,7 @@ settings = { n_words = 9 }
 
 [[variants]]
 name = "many"
+preset = "bow"
 settings = { n_words = 30, step = 9 }
 """
 )
@@ -188,8 +196,8 @@ def test_variants_change_the_settings_they_share(tmp_path: Path) -> None:
     definition = read_benchmark(write(tmp_path, VARIANTS))
     assert definition.settings == {"n_words": 20, "C": 2}
     assert definition.variants == (
-        Variant("few", {"n_words": 9, "C": 2}),
-        Variant("many", {"n_words": 30, "step": 9, "C": 2}),
+        Variant("few", "fast", {"n_words": 9, "C": 2}),
+        Variant("many", "bow", {"n_words": 30, "step": 9, "C": 2}),
     )
 
 
@@ -200,7 +208,8 @@ def test_variants_change_the_settings_they_share(tmp_path: Path) -> None:
         ("n_words = 9", "n_wrods = 9", "few: unknown setting n_wrods"),
         ("n_words = 9", "random_state = 9", r"variants[1].settings.random_state must be left to the key seeds"),
         ('name = "few"', "", "the key variants[1].name is missing"),
-        ('name = "few"', 'name = "few"\npreset = "bow"', "unknown key variants[1].preset"),
+        ('preset = "bow"', 'preset = "slow"', "variants[2].preset must be one of bow, fast"),
+        ('name = "few"', 'name = "few"\npresets = "bow"', "unknown key variants[1].presets"),
     ],
 )
 def test_a_mistake_in_a_variant_names_it(tmp_path: Path, old: str, new: str, expected: str) -> None:

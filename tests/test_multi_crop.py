@@ -61,10 +61,11 @@ def test_decisions_are_the_mean_over_the_views(classifier: object) -> None:
     model = ImageClassifier(MultiCrop(census()), classifier).fit(images, labels)
     vectors = model.backend_.transform(images[:6])
     one_by_one = model.classifier_.decision_function(vectors.reshape(30, -1)).reshape(6, 5)
-    np.testing.assert_allclose(model.decision_function(images[:6]), one_by_one.mean(axis=1), rtol=1e-9)
+    # Vectors are float32, and their products depend in the last digits on how many there are.
+    np.testing.assert_allclose(model.decision_function(images[:6]), one_by_one.mean(axis=1), rtol=1e-4)
     probabilities = model.predict_proba(images[:6])
     # Two classes: a softmax of plus and minus half the decision, times the temperature.
-    margin = model.classifier_.temperature_ * one_by_one.mean(axis=1)
+    margin = model.classifier_.temperature_ * model.decision_function(images[:6])
     np.testing.assert_allclose(probabilities[:, 1], 1 / (1 + np.exp(-margin)), rtol=1e-9)
     np.testing.assert_array_equal(model.predict(images[:6]), model.classes_[probabilities.argmax(axis=1)])
     assert model.score(images, labels) >= 0.9
@@ -133,7 +134,7 @@ def test_folds_keep_views_together() -> None:
 def test_views_that_differ_in_their_label_are_refused(classifier: LinearSVM) -> None:
     X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
     for y, views in (([0, 0, 0, 1, 1, 1], 2), ([0, 0, 0, 1, 1, 1], 4)):
-        with pytest.raises(ValueError, match=f"y must give the same label to the {views} views of an image"):
+        with pytest.raises(ValueError, match=f"y must give the same label to the {views} views and copies of an image"):
             clone(classifier).fit(X, y, views=views)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import re
 import sys
@@ -25,6 +26,7 @@ from cvbow.parallel import (
     local_threads,
     map_threads,
     note,
+    prefetched,
     progress,
     reporting,
     run,
@@ -419,3 +421,18 @@ def test_dask_gives_the_same_results() -> None:
         with pytest.raises(KeyError, match="seven"):
             list(run(fail_at_seven, range(30)))
     assert list(run(square, range(3))) == [0, 1, 4]
+
+
+def test_an_iterator_that_is_closed_does_not_wait_for_its_workers() -> None:
+    # The garbage collector may close it in any thread, where waiting for others can be waiting for ever.
+    go_on = threading.Event()
+    iterator = prefetched(lambda number: number == 0 or go_on.wait(30), itertools.count(), n_jobs=2, ahead=3)
+    assert next(iterator)
+    closer = threading.Thread(target=iterator.close)  # type: ignore[attr-defined]
+    closer.start()
+    closer.join(10)
+    waited = closer.is_alive()
+    go_on.set()
+    closer.join()
+    assert not waited
+    assert list(iterator) == []

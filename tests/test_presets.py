@@ -13,8 +13,10 @@ from tiny_images import write_dataset
 from cvbow import storage
 from cvbow.backends import BagEncoder, CensusPyramid, ChannelUnion, Gist
 from cvbow.classify import CLASSIFIERS, ImageClassifier, LinearSVM, make_classifier
+from cvbow.dictionary import BinaryDictionary, KMeansDictionary
 from cvbow.encoders import BagOfWords, SpatialPyramid
-from cvbow.features import SIFT, DenseSIFT
+from cvbow.features import DESCRIPTORS, DETECTORS, SIFT, DenseSIFT, LocalFeatures
+from cvbow.features.corners import HarrisDetector
 from cvbow.images import list_images
 from cvbow.presets import PRESETS, SETTINGS, building, make_model, parse_setting, resolve
 
@@ -34,6 +36,12 @@ OTHER: dict[str, tuple[str, Any]] = {
     "magnification": ("4", 4.0),
     "contrast_threshold": ("0.01", 0.01),
     "max_points": ("250", 250),
+    "detector": ("harris", "harris"),
+    "descriptor": ("patch", "patch"),
+    "selection": ("anms", "anms"),
+    "orientation": ("gradient", "gradient"),
+    "magnify": ("0.5", 0.5),
+    "point_size": ("20", 20.0),
     "patch_size": ("8", 8),
     "reduce": ("32", 32),
     "whiten": ("yes", True),
@@ -57,11 +65,15 @@ OTHER: dict[str, tuple[str, Any]] = {
     "grids": ("1x1, 3x1", ("1x1", "3x1")),
     "level_weights": ("0.5, 0.25", (0.5, 0.25)),
     "pyramid_normalization": ("l1", "l1"),
+    "augment": ("2", 2),
+    "augment_with": ("mirror, zoom", ("mirror", "zoom")),
     "classifier": ("naive-bayes", "naive-bayes"),
     "random_state": ("5", 5),
 }
+#: Of local features alone.
+POINTS = {"detector", "descriptor", "selection", "orientation", "magnify", "point_size"}
 #: Those that go with one another.
-TOGETHER = set(OTHER) - {"channels", "features", "views", "encoder", "max_points", "patch_size"} - {
+TOGETHER = set(OTHER) - {"channels", "features", "views", "encoder", "max_points", "patch_size"} - POINTS - {
     key for key, setting in SETTINGS.items() if setting.where and setting.where[0] == "encoder" and key != "weighting"
 } | {"algorithm", "init"}
 
@@ -77,7 +89,8 @@ def home(key: str) -> dict[str, Any]:
 
 def parts(model: ImageClassifier) -> str:
     """All that a model is built from, but for what it says about itself."""
-    return repr((sorted((key, repr(value)) for key, value in model.backend.get_params().items()), model.classifier))
+    backend = sorted((key, repr(value)) for key, value in model.backend.get_params().items())
+    return repr((backend, model.classifier, model.n_augmented, model.augmenter))
 
 
 def test_there_is_another_value_for_every_setting() -> None:
@@ -86,7 +99,8 @@ def test_there_is_another_value_for_every_setting() -> None:
 
 @pytest.mark.parametrize("key", SETTINGS)
 def test_every_setting_changes_the_model(key: str) -> None:
-    start = home(key) | ({"reduce": 8} if key == "whiten" else {"grids": ("1x1", "2x2")} if "level" in key else {})
+    start = {"augment": 1} if key == "augment_with" else home(key)
+    start |= {"reduce": 8} if key == "whiten" else {"grids": ("1x1", "2x2")} if "level" in key else {}
     assert parts(make_model(settings=start)) != parts(make_model(settings=start | {key: OTHER[key][1]}))
 
 
@@ -95,12 +109,13 @@ def test_a_setting_that_means_nothing_is_refused(key: str) -> None:
     where = SETTINGS[key].where
     assert where is not None
     parent, wanted = where
-    assert set(wanted) <= {"local", "dense-sift", "sift", "patches", *ENCODERS}
+    assert set(wanted) <= {"local", "dense-sift", "sift", "patches", "local-features", *ENCODERS, *DETECTORS}
     elsewhere: dict[str, Any] = {
         "channels": {"channels": ("census",)},
         "features": {"features": next(name for name in ("patches", "sift", "dense-sift") if name not in wanted)}
         if parent == "features"
         else {},
+        "detector": {"features": "local-features", "detector": "sift"},
         "encoder": {"encoder": next(name for name in ENCODERS if name not in wanted)} if parent == "encoder" else {},
     }[parent]
     with pytest.raises(ValueError, match=rf"^{key} means something only where {parent} is {wanted[0]}"):
@@ -174,6 +189,84 @@ def test_keypoints() -> None:
     assert (extractor.max_points, extractor.root) == (None, False)
     # Its contrast threshold has another unit than the one among the settings.
     assert extractor.contrast_threshold == SIFT().contrast_threshold
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_detector_implies_local_features(preset: str) -> None:
+    settings = {"detector": "harris", "descriptor": "sift", "point_size": 20.0, "max_points": 300, "selection": "anms"}
+    model = make_model(preset, settings=settings)
+    backend = model.backend
+    backend = getattr(backend, "backend", backend)
+    backend = dict(backend.channels)["local"] if isinstance(backend, ChannelUnion) else backend
+    extractor = backend.extractor
+    assert isinstance(extractor, LocalFeatures)
+    assert repr(extractor.detector) == repr(HarrisDetector(point_size=20.0))
+    assert (extractor.descriptor, extractor.max_points, extractor.selection) == ("sift", 300, "anms")
+    assert extractor.max_side == resolve(preset)[0]["max_side"]
+    # What the recipe says of another kind of features is gone, and so is the mirror, which needs dense ones.
+    recipe = model.recipe or {}
+    assert recipe["features"] == "local-features"
+    assert not {"step", "bin_sizes", "window", "patch_size"} & set(recipe)
+    assert not backend.mirror
+    assert recipe["mirror"] is False
+    assert type(backend.reduce) is type(_part(make_model(preset)).reduce)
+
+
+def _part(model: ImageClassifier) -> BagEncoder:
+    backend = getattr(model.backend, "backend", model.backend)
+    found = dict(backend.channels)["local"] if isinstance(backend, ChannelUnion) else backend
+    assert isinstance(found, BagEncoder)
+    return found
+
+
+def test_features_that_are_given_imply_nothing() -> None:
+    for features in ("dense-sift", "sift", "patches"):
+        with pytest.raises(
+            ValueError, match=rf"^detector means something only where features is local-features; it is {features}"
+        ):
+            make_model(settings={"features": features, "detector": "harris"})
+    with pytest.raises(ValueError, match=r"mirror=True needs an extractor"):
+        make_model(settings={"detector": "harris", "mirror": True})
+    with pytest.raises(ValueError, match=r"^detector must be one of sobel, .*, got 'surf'"):
+        make_model(settings={"detector": "surf"})
+    with pytest.raises(ValueError, match=r"^descriptor must be one of sift, .*, got 'surf'"):
+        make_model(settings={"descriptor": "surf"})
+    with pytest.raises(ValueError, match=r"^descriptor akaze can describe only the points of detector akaze"):
+        make_model("fast", settings={"detector": "orb", "descriptor": "akaze"})
+
+
+@pytest.mark.parametrize("name", [name for name, kind in DESCRIPTORS.items() if kind.is_binary])
+def test_binary_descriptors_have_binary_words(name: str) -> None:
+    detector = "akaze" if name == "akaze" else "orb"
+    for preset in ("bow", "fast", "spm"):
+        model = make_model(preset, settings={"detector": detector, "descriptor": name, "n_words": 50, "max_iter": 3})
+        backend = _part(model)
+        assert backend.reduce is None
+        assert isinstance(backend.encoder, SpatialPyramid)
+        words = backend.encoder.encoder.get_params(deep=False)["dictionary"]
+        assert isinstance(words, BinaryDictionary)
+        assert (words.n_words, words.max_iter) == (50, 3)
+        assert not {"reduce", "whiten", "algorithm", "init", "position_weight"} & set(model.recipe or {})
+    floats = _part(make_model("bow", settings={"descriptor": "patch"})).encoder.encoder.dictionary
+    assert isinstance(floats, KMeansDictionary)
+
+
+@pytest.mark.parametrize(
+    ("preset", "settings", "message"),
+    [
+        ("bow", {"reduce": 32}, "reduce means nothing with the descriptor orb, which is binary"),
+        ("bow", {"init": "k-means++"}, "init means nothing with the descriptor orb, which is binary"),
+        ("bow", {"position_weight": 1.0}, "position_weight means nothing with the descriptor orb"),
+        ("bow", {"encoder": "vlad"}, "encoder must be bow for the descriptor orb, got 'vlad': it is binary"),
+        ("fisher", {}, "encoder must be bow for the descriptor orb, got 'fisher'"),
+        ("llc", {}, "encoder must be bow for the descriptor orb, got 'llc'"),
+    ],
+)
+def test_what_bits_have_no_sense_for_is_refused(preset: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        make_model(preset, settings={"descriptor": "orb"} | settings)
+    # To say that there is to be none of it is no mistake.
+    make_model("bow", settings={"descriptor": "orb", "reduce": None, "position_weight": 0.0})
 
 
 def test_a_single_cell_needs_no_pyramid() -> None:
@@ -260,13 +353,25 @@ def test_the_default_is_bow() -> None:
     assert parts(make_model("fast")) != parts(make_model("bow"))
 
 
-@pytest.mark.parametrize("features", ["dense-sift", "sift"])
-def test_a_changed_preset_learns(features: str, tiny_dataset: Path) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"features": "dense-sift"},
+        {"features": "sift"},
+        {"detector": "harris", "descriptor": "rootsift"},
+        {"detector": "orb", "descriptor": "orb", "orientation": "upright", "min_side": 128},
+        {"detector": "grid", "descriptor": "brief", "min_side": 128},
+    ],
+)
+def test_a_changed_preset_learns(settings: dict[str, Any], tiny_dataset: Path, tmp_path: Path) -> None:
     images = list_images(tiny_dataset)
-    settings = {"features": features, "n_words": 20, "reduce": None, "weighting": "binary", "grids": ("2x2",), "C": 1.0}
+    settings = settings | {"n_words": 20, "reduce": None, "weighting": "binary", "grids": ("2x2",), "C": 1.0}
     model = make_model("fast", settings=settings, n_jobs=1).fit(images.paths, images.labels)
     assert model.backend_.vector_length == 80
     assert model.score(images.paths, images.labels) >= 0.8
+    model.save(tmp_path / "model.cvbow")
+    loaded = ImageClassifier.load(tmp_path / "model.cvbow")
+    assert list(loaded.predict(images.paths)) == list(model.predict(images.paths))
 
 
 def test_neither_presets_nor_settings_are_changed_by_use() -> None:
@@ -368,7 +473,7 @@ def test_an_unknown_key_lists_the_settings() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"features": "orb"}, "features must be one of dense-sift, sift, patches, got 'orb'"),
+        ({"features": "orb"}, "features must be one of dense-sift, sift, patches, local-features, got 'orb'"),
         ({"classifier": "svm"}, "classifier must be one of"),
         ({"step": 0}, "step must be an integer >= 1, got 0"),
         ({"bin_sizes": (4, 0)}, "bin_sizes must be an integer >= 1, got 0"),

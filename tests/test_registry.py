@@ -15,6 +15,7 @@ from cvbow.classify import CLASSIFIERS, FusionClassifier, KernelSVM, LinearSVM, 
 
 NAMES = [
     "linear-svm",
+    "tuned-svm",
     "chi2-svm",
     "intersection-svm",
     "rbf-svm",
@@ -103,7 +104,9 @@ def test_both_steps_of_a_pipeline_matter() -> None:
 
 
 def test_unknown_names_list_the_choices() -> None:
-    with pytest.raises(ValueError, match=r"classifier must be one of linear-svm, chi2-svm, .*, mlp, got 'svm'"):
+    with pytest.raises(
+        ValueError, match=r"classifier must be one of linear-svm, tuned-svm, chi2-svm, .*, mlp, got 'svm'"
+    ):
         make_classifier("svm")
     message = "the classifier linear-svm has no parameter c, penalty; it has C, class_weight, max_iter"
     with pytest.raises(ValueError, match=message):

@@ -137,12 +137,14 @@ def test_a_result_tells_all_that_it_depends_on(tiny: Path) -> None:
 
 def test_variants_are_each_run_as_a_benchmark_of_their_own(tiny: Path) -> None:
     coarse = {**SETTINGS, "step": 12}
-    result = run_benchmark(definition(variants=(Variant("fine", SETTINGS), Variant("coarse", coarse))), tiny, n_jobs=1)
+    result = run_benchmark(
+        definition(variants=(Variant("fine", "bow", SETTINGS), Variant("coarse", "fast", coarse))), tiny, n_jobs=1
+    )
     assert json.loads(json.dumps(result)) == result, "plain values"
     assert "accuracy" not in result
     assert [part["name"] for part in result["variants"]] == ["fine", "coarse"]
     for part, settings in zip(result["variants"], (SETTINGS, coarse), strict=True):
-        alone = run_benchmark(definition(settings=settings), tiny, n_jobs=1)
+        alone = run_benchmark(definition(settings=settings, preset=part["preset"]), tiny, n_jobs=1)
         assert part["settings"] == alone["definition"]["settings"]
         for key in ("accuracy", "mean_class_accuracy", "model_bytes"):
             assert part[key] == alone[key]

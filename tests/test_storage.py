@@ -272,7 +272,6 @@ def estimator_cycle() -> Any:
         (slice(2), TypeError, "state is a builtins.slice"),
         (Words, TypeError, r"state is a sklearn|state is a builtins\.type|state is a abc"),
         (Text("a"), TypeError, "Text"),
-        (Path("a"), TypeError, "state is a pathlib"),
         (np.random.default_rng(0), TypeError, r"state is a numpy\.random"),
         (PCA(random_state=np.random.RandomState(0)), TypeError, r"state\.random_state is a numpy\.random"),
         (SVC(), TypeError, r"state is a sklearn\.svm\._classes\.SVC"),
@@ -300,6 +299,11 @@ def test_refused_at_save_with_its_place(path: Path, state: Any, error: type[Exce
     with pytest.raises(error, match=message):
         save(path, state)
     assert list(path.parent.iterdir()) == []
+
+
+def test_a_path_comes_back_as_text(path: Path) -> None:
+    storage.save(path, kind="test", state={"file": Path("a") / "b"}, metadata={})
+    assert storage.load(path, kind="test").state == {"file": str(Path("a") / "b")}
 
 
 @pytest.mark.skipif(np.dtype(np.longdouble) == np.dtype(float), reason="long double is double here")

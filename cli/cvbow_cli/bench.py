@@ -13,13 +13,16 @@ from cvbow.datasets import Place, locate
 from cvbow.errors import DatasetError
 from cvbow.experiments import (
     Definition,
+    MatchingDefinition,
     as_markdown,
     as_text,
     benchmark_names,
     collect_results,
     find_benchmark,
+    matching_table,
     result_rows,
     run_benchmark,
+    run_matching_benchmark,
     target_rows,
     write_result,
 )
@@ -99,7 +102,10 @@ def run_command(
     if output is not None:
         storage.check_writable(output)
     with working(quiet=quiet or as_json, backend=backend, address=scheduler):
-        result = run_benchmark(definition, data, n_jobs=n_jobs, memory=cache, quick=quick)
+        if isinstance(definition, MatchingDefinition):
+            result = run_matching_benchmark(definition, data, n_jobs=n_jobs, quick=quick)
+        else:
+            result = run_benchmark(definition, data, n_jobs=n_jobs, memory=cache, quick=quick)
     if output is not None:
         write_result(output, result)
     if as_json:
@@ -107,8 +113,11 @@ def run_command(
         return
     if quick:
         click.echo("QUICK: a few images, to see that it works; these figures mean nothing\n")
-    click.echo(as_text(result_rows([result])) + "\n")
-    _echo_result(result)
+    if isinstance(definition, MatchingDefinition):
+        _echo_matching(result)
+    else:
+        click.echo(as_text(result_rows([result])) + "\n")
+        _echo_result(result)
     if output is not None:
         click.echo(f"result               {printable(output)}")
 
@@ -140,7 +149,7 @@ def _place(dataset: str) -> Place | None:
     return None
 
 
-def _listed(definition: Definition, place: Place | None) -> dict[str, Any]:
+def _listed(definition: Definition | MatchingDefinition, place: Place | None) -> dict[str, Any]:
     return {
         "name": definition.name,
         "title": definition.title,
@@ -156,6 +165,20 @@ def _echo_columns(rows: list[tuple[str, ...]]) -> None:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         click.echo("  ".join(f"{printable(cell):<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _echo_matching(result: dict[str, Any]) -> None:
+    _echo_columns(matching_table(result))
+    click.echo(
+        "\nMeans over pairs, in percent. repeat.: repeatability; score: matching score; MMA@t: mean matching\n"
+        "accuracy of mutual nearest neighbours at t pixels; ratio: the same after the ratio test; H@t: homographies\n"
+        "with a corner error of at most t pixels. ms: to find and describe an image's points, median, one thread.\n"
+    )
+    dataset, protocol = result["dataset"], result["definition"]["protocol"]
+    click.echo(f"title                {printable(result['title'])}")
+    click.echo(f"protocol             {printable(protocol['text'])}")
+    hashes = f"sha256:{dataset['sha256']}, homographies {dataset['homographies_sha256']}"
+    click.echo(f"data set             {dataset['n_images']} images, {hashes}")
 
 
 def _echo_result(result: dict[str, Any]) -> None:

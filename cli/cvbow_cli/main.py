@@ -14,9 +14,14 @@ from cvbow import __version__
 #: Subcommand, its module, and its summary; a module is imported when its command runs, so that help answers at once.
 COMMANDS = {
     "demo": ("cvbow_cli.demo", "Train and judge a classifier of handwritten digits; nothing to download."),
+    "stats": ("cvbow_cli.stats", "Tell what is in a set of images; write its mean and a montage."),
+    "augment": ("cvbow_cli.augment", "Write randomly transformed variants of images."),
     "train": ("cvbow_cli.train", "Train a classifier on a folder of images."),
     "predict": ("cvbow_cli.predict", "Classify images."),
     "evaluate": ("cvbow_cli.evaluate", "Judge a model on labelled images."),
+    "compare": ("cvbow_cli.compare", "Compare backends, classical and CNN, on the same splits and head."),
+    "features": ("cvbow_cli.features", "Show what stages of feature detection see in an image."),
+    "match": ("cvbow_cli.match", "Match two images."),
     "bench": ("cvbow_cli.bench", "Run the benchmarks of published tables."),
     "data": ("cvbow_cli.data", "List, fetch and verify the benchmarks' data sets."),
     "info": ("cvbow_cli.info", "Tell what is in a model file."),

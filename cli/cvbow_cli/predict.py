@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from cvbow.classify import ImageClassifier
+from cvbow.classify import ImageClassifier, PretrainedClassifier, read_labels
 from cvbow.errors import ImageError
 from cvbow_cli._common import echo_json, option_json, printable, work_options, working
 
@@ -19,16 +19,30 @@ CHUNK = 256
 
 
 @click.command(name="predict")
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument("paths", metavar="[MODEL] IMAGE...", nargs=-1, required=True)
+@click.option(
+    "--network",
+    metavar="FILE.onnx",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A trained network with its own classes, in place of MODEL.",
+)
+@click.option(
+    "--labels",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="The names of its classes, a line each, or index,name.",
+)
+@click.option("--layer", metavar="NAME", help="The layer with a score for each class; needed where several could be.")
 @click.option("--top", default=1, show_default=True, type=click.IntRange(min=1), help="Classes to show per image.")
 @work_options
 @option_json
 @click.pass_context
 def command(
     ctx: click.Context,
-    model: str,
-    images: tuple[str, ...],
+    paths: tuple[str, ...],
+    network: str | None,
+    labels: str | None,
+    layer: str | None,
     top: int,
     n_jobs: int,
     backend: str,
@@ -39,18 +53,22 @@ def command(
     r"""Classify images with a trained model; '-' reads their paths from stdin, a line each.
 
     Scores are probabilities. An image that cannot be read is reported, the others are answered, and the exit code
-    is 1. With --json, the scores of all classes are given unless --top is.
+    is 1. With --json, the scores of all classes are given unless --top is. A network's five best classes are shown; how
+    images become its input is said by FILE.toml beside it, unless it is one that cvbow knows.
 
     \b
     Example:
       cvbow predict photos.cvbow new/*.jpg --top 3
       find new/ -name '*.jpg' | cvbow predict photos.cvbow - --json
+      cvbow predict --network squeezenet.onnx --labels imagenet.txt new/*.jpg
     """
     given = ctx.get_parameter_source("top") is click.core.ParameterSource.COMMANDLINE
     rows: list[dict[str, Any]] = []
     failed = False
+    if network is not None and not given:
+        given, top = True, 5
     with working(quiet=True, backend=backend, address=scheduler):
-        classifier = ImageClassifier.load(model, n_jobs=n_jobs)
+        classifier, images = _classifier(paths, network, labels, layer, n_jobs)
         names = [str(name) for name in classifier.classes_]
         for chunk in _chunks(images):
             for path, result in _answers(classifier, chunk):
@@ -75,6 +93,19 @@ def command(
         ctx.exit(1)
 
 
+def _classifier(
+    paths: tuple[str, ...], network: str | None, labels: str | None, layer: str | None, n_jobs: int
+) -> tuple[ImageClassifier | PretrainedClassifier, tuple[str, ...]]:
+    """Return what answers, and the images among the arguments."""
+    if network is not None and labels is not None:
+        return PretrainedClassifier(network, read_labels(labels), layer=layer, n_jobs=n_jobs), paths
+    if network is not None or labels is not None:
+        raise click.UsageError("--network and --labels go together")
+    if len(paths) < 2:
+        raise click.UsageError("Missing argument 'IMAGE...'.")
+    return ImageClassifier.load(paths[0], n_jobs=n_jobs), paths[1:]
+
+
 def _chunks(images: tuple[str, ...]) -> Iterator[list[str]]:
     chunk: list[str] = []
     for path in _paths(images):
@@ -96,7 +127,7 @@ def _paths(images: tuple[str, ...]) -> Iterator[str]:
                 yield line.rstrip("\r\n")
 
 
-def _answers(classifier: ImageClassifier, paths: list[str]) -> Iterator[tuple[str, Any]]:
+def _answers(classifier: ImageClassifier | PretrainedClassifier, paths: list[str]) -> Iterator[tuple[str, Any]]:
     """Yield each path with its label and probabilities, or with its ImageError, in order."""
     answers = classifier.answer(paths)
     found: dict[int, Any] = {

@@ -30,6 +30,7 @@ __all__ = ["command"]
 @click.option("--preset", default="bow", show_default=True, metavar="NAME", help=f"Recipe: {', '.join(PRESETS)}.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 @click.option("--classifier", metavar="NAME", help="Short for --set classifier=NAME.")
+@click.option("--augment", type=int, metavar="N", help="Short for --set augment=N: learn from N copies of each image.")
 @click.option("--strict", is_flag=True, help="An image that cannot be read is an error, instead of being skipped.")
 @click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Keep vectors there for the next run.")
 @work_options
@@ -40,6 +41,7 @@ def command(
     preset: str,
     settings: tuple[str, ...],
     classifier: str | None,
+    augment: int | None,
     strict: bool,
     cache: str | None,
     n_jobs: int,
@@ -57,10 +59,13 @@ def command(
     Example:
       cvbow train photos/ -o photos.cvbow
       cvbow train photos/ -o photos.cvbow --preset fast --set n_words=200 --set C=1
+      cvbow train photos/ -o photos.cvbow --augment 4 --set augment_with=zoom,shift
     """
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
     if classifier is not None:
         changes["classifier"] = classifier
+    if augment is not None:
+        changes["augment"] = augment
     model = make_model(preset, settings=changes, n_jobs=n_jobs, memory=cache)
     storage.check_writable(output)
     images = labelled_images(source, "train", quiet=quiet or as_json)

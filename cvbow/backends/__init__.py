@@ -3,17 +3,23 @@
 from cvbow.backends._image_encoder import EncodedImages, ImageEncoder, ImageLike
 from cvbow.backends.bag_encoder import BagEncoder
 from cvbow.backends.census import CensusPyramid
+from cvbow.backends.cnn_encoder import CnnEncoder
+from cvbow.backends.color_histogram import ColorHistogram
 from cvbow.backends.gist import Gist
 from cvbow.backends.multi_crop import MultiCrop
+from cvbow.backends.raw_pixels import RawPixels
 from cvbow.backends.union import ChannelUnion
 
 __all__ = [
     "BagEncoder",
     "CensusPyramid",
     "ChannelUnion",
+    "CnnEncoder",
+    "ColorHistogram",
     "EncodedImages",
     "Gist",
     "ImageEncoder",
     "ImageLike",
     "MultiCrop",
+    "RawPixels",
 ]

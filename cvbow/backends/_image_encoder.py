@@ -20,12 +20,13 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 
 from cvbow.errors import ImageError
 from cvbow.images import content_hash, read_bytes, read_image
+from cvbow.images.derived import DerivedImage
 from cvbow.parallel import default_jobs, run
 
 __all__ = ["EncodedImages", "ImageEncoder", "ImageLike"]
 
-#: A path, or pixels: uint8 (H, W) or (H, W, 3) RGB.
-ImageLike = str | os.PathLike[str] | NDArray[np.uint8]
+#: A path, pixels: uint8 (H, W) or (H, W, 3) RGB, or what makes them when they are wanted.
+ImageLike = str | os.PathLike[str] | NDArray[np.uint8] | DerivedImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,8 +120,7 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             vectors[len(rows)], doubt = result
             rows.append(row)
             if doubt is not None:
-                image = images[row]
-                doubtful.append(ImageError(f"image {row}" if isinstance(image, np.ndarray) else image, doubt))
+                doubtful.append(ImageError(_path(images[row]) or f"image {row}", doubt))
         # The rows that were not used are the tail: giving it back in place avoids a second copy of the rest.
         vectors.resize((len(rows), self.vector_length), refcheck=False)
         return EncodedImages(vectors, np.array(rows, np.intp), skipped, doubtful)
@@ -159,7 +159,16 @@ def load_source(image: ImageLike) -> tuple[Any, str | None]:
     """Return what ``read_image`` takes, and the name for its errors; bytes are read once, for pixels and cache key."""
     if isinstance(image, np.ndarray):
         return image, None
+    if isinstance(image, DerivedImage):
+        return image.loaded(), image.name
     return read_bytes(image), os.fspath(image)
+
+
+def _path(image: ImageLike) -> str | None:
+    """Return the path of an image, or of the one that it is made from; None for pixels."""
+    if isinstance(image, np.ndarray):
+        return None
+    return image.name if isinstance(image, DerivedImage) else os.fspath(image)
 
 
 def try_image(image: ImageLike, function: Callable[[], Any]) -> Any:
@@ -170,7 +179,7 @@ def try_image(image: ImageLike, function: Callable[[], Any]) -> Any:
         # Made anew: the error's traceback and cause hold the file's bytes, and those of every bad file would add up.
         return ImageError(error.path, error.reason)
     except FileNotFoundError:
-        return ImageError(str(image), "there is no such file")
+        return ImageError(_path(image) or "image", "there is no such file")
 
 
 def _vector_of(encoder: ImageEncoder, source: Any, name: str | None) -> tuple[NDArray[np.float32], str | None]:

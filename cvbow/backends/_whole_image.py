@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.backends._image_encoder import ImageEncoder, ImageLike
-from cvbow.features import as_gray
+from cvbow.features import as_gray, as_rgb
 from cvbow.parallel import single_threaded
 
 __all__ = ["WholeImageEncoder"]
 
 
 class WholeImageEncoder(ImageEncoder):
-    """Base class of vectors that follow from the gray image and the parameters alone, so that ``fit`` learns nothing.
+    """Base class of vectors that follow from the image and the parameters alone, so that ``fit`` learns nothing.
 
     A subclass has the parameters ``n_jobs`` and ``memory``, and defines ``vector_length``, ``_validate`` and
     ``_describe``.
@@ -28,7 +28,7 @@ class WholeImageEncoder(ImageEncoder):
 
     @property
     def gray_only(self) -> bool:
-        """True: colours are never looked at."""
+        """True, unless a subclass looks at colours."""
         return True
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
@@ -47,12 +47,12 @@ class WholeImageEncoder(ImageEncoder):
         """Raise ValueError if a parameter breaks its rule."""
 
     @abstractmethod
-    def _describe(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the vector of a gray image of any size."""
+    def _describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the vector of an image of any size: gray, or RGB where ``gray_only`` is False."""
 
     def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         with single_threaded():
-            return self._describe(as_gray(image))
+            return self._describe(as_gray(image) if self.gray_only else as_rgb(image))
 
     def _state_hash(self) -> str:
         # The number of workers and the cache are not among what a vector depends on.

@@ -5,7 +5,9 @@ from cvbow.classify.fusion import FusionClassifier
 from cvbow.classify.image_classifier import Answers, ImageClassifier
 from cvbow.classify.maps import AdditiveMap, HellingerMap
 from cvbow.classify.metrics import ClassificationReport, classification_report
+from cvbow.classify.pretrained import PretrainedClassifier, read_labels
 from cvbow.classify.registry import CLASSIFIERS, ClassifierEntry, make_classifier
+from cvbow.classify.tuned_svm import TunedLinearSVM
 
 __all__ = [
     "CLASSIFIERS",
@@ -18,6 +20,9 @@ __all__ = [
     "ImageClassifier",
     "KernelSVM",
     "LinearSVM",
+    "PretrainedClassifier",
+    "TunedLinearSVM",
     "classification_report",
     "make_classifier",
+    "read_labels",
 ]

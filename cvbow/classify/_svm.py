@@ -13,6 +13,7 @@ from sklearn.utils import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_flag, check_int, check_real
+from cvbow.classify._groups import Groups
 from cvbow.classify._kernels import KERNELS, kernel_matrix
 from cvbow.classify._squared_hinge import factorize, fold_of_each, gram, solve, targets
 from cvbow.classify._standardize import Standardization, standardization
@@ -38,7 +39,7 @@ class _SquaredHingeSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.class_weight is not None and not isinstance(self.class_weight, Mapping):
             check_choice("class_weight", self.class_weight, ("balanced",))
 
-    def _encode(self, y: ArrayLike, n: int, views: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    def _encode(self, y: ArrayLike, n: int, groups: Groups) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         """Set ``classes_``; return each vector's class index and its loss's weight."""
         y = np.asarray(y)
         if y.ndim != 1 or len(y) != n:
@@ -46,31 +47,29 @@ class _SquaredHingeSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_, labels = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y must have at least two classes, got {len(self.classes_)}")
-        check_int("views", views, minimum=1)
-        if n % views or (labels.reshape(-1, views) != labels[::views, None]).any():
-            raise ValueError(f"y must give the same label to the {views} views of an image, which follow one another")
+        groups.check(labels)
         per_class = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
-        return labels, np.asarray(per_class, np.float64)[labels]
+        # The losses of an image's copies count together as much as the image alone would.
+        return labels, np.asarray(per_class, np.float64)[labels] / groups.copies
 
     def _fit_factor(
-        self, factor: NDArray[np.float64], labels: NDArray[np.intp], weights: NDArray[np.float64], views: int
+        self, factor: NDArray[np.float64], labels: NDArray[np.intp], weights: NDArray[np.float64], groups: Groups
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Solve on a Gram matrix's factor, and set the temperature by cross-validation on it."""
         y = targets(labels, len(self.classes_))
-        folds = fold_of_each(labels, min(_N_FOLDS, len(labels) // views), 0, views)
+        folds = fold_of_each(labels, min(_N_FOLDS, len(labels) // groups.size), 0, groups.size)
         held_out = np.empty_like(y)
         w, b = solve(factor, y, weights, C=self.C, max_iter=self.max_iter)
         for fold in np.unique(folds):
             rest, out = folds != fold, folds == fold
             fold_w, fold_b = solve(factor[rest], y[rest], weights[rest], C=self.C, max_iter=self.max_iter, start=(w, b))
             held_out[out] = factor[out] @ fold_w + fold_b
-        self._fit_temperature(held_out, labels, views)
+        self._fit_temperature(held_out, labels, groups)
         return w, b
 
-    def _fit_temperature(self, held_out: NDArray[np.float64], labels: NDArray[np.intp], views: int) -> None:
-        """Set the temperature by decisions for vectors that were left out, the mean of an image's views."""
-        of_images = held_out.reshape(-1, views, held_out.shape[1]).mean(axis=1)
-        self.temperature_ = fit_temperature(_two_columns(of_images), labels[::views])
+    def _fit_temperature(self, held_out: NDArray[np.float64], labels: NDArray[np.intp], groups: Groups) -> None:
+        """Set the temperature by decisions for vectors that were left out."""
+        self.temperature_ = fit_temperature(_two_columns(groups.of_images(held_out)), labels[:: groups.size])
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return signed distances in units of the margin, (n, n_classes); (n,) when there are two classes."""
@@ -128,7 +127,7 @@ class LinearSVM(_SquaredHingeSVM):
         self.max_iter = max_iter
         self.standardize = standardize
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, views: int = 1) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, *, views: int = 1, copies: int = 1) -> Self:
         """Learn from vectors X (n, d) and labels y (n,).
 
         Parameters
@@ -137,6 +136,10 @@ class LinearSVM(_SquaredHingeSVM):
         views : int, default 1
             So many vectors that follow one another are views of one image: for the temperature they are left out
             together, and judged by their mean decisions.
+        copies : int, default 1
+            So many times ``views`` vectors that follow one another are of an image and of what augmentation made of it:
+            their losses together weigh as much as those of an image without copies, and for the temperature they are
+            left out together, and the image is judged without its copies.
 
         Raises
         ------
@@ -146,13 +149,14 @@ class LinearSVM(_SquaredHingeSVM):
         """
         self._validate()
         vectors = check_vectors(X)
-        labels, weights = self._encode(y, len(vectors), views)
+        groups = Groups(views, copies)
+        labels, weights = self._encode(y, len(vectors), groups)
         n, d = vectors.shape
         self.n_features_in_ = d
         standard = standardization(vectors) if self.standardize else None
         if n <= min(d, _GRAM_LIMIT):
             factor = factorize(gram(vectors, standard))
-            w, b = self._fit_factor(factor, labels, weights, views)
+            w, b = self._fit_factor(factor, labels, weights, groups)
             # w = X^T a with K = a L u and K = L L^T.
             dual = solve_triangular(factor, w, lower=True, trans="T", check_finite=False)
             w = np.asarray(vectors.T @ dual.astype(np.float32), np.float64)
@@ -160,7 +164,7 @@ class LinearSVM(_SquaredHingeSVM):
                 w -= standard.mean[:, None] * dual.sum(axis=0)
                 w *= standard.scale[:, None]
         else:
-            w, b = self._fit_direct(vectors, labels, weights, standard, views)
+            w, b = self._fit_direct(vectors, labels, weights, standard, groups)
         if standard is not None:
             w, b = standard.raw(w, b)
         self.coef_ = np.ascontiguousarray(w.T, np.float32)
@@ -173,19 +177,19 @@ class LinearSVM(_SquaredHingeSVM):
         labels: NDArray[np.intp],
         weights: NDArray[np.float64],
         standard: Standardization | None,
-        views: int,
+        groups: Groups,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Solve on the vectors themselves; one held-out fold sets the temperature.
 
         The held-out vectors are left out by a weight of zero: an index would copy all the others.
         """
         y = targets(labels, len(self.classes_))
-        out = fold_of_each(labels, min(_N_FOLDS, len(labels) // views), 0, views) == 0
+        out = fold_of_each(labels, min(_N_FOLDS, len(labels) // groups.size), 0, groups.size) == 0
         kept = np.where(out, 0.0, weights)
         w, b = solve(vectors, y, kept, C=self.C, max_iter=self.max_iter, standard=standard)
         raw_w, raw_b = (w, b) if standard is None else standard.raw(w, b)
         decisions = vectors @ raw_w.astype(np.float32) + raw_b
-        self._fit_temperature(decisions[out], labels[out], views)
+        self._fit_temperature(decisions[out], labels[out], groups)
         return solve(vectors, y, weights, C=self.C, max_iter=self.max_iter, start=(w, b), standard=standard)
 
     def _decide(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -244,18 +248,19 @@ class KernelSVM(_SquaredHingeSVM):
         self.class_weight = class_weight
         self.max_iter = max_iter
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, views: int = 1) -> Self:
-        """Learn from vectors X (n, d) and labels y (n,); views and errors as for ``LinearSVM``."""
+    def fit(self, X: ArrayLike, y: ArrayLike, *, views: int = 1, copies: int = 1) -> Self:
+        """Learn from vectors X (n, d) and labels y (n,); views, copies and errors as for ``LinearSVM``."""
         self._validate()
         check_choice("kernel", self.kernel, KERNELS)
         if self.gamma is not None:
             check_real("gamma", self.gamma, minimum=0, open_minimum=True)
         vectors = check_vectors(X)
-        labels, weights = self._encode(y, len(vectors), views)
+        groups = Groups(views, copies)
+        labels, weights = self._encode(y, len(vectors), groups)
         self.n_features_in_ = vectors.shape[1]
         kernel, self.gamma_ = kernel_matrix(self.kernel, vectors, vectors, self.gamma)
         factor = factorize(kernel)
-        w, self.intercept_ = self._fit_factor(factor, labels, weights, views)
+        w, self.intercept_ = self._fit_factor(factor, labels, weights, groups)
         dual = solve_triangular(factor, w, lower=True, trans="T", check_finite=False)
         self.dual_ = dual.astype(np.float32)
         self.vectors_ = vectors

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice, check_int, check_real
 from cvbow.classify._directions import Directions, principal_directions
 from cvbow.classify._fusion_kernel import channel_bounds, channel_weights, fusion_kernel, spreads
+from cvbow.classify._groups import Groups
 from cvbow.classify._ridge import left_out, ridge
 from cvbow.classify._squared_hinge import factorize, fold_of_each, solve, targets
 from cvbow.classify._svm import _SquaredHingeSVM, check_vectors
@@ -108,7 +109,7 @@ class FusionClassifier(_SquaredHingeSVM):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, channels: Any = None, views: int = 1) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, *, channels: Any = None, views: int = 1, copies: int = 1) -> Self:
         """Learn from vectors X (n, d) and labels y (n,).
 
         Parameters
@@ -116,8 +117,8 @@ class FusionClassifier(_SquaredHingeSVM):
         X, y : arrays
         channels : mapping of str to int or slice, optional
             Widths or columns of the channels, where the parameter ``channels`` is None.
-        views : int, default 1
-            As for ``LinearSVM``; landmarks are drawn from the views.
+        views, copies : int, default 1
+            As for ``LinearSVM``; landmarks are drawn from all vectors.
 
         Raises
         ------
@@ -127,7 +128,8 @@ class FusionClassifier(_SquaredHingeSVM):
         """
         self._validate()
         vectors = check_vectors(X)
-        labels, weights = self._encode(y, len(vectors), views)
+        groups = Groups(views, copies)
+        labels, weights = self._encode(y, len(vectors), groups)
         self.n_features_in_ = vectors.shape[1]
         bounds = channel_bounds(self.channels if self.channels is not None else channels, self.n_features_in_)
         self.channels_ = {name: columns.stop - columns.start for name, columns in bounds.items()}
@@ -142,9 +144,9 @@ class FusionClassifier(_SquaredHingeSVM):
         self.factors_ = np.divide(shares, means, out=shares.copy(), where=means > 0)
         if len(kept) == len(labels):
             factor = factorize(fusion_kernel(landmarks, None, short, self.factors_))
-            w, self.intercept_ = self._fit_all(factor, labels, weights, views)
+            w, self.intercept_ = self._fit_all(factor, labels, weights, groups)
         else:
-            factor, w, self.intercept_ = self._fit_map(self._kernel(landmarks, vectors), kept, labels, weights, views)
+            factor, w, self.intercept_ = self._fit_map(self._kernel(landmarks, vectors), kept, labels, weights, groups)
         self.dual_ = solve_triangular(factor, w, lower=True, trans="T", check_finite=False)
         self.landmarks_ = landmarks
         return self
@@ -163,14 +165,14 @@ class FusionClassifier(_SquaredHingeSVM):
         return np.sort(chosen)
 
     def _fit_all(
-        self, factor: NDArray[np.float64], labels: NDArray[np.intp], weights: NDArray[np.float64], views: int
+        self, factor: NDArray[np.float64], labels: NDArray[np.intp], weights: NDArray[np.float64], groups: Groups
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Solve on the factor of all vectors' kernel, and set the temperature."""
         if self.head == "svm":
-            return self._fit_factor(factor, labels, weights, views)
+            return self._fit_factor(factor, labels, weights, groups)
         y = targets(labels, len(self.classes_))
         solution = ridge(factor, y, weights, float(self.alpha))
-        self._fit_temperature(left_out(factor, y, weights, solution, views), labels, views)
+        self._fit_temperature(left_out(factor, y, weights, solution, groups.size), labels, groups)
         return solution[:2]
 
     def _fit_map(
@@ -179,7 +181,7 @@ class FusionClassifier(_SquaredHingeSVM):
         kept: NDArray[np.intp],
         labels: NDArray[np.intp],
         weights: NDArray[np.float64],
-        views: int,
+        groups: Groups,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Solve on the map that the kernel of kept vectors with all, (n_kept, n), makes, and set the temperature.
 
@@ -187,12 +189,12 @@ class FusionClassifier(_SquaredHingeSVM):
         the temperature is that of one fold in five, left out of everything.
         """
         y = targets(labels, len(self.classes_))
-        folds = fold_of_each(labels, min(5, len(labels) // views), 0, views)
+        folds = fold_of_each(labels, min(5, len(labels) // groups.size), 0, groups.size)
         out = folds == (0 if (folds[kept] != 0).any() else 1)
         stays = ~out[kept]
         _, data = _map(kernel[stays], kept[stays])
         w, b = self._solve(data[~out], y[~out], weights[~out])
-        self._fit_temperature(data[out] @ w + b, labels[out], views)
+        self._fit_temperature(data[out] @ w + b, labels[out], groups)
         factor, data = _map(kernel, kept)
         return factor, *self._solve(data, y, weights)
 

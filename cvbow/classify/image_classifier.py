@@ -15,10 +15,12 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 from cvbow import storage
 from cvbow.backends import ImageEncoder, ImageLike
 from cvbow.backends._image_encoder import check_images
+from cvbow.classify._augmented import check_augmentation, with_copies
 from cvbow.classify._temperature import softmax
 from cvbow.classify.metrics import ClassificationReport, classification_report
 from cvbow.classify.registry import make_classifier
 from cvbow.errors import CvbowError, ImageError, ModelFileError
+from cvbow.images import ImageAugmenter
 from cvbow.parallel import default_jobs, note, single_threaded
 
 __all__ = ["ImageClassifier"]
@@ -39,6 +41,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         A name from the registry (``CLASSIFIERS``), or any scikit-learn classifier.
     recipe : mapping or None, default None
         What to say about the model's making in ``cvbow info``: plain values. The presets fill it in.
+    augmenter : ImageAugmenter or None, default None
+        Transforms for the copies; it may transform only, not normalise.
+    n_augmented : int, default 0
+        The classifier learns from each image and so many randomly transformed copies of it, made on the fly where they
+        are encoded. The backend, and with it the dictionary, learns from the images as they are. How a copy comes out
+        follows from the image's position among the training images, the copy's number and ``augment_seed``.
+    augment_seed : int, default 0
 
     Attributes
     ----------
@@ -52,13 +61,27 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     _transient = {"skipped_": None, "seconds_": None}  # noqa: RUF012
+    # Model files from before there was augmentation have no such values.
+    augmenter: ImageAugmenter | None = None
+    n_augmented: int = 0
+    augment_seed: int = 0
 
     def __init__(
-        self, backend: ImageEncoder, classifier: Any = "linear-svm", *, recipe: Mapping[str, Any] | None = None
+        self,
+        backend: ImageEncoder,
+        classifier: Any = "linear-svm",
+        *,
+        recipe: Mapping[str, Any] | None = None,
+        augmenter: ImageAugmenter | None = None,
+        n_augmented: int = 0,
+        augment_seed: int = 0,
     ) -> None:
         self.backend = backend
         self.classifier = classifier
         self.recipe = recipe
+        self.augmenter = augmenter
+        self.n_augmented = n_augmented
+        self.augment_seed = augment_seed
 
     def fit(self, images: Sequence[ImageLike], y: ArrayLike, *, strict: bool = False) -> Self:
         """Learn from labelled images.
@@ -90,7 +113,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if strict and getattr(self.backend_, "skipped_", None):
             raise self.backend_.skipped_[0]
         learned = time.perf_counter()
-        encoded = self.backend_.encode_images(images, strict=strict)
+        n_copies = self.n_augmented + 1
+        encoded = with_copies(self.backend_, check_images(images), self.augmenter, n_copies, self.augment_seed, strict)
         self.skipped_: list[ImageError] = encoded.skipped
         labels = labels[encoded.rows]
         _need_two_classes(labels, f"the {len(labels)} images that could be read")
@@ -100,18 +124,15 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         names, counts = np.unique(labels, return_counts=True)
         for name in names[counts == 1]:
             note(f"class {name}: a single image to learn from")
-        note(f"classifier: {len(labels)} vectors of {encoded.vectors.shape[1]} values, {len(names)} classes")
-        if getattr(classifier, "n_neighbors", 0) > len(labels):
-            note(f"classifier: only {len(labels)} neighbours instead of {classifier.n_neighbors}")
-            classifier.set_params(n_neighbors=len(labels))
-        # A classifier that weighs channels is told which columns are whose.
-        slices = getattr(self.backend_, "channel_slices_", None)
-        told: dict[str, Any] = {"channels": slices} if slices is not None else {}
-        if self._n_views > 1:
-            told["views"] = self._n_views
-        told = {name: value for name, value in told.items() if has_fit_parameter(classifier, name)}
+        n_vectors, length = encoded.vectors.shape
+        note(f"classifier: {n_vectors} vectors of {length} values, {len(names)} classes")
+        if getattr(classifier, "n_neighbors", 0) > n_vectors:
+            note(f"classifier: only {n_vectors} neighbours instead of {classifier.n_neighbors}")
+            classifier.set_params(n_neighbors=n_vectors)
+        told = self._tell(classifier, n_copies)
+        labels = labels.repeat(n_copies * self._n_views)
         with single_threaded(), default_jobs(self.backend_.n_jobs):
-            self.classifier_ = classifier.fit(self._by_view(encoded.vectors), labels.repeat(self._n_views), **told)
+            self.classifier_ = classifier.fit(self._by_view(encoded.vectors), labels, **told)
         self.classes_ = self.classifier_.classes_
         ended = time.perf_counter()
         self.seconds_ = {
@@ -263,6 +284,21 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Views of an image whose vectors the backend puts side by side; see ``MultiCrop``."""
         return int(getattr(self.backend_, "n_views", 1))
 
+    def _tell(self, classifier: Any, n_copies: int) -> dict[str, Any]:
+        """Return what ``fit`` of a classifier takes besides vectors and labels."""
+        told: dict[str, Any] = {}
+        # A classifier that weighs channels is told which columns are whose.
+        slices = getattr(self.backend_, "channel_slices_", None)
+        if slices is not None:
+            told["channels"] = slices
+        if self._n_views > 1:
+            told["views"] = self._n_views
+        if n_copies > 1:
+            told["copies"] = n_copies
+        # Of a pipeline, the last step is the classifier.
+        step, last = classifier.steps[-1] if hasattr(classifier, "steps") else ("", classifier)
+        return {f"{step}__{name}" if step else name: told[name] for name in told if has_fit_parameter(last, name)}
+
     def _by_view(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         return vectors.reshape(len(vectors) * self._n_views, -1)
 
@@ -300,6 +336,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"backend must be an ImageEncoder such as BagEncoder(...), got {self.backend!r}")
         if not isinstance(self.classifier, str) and not hasattr(self.classifier, "fit"):
             raise ValueError(f"classifier must be a name or a classifier, got {self.classifier!r}")
+        check_augmentation(self.augmenter, self.n_augmented, self.augment_seed)
 
     def _validate_state(self) -> None:
         self._validate()

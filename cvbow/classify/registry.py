@@ -39,6 +39,12 @@ def _linear_svm(**parameters: Any) -> Any:
     return LinearSVM(**parameters)
 
 
+def _tuned_svm(**parameters: Any) -> Any:
+    from cvbow.classify.tuned_svm import TunedLinearSVM
+
+    return TunedLinearSVM(**parameters)
+
+
 def _kernel_svm(kernel: str, **parameters: Any) -> Any:
     from cvbow.classify._svm import KernelSVM
 
@@ -96,6 +102,7 @@ def _mlp(**parameters: Any) -> Any:
 
 CLASSIFIERS: dict[str, ClassifierEntry] = {
     "linear-svm": ClassifierEntry("linear support vector machine", _linear_svm, {"C": 3.0}),
+    "tuned-svm": ClassifierEntry("linear SVM that finds its C by cross-validation", _tuned_svm, {}),
     "chi2-svm": ClassifierEntry(
         "SVM with the exponential chi-square kernel; vectors must be non-negative",
         functools.partial(_kernel_svm, "chi2"),
@@ -134,7 +141,8 @@ CLASSIFIERS: dict[str, ClassifierEntry] = {
     "nearest-neighbors": ClassifierEntry(
         "vote of the 10 nearest training vectors by cosine, weighted by distance",
         _nearest_neighbors,
-        {"n_neighbors": 10, "weights": "distance", "algorithm": "brute", "metric": "cosine"},
+        # One worker: several would get parts of the vectors, whose products differ in the last digits.
+        {"n_neighbors": 10, "weights": "distance", "algorithm": "brute", "metric": "cosine", "n_jobs": 1},
     ),
     "mlp": ClassifierEntry(
         "multi-layer perceptron with one hidden layer of 256",

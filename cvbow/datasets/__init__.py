@@ -8,20 +8,24 @@ from cvbow.datasets.fetching import Fetched, fetch
 from cvbow.datasets.images import LabelledImages, fingerprint
 from cvbow.datasets.lock import read_lock
 from cvbow.datasets.places import Place, cache_folder, load_dataset, locate
+from cvbow.datasets.sequences import ImageSequence, Sequences, homographies_hash
 from cvbow.datasets.verifying import Verified, identify, verify
 
 __all__ = [
     "Fetched",
+    "ImageSequence",
     "LabelledImages",
     "Manifest",
     "Place",
     "RemoteFile",
+    "Sequences",
     "Verified",
     "cache_folder",
     "dataset_names",
     "fetch",
     "find_dataset",
     "fingerprint",
+    "homographies_hash",
     "identify",
     "load_dataset",
     "locate",

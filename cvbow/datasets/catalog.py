@@ -34,6 +34,8 @@ class RemoteFile:
         Whether it is an archive.
     nested : tuple of str
         Archives within it that are unpacked too, where they lie.
+    into : str or None
+        The folder to unpack it into; None for that of the data set.
     """
 
     name: str
@@ -43,6 +45,7 @@ class RemoteFile:
     n_bytes: int | None
     unpack: bool
     nested: tuple[str, ...]
+    into: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,10 +121,9 @@ def _remote_file(table: Table) -> RemoteFile:
         "a list of addresses that begin with http:// or https://",
         lambda value: TEXTS.holds(value) and value and all(re.match("https?://", url) for url in value),
     )
+    plain = Rule("a file name", lambda value: isinstance(value, str) and bool(_SAFE_NAME.fullmatch(value)))
     file = RemoteFile(
-        name=table.take(
-            "name", Rule("a file name", lambda value: isinstance(value, str) and bool(_SAFE_NAME.fullmatch(value)))
-        ),
+        name=table.take("name", plain),
         urls=tuple(table.take("urls", web)),
         hash=table.take(
             "hash",
@@ -135,6 +137,7 @@ def _remote_file(table: Table) -> RemoteFile:
         n_bytes=table.take("bytes", COUNT, None),
         unpack=table.take("unpack", FLAG, True),
         nested=tuple(table.take("nested", TEXTS, [])),
+        into=table.take("into", plain, None),
     )
     if (file.hash is None) != (file.hash_source is None):
         table.fail("hash_source", "given with a hash, and only then")

@@ -92,6 +92,9 @@ def fetch(name: str, *, again: bool = False, keep: bool = False, n_jobs: int | N
 
 
 def _unpack(file: RemoteFile, path: Path, folder: Path) -> None:
+    if file.into is not None:
+        folder = folder / file.into
+        folder.mkdir(exist_ok=True)
     if not file.unpack:
         shutil.copyfile(path, folder / file.name)
         return

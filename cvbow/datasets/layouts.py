@@ -12,6 +12,7 @@ import numpy as np
 
 from cvbow._toml import TEXT, TEXTS, Rule, Table
 from cvbow.datasets.images import LabelledImages
+from cvbow.datasets.sequences import Sequences
 from cvbow.errors import DatasetError
 from cvbow.images import ImageList, list_images
 
@@ -265,4 +266,5 @@ LAYOUTS: dict[str, Callable[[Table], Layout]] = {
     "digits": Digits.from_table,
     "numbered-classes": NumberedClasses.from_table,
     "label-files": LabelFiles.from_table,
+    "sequences": Sequences.from_table,
 }

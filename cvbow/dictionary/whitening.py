@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_real
 from cvbow.dictionary._clusters import check_descriptors
+from cvbow.images._zca import principal_directions
 
 __all__ = ["ZCA"]
 
@@ -58,12 +59,7 @@ class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         data = check_descriptors(X)
         if len(data) == 0:
             raise ValueError("X must have at least one row, got none")
-        mean = data.mean(axis=0, dtype=np.float64)
-        covariance = np.zeros((data.shape[1], data.shape[1]))
-        for top in range(0, len(data), 8192):
-            centered = data[top : top + 8192] - mean
-            covariance += centered.T @ centered
-        variances, directions = np.linalg.eigh(covariance / max(len(data) - 1, 1))
+        mean, variances, directions = principal_directions(data)
         scale = 1 / np.sqrt(np.maximum(variances, 0) + self.eps)
         self.mean_ = mean.astype(np.float32)
         self.matrix_ = ((directions * scale) @ directions.T).astype(np.float32)
@@ -74,8 +70,7 @@ class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return whitened descriptors, (n, k) to (n, k) float32."""
         check_is_fitted(self, "matrix_")
         data = check_descriptors(X, len(self.mean_))
-        whitened: NDArray[np.float32] = (data - self.mean_) @ self.matrix_
-        return whitened
+        return np.asarray((data - self.mean_) @ self.matrix_, np.float32)
 
     def _validate_state(self) -> None:
         check_real("eps", self.eps, minimum=0, open_minimum=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 from cvbow._toml import NUMBER, TEXT, WHOLE, Rule, Table, bundled, one_of
 from cvbow.datasets import dataset_names
+from cvbow.experiments.matching_definition import MatchingDefinition, matching_definition
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
 from cvbow.presets import PRESETS, make_model, parse_setting
 
@@ -17,6 +18,8 @@ __all__ = ["METRICS", "Definition", "Published", "Variant", "benchmark_names", "
 
 #: What a published figure may be: the mean over classes of the share of right answers, or that share over all images.
 METRICS = ("mean_class_accuracy", "accuracy")
+#: What a benchmark is of.
+KINDS = ("classification", "matching")
 #: How sure a published figure is: from the paper's text, from its authors' code or page, or measured by this project.
 STATUS = ("as reported", "from the authors' code", "measured here")
 
@@ -61,11 +64,14 @@ class Variant:
     ----------
     name : str
         What sets it apart.
+    preset : str
+        The definition's, or another.
     settings : mapping
         Changes to the preset: the definition's, then its own.
     """
 
     name: str
+    preset: str
     settings: Mapping[str, Any]
 
 
@@ -105,8 +111,8 @@ class Definition:
     variants: tuple[Variant, ...] = ()
 
 
-def read_benchmark(path: str | os.PathLike[str]) -> Definition:
-    """Read a definition.
+def read_benchmark(path: str | os.PathLike[str]) -> Definition | MatchingDefinition:
+    """Read a definition: of a benchmark of matching where the file has ``kind = "matching"``.
 
     With ``like = "NAME"`` every key that the file does not give is the one of the definition NAME, which lies beside
     it or comes with cvbow. So another recipe under the same protocol is a file of two lines.
@@ -118,7 +124,10 @@ def read_benchmark(path: str | os.PathLike[str]) -> Definition:
         That names the file and the key which is missing, unknown or wrong.
     """
     path = Path(path)
-    return _definition(path.stem, _inherited(path, ()))
+    table = _inherited(path, ())
+    if table.take("kind", one_of(KINDS), KINDS[0]) == "matching":
+        return matching_definition(path.stem, table)
+    return _definition(path.stem, table)
 
 
 def _inherited(path: Path, above: tuple[Path, ...]) -> Table:
@@ -139,34 +148,39 @@ def _inherited(path: Path, above: tuple[Path, ...]) -> Table:
 def _definition(name: str, table: Table) -> Definition:
     protocol = read_protocol(table.table("protocol", needed=True))
     settings = _settings(table.table("settings"))
+    preset = table.take("preset", one_of(PRESETS))
     definition = Definition(
         name=name,
         title=table.take("title", TEXT),
         dataset=table.take("dataset", one_of(dataset_names())),
-        preset=table.take("preset", one_of(PRESETS)),
+        preset=preset,
         protocol=protocol,
         settings=settings,
         seeds=tuple(table.take("seeds", _SEEDS, [0])),
         metric=table.take("metric", one_of(METRICS), METRICS[0]),
         published=tuple(map(_published, table.tables("published"))),
         notes=table.take("notes", TEXT, ""),
-        variants=tuple(_variant(part, settings) for part in table.tables("variants")),
+        variants=tuple(_variant(part, preset, settings) for part in table.tables("variants")),
     )
     table.take("like", TEXT, None)
     table.finish()
     names = [variant.name for variant in definition.variants]
     if len(set(names)) < len(names):
         table.fail("variants", "tables with names of their own")
-    for where, changes in [("settings", settings), *((v.name, v.settings) for v in definition.variants)]:
+    for one in (Variant("settings", preset, settings), *definition.variants):
         try:
-            make_model(definition.preset, settings=changes)
+            make_model(one.preset, settings=one.settings)
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{table.path}: {where}: {error}") from None
+            raise ValueError(f"{table.path}: {one.name}: {error}") from None
     return definition
 
 
-def _variant(table: Table, shared: Mapping[str, Any]) -> Variant:
-    variant = Variant(table.take("name", TEXT), {**shared, **_settings(table.table("settings", needed=True))})
+def _variant(table: Table, preset: str, shared: Mapping[str, Any]) -> Variant:
+    variant = Variant(
+        table.take("name", TEXT),
+        table.take("preset", one_of(PRESETS), preset),
+        {**shared, **_settings(table.table("settings"))},
+    )
     table.finish()
     return variant
 
@@ -204,7 +218,7 @@ def benchmark_names() -> tuple[str, ...]:
     return tuple(bundled("benchmarks"))
 
 
-def find_benchmark(name: str) -> Definition:
+def find_benchmark(name: str) -> Definition | MatchingDefinition:
     """Return a definition that comes with cvbow, or read one from a file whose name ends in ``.toml``.
 
     Raises

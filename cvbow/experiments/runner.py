@@ -95,12 +95,15 @@ def run_benchmark(
     dataset = _dataset(place, images, planned, quick=quick, n_jobs=n_jobs)
     measured = [
         _measure(definition, variant, images, planned, n_jobs, memory)
-        for variant in definition.variants or (Variant("", definition.settings),)
+        for variant in definition.variants or (Variant("", definition.preset, definition.settings),)
     ]
     if definition.variants:
         named = zip(definition.variants, measured, strict=True)
         figures: dict[str, Any] = {
-            "variants": [{"name": one.name, "settings": _plain_settings(one.settings), **part} for one, part in named]
+            "variants": [
+                {"name": one.name, "preset": one.preset, "settings": _plain_settings(one.settings), **part}
+                for one, part in named
+            ]
         }
     else:
         (figures,) = measured
@@ -134,7 +137,7 @@ def _measure(
         for number, (seed, split) in enumerate(planned, 1):
             note(f"{name}, {number} of {len(planned)}: seed {seed}, {split.name}")
             settings = {**variant.settings, "random_state": seed}
-            model = make_model(definition.preset, settings=settings, n_jobs=n_jobs, memory=memory)
+            model = make_model(variant.preset, settings=settings, n_jobs=n_jobs, memory=memory)
             runs.append(_run(model, images, split, seed))
             note(f"  mean class accuracy {runs[-1]['mean_class_accuracy']:.4f}")
     return {
@@ -175,6 +178,8 @@ def _run(model: ImageClassifier, images: LabelledImages, split: Split, seed: int
         "seed": seed,
         "n_train": len(train),
         "n_test": len(test),
+        # Descriptors that the dictionary was learned from: where the sample has room for all, those of the images.
+        "n_sampled": getattr(model.backend_, "n_sampled_", None),
         "accuracy": report.accuracy,
         "mean_class_accuracy": report.mean_class_accuracy,
         "seconds": {"train": round(trained - started, 3), "test": round(tested - trained, 3)}

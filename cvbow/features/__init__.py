@@ -1,19 +1,32 @@
 """Points in an image and their descriptors."""
 
+from cvbow.features._descriptor import Descriptor
+from cvbow.features._detections import Detections
+from cvbow.features._detector import Detector
 from cvbow.features._extractor import Extractor, as_gray, as_rgb, check_sides, to_working_size
 from cvbow.features._features import Features
 from cvbow.features.dense_sift import DenseSIFT
+from cvbow.features.local_features import LocalFeatures
+from cvbow.features.registry import DESCRIPTORS, DETECTORS, make_descriptor, make_detector
 from cvbow.features.sift import SIFT
 from cvbow.features.whitened_patches import WhitenedPatches
 
 __all__ = [
+    "DESCRIPTORS",
+    "DETECTORS",
     "SIFT",
     "DenseSIFT",
+    "Descriptor",
+    "Detections",
+    "Detector",
     "Extractor",
     "Features",
+    "LocalFeatures",
     "WhitenedPatches",
     "as_gray",
     "as_rgb",
     "check_sides",
+    "make_descriptor",
+    "make_detector",
     "to_working_size",
 ]

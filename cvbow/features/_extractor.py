@@ -60,18 +60,12 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         """
         self._validate()
         pixels = as_gray(image) if self.gray_only else as_rgb(image)
-        height, width = pixels.shape[:2]
         working = self._to_working_size(pixels)
         found = self._extract(working)
         points = found.points
         if working.shape != pixels.shape and len(points):
-            scale_x, scale_y = width / working.shape[1], height / working.shape[0]
-            points = points.copy()
-            # Pixel centres sit at integers, so the image's edge, at -1/2, is what scales onto itself.
-            points[:, 0] = (points[:, 0] + 0.5) * scale_x - 0.5
-            points[:, 1] = (points[:, 1] + 0.5) * scale_y - 0.5
-            points[:, 2] *= np.sqrt(scale_x * scale_y)
-        return Features(points, found.descriptors, (width, height))
+            points = self._to_image(points, working.shape, pixels.shape)
+        return Features(points, found.descriptors, (pixels.shape[1], pixels.shape[0]))
 
     def mirrored(self, features: Features) -> Features:
         """Return the features of the image's mirror, left and right exchanged, without another extraction.
@@ -92,6 +86,19 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
     def can_mirror(self) -> bool:
         """Whether ``mirrored`` works."""
         return type(self).mirrored is not Extractor.mirrored
+
+    @staticmethod
+    def _to_image(
+        points: NDArray[np.float32], working: tuple[int, ...], original: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """Return points of an image of the working shape as points of the original."""
+        scale_x, scale_y = original[1] / working[1], original[0] / working[0]
+        points = points.copy()
+        # Pixel centres sit at integers, so the image's edge, at -1/2, is what scales onto itself.
+        points[:, 0] = (points[:, 0] + 0.5) * scale_x - 0.5
+        points[:, 1] = (points[:, 1] + 0.5) * scale_y - 0.5
+        points[:, 2] *= np.sqrt(scale_x * scale_y)
+        return points
 
     def _to_working_size(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return to_working_size(image, self.min_side, self.max_side)

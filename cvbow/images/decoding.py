@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,15 @@ from cvbow.images.header import Header, UnreadableError, truncated
 from cvbow.images.pixels import flatten, to_gray, to_uint8, upright
 
 __all__ = ["decode"]
+
+#: Bytes that decoding may take beside the file's own: for each pixel that is allowed, and in any case. With the default
+#: limit of pixels that keeps a process below 1 GB.
+_MEMORY_PER_PIXEL = 8
+_MEMORY = 800_000_000
+#: Bytes per pixel that Pillow takes for WebP.
+_ANIMATION = 18
+#: Pixels that are converted at a time.
+_BAND = 1 << 20
 
 # The plain JPEG reader takes the first picture of a multi-picture file (MPO), which is the one wanted.
 _READERS: dict[str, type[ImageFile.ImageFile]] = {
@@ -67,41 +77,59 @@ def decode(data: bytes, *, gray: bool, max_pixels: int) -> NDArray[np.uint8]:
     header = read_header(data)
     try:
         if header.size is not None:
-            _check_size(header.size, max_pixels)
-        pixels = _decode_opencv(header) if _takes_opencv(header) else _decode_pillow(header, gray, max_pixels)
-        return upright(to_gray(pixels) if gray else pixels, header.orientation)
+            _check_size(header, header.size, gray, max_pixels)
+        if header.short:
+            raise truncated()
+        decode_format = _decode_opencv if _takes_opencv(header) else _decode_pillow
+        return upright(decode_format(header, gray, max_pixels), header.orientation)
     except UnreadableError:
         raise
     except Exception as error:  # on damaged data decoders raise almost anything: OSError, SyntaxError, struct.error
         raise UnreadableError(_reason(error, header)) from error
 
 
-def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+def _check_size(header: Header, size: tuple[int, int], gray: bool, max_pixels: int) -> None:
     width, height = size
     if width <= 0 or height <= 0:
         raise UnreadableError(f"the image has no pixels ({width}x{height})")
     if width * height > max_pixels:
         raise UnreadableError(f"a {width}x{height} image is over the limit of {max_pixels} pixels")
+    # Pillow holds colour in four bytes, and gray in one.
+    needed = width * height * (header.extra + (1 if gray and header.format == "JPEG" else 4))
+    limit = max(max_pixels * _MEMORY_PER_PIXEL, _MEMORY)
+    if needed > limit:
+        raise UnreadableError(
+            f"a {width}x{height} image of this kind takes {needed / 1e6:.0f} MB to decode, over the limit of "
+            f"{limit / 1e6:.0f} MB"
+        )
 
 
 def _takes_opencv(header: Header) -> bool:
     if header.needs_opencv:
         return True
+    if header.format == "WEBP" and header.allows_opencv and header.size is not None:
+        # The same pixels; Pillow goes through a decoder of animations, which holds several copies of them.
+        return header.size[0] * header.size[1] * _ANIMATION > _MEMORY
     # Pillow's TIFF reader has its own limit, and warns or refuses when it allocates more.
     limit = Image.MAX_IMAGE_PIXELS
     if header.format != "TIFF" or header.size is None or limit is None or header.size[0] * header.size[1] <= limit:
         return False
     if not header.allows_opencv:
-        _check_size(header.size, limit)
+        _check_size(header, header.size, False, limit)
     return True
 
 
-def _decode_opencv(header: Header) -> NDArray[np.uint8]:
+def _decode_opencv(header: Header, gray: bool, max_pixels: int) -> NDArray[np.uint8]:
     import cv2
 
     samples: NDArray[Any] | None = cv2.imdecode(np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None:
         raise UnreadableError("the image data is damaged")
+    whole = samples
+    return _in_bands(whole.shape[:2], gray, lambda top, end: _pixels_of_samples(whole[top:end], header))
+
+
+def _pixels_of_samples(samples: NDArray[Any], header: Header) -> NDArray[np.uint8]:
     if samples.ndim == 3:
         samples = samples[..., [2, 1, 0, 3][: samples.shape[2]]]
     top = np.iinfo(samples.dtype).max
@@ -116,48 +144,79 @@ def _decode_opencv(header: Header) -> NDArray[np.uint8]:
 
 def _decode_pillow(header: Header, gray: bool, max_pixels: int) -> NDArray[np.uint8]:
     image = _READERS[header.format](io.BytesIO(header.data), "")
-    _check_size(image.size, max_pixels)
+    _check_size(header, image.size, gray, max_pixels)
     if gray and header.format == "JPEG":
         image.draft("L", None)  # libjpeg then leaves the colour channels undecoded
     image.load()
     if header.format == "PNG" and _has_blank_end(image) and png_ends_early(header.data):
         raise truncated()
-    mode = image.mode
-    if mode in ("L", "1", "RGB") or mode.startswith("I"):
-        wide = mode.startswith("I")
-        samples = np.array(image.convert("L") if mode == "1" else image)
-        top = 2**header.bits - 1 if wide else 255
-        if header.transparent is not None:
-            unit = 1 if wide else 255 // (2**header.bits - 1)
-            samples = _hide(samples, tuple(value * unit for value in header.transparent), top)
-        pixels = to_uint8(samples, top)
-        return 255 - pixels if header.inverted else pixels
-    return _pixels_of_other_mode(image)
+    width, height = image.size
+    convert = _converter(image, header)
+    return _in_bands((height, width), gray, lambda top, end: convert(image.crop((0, top, width, end))))
+
+
+def _in_bands(
+    shape: tuple[int, int], gray: bool, convert: Callable[[int, int], NDArray[np.uint8]]
+) -> NDArray[np.uint8]:
+    """Convert an image's rows (first, last + 1) a few at a time: what a conversion needs in between stays small."""
+    height, width = shape
+    rows = max(1, _BAND // width)
+    pixels: NDArray[np.uint8] | None = None
+    for top in range(0, height, rows):
+        band = convert(top, min(top + rows, height))
+        if gray:
+            band = to_gray(band)
+        if pixels is None:
+            pixels = np.empty((height, *band.shape[1:]), np.uint8)
+        pixels[top : top + len(band)] = band
+    if pixels is None:
+        raise UnreadableError("the image has no pixels")
+    return pixels
 
 
 def _has_blank_end(image: Image.Image) -> bool:
     """Whether the last row, or the last but one, is zero: where missing pixels would show, interlaced or not."""
-    rows = np.asarray(image)[-2:]
+    width, height = image.size
+    rows = np.asarray(image.crop((0, max(0, height - 2), width, height)))
     return not all(row.any() for row in rows)
 
 
-def _pixels_of_other_mode(image: Image.Image) -> NDArray[np.uint8]:
-    gray = image.mode in ("LA", "La")
-    if image.mode in ("P", "PA"):
+def _converter(image: Image.Image, header: Header) -> Callable[[Image.Image], NDArray[np.uint8]]:
+    """Return what turns a part of the image into pixels."""
+    mode = image.mode
+    if mode in ("L", "1", "RGB") or mode.startswith("I"):
+        return lambda band: _pixels_of_plain_mode(band, header)
+    gray = mode in ("LA", "La")
+    target = ""
+    if mode in ("P", "PA"):
         palette = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
         gray = bool((palette == palette[:, :1]).all())
-        transparent = image.mode == "PA" or "transparency" in image.info
-        image = image.convert("RGBA" if transparent else "RGB")
-    elif image.mode in ("La", "RGBa"):
-        image = image.convert("LA" if gray else "RGBA")
-    elif image.mode in ("CMYK", "YCbCr", "RGBX", "HSV", "LAB"):
-        image = image.convert("RGB")
-    elif image.mode not in ("LA", "RGBA"):
-        raise UnreadableError(f"pixels of the kind {image.mode} are not supported")
-    pixels = np.array(image)
-    if pixels.shape[2] in (2, 4):
-        pixels = flatten(pixels[..., :-1], pixels[..., -1])
-    return pixels[..., 0] if gray else pixels
+        target = "RGBA" if mode == "PA" or "transparency" in image.info else "RGB"
+    elif mode in ("La", "RGBa"):
+        target = "LA" if gray else "RGBA"
+    elif mode in ("CMYK", "YCbCr", "RGBX", "HSV", "LAB"):
+        target = "RGB"
+    elif mode not in ("LA", "RGBA"):
+        raise UnreadableError(f"pixels of the kind {mode} are not supported")
+
+    def convert(band: Image.Image) -> NDArray[np.uint8]:
+        pixels = np.array(band.convert(target) if target else band)
+        if pixels.shape[2] in (2, 4):
+            pixels = flatten(pixels[..., :-1], pixels[..., -1])
+        return pixels[..., 0] if gray else pixels
+
+    return convert
+
+
+def _pixels_of_plain_mode(image: Image.Image, header: Header) -> NDArray[np.uint8]:
+    wide = image.mode.startswith("I")
+    samples = np.array(image.convert("L") if image.mode == "1" else image)
+    top = 2**header.bits - 1 if wide else 255
+    if header.transparent is not None:
+        unit = 1 if wide else 255 // (2**header.bits - 1)
+        samples = _hide(samples, tuple(value * unit for value in header.transparent), top)
+    pixels = to_uint8(samples, top)
+    return 255 - pixels if header.inverted else pixels
 
 
 def _hide(samples: NDArray[Any], color: tuple[int, ...], white: int) -> NDArray[Any]:

@@ -58,17 +58,28 @@ _NO_LENGTH = frozenset((0x00, 0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)
 
 def _jpeg(data: bytes) -> Header:
     orientation = end = channels = 0
+    extra = 0.0
     for marker, start, end in jpeg_segments(data):
+        if marker in _FRAMES:
+            extra = _coefficients(data, start)
         if marker == _APP1 and data.startswith(_EXIF, start):
             orientation = orientation or tiff.exif_orientation(data[start:end])
         elif marker in _BASELINE:
             channels = data[start + 5] if start + 5 < len(data) else 0
         elif marker == _START_OF_SCAN and start < len(data) and data[start] == channels:
-            data = _without_end(data)
+            data, extra = _without_end(data), 0.0
     if orientation:
         # Blanked rather than cut out: every other segment stays where it was.
         data = _EXIF_SEGMENT.sub(rb"\1\0\0\0\0\0\0", data[:end]) + data[end:]
-    return Header("JPEG", data, orientation=orientation or 1)
+    return Header("JPEG", data, orientation=orientation or 1, extra=max(extra, 3.0))
+
+
+def _coefficients(data: bytes, start: int) -> float:
+    """Return the bytes per pixel that the coefficients of a frame take, where they wait for all scans: two each."""
+    sampling = data[start + 7 : start + 6 + 3 * data[start + 5] : 3] if start + 5 < len(data) else b""
+    areas = [(factors >> 4) * (factors & 15) for factors in sampling]
+    across, down = max((f >> 4 for f in sampling), default=1), max((f & 15 for f in sampling), default=1)
+    return 2 * sum(areas) / max(across * down, 1)
 
 
 def _without_end(data: bytes) -> bytes:
@@ -138,6 +149,8 @@ def _png(data: bytes) -> Header:
         gray=kind in (0, 4),
         needs_opencv=depth == 16 and kind != 0,
         transparent=transparent,
+        # OpenCV takes twice the size of 16-bit channels.
+        extra=3.0 if depth < 16 or kind == 0 else 8.0 if kind == 2 else 12.0,
     )
 
 
@@ -230,7 +243,9 @@ def _webp(data: bytes) -> Header:
         orientation = _webp_orientation(data)
     else:
         raise UnreadableError("the image data is damaged")
-    return Header("WEBP", data, size=(width, height), orientation=orientation)
+    animated = kind == b"VP8X" and data[20] & 2 != 0
+    extra = 14.0 if animated else 3.0
+    return Header("WEBP", data, size=(width, height), orientation=orientation, allows_opencv=not animated, extra=extra)
 
 
 def _webp_orientation(data: bytes) -> int:

@@ -43,6 +43,11 @@ class Header:
         What a fourth channel from OpenCV is: ``"straight"``, ``"premultiplied"`` or ``"none"``.
     transparent : tuple of int or None
         The one colour that is transparent, in units of `bits`.
+    extra : float
+        Bytes per pixel that decoding takes beside the four that a decoded pixel does, at its peak, where that is more
+        than the three bytes of the result.
+    short : bool
+        Whether the file is too short for its size, so that it need not be decoded.
     """
 
     format: str
@@ -56,3 +61,5 @@ class Header:
     inverted: bool = False
     alpha: Literal["straight", "premultiplied", "none"] = "straight"
     transparent: tuple[int, ...] | None = None
+    extra: float = 3.0
+    short: bool = False

@@ -25,7 +25,7 @@ _MAX_DEPTH = 100
 _LAYOUT = "DIR/<class>/<image> or DIR/<split>/<class>/<image>"
 
 
-def list_images(source: str | os.PathLike[str]) -> ImageList:
+def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageList:
     """List the images of a folder or of a CSV, with their labels.
 
     In a folder, the label is the name of the first folder below the root, however deep the image lies below that.
@@ -40,6 +40,8 @@ def list_images(source: str | os.PathLike[str]) -> ImageList:
     ----------
     source : path
         A folder, or a file that ends in ``.csv``.
+    flat : bool, default False
+        Take a folder with images in it and no folders of images as well; the label of its images is empty.
 
     Returns
     -------
@@ -55,7 +57,7 @@ def list_images(source: str | os.PathLike[str]) -> ImageList:
     """
     root = Path(source)
     if root.is_dir():
-        return _list_folder(root)
+        return _list_folder(root, flat=flat)
     if not root.exists():
         raise FileNotFoundError(f"no such file or folder: {root}")
     if root.suffix.casefold() != ".csv":
@@ -78,9 +80,12 @@ class _Folder:
         return any(folder.images for folder in self.folders)
 
 
-def _list_folder(root: Path) -> ImageList:
+def _list_folder(root: Path, *, flat: bool) -> ImageList:
     tree = _scan(str(root), "", ())
     filled = [folder for folder in tree.folders if folder.images]
+    if flat and tree.direct and not filled:
+        n = len(tree.images)
+        return ImageList(tuple(map(Path, tree.images)), ("",) * n, (None,) * n, tree.ignored)
     if not filled:
         raise DatasetError(root, f"no class folder with images; expected {_LAYOUT}, found {_contents(tree)}")
     groups: list[tuple[str | None, _Folder]] = [(None, tree)]

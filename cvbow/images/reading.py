@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_int
 from cvbow.errors import ImageError
+from cvbow.images.derived import DerivedImage
 
 __all__ = ["content_hash", "read_bytes", "read_image"]
 
 # OpenCV and Pillow count bytes in 32-bit integers in places.
 _MAX_BYTES = 2**31 - 1
 
-Source = str | os.PathLike[str] | bytes | NDArray[Any]
+Source = str | os.PathLike[str] | bytes | NDArray[Any] | DerivedImage
 
 
 def read_image(
@@ -32,13 +33,17 @@ def read_image(
 
     Parameters
     ----------
-    source : path, bytes or ndarray
+    source : path, bytes, ndarray or DerivedImage
         The file, its content, or pixels: (H, W) gray, (H, W, 3) RGB or (H, W, 4) RGBA; uint8, uint16, or floating
-        point in [0, 1]. An array is never changed, and never shared with the result.
+        point in [0, 1]. An array is never changed, and never shared with the result. Or what makes its pixels when
+        they are wanted, such as an ``AugmentedImage``.
     gray : bool, default=False
         Return the ITU-R BT.601 luma of a colour image. For a JPEG this is about twice as fast as colour.
     max_pixels : int, default=100_000_000
-        Refuse a larger file, as soon as its header is read.
+        Refuse a larger file, as soon as its header is read. With it goes a limit to memory, of 8 bytes for each of
+        these pixels but no less than 800 MB, which refuses kinds that take more to decode: with the default, 16-bit
+        colour above 50 to 67 megapixels, progressive JPEG with full colour resolution above 80, animated WebP above 44.
+        So reading stays below 1 GB beside the file itself, whatever a header claims.
     name : path, optional
         What to call `source` in an error when it is bytes.
 
@@ -57,6 +62,8 @@ def read_image(
         When an array has the wrong shape, type or range, or `max_pixels` is not a positive integer.
     """
     check_int("max_pixels", max_pixels, minimum=1)
+    if isinstance(source, DerivedImage):
+        return source.pixels(gray=gray, max_pixels=int(max_pixels))
     if isinstance(source, np.ndarray):
         from cvbow.images.pixels import image_from_array
 
@@ -146,6 +153,8 @@ def content_hash(source: Source) -> str:
     FileNotFoundError, ImageError
         When a file cannot be read; whether it holds an image is not looked at.
     """
+    if isinstance(source, DerivedImage):
+        return source.key()
     if isinstance(source, np.ndarray):
         digest = hashlib.sha256(f"ndarray {source.dtype.str} {source.shape} ".encode())
         digest.update(np.ascontiguousarray(source).data)

@@ -27,11 +27,15 @@ _SHORT, _LONG, _LONG8 = 3, 4, 16
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
-_ORIENTATION, _SAMPLES, _PLANAR, _EXTRA, _FORMAT = 274, 277, 284, 338, 339
+_ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _PLANAR, _EXTRA, _FORMAT = 274, 277, 278, 284, 338, 339
+
+# Bytes that one byte can stand for at most: not compressed, LZW (a code of 12 bits, a string of 4096), JPEG (a block in
+# two bits), deflate, PackBits. A fax of white lines has no such limit.
+_MOST_UNPACKED = {1: 1, 5: 2731, 7: 512, 8: 1032, 32946: 1032, 32773: 64}
 
 # What decoding needs. Orientation is left out on purpose: it is applied once, here, for every format alike.
-_SINGLE = {_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, 278, _PLANAR, 292, 293, 317, 322, 323, 332}
-_SINGLE |= {512, 513, 514, 515}
+_SINGLE = {_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, _ROWS_PER_STRIP, _PLANAR, 292, 293, 317}
+_SINGLE |= {322, 323, 332, 512, 513, 514, 515}
 _KEPT = _SINGLE | {_BITS, _STRIPS, _STRIP_BYTES, 320, _TILES, _TILE_BYTES, _EXTRA, _FORMAT, 347}
 _KEPT |= {517, 518, 519, 520, 521, 529, 530, 531, 532, 50674}
 _READ = _KEPT | {_ORIENTATION}
@@ -131,6 +135,9 @@ def tiff_header(data: bytes) -> Header:
         # Only the plain kinds: OpenCV reads a palette or CMYK its own way.
         allows_opencv=chunky and max(bits) in (8, 16) and (rgb or (gray and photometric == 1)),
         inverted=inverted,
+        # A strip that is the whole image is unpacked beside it; OpenCV takes twice the size of 16-bit channels.
+        extra=8.0 if deep else 4.0,
+        short=_is_short(directory, size, sum(bits) if len(bits) > 1 else bits[0] * samples),
         alpha=_ALPHA.get(directory.integers(_EXTRA, (0,))[0], "none"),
     )
 
@@ -153,6 +160,24 @@ def _check_extent(directory: _Directory, length: int) -> None:
             raise truncated()
         if any(offset + size > length for offset, size in zip(offsets, sizes, strict=False)):
             raise truncated()
+
+
+def _is_short(directory: _Directory, size: tuple[int, int], bits: int) -> bool:
+    """Whether this cannot be a whole image: too few strips for its height, or too few bytes for its pixels.
+
+    OpenCV leaves what is missing black, without a word.
+    """
+    compression = directory.integers(_COMPRESSION, (1,))[0]
+    strips, tiles = directory.integers(_STRIPS, ()), directory.integers(_TILES, ())
+    width, height = size
+    if strips and not tiles:
+        rows = max(1, directory.integers(_ROWS_PER_STRIP, (height,))[0])
+        if len(strips) < -(-height // rows):
+            return True
+    amount = sum(directory.integers(_TILE_BYTES if tiles else _STRIP_BYTES, ()))
+    most = _MOST_UNPACKED.get(compression)
+    # Where there is color at half the resolution, a pixel has half its bits.
+    return most is not None and amount > 0 and width * height * bits > 16 * most * amount
 
 
 def _read_directory(data: bytes) -> _Directory:

@@ -4,8 +4,19 @@ A recipe is a flat table of settings, so that one can be looked at in ``cvbow in
 ``--set key=value``, and written in a benchmark definition. ``make_model`` builds the model from it.
 """
 
+from cvbow.presets.augmenting import TRANSFORMS, make_augmenter
 from cvbow.presets.building import make_model, resolve
 from cvbow.presets.recipes import PRESETS, Preset
 from cvbow.presets.settings import SETTINGS, Setting, parse_setting
 
-__all__ = ["PRESETS", "SETTINGS", "Preset", "Setting", "make_model", "parse_setting", "resolve"]
+__all__ = [
+    "PRESETS",
+    "SETTINGS",
+    "TRANSFORMS",
+    "Preset",
+    "Setting",
+    "make_augmenter",
+    "make_model",
+    "parse_setting",
+    "resolve",
+]

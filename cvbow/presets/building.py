@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from cvbow._checks import check_choice
+from cvbow._checks import check_choice, check_int
 from cvbow.classify import CLASSIFIERS, ImageClassifier, make_classifier
+from cvbow.presets.augmenting import make_augmenter
 from cvbow.presets.recipes import PRESETS
-from cvbow.presets.settings import OWN, SETTINGS
+from cvbow.presets.settings import OWN, SETTINGS, Setting, is_binary
 
 __all__ = ["make_model", "resolve"]
 
@@ -22,7 +23,8 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
     preset : str
         A key of ``PRESETS``.
     settings : mapping, optional
-        Changes: keys of ``SETTINGS``, or parameters of the recipe's classifier (``C``).
+        Changes: keys of ``SETTINGS``; parameters of the recipe's detector or descriptor (``detector__threshold``) or of
+        its classifier (``C``).
 
     Raises
     ------
@@ -33,10 +35,18 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
     resolved = {key: setting.default for key, setting in SETTINGS.items()} | dict(PRESETS[preset].settings)
     changes = dict(settings or {})
-    for_classifier = {key: changes.pop(key) for key in list(changes) if key not in SETTINGS}
-    resolved |= changes
+    for_classifier = {key: changes.pop(key) for key in list(changes) if _setting_of(key) is None}
     for key in changes:
-        if not SETTINGS[key].applies(resolved):
+        implied = _setting(key).implies
+        if implied is not None:
+            resolved[implied[0]] = implied[1]
+    resolved |= changes
+    if not _can_mirror(resolved) and "mirror" not in changes:
+        resolved["mirror"] = False
+    for key, value in changes.items():
+        setting = _setting(key)
+        # To say that binary descriptors are not to be reduced is to say what is so.
+        if not setting.applies(resolved) and (setting.binary or value != setting.default):
             raise ValueError(_out_of_place(key, resolved))
     if for_classifier:
         _check_classifier_keys(resolved["classifier"], for_classifier)
@@ -81,12 +91,22 @@ def make_model(
     backend = _backend(values, n_jobs, memory)
     backend._validate()
     getattr(classifier, "_validate", lambda: None)()
-    recipe = {"preset": preset, **{key: value for key, value in values.items() if SETTINGS[key].applies(values)}}
+    recipe = {"preset": preset, **{key: value for key, value in values.items() if _setting(key).applies(values)}}
     for key, value in {**CLASSIFIERS[values["classifier"]].defaults, **for_classifier}.items():
         # Some of a classifier's parameters have the name of a setting: max_iter, random_state, algorithm.
         recipe[f"classifier_{key}" if key in SETTINGS else key] = value
     recipe = {key: list(value) if isinstance(value, tuple) else value for key, value in recipe.items()}
-    return ImageClassifier(backend, classifier, recipe=recipe)
+    copies = values["augment"]
+    check_int("augment", copies, minimum=0)
+    augmenter = make_augmenter(values["augment_with"])
+    return ImageClassifier(
+        backend,
+        classifier,
+        recipe=recipe,
+        augmenter=augmenter if copies else None,
+        n_augmented=copies,
+        augment_seed=values["random_state"],
+    )
 
 
 def _backend(values: Mapping[str, Any], n_jobs: int | None, memory: Any) -> Any:
@@ -126,15 +146,53 @@ def _local(values: Mapping[str, Any]) -> Any:
 
 
 def _extractor(values: Mapping[str, Any]) -> Any:
-    from cvbow.features import SIFT, DenseSIFT, WhitenedPatches
+    from cvbow.features import SIFT, DenseSIFT, LocalFeatures, WhitenedPatches
 
-    kinds = {"dense-sift": DenseSIFT, "sift": SIFT, "patches": WhitenedPatches}
+    kinds = {"dense-sift": DenseSIFT, "sift": SIFT, "patches": WhitenedPatches, "local-features": LocalFeatures}
     check_choice("features", values["features"], kinds)
+    if values["features"] == "local-features":
+        return _pick(LocalFeatures, values, detector=_detector(values), descriptor=_descriptor(values))
     return _pick(kinds[values["features"]], values)
 
 
+def _detector(values: Mapping[str, Any]) -> Any:
+    """Return a detector's name, or where it gets parameters, the detector."""
+    from cvbow.features import make_detector
+
+    options = _own_parameters("detector", values)
+    if SETTINGS["point_size"].applies(values):
+        options = {"point_size": values["point_size"], **options}
+    return make_detector(values["detector"]).set_params(**options) if options else values["detector"]
+
+
+def _descriptor(values: Mapping[str, Any]) -> Any:
+    from cvbow.features import make_descriptor
+
+    options = _own_parameters("descriptor", values)
+    return make_descriptor(values["descriptor"]).set_params(**options) if options else values["descriptor"]
+
+
+def _own_parameters(part: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key.removeprefix(f"{part}__"): value for key, value in values.items() if key.startswith(f"{part}__")}
+
+
+def _setting_of(key: str) -> Setting | None:
+    """Return the setting of a key, or of the part whose parameter it is; None for one of the classifier."""
+    part, is_nested, _ = key.partition("__")
+    return SETTINGS.get(part) if not is_nested or part in ("detector", "descriptor") else None
+
+
+def _setting(key: str) -> Setting:
+    return SETTINGS[key.partition("__")[0]]
+
+
+def _can_mirror(values: Mapping[str, Any]) -> bool:
+    """Tell whether features of an image give those of its mirror; where they do not, a recipe does without."""
+    return "local" not in values["channels"] or values["features"] in ("dense-sift", "patches")
+
+
 def _reduce(values: Mapping[str, Any]) -> Any:
-    if values["reduce"] is None:
+    if values["reduce"] is None or not SETTINGS["reduce"].applies(values):
         return None
     if values["reduce"] == "zca":
         from cvbow.dictionary import ZCA
@@ -149,7 +207,7 @@ def _reduce(values: Mapping[str, Any]) -> Any:
 def _encoder(values: Mapping[str, Any]) -> Any:
     from cvbow import dictionary, encoders
 
-    words = dictionary.KMeansDictionary
+    words: Any = dictionary.KMeansDictionary
     kinds: dict[str, tuple[Any, Any]] = {
         "bow": (encoders.BagOfWords, words),
         "kernel-codebook": (encoders.KernelCodebook, words),
@@ -161,6 +219,13 @@ def _encoder(values: Mapping[str, Any]) -> Any:
     }
     check_choice("encoder", values["encoder"], kinds)
     encoder, words = kinds[values["encoder"]]
+    if is_binary(values):
+        if values["encoder"] != "bow":
+            raise ValueError(
+                f"encoder must be bow for the descriptor {values['descriptor']}, got {values['encoder']!r}: it is "
+                "binary, and the other encoders reckon with differences, which bits do not have"
+            )
+        words = dictionary.BinaryDictionary
     return _pick(encoder, values, dictionary=_pick(words, values))
 
 
@@ -187,7 +252,9 @@ def _check_classifier_keys(classifier: str, parameters: Mapping[str, Any]) -> No
 
 def _out_of_place(key: str, values: Mapping[str, Any]) -> str:
     """Say which setting keeps another from meaning anything."""
-    where = SETTINGS[key].where
+    if not _setting(key).binary and is_binary(values):
+        return f"{key} means nothing with the descriptor {values['descriptor']}, which is binary: its words are too"
+    where = _setting(key).where
     while where is not None and not SETTINGS[where[0]].applies(values):
         where = SETTINGS[where[0]].where
     other, wanted = where or ("", ())

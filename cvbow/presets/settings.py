@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvbow.classify import CLASSIFIERS
+from cvbow.features import DESCRIPTORS, DETECTORS
+from cvbow.presets.augmenting import TRANSFORMS
 
 __all__ = ["SETTINGS", "Setting", "parse_setting"]
 
@@ -24,20 +26,34 @@ class Setting:
         Turns the text of ``--set key=value`` into a value; ValueError says what it must look like.
     where : (str, tuple of str) or None
         Another setting and those of its values with which this one means something; None: always.
+    implies : (str, object) or None
+        Another setting and the value that it gets where this one is changed and that one is not.
+    binary : bool
+        Whether it means something for binary descriptors.
     """
 
     default: Any
     meaning: str
     parse: Callable[[str], Any]
     where: tuple[str, tuple[str, ...]] | None = None
+    implies: tuple[str, Any] | None = None
+    binary: bool = True
 
     def applies(self, values: Mapping[str, Any]) -> bool:
         """Tell whether the setting means something among the given values of all settings."""
+        if not self.binary and is_binary(values):
+            return False
         if self.where is None:
             return True
         key, wanted = self.where
         held = values[key] if isinstance(values[key], (tuple, list)) else (values[key],)
         return SETTINGS[key].applies(values) and any(value in wanted for value in held)
+
+
+def is_binary(values: Mapping[str, Any]) -> bool:
+    """Tell whether the words of a recipe are of binary descriptors."""
+    kind = DESCRIPTORS.get(values["descriptor"]) if isinstance(values["descriptor"], str) else None
+    return kind is not None and kind.is_binary and SETTINGS["descriptor"].applies(values)
 
 
 #: Value of a setting that leaves a part its own default, which differs between the kinds of that part.
@@ -114,6 +130,10 @@ _LOCAL = ("channels", ("local",))
 _DENSE = ("features", ("dense-sift",))
 _GRID = ("features", ("dense-sift", "patches"))
 _SIFT = ("features", ("dense-sift", "sift"))
+_FOUND = ("features", ("sift", "local-features"))
+_POINTS = ("features", ("local-features",))
+_TO_POINTS = ("features", "local-features")
+_SIZED = ("detector", tuple(name for name, kind in DETECTORS.items() if "point_size" in kind().get_params()))
 _KMEANS = ("encoder", ("bow", "kernel-codebook", "llc", "triangle", "vlad"))
 _SHARED = ("encoder", ("kernel-codebook", "llc"))
 _POOLED = ("encoder", ("kernel-codebook", "llc", "triangle", "soft-threshold"))
@@ -121,7 +141,7 @@ _POOLED = ("encoder", ("kernel-codebook", "llc", "triangle", "soft-threshold"))
 #: Every setting, in the order an image meets them.
 SETTINGS: dict[str, Setting] = {
     "channels": Setting(("local",), "vectors that are joined: local (features and words), census, gist", _words),
-    "features": Setting("dense-sift", "descriptors: dense-sift, sift (keypoints) or patches (whitened)", str, _LOCAL),
+    "features": Setting("dense-sift", "dense-sift, sift, patches (whitened) or local-features", str, _LOCAL),
     "min_side": Setting(None, "enlarge images with a shorter side than this; none: never", _optional_integer, _LOCAL),
     "max_side": Setting(480, "shrink images with a longer side than this; none: never", _optional_integer, _LOCAL),
     "root": Setting(True, "RootSIFT instead of SIFT", _flag, _SIFT),
@@ -131,19 +151,29 @@ SETTINGS: dict[str, Setting] = {
     "window": Setting("flat", "flat or gaussian weighting of the pixels", str, _DENSE),
     "magnification": Setting(6.0, "bin size over the deviation of the smoothing before it", _number, _DENSE),
     "contrast_threshold": Setting(0.005, "descriptors with less contrast become zero", _number, _DENSE),
-    "max_points": Setting(1000, "the strongest keypoints; none: all", _optional_integer, ("features", ("sift",))),
+    "max_points": Setting(1000, "the strongest keypoints; none: all", _optional_integer, _FOUND),
+    "detector": Setting("sift", f"of local features: {', '.join(DETECTORS)}", str, _POINTS, _TO_POINTS),
+    "descriptor": Setting("rootsift", f"of local features: {', '.join(DESCRIPTORS)}", str, _POINTS, _TO_POINTS),
+    "selection": Setting("strongest", "of the points: strongest, or anms for strong ones all over", str, _POINTS),
+    "orientation": Setting("detector", "of the points: by the detector, gradient or upright", str, _POINTS),
+    "magnify": Setting(1.0, "of the patches around the points", _number, _POINTS),
+    "point_size": Setting(32.0, "side of the patches around edges, corners and grid points", _number, _SIZED),
     "patch_size": Setting(6, "side of a patch in pixels", _integer, ("features", ("patches",))),
-    "reduce": Setting(None, "descriptors by PCA to so many dimensions, or zca; none: as they are", _reduce, _LOCAL),
-    "whiten": Setting(False, "PCA scales each dimension to variance 1", _flag, _LOCAL),
-    "position_weight": Setting(0.0, "append the place in the image, times this, to a descriptor", _number, _LOCAL),
+    "reduce": Setting(
+        None, "descriptors by PCA to so many dimensions, or zca; none: as they are", _reduce, _LOCAL, binary=False
+    ),
+    "whiten": Setting(False, "PCA scales each dimension to variance 1", _flag, _LOCAL, binary=False),
+    "position_weight": Setting(
+        0.0, "append the place in the image, times this, to a descriptor", _number, _LOCAL, binary=False
+    ),
     "views": Setting("whole", "of an image: whole, or crops for the whole and its four corners", str),
     "mirror": Setting(False, "average an image's vectors with those of its mirror", _flag),
     "sample": Setting(200_000, "descriptors that the dictionary is learned from", _integer, _LOCAL),
     "sample_images": Setting(1000, "images that they are drawn from", _integer, _LOCAL),
     "encoder": Setting("bow", "bow, kernel-codebook, llc, triangle, soft-threshold, vlad or fisher", str, _LOCAL),
     "n_words": Setting(1000, "words of the dictionary, or Gaussians of the mixture", _integer, _LOCAL),
-    "algorithm": Setting("lloyd", "of k-means: lloyd or mini-batch", str, _KMEANS),
-    "init": Setting("random", "start of k-means: random or k-means++", str, _KMEANS),
+    "algorithm": Setting("lloyd", "of k-means: lloyd or mini-batch", str, _KMEANS, binary=False),
+    "init": Setting("random", "start of k-means: random or k-means++", str, _KMEANS, binary=False),
     "max_iter": Setting(20, "iterations of the dictionary", _integer, _LOCAL),
     "weighting": Setting("count", "of a word in the histogram: count, binary or tf-idf", str, ("encoder", ("bow",))),
     "n_nearest": Setting(5, "words that share a descriptor", _integer, _SHARED),
@@ -155,6 +185,10 @@ SETTINGS: dict[str, Setting] = {
     "grids": Setting(("1x1", "2x2", "4x4"), "spatial pyramid, columns x rows", _words, _LOCAL),
     "level_weights": Setting("equal", "of the grids: equal, cells, lazebnik, or a number for each", _weights, _LOCAL),
     "pyramid_normalization": Setting("l2", "of the whole pyramid: l2, l1 or none", str, _LOCAL),
+    "augment": Setting(0, "randomly transformed copies of each image that the classifier learns from too", _integer),
+    "augment_with": Setting(
+        ("mirror", "rotate", "shift", "zoom"), f"of the copies: {', '.join(TRANSFORMS)}, each or none at random", _words
+    ),
     "classifier": Setting("linear-svm", f"one of {', '.join(CLASSIFIERS)}", str),
     "random_state": Setting(0, "seed of the sample and of the dictionary", _integer),
 }

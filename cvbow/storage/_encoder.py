@@ -8,6 +8,7 @@ whose key ``"$"`` names its kind: ``float`` (inf and nan), ``tuple``, ``dict``, 
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,8 @@ class Encoder:
             return _check_text(value, where)
         if isinstance(value, np.generic):
             return self._scalar(value, where)
+        if isinstance(value, os.PathLike):
+            return self.encode(os.fspath(value), where)  # comes back as text
         if id(value) in self._open:
             raise ValueError(f"{where} contains itself")
         if len(self._open) >= MAX_DEPTH:

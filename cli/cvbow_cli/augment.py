@@ -1,0 +1,109 @@
+"""``cvbow augment``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from cvbow.images import ImageAugmenter, augment_images, list_images
+from cvbow.presets import make_augmenter
+from cvbow_cli._common import echo_json, option_json, printable, skipped_as_json, tell_skipped, work_options, working
+
+__all__ = ["command"]
+
+#: What is done where no transform is asked for.
+USUAL = ("mirror", "rotate", "shift", "zoom")
+
+
+class Numbers(click.ParamType):  # type: ignore[type-arg]
+    """One number, or several with commas between them; those without a point stay integers."""
+
+    name = "number[,number]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Parse the text."""
+        if not isinstance(value, str):
+            return value
+        try:
+            numbers = [int(part) if part.strip().lstrip("+-").isdigit() else float(part) for part in value.split(",")]
+        except ValueError:
+            self.fail(f"{value!r} is not a number, or numbers separated by commas", param, ctx)
+        return numbers if len(numbers) > 1 else numbers[0]
+
+
+@click.command(name="augment")
+@click.argument("source", metavar="DIR", type=click.Path(exists=True))
+@click.option("--output", "-o", required=True, metavar="OUT", type=click.Path(file_okay=False), help="Folder to write.")
+@click.option("-n", "n", default=1, show_default=True, metavar="N", help="Variants of each image.")
+@click.option("--rotation-range", type=float, metavar="DEGREES", help="Rotate by up to so much either way.")
+@click.option("--width-shift-range", type=Numbers(), help="Share of the width below 1, pixels from 1 on, or a list.")
+@click.option("--height-shift-range", type=Numbers(), help="The same of the height.")
+@click.option("--shear-range", type=float, metavar="DEGREES", help="Shear by up to so much either way.")
+@click.option("--zoom-range", type=Numbers(), help="Z for 1-Z to 1+Z, or two factors; above 1 the image shrinks.")
+@click.option("--channel-shift-range", type=float, metavar="VALUE", help="Add up to so much to all values.")
+@click.option("--brightness-range", type=Numbers(), help="Two factors of the values.")
+@click.option("--horizontal-flip", is_flag=True, help="Mirror half of the variants left to right.")
+@click.option("--vertical-flip", is_flag=True, help="Mirror half of the variants upside down.")
+@click.option("--fill-mode", metavar="MODE", help="Beyond the border: nearest (default), constant, reflect or wrap.")
+@click.option("--cval", type=float, metavar="VALUE", help="What --fill-mode constant puts there.")
+@click.option("--seed", default=0, show_default=True, help="Another one gives other variants.")
+@click.option("--format", "image_format", default="png", show_default=True, help="png, jpg, bmp, tif or webp.")
+@click.option("--strict", is_flag=True, help="An image that cannot be read is an error, instead of being skipped.")
+@work_options
+@option_json
+def command(
+    source: str,
+    output: str,
+    n: int,
+    seed: int,
+    image_format: str,
+    strict: bool,
+    n_jobs: int,
+    backend: str,
+    scheduler: str | None,
+    quiet: bool,
+    as_json: bool,
+    **transforms: Any,
+) -> None:
+    r"""Write N randomly transformed variants of each image of DIR/<class>/<image> to OUT/<class>/.
+
+    The options have the names and the meaning of Keras's ImageDataGenerator. Without any of them, images are mirrored,
+    rotated by up to 5 degrees, shifted by up to a tenth of their sides and magnified by up to 1/0.7, and what lies
+    beyond the border is mirrored. A file is called NAME_INDEX_NUMBER: the image's name, its position in the list, and
+    the variant's number. OUT must be new or empty, and lie outside of DIR.
+
+    \b
+    Example:
+      cvbow augment photos/ -o augmented/ -n 5
+      cvbow augment photos/ -o augmented/ -n 5 --rotation-range 15 --zoom-range 0.8,1.2 --format jpg
+    """
+    given = {name: value for name, value in transforms.items() if value not in (None, False)}
+    augmenter = ImageAugmenter(**given) if given else make_augmenter(USUAL)
+    augmenter._validate()
+    inside = os.path.realpath(output)
+    if os.path.isdir(source) and os.path.commonpath([inside, os.path.realpath(source)]) == os.path.realpath(source):
+        raise click.UsageError(f"OUT must lie outside of DIR, got {output} in {source}")
+    images = list_images(source)
+    with working(quiet=quiet, backend=backend, address=scheduler):
+        done = augment_images(
+            images, output, augmenter, n=n, seed=seed, image_format=image_format, strict=strict, n_jobs=n_jobs
+        )
+    if as_json:
+        echo_json(
+            {
+                "n_images": done.n_images,
+                "n_written": done.n_written,
+                "classes": done.counts,
+                "skipped": skipped_as_json(done.skipped),
+                "output": output,
+                "seed": seed,
+            }
+        )
+        return
+    if not quiet:
+        tell_skipped(done.skipped)
+    click.echo(f"images      {done.n_images}, {len(done.skipped)} skipped")
+    click.echo(f"written     {done.n_written}")
+    click.echo(f"folder      {printable(output)}")

@@ -1,0 +1,123 @@
+"""``cvbow compare``."""
+
+from __future__ import annotations
+
+import click
+
+from cvbow import storage
+from cvbow.datasets import LabelledImages, load_dataset, locate
+from cvbow.experiments import (
+    Definition,
+    FixedSplit,
+    KFold,
+    SplitProtocol,
+    compare,
+    find_benchmark,
+    parse_contender,
+    write_result,
+)
+from cvbow.images import list_images
+from cvbow.report import comparison_tables, tables_as_markdown, tables_as_text, write_comparison_plots
+from cvbow_cli._common import echo_json, option_json, printable, work_options, working
+
+__all__ = ["command"]
+
+
+def _counts(ctx: click.Context, parameter: click.Parameter, text: str | None) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise click.BadParameter(f"must be integers separated by commas, such as 5,10,20; got {text!r}") from None
+
+
+@click.command(name="compare")
+@click.argument("source", metavar="[DIR]", required=False, type=click.Path(exists=True))
+@click.option(
+    "--with", "-w", "backends", metavar="BACKEND", multiple=True, required=True, help="Who takes part; may be repeated."
+)
+@click.option("--benchmark", metavar="NAME", help="The data set and splits of a benchmark, in place of DIR.")
+@click.option("--data", metavar="DIR", type=click.Path(file_okay=False), help="The benchmark's data set.")
+@click.option("--classifier", default="tuned-svm", show_default=True, metavar="NAME", help="The head of all.")
+@click.option("--curve", metavar="N,N,...", callback=_counts, help="Learning curve: training images per class.")
+@click.option("--corruptions", is_flag=True, help="Judge the answers on test images made worse.")
+@click.option("--output", "-o", metavar="FILE.json", type=click.Path(dir_okay=False), help="Write the result there.")
+@click.option("--plots", metavar="DIR", type=click.Path(file_okay=False), help="Write pictures there (matplotlib).")
+@click.option("--markdown", is_flag=True, help="Markdown tables.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of splits and dictionaries.")
+@click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Keep vectors there; no time is told.")
+@work_options
+@option_json
+def command(
+    source: str | None,
+    backends: tuple[str, ...],
+    benchmark: str | None,
+    data: str | None,
+    classifier: str,
+    curve: tuple[int, ...],
+    corruptions: bool,
+    output: str | None,
+    plots: str | None,
+    markdown: bool,
+    seed: int,
+    cache: str | None,
+    n_jobs: int,
+    backend: str,
+    scheduler: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    r"""Compare backends: the same images, splits and classifier head, with intervals, tests and costs.
+
+    A BACKEND is a preset (bow, fisher), pixels or colors (the floors), a network (NET.onnx), or several joined with +.
+    A name may go before it: both=fisher+NET.onnx. DIR holds DIR/<class>/<image>, which five folds divide, or train/ and
+    test/ folders of classes.
+
+    \b
+    Example:
+      cvbow compare photos/ -w pixels -w bow -w mobilenet.onnx
+      cvbow compare --benchmark scene15-bow --data scene15/ -w fisher -w net.onnx -w both=fisher+net.onnx \
+          --curve 5,10,20,50,100 --corruptions -o comparison.json --plots pictures/
+    """
+    contenders = [parse_contender(text) for text in backends]
+    if output is not None:
+        storage.check_writable(output)
+    images, protocol, title = _material(source, benchmark, data)
+    with working(quiet=quiet or as_json, backend=backend, address=scheduler):
+        result = compare(
+            images,
+            protocol,
+            contenders,
+            classifier=classifier,
+            curve=curve,
+            corruptions=corruptions,
+            seed=seed,
+            n_jobs=n_jobs,
+            memory=cache,
+            title=title,
+        )
+    if output is not None:
+        write_result(output, result)
+    pictures = write_comparison_plots(plots, result) if plots is not None else []
+    if as_json:
+        echo_json(result)
+        return
+    tables = comparison_tables(result)
+    click.echo(tables_as_markdown(tables) if markdown else tables_as_text(tables))
+    for written in ([] if output is None else [output]) + [str(path) for path in pictures]:
+        click.echo(f"wrote {printable(written)}", err=True)
+
+
+def _material(source: str | None, benchmark: str | None, data: str | None) -> tuple[LabelledImages, SplitProtocol, str]:
+    """Return the images, their splits and a title."""
+    if (source is None) == (benchmark is None):
+        raise click.UsageError("give either DIR or --benchmark NAME")
+    if benchmark is not None:
+        definition = find_benchmark(benchmark)
+        if not isinstance(definition, Definition):
+            raise click.UsageError(f"--benchmark must be one of classification, got {benchmark}")
+        return load_dataset(locate(definition.dataset, data)), definition.protocol, definition.title
+    if data is not None:
+        raise click.UsageError("--data goes with --benchmark")
+    listed = list_images(str(source))
+    images = LabelledImages.from_list(listed)
+    return images, FixedSplit() if images.partitions else KFold(5), str(source)

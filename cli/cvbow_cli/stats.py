@@ -1,0 +1,77 @@
+"""``cvbow stats``."""
+
+from __future__ import annotations
+
+import click
+
+from cvbow.images import list_images, summarize_images
+from cvbow_cli._common import echo_json, option_json, printable, tell_skipped, work_options, working
+
+__all__ = ["command"]
+
+
+@click.command(name="stats")
+@click.argument("source", metavar="DIR", type=click.Path(exists=True))
+@click.option(
+    "--output", "-o", required=True, metavar="FOLDER", type=click.Path(file_okay=False), help="Folder to write into."
+)
+@click.option(
+    "--size",
+    nargs=2,
+    type=click.IntRange(min=1, max=4096),
+    metavar="WIDTH HEIGHT",
+    help="Bring images to this size for their mean; by default the set's usual one, at most 256.",
+)
+@click.option("--split", metavar="NAME", help="Only this split: train, validation or test.")
+@click.option("--strict", is_flag=True, help="An image that cannot be read is an error, instead of being skipped.")
+@work_options
+@option_json
+def command(
+    source: str,
+    output: str,
+    size: tuple[int, int] | None,
+    split: str | None,
+    strict: bool,
+    n_jobs: int,
+    backend: str,
+    scheduler: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    r"""Tell what is in a set of images, and write its mean and standard-deviation image.
+
+    DIR holds a folder per class, or just images, or is a CSV file with the columns path,label[,split]. FOLDER gets
+    mean.png, std.png (twice the standard deviation), montage.png, and stats.json: sizes, aspect ratios, channels, class
+    counts, files that cannot be read.
+
+    \b
+    Example:
+      cvbow stats photos/ -o photos-stats
+      cvbow stats photos/ -o photos-stats --split train --json
+    """
+    images = list_images(source, flat=True)
+    if split is not None:
+        images = images.select(split)
+        if not len(images):
+            raise click.UsageError(f"{source} has no images of the split {split}")
+    with working(quiet=quiet, backend=backend, address=scheduler):
+        summary = summarize_images(images, size=size, strict=strict, n_jobs=n_jobs)
+    files = summary.write(output)
+    found = summary.as_dict()
+    if as_json:
+        echo_json({**found, "files": files})
+        return
+    if not quiet:
+        tell_skipped(summary.skipped)
+    width, height, ratios = found["sizes"]["width"], found["sizes"]["height"], found["aspect_ratios"]
+    kinds = [f"{count} {'gray' if n == '1' else 'colour'}" for n, count in found["channels"].items()]
+    click.echo(f"images      {summary.n_images} ({', '.join(kinds)}), {len(summary.skipped)} skipped")
+    if summary.counts:
+        counts = summary.counts.values()
+        click.echo(f"classes     {len(counts)}, of {min(counts)} to {max(counts)} images")
+    click.echo(f"width       {width['min']:g} to {width['max']:g}, median {width['median']:g}")
+    click.echo(f"height      {height['min']:g} to {height['max']:g}, median {height['median']:g}")
+    click.echo(f"aspect      {ratios['min']:.3g} to {ratios['max']:.3g}, {ratios['square']} square")
+    click.echo(f"mean        {'  '.join(f'{value:.2f}' for value in found['mean'])}")
+    click.echo(f"std         {'  '.join(f'{value:.2f}' for value in found['std'])}")
+    click.echo(f"written     {printable(', '.join(files))}")

@@ -1,0 +1,94 @@
+"""Histograms of colours: the other floor.
+
+M. Swain and D. Ballard, "Color indexing", IJCV 1991.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_choice, check_int
+from cvbow.backends._whole_image import WholeImageEncoder
+
+__all__ = ["ColorHistogram"]
+
+#: Colour spaces, and the ends of their channels' ranges in OpenCV's 8 bits.
+SPACES = {"hsv": (180, 256, 256), "rgb": (256, 256, 256), "lab": (256, 256, 256)}
+
+
+class ColorHistogram(WholeImageEncoder):
+    """How often each colour occurs in an image, as the square roots of shares.
+
+    Parameters
+    ----------
+    bins : sequence of int, default (8, 4, 4)
+        Of each channel; there is a bin for every combination.
+    space : {"hsv", "rgb", "lab"}, default "hsv"
+        Hue, saturation and value; red, green and blue; or CIE L*a*b*.
+    n_jobs : int or None, default None
+        Workers, by joblib's convention.
+    memory : str, path, joblib.Memory or None, default None
+        Where to cache the vectors.
+
+    Notes
+    -----
+    Square roots of shares make the product of two vectors the Bhattacharyya coefficient of their histograms. A gray
+    image has colours without hue.
+
+    Examples
+    --------
+    >>> red = np.zeros((4, 4, 3), np.uint8)
+    >>> red[..., 0] = 255
+    >>> vector = ColorHistogram(bins=(2, 2, 2), space="rgb").fit([red]).transform([red])[0]
+    >>> vector.tolist()
+    [0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
+    """
+
+    def __init__(
+        self,
+        *,
+        bins: Sequence[int] = (8, 4, 4),
+        space: str = "hsv",
+        n_jobs: int | None = None,
+        memory: Any = None,
+    ) -> None:
+        self.bins = bins
+        self.space = space
+        self.n_jobs = n_jobs
+        self.memory = memory
+
+    @property
+    def vector_length(self) -> int:
+        """Length of a vector: the product of the bins."""
+        self._validate()
+        return int(np.prod(self.bins))
+
+    @property
+    def gray_only(self) -> bool:
+        """False: colours are all that is looked at."""
+        return False
+
+    def _describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        import cv2
+
+        self._validate()
+        codes = {"hsv": cv2.COLOR_RGB2HSV, "lab": cv2.COLOR_RGB2LAB}
+        pixels = image if self.space == "rgb" else cv2.cvtColor(image, codes[self.space])
+        places = np.zeros(pixels.shape[:2], np.intp)
+        for channel, (count, end) in enumerate(zip(self.bins, SPACES[self.space], strict=True)):
+            # A value v of a range [0, end) lies in bin v * count // end.
+            table = np.arange(256) * int(count) // end
+            places = places * int(count) + np.minimum(table, int(count) - 1)[pixels[..., channel]]
+        counts = np.bincount(places.ravel(), minlength=self.vector_length)
+        return np.asarray(np.sqrt(counts / counts.sum()), np.float32)
+
+    def _validate(self) -> None:
+        check_choice("space", self.space, SPACES)
+        if not isinstance(self.bins, Sequence) or isinstance(self.bins, str) or len(self.bins) != 3:
+            raise ValueError(f"bins must be three integers, one for each channel, got {self.bins!r}")
+        for count in self.bins:
+            check_int("bins", count, minimum=1)

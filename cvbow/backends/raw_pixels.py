@@ -1,0 +1,148 @@
+"""The pixels themselves, as a floor: what any description of an image has to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_flag, check_int
+from cvbow.backends._image_encoder import Call, ImageEncoder, ImageLike, check_images
+from cvbow.errors import CvbowError, ImageError
+from cvbow.features import as_gray, as_rgb
+from cvbow.images import read_image, resize
+from cvbow.parallel import single_threaded
+
+__all__ = ["RawPixels"]
+
+
+class RawPixels(ImageEncoder):
+    """An image shrunk to a small square, its pixels standardised, and reduced to their principal components.
+
+    Parameters
+    ----------
+    size : int, default 32
+        Side of the square in pixels, whatever the image's shape.
+    n_components : int or None, default 100
+        Principal components that are kept; None keeps the pixels. With fewer images or pixels there are fewer.
+    color : bool, default False
+        RGB in place of gray.
+    n_jobs : int or None, default None
+        Workers, by joblib's convention.
+    memory : str, path, joblib.Memory or None, default None
+        Where to cache the vectors.
+
+    Attributes
+    ----------
+    pca_ : PCA or None
+    skipped_ : list of ImageError
+        Images that were to be learned from and could not be read.
+
+    Notes
+    -----
+    M. Turk and A. Pentland, "Eigenfaces for recognition", Journal of Cognitive Neuroscience 1991; A. Torralba,
+    R. Fergus and W. Freeman, "80 million tiny images", PAMI 2008, whose squares of 32 pixels people still recognise.
+    The pixels of an image get mean 0 and deviation 1; an image of one colour is the zero vector.
+    """
+
+    _transient = {"n_jobs": None, "memory": None, "skipped_": None}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        size: int = 32,
+        n_components: int | None = 100,
+        color: bool = False,
+        n_jobs: int | None = None,
+        memory: Any = None,
+    ) -> None:
+        self.size = size
+        self.n_components = n_components
+        self.color = color
+        self.n_jobs = n_jobs
+        self.memory = memory
+
+    @property
+    def vector_length(self) -> int:
+        """Length of a vector: the components, or the pixels' values."""
+        check_is_fitted(self, "pca_")
+        return self._n_values if self.pca_ is None else int(self.pca_.n_components_)
+
+    @property
+    def gray_only(self) -> bool:
+        """Whether colours are not looked at."""
+        return not self.color
+
+    @property
+    def _n_values(self) -> int:
+        return int(self.size) ** 2 * (3 if self.color else 1)
+
+    def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
+        """Learn the principal components.
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, or there is no image.
+        CvbowError
+            If no image could be read.
+        """
+        from sklearn.decomposition import PCA
+
+        self._validate()
+        images = check_images(images)
+        if len(images) == 0:
+            raise ValueError("images must have at least one image, got none")
+        self.pca_ = None
+        self.skipped_: list[ImageError] = []
+        if self.n_components is None:
+            return self
+        squares = np.empty((len(images), self._n_values), np.float32)
+        n_read = 0
+        for result in self._map(Call(self, _square_of), images, "pixels"):
+            if isinstance(result, ImageError):
+                self.skipped_.append(result)
+            else:
+                squares[n_read] = result
+                n_read += 1
+        if n_read == 0:
+            raise CvbowError(f"none of the {len(images)} images could be read; the first: {self.skipped_[0]}")
+        # The covariance's eigenvectors are exact and the same on every run; the default solver may draw at random.
+        pca = PCA(min(int(self.n_components), n_read, self._n_values), svd_solver="covariance_eigh")
+        with single_threaded(), np.errstate(invalid="ignore"):  # one image has no variance to take shares of
+            self.pca_ = pca.fit(squares[:n_read])
+        return self
+
+    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        square = self._square(image)
+        if self.pca_ is None:
+            return square
+        with single_threaded():
+            return np.asarray(self.pca_.transform(square[None])[0], np.float32)
+
+    def _square(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        pixels = as_rgb(image) if self.color else as_gray(image)
+        values = resize(pixels, (int(self.size), int(self.size))).astype(np.float32).ravel()
+        values -= values.mean()
+        deviation = values.std()
+        return values / deviation if deviation > 0 else np.zeros_like(values)
+
+    def _state_hash(self) -> str:
+        check_is_fitted(self, "pca_")
+        return str(joblib.hash((type(self).__name__, self.size, self.color, self.pca_), hash_name="sha1"))
+
+    def _validate(self) -> None:
+        check_int("size", self.size, minimum=2)
+        check_int("n_components", self.n_components, minimum=1, none=True)
+        check_flag("color", self.color)
+
+    def _validate_state(self) -> None:
+        self._validate()
+
+
+def _square_of(encoder: RawPixels, source: Any, name: str | None) -> NDArray[np.float32]:
+    return encoder._square(read_image(source, gray=encoder.gray_only, name=name))

@@ -1,0 +1,78 @@
+"""Vectors of training images and of their augmented copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from cvbow._checks import check_int
+from cvbow.backends import ImageEncoder, ImageLike
+from cvbow.backends._image_encoder import EncodedImages
+from cvbow.errors import ImageError
+from cvbow.images import AugmentedImage, ImageAugmenter
+from cvbow.images.derived import DerivedImage
+
+__all__ = ["check_augmentation", "with_copies"]
+
+#: Parameters of an augmenter that make something else than an 8-bit image.
+_NOT_TRANSFORMS = (
+    "featurewise_center",
+    "featurewise_std_normalization",
+    "samplewise_center",
+    "samplewise_std_normalization",
+    "zca_whitening",
+    "rescale",
+    "preprocessing_function",
+)
+
+
+def check_augmentation(augmenter: object, n_augmented: object, augment_seed: object) -> None:
+    """Raise ValueError unless the three parameters of ``ImageClassifier`` go together."""
+    check_int("n_augmented", n_augmented, minimum=0)
+    check_int("augment_seed", augment_seed, minimum=0)
+    if augmenter is None:
+        if n_augmented:
+            raise ValueError(f"n_augmented needs an augmenter, got {n_augmented!r} and no augmenter")
+        return
+    if not isinstance(augmenter, ImageAugmenter):
+        raise ValueError(f"augmenter must be an ImageAugmenter or None, got {augmenter!r}")
+    augmenter._validate()
+    for name in _NOT_TRANSFORMS:
+        if getattr(augmenter, name):
+            raise ValueError(f"augmenter must only transform images, got one with {name}={getattr(augmenter, name)!r}")
+
+
+def with_copies(
+    backend: ImageEncoder,
+    images: Sequence[ImageLike],
+    augmenter: ImageAugmenter | None,
+    n_copies: int,
+    seed: int,
+    strict: bool,
+) -> EncodedImages:
+    """Encode images and their copies, ``n_copies`` with the image itself; the vectors of an image follow one another.
+
+    Rows count images, each once; an image is left out with all its copies.
+    """
+    if n_copies == 1 or augmenter is None:
+        return backend.encode_images(images, strict=strict)
+    pictures: list[ImageLike] = []
+    for position, image in enumerate(images):
+        if isinstance(image, DerivedImage):
+            raise ValueError("images must be paths or arrays where copies of them are to be made")
+        copies = (AugmentedImage(image, augmenter, (seed, position, number)) for number in range(1, n_copies))
+        pictures += [image, *copies]
+    encoded = backend.encode_images(pictures, strict=strict)
+    found = np.bincount(encoded.rows // n_copies, minlength=len(images))
+    whole = found == n_copies
+    # A file that changes while it is read may give some of the copies alone.
+    kept = whole[encoded.rows // n_copies]
+    vectors = encoded.vectors if kept.all() else encoded.vectors[kept]
+    rows = np.flatnonzero(whole)
+    errors = {str(error.path): error for error in reversed(encoded.skipped)}
+    skipped = list(reversed(errors.values()))
+    doubtful: dict[str, ImageError] = {}
+    for error in encoded.doubtful:
+        doubtful.setdefault(str(error.path), error)
+    return EncodedImages(vectors, rows, skipped, list(doubtful.values()))

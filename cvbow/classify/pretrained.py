@@ -1,0 +1,99 @@
+"""Classification by a network as it was trained, with its own classes: nothing is learned here."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvbow.backends import CnnEncoder, ImageLike
+from cvbow.classify._temperature import softmax
+from cvbow.classify.image_classifier import Answers
+from cvbow.networks import open_network
+
+__all__ = ["PretrainedClassifier", "read_labels"]
+
+
+class PretrainedClassifier:
+    """A network's own classes, by name.
+
+    Parameters
+    ----------
+    network : path
+        An ONNX file; see ``CnnEncoder`` for how its preprocessing is found.
+    labels : sequence of str
+        The names of its classes, in the order of its scores; ``read_labels`` reads them from a file.
+    layer : str or None, default None
+        The layer with a score for each class; None: the only output of the network that has as many values.
+    **options
+        Further parameters of ``CnnEncoder``: ``size``, ``mean``, ``engine``, ``n_jobs`` and so on.
+
+    Attributes
+    ----------
+    classes_ : ndarray of str
+        The labels; where two are alike, each with its position behind it.
+    layer_ : str
+
+    Raises
+    ------
+    FileNotFoundError, NetworkError
+        As ``CnnEncoder``.
+    ValueError
+        If a parameter breaks its rule, or the network has not a score for each label.
+    """
+
+    def __init__(
+        self, network: str | os.PathLike[str], labels: Sequence[str], *, layer: str | None = None, **options: Any
+    ) -> None:
+        shared = {"pooling": "none", "normalization": "none", **options}
+        opened = open_network(network, engine=options.get("engine", "auto"), provider=options.get("provider", "cpu"))
+        candidates = opened.graph.outputs if layer is None else (layer,)
+        encoders = [CnnEncoder(network, layer=name, **shared).fit([]) for name in candidates]
+        fitting = [encoder for encoder in encoders if encoder.length_ == len(labels)]
+        if len(fitting) != 1:
+            found = ", ".join(f"{encoder.layer_} {encoder.length_}" for encoder in encoders)
+            rule = "a label for each score" if not fitting else "an output of the network that is named as the layer"
+            raise ValueError(f"labels must have {rule}; the network's outputs are {found}; got {len(labels)} labels")
+        (self.encoder_,) = fitting
+        self.layer_ = self.encoder_.layer_
+        kinds = {one.name: one.kind for one in opened.graph.layers}
+        # The scores of a network that ends before its softmax are the logarithms of odds.
+        self._is_softmax = kinds.get(self.layer_) == "Softmax"
+        counts = Counter(labels)
+        names = [name if counts[name] == 1 else f"{name} ({row})" for row, name in enumerate(labels)]
+        self.classes_ = np.array(names)
+
+    def answer(self, images: Sequence[ImageLike], *, strict: bool = False) -> Answers:
+        """Classify the images that can be read, and tell which could not; see ``ImageClassifier.answer``."""
+        encoded = self.encoder_.encode_images(images, strict=strict)
+        scores = np.asarray(encoded.vectors, np.float64)
+        probabilities = scores if self._is_softmax else softmax(scores)
+        return Answers(self.classes_[probabilities.argmax(axis=1)], probabilities, encoded.rows, encoded.skipped)
+
+
+def read_labels(path: str | os.PathLike[str]) -> list[str]:
+    """Read the names of a network's classes: a line each, or ``index,name`` with the indices from 0 up.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        If the file has no labels, is not UTF-8, or its indices are not 0, 1, 2 and so on.
+    """
+    try:
+        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except UnicodeDecodeError:
+        raise ValueError(f"{os.fspath(path)}: labels must be text in UTF-8") from None
+    if not lines:
+        raise ValueError(f"{os.fspath(path)}: labels must have a line for each class, got an empty file")
+    parts = [line.partition(",") for line in lines]
+    if not all(index.strip().isdecimal() and name.strip() for index, _, name in parts):
+        return lines
+    for row, (index, _, _) in enumerate(parts):
+        if int(index) != row:
+            raise ValueError(f"{os.fspath(path)}: labels must be numbered 0, 1, 2, ...; line {row + 1} has {index}")
+    return [name.strip() for _, _, name in parts]

@@ -1,0 +1,309 @@
+"""Several backends on the same images, splits and classifier head: which is better, by how much, and at what cost."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_int
+from cvbow.classify import ImageClassifier, make_classifier
+from cvbow.datasets import LabelledImages, fingerprint
+from cvbow.errors import CvbowError
+from cvbow.experiments._drawing import Split, at_most, by_class, shuffled
+from cvbow.experiments.contenders import Contender
+from cvbow.experiments.environment import environment, peak_memory
+from cvbow.experiments.protocols import SplitProtocol
+from cvbow.experiments.significance import bootstrap_interval, holm, mcnemar_test, paired_splits_test
+from cvbow.images.corruptions import CORRUPTIONS, STRENGTHS, CorruptedImage
+from cvbow.parallel import note
+
+__all__ = ["KIND", "compare"]
+
+#: What a result file says that it is.
+KIND = "cvbow-comparison-result"
+FORMAT = 1
+#: Images that the cost of an answer is measured on, one after another.
+_TIMED = 40
+
+
+def compare(
+    images: LabelledImages,
+    protocol: SplitProtocol,
+    contenders: Sequence[Contender],
+    *,
+    classifier: str = "tuned-svm",
+    curve: Sequence[int] = (),
+    curve_draws: int = 3,
+    curve_test_per_class: int | None = 50,
+    corruptions: bool = False,
+    corrupted_per_class: int = 20,
+    seed: int = 0,
+    n_jobs: int | None = -1,
+    memory: Any = None,
+    title: str = "",
+) -> dict[str, Any]:
+    """Compare backends.
+
+    All get the same training and test images of each split and the same classifier head, whose C is sought on the
+    training part. Dictionaries, projections and everything else that is learned comes from the training part too.
+
+    Parameters
+    ----------
+    images : LabelledImages
+    protocol : SplitProtocol
+        The splits.
+    contenders : sequence of Contender
+        At least one, with names of their own.
+    classifier : str, default "tuned-svm"
+        The head: a key of ``CLASSIFIERS``.
+    curve : sequence of int, default ()
+        Training images per class of the learning curve, drawn from the first split's training part; all is learned
+        anew from them.
+    curve_draws : int, default 3
+        Draws for each point of the curve.
+    curve_test_per_class : int or None, default 50
+        Test images of each class that judge them; None for all.
+    corruptions : bool, default False
+        Judge the first split's models on test images made worse, in each way and at each strength.
+    corrupted_per_class : int, default 20
+        Test images of each class for that.
+    seed : int, default 0
+    n_jobs : int or None, default -1
+    memory : optional
+        Cache of vectors; times are then not told.
+    title : str
+
+    Returns
+    -------
+    dict
+        Plain values, for JSON: ``contenders`` (accuracies, interval, cost, curve, corruptions), ``pairs`` (tests),
+        ``protocol``, ``classifier``, ``dataset``, ``environment``.
+
+    Raises
+    ------
+    ValueError
+        If a parameter breaks its rule, or the images do not allow the protocol.
+    ImageError
+        For the first image that cannot be read.
+    """
+    names = [contender.name for contender in contenders]
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"contenders must be at least one, with names of their own, got {', '.join(names) or 'none'}")
+    for name, count in (("curve_draws", curve_draws), ("corrupted_per_class", corrupted_per_class)):
+        check_int(name, count, minimum=1)
+    for count in curve:
+        check_int("curve", count, minimum=1)
+    make_classifier(classifier)
+    surroundings = environment(n_jobs=n_jobs)
+    splits = protocol.splits(images, seed=seed)
+    run = _Run(images, classifier, seed, n_jobs, memory)
+    rows, outcomes = [], []
+    for contender in contenders:
+        judged, row = run.contender(contender, splits)
+        if curve:
+            row["curve"] = run.curve(contender, splits[0], curve, curve_draws, curve_test_per_class)
+        if corruptions:
+            row["corruptions"] = run.corruptions(contender, judged[0], splits[0], corrupted_per_class)
+        rows.append(row)
+        outcomes.append([one.right for one in judged])
+        del judged
+    return {
+        "kind": KIND,
+        "format": FORMAT,
+        "title": title,
+        "classifier": classifier,
+        "protocol": protocol.describe(),
+        "splits": [{"name": split.name, "n_train": len(split.train), "n_test": len(split.test)} for split in splits],
+        "seed": seed,
+        "contenders": rows,
+        "pairs": _pairs(names, outcomes, splits),
+        "curve_draws": curve_draws if curve else None,
+        "curve_test_per_class": curve_test_per_class if curve else None,
+        "corrupted_per_class": corrupted_per_class if corruptions else None,
+        "dataset": {
+            "n_images": len(images),
+            "n_classes": len(images.classes),
+            "sha256": fingerprint(images, n_jobs=n_jobs),
+        },
+        "environment": surroundings,
+    }
+
+
+class _Judged:
+    """A trained model and how it answered the test images of its split."""
+
+    def __init__(self, model: ImageClassifier | None, right: NDArray[np.bool_], truth: NDArray[Any]) -> None:
+        self.model = model
+        self.right = right
+        self.truth = truth
+
+    @property
+    def mean_class_accuracy(self) -> float:
+        return statistics.fmean(float(self.right[self.truth == name].mean()) for name in np.unique(self.truth))
+
+
+class _Run:
+    """What all contenders have in common."""
+
+    def __init__(self, images: LabelledImages, classifier: str, seed: int, n_jobs: int | None, memory: Any) -> None:
+        self.images = images
+        self.classifier = classifier
+        self.seed = seed
+        self.n_jobs = n_jobs
+        self.memory = memory
+
+    def contender(self, contender: Contender, splits: Sequence[Split]) -> tuple[list[_Judged], dict[str, Any]]:
+        """Train and judge on every split; only the first model is kept."""
+        judged: list[_Judged] = []
+        seconds = []
+        with peak_memory() as peak:
+            for number, split in enumerate(splits, 1):
+                note(f"{contender.name}, {number} of {len(splits)}: {split.name}")
+                started = time.perf_counter()
+                trained = self._train(contender, split.train)
+                seconds.append(time.perf_counter() - started)
+                judged.append(self._judge(trained, split.test))
+                note(f"  mean class accuracy {judged[-1].mean_class_accuracy:.4f}")
+                if number > 1:
+                    judged[-1].model = None
+        model = judged[0].model
+        figures = [one.mean_class_accuracy for one in judged]
+        row: dict[str, Any] = {
+            **contender.as_dict(),
+            "mean_class_accuracy": _spread(figures),
+            "accuracy": _spread([float(one.right.mean()) for one in judged]),
+            "interval": None,
+            "head": {"C": [getattr(model.classifier_, "C_", None)]} if model is not None else None,
+            "vector_length": int(model.backend_.vector_length) if model is not None else None,
+            "cost": {
+                "train_seconds": None if self.memory is not None else round(statistics.fmean(seconds), 3),
+                "ms_per_image": self._milliseconds(model, splits[0]),
+                "what": "training with all workers, per split; an answer on one thread: reading, vector and head",
+                "model_bytes": _model_bytes(model),
+                "peak_bytes": peak.n_bytes,
+            },
+        }
+        if len(splits) == 1:
+            interval = bootstrap_interval(judged[0].right, judged[0].truth)
+            row["interval"] = {"low": interval.low, "high": interval.high, "what": "95 %, bootstrap over test images"}
+        return judged, row
+
+    def curve(
+        self, contender: Contender, split: Split, counts: Sequence[int], draws: int, test_per_class: int | None
+    ) -> list[dict[str, Any]]:
+        """Judge models that learned from a few images of each class."""
+        test = at_most(self.images, split.test.tolist(), test_per_class, f"curve {self.seed}")
+        points = []
+        for count in counts:
+            found = []
+            for draw in range(draws):
+                members = by_class(self.images, split.train.tolist()).values()
+                key = f"curve {self.seed} {draw}"
+                # The first of one order: more images are the fewer and some others.
+                train = [place for group in members for place in shuffled(self.images, group, key)[:count]]
+                note(f"{contender.name}, {count} per class, draw {draw + 1} of {draws}")
+                model = self._train(contender, np.array(train))
+                found.append(self._judge(model, np.array(test)).mean_class_accuracy)
+                note(f"  mean class accuracy {found[-1]:.4f}")
+            points.append({"train_per_class": count, "draws": found, **_spread(found)})
+        return points
+
+    def corruptions(self, contender: Contender, judged: _Judged, split: Split, per_class: int) -> dict[str, Any]:
+        """Judge a model on images that were made worse."""
+        model = judged.model
+        if model is None:
+            raise CvbowError("the first split's model is gone")
+        test = np.array(at_most(self.images, split.test.tolist(), per_class, f"corrupted {self.seed}"))
+        clean = self._judge(model, test).mean_class_accuracy
+        kinds = {}
+        for kind in CORRUPTIONS:
+            note(f"{contender.name}, {kind}")
+            kinds[kind] = [self._judge(model, test, (kind, strength)).mean_class_accuracy for strength in STRENGTHS]
+        every = [figure for figures in kinds.values() for figure in figures]
+        return {"n_images": len(test), "clean": clean, "mean": statistics.fmean(every), "kinds": kinds}
+
+    def _train(self, contender: Contender, positions: NDArray[np.intp]) -> ImageClassifier:
+        backend = contender.backend(seed=self.seed, n_jobs=self.n_jobs, memory=self.memory)
+        labels = [self.images.labels[place] for place in positions]
+        return ImageClassifier(backend, self.classifier).fit(self._pictures(positions), labels, strict=True)
+
+    def _judge(
+        self, model: ImageClassifier | None, positions: NDArray[np.intp], corruption: tuple[str, int] | None = None
+    ) -> _Judged:
+        if model is None:
+            raise CvbowError("there is no model")
+        pictures: list[Any] = self._pictures(positions)
+        if corruption is not None:
+            kind, strength = corruption
+            pictures = [
+                CorruptedImage(picture, kind, strength, seed=int(place))
+                for picture, place in zip(pictures, positions, strict=True)
+            ]
+        truth = np.array([self.images.labels[place] for place in positions])
+        return _Judged(model, model.answer(pictures, strict=True).labels == truth, truth)
+
+    def _pictures(self, positions: NDArray[np.intp]) -> list[Any]:
+        return [self.images.images[place] for place in positions]
+
+    def _milliseconds(self, model: ImageClassifier | None, split: Split) -> float | None:
+        """Return the median time of an answer to one image, on one thread."""
+        if self.memory is not None or model is None:
+            return None
+        pictures = self._pictures(split.test[:: max(1, len(split.test) // _TIMED)][:_TIMED])
+        before = model.backend_.n_jobs
+        model.backend_.n_jobs = 1
+        times = []
+        for picture in [pictures[0], *pictures]:  # the first answer fills caches
+            started = time.perf_counter()
+            model.predict([picture])
+            times.append(1000 * (time.perf_counter() - started))
+        model.backend_.n_jobs = before
+        return float(f"{statistics.median(times[1:]):.4g}")
+
+
+def _pairs(names: Sequence[str], outcomes: Sequence[Sequence[Any]], splits: Sequence[Split]) -> list[dict[str, Any]]:
+    """Test every pair; p-values are also corrected for their number."""
+    found: list[dict[str, Any]] = []
+    for (a, first), (b, second) in itertools.combinations(zip(names, outcomes, strict=True), 2):
+        if len(splits) == 1:
+            test = mcnemar_test(first[0], second[0])
+        else:
+            ratio = statistics.fmean(len(split.test) / len(split.train) for split in splits)
+            means = [[float(right.mean()) for right in rights] for rights in (first, second)]
+            test = paired_splits_test(*means, test_over_train=ratio)
+        found.append({"first": a, "second": b, **vars(test)})
+    for row, corrected in zip(found, holm([row["p_value"] for row in found]), strict=True):
+        row["p_value_holm"] = corrected
+    return found
+
+
+def _model_bytes(model: ImageClassifier | None) -> int | None:
+    if model is None:
+        return None
+    with tempfile.TemporaryDirectory(prefix="cvbow-") as folder:
+        path = Path(folder) / "model.cvbow"
+        try:
+            model.save(path)
+        except TypeError:  # a part of the model is of a class that model files do not hold
+            return None
+        return path.stat().st_size + _network_bytes(model.backend_)
+
+
+def _network_bytes(backend: Any) -> int:
+    """Return the size of the networks that a backend needs beside its model file."""
+    inside = [getattr(backend, "backend_", None), *(part for _, part in getattr(backend, "channels_", ()))]
+    own = os.path.getsize(backend.network) if hasattr(backend, "network") else 0
+    return own + sum(_network_bytes(part) for part in inside if part is not None)
+
+
+def _spread(values: Sequence[float]) -> dict[str, float | None]:
+    return {"mean": statistics.fmean(values), "std": statistics.stdev(values) if len(values) > 1 else None}

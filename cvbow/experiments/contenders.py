@@ -1,0 +1,96 @@
+"""Who is compared: backends by a short text, so that classical and CNN vectors are asked for alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cvbow.backends import ChannelUnion, CnnEncoder, ColorHistogram, ImageEncoder, MultiCrop, RawPixels
+from cvbow.presets import PRESETS, make_model
+
+__all__ = ["FLOORS", "Contender", "parse_contender"]
+
+#: The simplest descriptions of an image.
+FLOORS = {"pixels": RawPixels, "colors": ColorHistogram}
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A backend that takes part in a comparison.
+
+    Attributes
+    ----------
+    name : str
+        What it is called in tables.
+    parts : tuple of str
+        Presets, ``pixels``, ``colors``, or ONNX files; several are joined into one vector.
+    """
+
+    name: str
+    parts: tuple[str, ...]
+
+    def backend(self, *, seed: int = 0, n_jobs: int | None = -1, memory: Any = None) -> ImageEncoder:
+        """Build the unfitted backend.
+
+        Parameters
+        ----------
+        seed : int
+            Of a preset's sample and dictionary.
+        n_jobs, memory
+            As for every backend.
+        """
+        made = [_part(part, seed) for part in self.parts]
+        backend = made[0] if len(made) == 1 else _joined([Path(part).stem for part in self.parts], made)
+        backend.set_params(n_jobs=n_jobs, memory=memory)
+        return backend
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON; of files, the names."""
+        return {"name": self.name, "parts": [Path(part).name for part in self.parts]}
+
+
+def parse_contender(text: str) -> Contender:
+    """Turn ``fisher``, ``pixels``, ``net.onnx``, ``fisher+net.onnx`` or ``name=...`` into a contender.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such ONNX file.
+    ValueError
+        If a part is none of those; the message lists them.
+    """
+    name, equals, rest = text.partition("=")
+    parts = tuple(part.strip() for part in (rest if equals else text).split("+"))
+    for part in parts:
+        if part.endswith(".onnx"):
+            Path(part).stat()
+        elif part not in PRESETS and part not in FLOORS:
+            known = ", ".join((*PRESETS, *FLOORS))
+            raise ValueError(f"backend must be one of {known}, an .onnx file, or several with + between; got {part!r}")
+    if len(set(parts)) < len(parts):
+        raise ValueError(f"backend must have parts that differ from each other, got {text!r}")
+    return Contender(name.strip() if equals else "+".join(Path(part).stem for part in parts), parts)
+
+
+def _part(part: str, seed: int) -> ImageEncoder:
+    if part.endswith(".onnx"):
+        return CnnEncoder(part)
+    if part in FLOORS:
+        floor: ImageEncoder = FLOORS[part]()
+        return floor
+    return make_model(part, settings={"random_state": seed}, n_jobs=None).backend
+
+
+def _joined(names: list[str], backends: list[ImageEncoder]) -> ImageEncoder:
+    """Join vectors side by side; where one part takes several views of an image, all do."""
+    whole = [backend.backend if isinstance(backend, MultiCrop) else backend for backend in backends]
+    channels: list[tuple[str, ImageEncoder]] = []
+    for name, backend in zip(names, whole, strict=True):
+        if isinstance(backend, ChannelUnion):
+            channels += [(f"{name} {inner}", encoder) for inner, encoder in backend.channels]
+        else:
+            channels.append((name, backend))
+    union = ChannelUnion([(name.replace("__", "_"), encoder) for name, encoder in channels])
+    views = next((backend for backend in backends if isinstance(backend, MultiCrop)), None)
+    return union if views is None else MultiCrop(union, share=views.share)

@@ -1,0 +1,125 @@
+"""The base of every descriptor."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from cvbow.features._detections import Detections, to_keypoints
+from cvbow.features._detector import Detector
+from cvbow.features._extractor import as_gray
+from cvbow.features._opencv import create
+
+__all__ = ["Descriptor", "KeypointDescriptor", "unit_length"]
+
+
+class Descriptor(BaseEstimator):  # type: ignore[misc]
+    """Base class: a scikit-learn estimator of plain parameters with ``describe(image, detections)``."""
+
+    #: Descriptors are bits, eight to a byte; otherwise float32, of length 1 or zero.
+    is_binary: ClassVar[bool] = False
+    #: The direction of a point makes no difference.
+    upright: ClassVar[bool] = False
+
+    @property
+    @abstractmethod
+    def descriptor_size(self) -> int:
+        """Number of values, or of bytes."""
+
+    @abstractmethod
+    def _describe(
+        self, image: NDArray[np.uint8], detections: Detections
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]: ...
+
+    def _validate(self) -> None:
+        return
+
+    def refusal(self, detector: Detector | None) -> str | None:
+        """Say why the points of a detector cannot be described; None where they can."""
+        return None
+
+    def describe(
+        self, image: NDArray[np.uint8], detections: Detections
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
+        """Describe the surroundings of points.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W) or (H, W, 3), uint8
+            Gray or RGB; the gray image is described.
+        detections : Detections
+            A point without an angle is described upright.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_kept,), intp
+            The points that have a descriptor, rising: those too near to the border may have none.
+        descriptors : ndarray of shape (n_kept, descriptor_size), float32 or uint8
+            Binary ones are uint8; others have length 1, or are zero where there is nothing to describe.
+
+        Raises
+        ------
+        ValueError
+            If the image or a parameter breaks its rule, or the descriptor cannot be had at another detector's points.
+        """
+        self._validate()
+        pixels = as_gray(image)
+        reason = self.refusal(detections.detector)
+        if reason is not None:
+            raise ValueError(reason)
+        if not len(detections):
+            return self._nothing()
+        rows, descriptors = self._describe(pixels, detections)
+        return rows, descriptors if self.is_binary else unit_length(np.asarray(descriptors, np.float32))
+
+    def _nothing(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
+        dtype = np.uint8 if self.is_binary else np.float32
+        return np.zeros(0, np.intp), np.zeros((0, self.descriptor_size), dtype)
+
+
+class KeypointDescriptor(Descriptor):
+    """Base class of the descriptors that OpenCV computes at keypoints."""
+
+    #: OpenCV's algorithm, as ``_opencv.create`` knows it.
+    algorithm: ClassVar[str]
+    #: Side of the patch that is described, over the keypoint's size.
+    patch_factor: ClassVar[float] = 6.75
+    #: Smaller images have no descriptors.
+    smallest: ClassVar[int] = 8
+
+    def _options(self) -> dict[str, Any]:
+        return {}
+
+    def _keypoints(self, image: NDArray[np.uint8], detections: Detections) -> list[Any]:
+        """Return the points in the algorithm's own measure of size; the class of each is its row."""
+        if (detections.points[:, 3] < 0).any():
+            angles = np.maximum(detections.points[:, 3], 0)
+            detections = detections.with_angles(angles)
+        return to_keypoints(detections, factor=detections.patch_factor / self.patch_factor)
+
+    def _algorithm(self, detections: Detections) -> Any:
+        return create(self.algorithm, **self._options())
+
+    def _describe(
+        self, image: NDArray[np.uint8], detections: Detections
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
+        if min(image.shape) < self.smallest:
+            return self._nothing()
+        kept, descriptors = self._algorithm(detections).compute(image, self._keypoints(image, detections))
+        if descriptors is None or not len(kept):
+            return self._nothing()
+        rows = np.fromiter((keypoint.class_id for keypoint in kept), np.intp, len(kept))
+        if (np.diff(rows) > 0).all():
+            return rows, descriptors
+        order = np.argsort(rows, kind="stable")
+        return rows[order], descriptors[order]
+
+
+def unit_length(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return descriptors (n, k) at length 1; zero rows stay zero."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", descriptors, descriptors))[:, None]
+    return np.asarray(np.divide(descriptors, lengths, out=np.zeros_like(descriptors), where=lengths > 0))

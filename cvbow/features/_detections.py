@@ -1,0 +1,150 @@
+"""What a detector returns: points in an image, without descriptors yet."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.features.selection import by_strength
+
+if TYPE_CHECKING:
+    from cvbow.features._detector import Detector
+
+__all__ = ["Detections", "from_keypoints", "to_keypoints", "whole_pixels"]
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Points of one image, the strongest first; ``n`` may be 0.
+
+    Attributes
+    ----------
+    points : ndarray of shape (n, 4), float32
+        x, y (pixels, the centre of the first pixel at 0, 0), size (diameter in pixels, by the detector's own measure),
+        angle (degrees from the x axis towards the y axis, which points down; -1 for none).
+    responses : ndarray of shape (n,), float32
+        Strength; its unit is the detector's.
+    octaves, class_ids : ndarray of shape (n,), int32
+        What OpenCV's descriptors of the same name want to know about a point; zeros elsewhere.
+    patch_factor : float
+        Side of the patch that is described, over ``size``: what makes the sizes of different detectors comparable.
+    detector : Detector or None
+        The one that found them.
+    """
+
+    points: NDArray[np.float32]
+    responses: NDArray[np.float32]
+    octaves: NDArray[np.int32]
+    class_ids: NDArray[np.int32]
+    patch_factor: float = 1.0
+    detector: Detector | None = None
+
+    def __post_init__(self) -> None:
+        n = len(self.points)
+        if self.points.shape != (n, 4) or self.points.dtype != np.float32:
+            raise ValueError(f"points must be float32 of shape (n, 4), got {self.points.dtype} {self.points.shape}")
+        for name, dtype in (("responses", np.float32), ("octaves", np.int32), ("class_ids", np.int32)):
+            values = getattr(self, name)
+            if values.shape != (n,) or values.dtype != dtype:
+                raise ValueError(
+                    f"{name} must be {dtype.__name__} of shape ({n},), one for each point, "
+                    f"got {values.dtype} of shape {values.shape}"
+                )
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def take(self, rows: NDArray[np.intp]) -> Detections:
+        """Return the points at ``rows`` (integer positions), in that order."""
+        return dataclasses.replace(
+            self,
+            points=self.points[rows],
+            responses=self.responses[rows],
+            octaves=self.octaves[rows],
+            class_ids=self.class_ids[rows],
+        )
+
+    def with_angles(self, angles: NDArray[np.float32] | float) -> Detections:
+        """Return the same points at other angles, (n,) or one for all, in degrees."""
+        points = self.points.copy()
+        points[:, 3] = angles
+        return dataclasses.replace(self, points=points)
+
+    def with_octaves(self, octaves: NDArray[np.int32]) -> Detections:
+        """Return the same points in other octaves, (n,)."""
+        return dataclasses.replace(self, octaves=octaves)
+
+
+_FIELDS = tuple(map(attrgetter, ("size", "angle", "octave", "class_id")))
+_RESPONSE = attrgetter("response")
+
+
+def from_keypoints(keypoints: Sequence[Any], limit: int | None) -> tuple[tuple[NDArray[Any], ...], NDArray[np.intp]]:
+    """Turn OpenCV's keypoints into arrays, the strongest first, at most ``limit``.
+
+    Python reads a keypoint's fields one by one, so of those that are left out nothing but the strength is looked at.
+
+    Returns
+    -------
+    fields : points, responses, octaves and class_ids, as in ``Detections``
+    rows : ndarray of shape (n,), intp
+        Their positions in ``keypoints``.
+    """
+    from cv2 import KeyPoint
+
+    n = len(keypoints)
+    responses = np.fromiter(map(_RESPONSE, keypoints), np.float32, n)
+    rows = np.arange(n)
+    if limit is not None and limit < n:
+        # Everything as strong as the last one that has a place: which of equals stay is decided below.
+        rows = np.flatnonzero(responses >= np.partition(responses, n - limit)[n - limit])
+        keypoints = [keypoints[row] for row in rows.tolist()]
+        responses = responses[rows]
+    points = np.empty((len(rows), 4), np.float32)
+    octaves, class_ids = np.zeros((2, len(rows)), np.int32)
+    if len(rows):
+        points[:, :2] = KeyPoint.convert(keypoints)
+        fields = (points[:, 2], points[:, 3], octaves, class_ids)
+        for read, field in zip(_FIELDS, fields, strict=True):
+            field[:] = np.fromiter(map(read, keypoints), field.dtype, len(rows))
+    order = by_strength(points, responses, limit)
+    return (points[order], responses[order], octaves[order], class_ids[order]), rows[order]
+
+
+def whole_pixels(keypoints: Sequence[Any], limit: int | None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return places (n, 2) and strengths (n,) of keypoints on whole pixels, sorted as by ``by_strength``.
+
+    They have no other field of interest, and one number says which comes first: this is for detectors that take no
+    longer than reading what they found.
+    """
+    from cv2 import KeyPoint
+
+    n = len(keypoints)
+    if n == 0:
+        return np.zeros((0, 2), np.float32), np.zeros(0, np.float32)
+    responses = np.fromiter(map(_RESPONSE, keypoints), np.float32, n)
+    places = KeyPoint.convert(keypoints)
+    if limit is not None and limit < n:
+        rows = np.flatnonzero(responses >= np.partition(responses, n - limit)[n - limit])
+        places, responses = places[rows], responses[rows]
+    # Whole gray levels before rows before columns; sides are below 2^20.
+    key = (places[:, 1].astype(np.int64) << 20) + places[:, 0].astype(np.int64) - (responses.astype(np.int64) << 40)
+    order = np.argsort(key)[:limit]
+    return places[order], responses[order]
+
+
+def to_keypoints(detections: Detections, *, factor: float = 1.0) -> list[Any]:
+    """Turn points into OpenCV's keypoints, with their row as the class; sizes are multiplied by ``factor``."""
+    from cv2 import KeyPoint
+
+    x, y, size, angle = (column.tolist() for column in detections.points.T)
+    if factor != 1.0:
+        size = (detections.points[:, 2] * np.float32(factor)).tolist()
+    fields = (x, y, size, angle, detections.responses.tolist(), detections.octaves.tolist(), range(len(x)))
+    return list(map(KeyPoint, *fields))

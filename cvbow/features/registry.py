@@ -1,0 +1,115 @@
+"""Detectors and descriptors by name."""
+
+from __future__ import annotations
+
+from cvbow._checks import check_choice
+from cvbow.features._descriptor import Descriptor
+from cvbow.features._detector import Detector
+from cvbow.features.binary import (
+    AKAZEDescriptor,
+    BEBLIDDescriptor,
+    BRIEFDescriptor,
+    BRISKDescriptor,
+    FREAKDescriptor,
+    LATCHDescriptor,
+    ORBDescriptor,
+    TEBLIDDescriptor,
+)
+from cvbow.features.blobs import DoGDetector, DoHDetector, LoGDetector
+from cvbow.features.corners import AGASTDetector, FASTDetector, HarrisDetector, ShiTomasiDetector
+from cvbow.features.descriptors import (
+    DAISYDescriptor,
+    KAZEDescriptor,
+    PatchDescriptor,
+    RootSIFTDescriptor,
+    SIFTDescriptor,
+    VGGDescriptor,
+)
+from cvbow.features.edges import CannyDetector, LaplacianDetector, PrewittDetector, ScharrDetector, SobelDetector
+from cvbow.features.grid import GridDetector
+from cvbow.features.keypoints import (
+    AKAZEDetector,
+    BRISKDetector,
+    HarrisLaplaceDetector,
+    KAZEDetector,
+    MSDDetector,
+    ORBDetector,
+    SIFTDetector,
+    STARDetector,
+)
+from cvbow.features.regions import MSERDetector, SimpleBlobDetector
+
+__all__ = ["DESCRIPTORS", "DETECTORS", "make_descriptor", "make_detector"]
+
+DETECTORS: dict[str, type[Detector]] = {
+    "sobel": SobelDetector,
+    "scharr": ScharrDetector,
+    "prewitt": PrewittDetector,
+    "laplacian": LaplacianDetector,
+    "canny": CannyDetector,
+    "harris": HarrisDetector,
+    "shi-tomasi": ShiTomasiDetector,
+    "fast": FASTDetector,
+    "agast": AGASTDetector,
+    "log": LoGDetector,
+    "dog": DoGDetector,
+    "doh": DoHDetector,
+    "mser": MSERDetector,
+    "simple-blob": SimpleBlobDetector,
+    "sift": SIFTDetector,
+    "orb": ORBDetector,
+    "akaze": AKAZEDetector,
+    "kaze": KAZEDetector,
+    "brisk": BRISKDetector,
+    "star": STARDetector,
+    "msd": MSDDetector,
+    "harris-laplace": HarrisLaplaceDetector,
+    "grid": GridDetector,
+}
+"""Every detector, from edges to keypoints."""
+
+DESCRIPTORS: dict[str, type[Descriptor]] = {
+    "sift": SIFTDescriptor,
+    "rootsift": RootSIFTDescriptor,
+    "orb": ORBDescriptor,
+    "brief": BRIEFDescriptor,
+    "brisk": BRISKDescriptor,
+    "freak": FREAKDescriptor,
+    "latch": LATCHDescriptor,
+    "akaze": AKAZEDescriptor,
+    "kaze": KAZEDescriptor,
+    "daisy": DAISYDescriptor,
+    "vgg": VGGDescriptor,
+    "beblid": BEBLIDDescriptor,
+    "teblid": TEBLIDDescriptor,
+    "patch": PatchDescriptor,
+}
+"""Every descriptor."""
+
+
+def make_detector(detector: str | Detector) -> Detector:
+    """Return a detector with its default parameters for a name, and one that is given as it is.
+
+    Raises
+    ------
+    ValueError
+        If it is neither; the message lists the names.
+    """
+    if isinstance(detector, Detector):
+        return detector
+    check_choice("detector", detector, DETECTORS)
+    return DETECTORS[detector]()
+
+
+def make_descriptor(descriptor: str | Descriptor) -> Descriptor:
+    """Return a descriptor with its default parameters for a name, and one that is given as it is.
+
+    Raises
+    ------
+    ValueError
+        If it is neither; the message lists the names.
+    """
+    if isinstance(descriptor, Descriptor):
+        return descriptor
+    check_choice("descriptor", descriptor, DESCRIPTORS)
+    return DESCRIPTORS[descriptor]()

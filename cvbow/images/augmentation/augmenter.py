@@ -1,0 +1,369 @@
+"""Random transforms of images under the names that Keras's ``ImageDataGenerator`` made known."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_choice, check_flag, check_int, check_real
+from cvbow.images.augmentation._drawing import Seed, draw, generator, zoom_bounds
+from cvbow.images.augmentation._methods import FlowMethods
+from cvbow.images.augmentation._photometric import photometric
+from cvbow.images.augmentation._warp import FILL_MODES, warp
+from cvbow.images.augmentation._whitening import MomentMatrix
+from cvbow.images.normalization import EPS, samplewise_center, samplewise_standardize
+from cvbow.images.reading import read_image
+from cvbow.images.statistics import ImageStatistics
+
+__all__ = ["ImageAugmenter"]
+
+
+class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
+    """Random rotations, shifts, shears, zooms, flips and changes of brightness, and the batches made with them.
+
+    Names, defaults and meaning of the parameters are those of Keras's ``ImageDataGenerator``, and so is the order:
+    rotation, shift, shear and zoom about the image's centre, channel shift, flips, brightness; then
+    ``preprocessing_function``, ``rescale``, and what is normalised. All geometry is one resampling.
+
+    Where it departs from Keras:
+
+    - ``height_shift_range`` moves rows and ``width_shift_range`` columns, about the true centre of images of any shape.
+      keras_preprocessing 1.1 and Keras 2.3 to 3 exchange the axes: there the first moves columns, and the centre of an
+      image that is not square is beside it. On square images our transform of x is Keras's of x with rows and columns
+      exchanged.
+    - An 8-bit image stays one until it is normalised: values are rounded after the warp and after the channel shift.
+      float32 is not rounded at all; its brightness is not reduced to 8 bits but clipped to [0, 255].
+    - "wrap" repeats the image, as Keras describes it; SciPy's mode of that name, which Keras calls, lets the first and
+      the last pixel coincide. With "constant", less than a pixel beyond the border is blended with cval, not replaced.
+    - Before ``fit``, normalisation that needs it is an error instead of a warning.
+    - Random numbers come from ``numpy.random.Generator``, and nothing depends on, or changes, NumPy's global state.
+
+    With OpenCV before 5, a place is rounded to 1/32 pixel before its value is interpolated.
+
+    Parameters
+    ----------
+    featurewise_center, featurewise_std_normalization : bool, default False
+        Subtract the mean, divide by the standard deviation, per channel, over the images given to ``fit``; the second
+        implies the first.
+    samplewise_center, samplewise_std_normalization : bool, default False
+        The same with the image's own mean and deviation, over all its channels; the second implies the first.
+    zca_whitening : bool, default False
+        Whiten the flattened images by ZCA. Implies ``featurewise_center``, and overrides
+        ``featurewise_std_normalization``.
+    zca_epsilon : float, default 1e-6
+        Added to the singular values of the images given to ``fit``.
+    rotation_range : float, default 0
+        Degrees; angles are drawn from [-rotation_range, rotation_range].
+    width_shift_range, height_shift_range : float, int or sequence of numbers, default 0.0
+        A float below 1 is a share of the side, from 1 on it is pixels; an int k draws whole pixels from the open
+        interval (-k, k); of a sequence one element is drawn, with a random sign (a share of the side, when all are
+        below 1).
+    brightness_range : pair of float or None, default None
+        Factors of the values, 1 leaves them. None: no change.
+    shear_range : float, default 0.0
+        Degrees.
+    zoom_range : float or pair of float, default 0.0
+        Factors for rows and for columns are drawn from [1 - zoom_range, 1 + zoom_range], or between the two; above 1
+        the image shrinks.
+    channel_shift_range : float, default 0.0
+        A number from [-channel_shift_range, channel_shift_range] is added to all values, clipped to the image's range.
+    fill_mode : {"nearest", "constant", "reflect", "wrap"}, default "nearest"
+        What lies beyond the border: aaaa|abcd|dddd, cval, dcba|abcd|dcba, abcd|abcd|abcd.
+    cval : float, default 0.0
+    horizontal_flip, vertical_flip : bool, default False
+        Mirror half of the images left to right, upside down.
+    rescale : float or None, default None
+        Factor of the values after the transform.
+    preprocessing_function : callable or None, default None
+        Called on each image, (H, W, C) float32, after the transform and before ``rescale``; returns an array of the
+        same shape.
+    validation_split : float, default 0.0
+        Share of the images for ``subset="validation"``.
+    interpolation_order : {0, 1}, default 1
+        0: nearest pixel, 1: linear.
+
+    Attributes
+    ----------
+    mean_, std_ : ndarray of shape (C,), float64
+        Set by ``fit`` where they are needed.
+    zca_whitening_matrix_ : ndarray of shape (H * W * C, H * W * C), float32
+
+    Examples
+    --------
+    >>> image = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    >>> ImageAugmenter().apply_transform(image, {"ty": 1, "flip_vertical": True}).tolist()
+    [[9, 10, 11, 11], [5, 6, 7, 7], [1, 2, 3, 3]]
+    """
+
+    def __init__(
+        self,
+        *,
+        featurewise_center: bool = False,
+        samplewise_center: bool = False,
+        featurewise_std_normalization: bool = False,
+        samplewise_std_normalization: bool = False,
+        zca_whitening: bool = False,
+        zca_epsilon: float = 1e-6,
+        rotation_range: float = 0,
+        width_shift_range: Any = 0.0,
+        height_shift_range: Any = 0.0,
+        brightness_range: Sequence[float] | None = None,
+        shear_range: float = 0.0,
+        zoom_range: Any = 0.0,
+        channel_shift_range: float = 0.0,
+        fill_mode: str = "nearest",
+        cval: float = 0.0,
+        horizontal_flip: bool = False,
+        vertical_flip: bool = False,
+        rescale: float | None = None,
+        preprocessing_function: Callable[[NDArray[np.float32]], NDArray[Any]] | None = None,
+        validation_split: float = 0.0,
+        interpolation_order: int = 1,
+    ) -> None:
+        self.featurewise_center = featurewise_center
+        self.samplewise_center = samplewise_center
+        self.featurewise_std_normalization = featurewise_std_normalization
+        self.samplewise_std_normalization = samplewise_std_normalization
+        self.zca_whitening = zca_whitening
+        self.zca_epsilon = zca_epsilon
+        self.rotation_range = rotation_range
+        self.width_shift_range = width_shift_range
+        self.height_shift_range = height_shift_range
+        self.brightness_range = brightness_range
+        self.shear_range = shear_range
+        self.zoom_range = zoom_range
+        self.channel_shift_range = channel_shift_range
+        self.fill_mode = fill_mode
+        self.cval = cval
+        self.horizontal_flip = horizontal_flip
+        self.vertical_flip = vertical_flip
+        self.rescale = rescale
+        self.preprocessing_function = preprocessing_function
+        self.validation_split = validation_split
+        self.interpolation_order = interpolation_order
+
+    def get_random_transform(self, img_shape: Sequence[int], seed: Seed = None) -> dict[str, Any]:
+        """Draw the parameters of a transform.
+
+        Parameters
+        ----------
+        img_shape : sequence of int
+            (H, W) or (H, W, C).
+        seed : int, sequence of int, SeedSequence, Generator or None
+            None draws something else each time; a generator goes on.
+
+        Returns
+        -------
+        dict
+            ``theta`` and ``shear`` in degrees; ``tx`` and ``ty``, pixels by which what is shown lies further down and
+            further right; ``zx`` and ``zy``, zoom of rows and of columns; ``flip_horizontal``, ``flip_vertical``;
+            ``channel_shift_intensity`` and ``brightness``, None for no change. A positive theta turns what is shown
+            clockwise.
+        """
+        self._validate()
+        return draw(self, int(img_shape[0]), int(img_shape[1]), generator(seed))
+
+    def apply_transform(self, x: NDArray[Any], transform_parameters: dict[str, Any]) -> NDArray[Any]:
+        """Transform an image.
+
+        Parameters
+        ----------
+        x : ndarray of shape (H, W) or (H, W, C)
+            uint8, or real numbers.
+        transform_parameters : dict
+            As ``get_random_transform`` returns it; what is missing changes nothing.
+
+        Returns
+        -------
+        ndarray of the same shape
+            uint8 for uint8, else float32; never sharing memory with `x`.
+        """
+        self._validate()
+        unknown = set(transform_parameters) - _PARAMETERS
+        if unknown:
+            raise ValueError(
+                f"transform_parameters must be among {', '.join(sorted(_PARAMETERS))}, got {min(unknown)!r}"
+            )
+        return self._apply(check_pixels(x), transform_parameters)
+
+    def random_transform(self, x: NDArray[Any], seed: Seed = None) -> NDArray[Any]:
+        """Transform an image at random; as ``apply_transform`` with what ``get_random_transform`` draws."""
+        self._validate()
+        return self._random(check_pixels(x), seed)
+
+    def standardize(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalise an image, or each of a batch, by the parameters that say so.
+
+        Parameters
+        ----------
+        x : ndarray of shape (H, W), (H, W, C) or (n, H, W, C)
+
+        Returns
+        -------
+        ndarray of the same shape, float32
+            In memory of its own: unlike in Keras, `x` stays as it is.
+
+        Raises
+        ------
+        NotFittedError
+            If a parameter needs what ``fit`` learns.
+        """
+        self._validate()
+        values = np.asarray(x)
+        if values.ndim == 4:
+            return np.stack([self._standardize(one) for one in values]) if len(values) else values.astype(np.float32)
+        return self._standardize(check_pixels(values))
+
+    def fit(
+        self, x: ArrayLike | Iterable[Any], *, augment: bool = False, rounds: int = 1, seed: int | None = None
+    ) -> Self:
+        """Learn the mean, the deviation and the whitening that the parameters ask for, image by image.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, H, W[, C]), or iterable of paths and arrays
+            Images of one size. An iterable is read once for each round, an image at a time.
+        augment : bool, default False
+            Learn from randomly transformed images.
+        rounds : int, default 1
+            Passes over the images, when they are transformed.
+        seed : int or None, default None
+            Of the transforms.
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, there is no image, they differ in size, or are too large for ZCA.
+        """
+        self._validate()
+        check_flag("augment", augment)
+        check_int("rounds", rounds, minimum=1)
+        check_int("seed", seed, minimum=0, none=True)
+        if rounds > 1 and iter(x) is x:  # type: ignore[arg-type]
+            raise ValueError("x must be an array or a sequence where rounds is more than 1: an iterator ends")
+        entropy = np.random.SeedSequence(seed).entropy
+        statistics, moments = ImageStatistics(), MomentMatrix() if self.zca_whitening else None
+        for number in range(rounds if augment else 1):
+            for position, item in enumerate(x):  # type: ignore[arg-type]
+                image = item if isinstance(item, np.ndarray) else read_image(item)
+                values = check_pixels(image)
+                if augment:
+                    values = self._random(values, np.random.SeedSequence(entropy, spawn_key=(number, position)))
+                values = values.astype(np.float32)
+                if self.rescale:
+                    values *= np.float32(self.rescale)
+                statistics.add(values)
+                if moments is not None:
+                    moments.add(values)
+        self.mean_, self.std_ = statistics.channel_mean, statistics.channel_std
+        if moments is not None:
+            self.zca_whitening_matrix_ = moments.whitening(self.mean_, float(self.zca_epsilon))
+        return self
+
+    def _random(self, image: NDArray[Any], seed: Seed) -> NDArray[Any]:
+        return self._apply(image, draw(self, image.shape[0], image.shape[1], generator(seed)))
+
+    def _apply(self, image: NDArray[Any], parameters: dict[str, Any]) -> NDArray[Any]:
+        warped = warp(
+            image, parameters, fill_mode=self.fill_mode, cval=float(self.cval), order=int(self.interpolation_order)
+        )
+        return photometric(warped, parameters)
+
+    def _standardize(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        values = np.array(image, np.float32)
+        if self.preprocessing_function is not None:
+            values = np.array(self.preprocessing_function(values), np.float32)
+            if values.shape != image.shape:
+                raise ValueError(f"preprocessing_function must keep the shape {image.shape}, got {values.shape}")
+        if self.rescale:
+            values *= np.float32(self.rescale)
+        if self.samplewise_center or self.samplewise_std_normalization:
+            values = samplewise_center(values)
+        if self.samplewise_std_normalization:
+            values = samplewise_standardize(values)
+        if self.featurewise_center or self.featurewise_std_normalization or self.zca_whitening:
+            check_is_fitted(self, "mean_")
+            values -= self.mean_.astype(np.float32)
+        if self.featurewise_std_normalization and not self.zca_whitening:
+            values /= (self.std_ + EPS).astype(np.float32)
+        if self.zca_whitening:
+            if values.size != len(self.zca_whitening_matrix_):
+                raise ValueError(f"x must have the size of the images given to fit, got {values.shape}")
+            values = (values.reshape(-1) @ self.zca_whitening_matrix_).reshape(values.shape)
+        return values
+
+    def _validate(self) -> None:
+        for name in _FLAGS:
+            check_flag(name, getattr(self, name))
+        for name in ("rotation_range", "shear_range", "channel_shift_range", "zca_epsilon"):
+            check_real(name, getattr(self, name), minimum=0)
+        for name in ("width_shift_range", "height_shift_range"):
+            given = getattr(self, name)
+            if np.ndim(given) == 0:
+                check_real(name, given, minimum=0)
+            elif np.ndim(given) != 1 or len(given) == 0 or not np.isfinite(np.asarray(given, float)).all():
+                raise ValueError(f"{name} must be a number >= 0 or a sequence of finite numbers, got {given!r}")
+        _check_pair("brightness_range", self.brightness_range, none=True, minimum=0.0)
+        if np.ndim(self.zoom_range):
+            _check_pair("zoom_range", self.zoom_range)
+        else:
+            check_real("zoom_range", self.zoom_range, minimum=0)
+        if not 0 < zoom_bounds(self.zoom_range)[0] <= zoom_bounds(self.zoom_range)[1]:
+            raise ValueError(f"zoom_range must be below 1, or two factors > 0 in order, got {self.zoom_range!r}")
+        check_choice("fill_mode", self.fill_mode, FILL_MODES)
+        check_real("cval", self.cval, minimum=float(np.finfo(np.float32).min))
+        if self.rescale is not None:
+            check_real("rescale", self.rescale, minimum=float(np.finfo(np.float32).min))
+        if self.preprocessing_function is not None and not callable(self.preprocessing_function):
+            raise ValueError(f"preprocessing_function must be callable or None, got {self.preprocessing_function!r}")
+        check_real("validation_split", self.validation_split, minimum=0)
+        if self.validation_split >= 1:
+            raise ValueError(f"validation_split must be below 1, got {self.validation_split!r}")
+        check_int("interpolation_order", self.interpolation_order, minimum=0)
+        if self.interpolation_order > 1:
+            raise ValueError(f"interpolation_order must be 0 or 1, got {self.interpolation_order!r}")
+
+    def _validate_state(self) -> None:
+        self._validate()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "mean_" in vars(self)
+
+
+_FLAGS = (
+    "featurewise_center",
+    "samplewise_center",
+    "featurewise_std_normalization",
+    "samplewise_std_normalization",
+    "zca_whitening",
+    "horizontal_flip",
+    "vertical_flip",
+)
+_PARAMETERS = {"theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal", "flip_vertical"} | {
+    "channel_shift_intensity",
+    "brightness",
+}
+
+
+def check_pixels(x: object) -> NDArray[Any]:
+    """Return an image as (H, W) or (H, W, C), uint8 or float32; no copy where it is one."""
+    image = np.asarray(x)
+    if image.ndim not in (2, 3) or 0 in image.shape or image.dtype.kind not in "uif":
+        raise ValueError(f"x must be an image (H, W) or (H, W, C) of numbers, got shape {image.shape} of {image.dtype}")
+    return image if image.dtype == np.uint8 else np.asarray(image, np.float32)
+
+
+def _check_pair(name: str, value: Any, *, none: bool = False, minimum: float | None = None) -> None:
+    if none and value is None:
+        return
+    fits = np.ndim(value) == 1 and len(value) == 2
+    if not fits or not all(isinstance(end, numbers.Real) for end in value) or not value[0] <= value[1] < float("inf"):
+        raise ValueError(f"{name} must be two numbers in order, got {value!r}")
+    if minimum is not None and value[0] < minimum:
+        raise ValueError(f"{name} must be at least {minimum:g}, got {value!r}")

@@ -1,0 +1,148 @@
+"""A folder of augmented images, made from a labelled list of images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from cvbow._checks import check_choice, check_int
+from cvbow.errors import CvbowError, ImageError
+from cvbow.images.augmentation._saving import FORMATS, saved_name, write_image
+from cvbow.images.augmentation.augmenter import ImageAugmenter
+from cvbow.images.imagelist import ImageList
+from cvbow.images.reading import read_image
+from cvbow.parallel import run
+
+__all__ = ["AugmentedFolder", "augment_images"]
+
+
+@dataclass(frozen=True)
+class AugmentedFolder:
+    """What was written.
+
+    Attributes
+    ----------
+    n_images, n_written : int
+        Images that were read, and files that were made from them.
+    counts : dict of str to int
+        Files by class.
+    skipped : list of ImageError
+        Images that could not be read.
+    """
+
+    n_images: int
+    n_written: int
+    counts: dict[str, int]
+    skipped: list[ImageError]
+
+
+def augment_images(
+    images: ImageList,
+    folder: str | os.PathLike[str],
+    augmenter: ImageAugmenter,
+    *,
+    n: int = 1,
+    seed: int = 0,
+    image_format: str = "png",
+    strict: bool = False,
+    n_jobs: int | None = None,
+) -> AugmentedFolder:
+    """Write transformed variants of images to folder/<class>/, or folder/<split>/<class>/ where there are splits.
+
+    A file is called ``<name>_<index>_<number>.<format>``: the name of the image, its position in the list, and the
+    number of the variant from 0; ``parse_saved_name`` takes it apart. Only the transform is applied, nothing is
+    normalised.
+
+    Parameters
+    ----------
+    images : ImageList
+    folder : path
+        Made where it does not exist; it must be empty, and no image may lie in it or below it.
+    augmenter : ImageAugmenter
+    n : int, default 1
+        Variants of each image.
+    seed : int, default 0
+        A variant follows from it, the image's position and the variant's number.
+    image_format : {"png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp"}
+    strict : bool, default False
+        Raise the error of an image that cannot be read, instead of leaving it out.
+    n_jobs : int or None, default None
+
+    Raises
+    ------
+    ValueError
+        If a parameter breaks its rule, or the folder is not empty or holds images of the list.
+    CvbowError
+        If no image could be read.
+    """
+    check_int("n", n, minimum=1)
+    check_int("seed", seed, minimum=0)
+    check_choice("image_format", image_format, FORMATS)
+    augmenter._validate()
+    if not len(images):
+        raise CvbowError("there is no image to augment")
+    target = Path(os.path.realpath(folder))
+    _check_target(target, images.paths)
+    places = [_place(split, label) for split, label in zip(images.splits, images.labels, strict=True)]
+    for place in sorted(set(places)):
+        (target / place).mkdir(parents=True, exist_ok=True)
+    write = _Writer(str(target), augmenter, n, seed, image_format)
+    items = list(enumerate(zip(images.paths, places, strict=True)))
+    counts = dict.fromkeys(images.classes, 0)
+    skipped: list[ImageError] = []
+    for error, label in zip(
+        run(write, items, n_jobs=n_jobs, task="augment", total=len(items)), images.labels, strict=True
+    ):
+        if error is None:
+            counts[label] += n
+        elif strict:
+            raise error
+        else:
+            skipped.append(error)
+    n_read = len(images) - len(skipped)
+    if not n_read:
+        raise CvbowError(f"none of the {len(images)} images could be read; the first: {skipped[0]}")
+    return AugmentedFolder(n_read, n_read * n, counts, skipped)
+
+
+class _Writer:
+    """Reads one image and writes its variants; picklable."""
+
+    def __init__(self, folder: str, augmenter: ImageAugmenter, n: int, seed: int, image_format: str) -> None:
+        self.folder = folder
+        self.augmenter = augmenter
+        self.n = n
+        self.seed = seed
+        self.format = image_format
+
+    def __call__(self, item: tuple[int, tuple[Path, str]]) -> ImageError | None:
+        index, (path, place) = item
+        try:
+            image = read_image(path)
+        except ImageError as error:
+            return ImageError(error.path, error.reason)
+        except FileNotFoundError:
+            return ImageError(path, "there is no such file")
+        for number in range(self.n):
+            variant = self.augmenter._random(image, np.random.SeedSequence((self.seed, index, number)))
+            write_image(os.path.join(self.folder, place, saved_name(path.stem, index, number, self.format)), variant)
+        return None
+
+
+def _place(split: str | None, label: str) -> str:
+    if label in ("", ".", "..") or "/" in label or os.sep in label or "\0" in label:
+        raise ValueError(f"labels must be names of folders, got {label!r}")
+    return label if split is None else f"{split}/{label}"
+
+
+def _check_target(target: Path, paths: Sequence[Path]) -> None:
+    """Refuse a folder with anything in it, or that lies among the images."""
+    for parent in {Path(os.path.realpath(path)).parent for path in paths}:
+        if target == parent or target in parent.parents or parent in target.parents:
+            raise ValueError(f"folder must lie outside of the images' folders, got {target} and images in {parent}")
+    if target.is_dir() and any(target.iterdir()):
+        raise ValueError(f"folder must be new or empty, got {target}")

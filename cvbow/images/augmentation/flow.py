@@ -1,0 +1,202 @@
+"""Batches of augmented images, made on the fly and ahead of time, the same for any number of workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_flag, check_int
+from cvbow.errors import CvbowError, ImageError
+from cvbow.images.augmentation._saving import check_saving, parse_saved_name, saved_name, write_image
+from cvbow.images.augmentation._targets import Targets
+from cvbow.images.augmentation.sources import ImageSource
+from cvbow.parallel import prefetched
+
+if TYPE_CHECKING:
+    from cvbow.images.augmentation.augmenter import ImageAugmenter
+
+__all__ = ["BatchIterator"]
+
+
+class BatchIterator:
+    """Endless batches of transformed and normalised images; made by ``ImageAugmenter.flow`` and its like.
+
+    ``next`` gives x, or (x, y), or (x, y, weights); x is (n, H, W[, C]) float32. It never ends: an epoch is ``len``
+    batches, the last of them smaller where the batch size does not divide the images. ``iterator[i]`` makes batch i of
+    the epoch that is being gone through.
+
+    What is random about an image follows from the seed, the epoch and the image's index alone, so workers, batch size
+    and the images that cannot be read change nothing in the others. An image that cannot be read is left out of its
+    batch and listed; a batch of none but such images is passed over. Memory holds at most ``n_jobs + prefetch``
+    batches.
+
+    Attributes
+    ----------
+    n, samples : int
+        Images.
+    batch_size : int
+    filenames, filepaths : list of str
+        By index; empty for images in memory.
+    positions : ndarray of shape (n,)
+        Of the iterator's images among those that were given, of which it may have a subset.
+    classes : ndarray of shape (n,), list, or None
+        Class numbers by index.
+    class_indices : dict of str to int
+    skipped : list of ImageError
+        Files that could not be read, so far.
+    """
+
+    def __init__(
+        self,
+        augmenter: ImageAugmenter,
+        source: ImageSource,
+        targets: Targets,
+        *,
+        batch_size: int,
+        shuffle: bool,
+        seed: int | None,
+        sample_weight: NDArray[Any] | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        strict: bool = False,
+        n_jobs: int | None = 1,
+        prefetch: int = 2,
+        filenames: Sequence[str] = (),
+        filepaths: Sequence[str] = (),
+        positions: NDArray[np.intp] | None = None,
+        class_indices: dict[str, int] | None = None,
+        skipped: Sequence[ImageError] = (),
+    ) -> None:
+        check_int("batch_size", batch_size, minimum=1)
+        check_int("seed", seed, minimum=0, none=True)
+        check_int("prefetch", prefetch, minimum=0)
+        for name, flag in (("shuffle", shuffle), ("strict", strict)):
+            check_flag(name, flag)
+        augmenter._validate()
+        if len(source) == 0:
+            raise CvbowError("there is no image to make batches of")
+        self.n = self.samples = len(source)
+        self.batch_size = int(batch_size)
+        self.filenames, self.filepaths = list(filenames), list(filepaths)
+        self.positions = np.arange(self.n) if positions is None else positions
+        self.classes = targets.values
+        self.class_indices = dict(class_indices or {})
+        self._augmenter, self._source, self._targets = augmenter, source, targets
+        self._shuffle, self._strict, self._weights = shuffle, strict, sample_weight
+        self._n_jobs, self._ahead = n_jobs, int(prefetch)
+        self._folder: Path | None = check_saving(save_to_dir, save_prefix, save_format)
+        self._prefix, self._format = save_prefix, save_format
+        self._entropy = np.random.SeedSequence(seed).entropy if seed is None else int(seed)
+        self._errors: dict[int, ImageError] = {}
+        self._before = list(skipped)
+        self._step = 0
+        self._stream: Iterator[Any] | None = None
+
+    def __len__(self) -> int:
+        return -(-self.n // self.batch_size)
+
+    def __iter__(self) -> BatchIterator:
+        return self
+
+    def __next__(self) -> Any:
+        if self._stream is None:
+            self._stream = prefetched(self._make, _from(self._step), n_jobs=self._n_jobs, ahead=self._ahead)
+        for _ in range(len(self)):
+            made = next(self._stream)
+            self._step += 1
+            batch = self._hand_out(*made)
+            if batch is not None:
+                return batch
+        raise CvbowError(f"none of the {self.n} images could be read; the first: {self.skipped[0]}")
+
+    def __getitem__(self, index: int) -> Any:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there are {len(self)} batches in an epoch, got index {index}")
+        batch = self._hand_out(*self._make(self.epoch * len(self) + index % len(self)))
+        if batch is None:
+            raise CvbowError(f"no image of batch {index} could be read; the first: {self.skipped[0]}")
+        return batch
+
+    @property
+    def epoch(self) -> int:
+        """The epoch, from 0, that the next batch is of."""
+        return self._step // len(self)
+
+    @property
+    def skipped(self) -> list[ImageError]:
+        """Files that could not be read, in the order of their indices."""
+        return self._before + [self._errors[index] for index in sorted(self._errors)]
+
+    def reset(self) -> None:
+        """Begin again with the first batch of the first epoch."""
+        self.close()
+        self._step = 0
+
+    def close(self) -> None:
+        """Stop the workers; the next ``next`` starts them again where they were."""
+        if self._stream is not None:
+            self._stream.close()  # type: ignore[attr-defined]
+            self._stream = None
+
+    def indices(self, step: int) -> NDArray[np.intp]:
+        """Return the indices of the images of a batch, counted from the first batch of the first epoch."""
+        epoch, batch = divmod(step, len(self))
+        order = np.arange(self.n)
+        if self._shuffle:
+            order = np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=(0, epoch))).permutation(
+                self.n
+            )
+        return order[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+    def source_of(self, name: str | os.PathLike[str]) -> str | int:
+        """Return the file that a saved image was made from, or its position among the images in memory."""
+        index = parse_saved_name(name)[1]
+        return self.filepaths[index] if self.filepaths else int(self.positions[index])
+
+    def _make(self, step: int) -> tuple[list[int], list[NDArray[np.float32]], dict[int, ImageError]]:
+        """Return the indices, the images and the errors of a batch."""
+        epoch = step // len(self)
+        indices, images, errors = [], [], {}
+        for index in self.indices(step).tolist():
+            try:
+                image = self._source.load(index)
+            except FileNotFoundError:
+                errors[index] = ImageError(self.filepaths[index], "there is no such file")
+                continue
+            except ImageError as error:
+                errors[index] = ImageError(error.path, error.reason)
+                continue
+            seed = np.random.SeedSequence(self._entropy, spawn_key=(1, epoch, index))
+            image = self._augmenter._random(image, seed)
+            if self._folder is not None:
+                write_image(self._folder / saved_name(self._prefix, index, epoch, self._format), image)
+            indices.append(index)
+            images.append(self._augmenter._standardize(image))
+        return indices, images, errors
+
+    def _hand_out(self, indices: list[int], images: list[NDArray[np.float32]], errors: dict[int, ImageError]) -> Any:
+        self._errors |= errors
+        if errors and self._strict:
+            raise errors[min(errors)]
+        if not images:
+            return None
+        if len({image.shape for image in images}) > 1:
+            sizes = sorted({image.shape for image in images})
+            raise ValueError(f"target_size must be given where images differ in size, got {sizes[0]} and {sizes[-1]}")
+        x = np.stack(images)
+        if self._targets.mode is None and self._weights is None:
+            return x
+        batch = (x,) if self._targets.mode is None else (x, self._targets(indices, x))
+        return batch if self._weights is None else (*batch, self._weights[np.asarray(indices, np.intp)])
+
+
+def _from(step: int) -> Iterator[int]:
+    while True:
+        yield step
+        step += 1

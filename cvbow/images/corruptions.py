@@ -1,0 +1,197 @@
+"""Images made worse in a known way and by a known amount, to see how well an answer holds.
+
+D. Hendrycks and T. Dietterich, "Benchmarking neural network robustness to common corruptions and perturbations", ICLR
+2019, from which noise, blur, JPEG, brightness and contrast have their five strengths; rotation, zoom and occlusion have
+strengths in the same manner.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_choice, check_int
+from cvbow.images.derived import DerivedImage
+from cvbow.images.reading import content_hash, read_bytes, read_image
+
+__all__ = ["CORRUPTIONS", "STRENGTHS", "CorruptedImage", "Corruption", "corrupt"]
+
+#: Strengths, from the weakest up.
+STRENGTHS = (1, 2, 3, 4, 5)
+
+Pixels = NDArray[np.uint8]
+
+
+def _noise(image: Pixels, deviation: float, rng: np.random.Generator) -> Pixels:
+    return _rounded(image + 255 * deviation * rng.standard_normal(image.shape, np.float32))
+
+
+def _blur(image: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
+    import cv2
+
+    blurred: Pixels = cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+    return blurred
+
+
+def _jpeg(image: Pixels, quality: float, rng: np.random.Generator) -> Pixels:
+    import cv2
+
+    # OpenCV takes channels for blue, green, red; the way back exchanges them again, the luma between does not.
+    stored = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
+    _, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    back: Pixels = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE if image.ndim == 2 else cv2.IMREAD_COLOR)
+    return back if image.ndim == 2 else np.ascontiguousarray(back[..., ::-1])
+
+
+def _brightness(image: Pixels, amount: float, rng: np.random.Generator) -> Pixels:
+    return _rounded(image + np.float32(255 * amount))
+
+
+def _contrast(image: Pixels, factor: float, rng: np.random.Generator) -> Pixels:
+    mean = image.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
+    return _rounded((image - mean) * np.float32(factor) + mean)
+
+
+def _rotation(image: Pixels, degrees: float, rng: np.random.Generator) -> Pixels:
+    return _warp(image, degrees * rng.choice([-1, 1]), 1.0)
+
+
+def _zoom(image: Pixels, factor: float, rng: np.random.Generator) -> Pixels:
+    return _warp(image, 0.0, factor)
+
+
+def _occlusion(image: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    height, width = image.shape[:2]
+    h, w = max(1, round(height * share**0.5)), max(1, round(width * share**0.5))
+    top, left = rng.integers(0, height - h + 1), rng.integers(0, width - w + 1)
+    hidden = image.copy()
+    hidden[top : top + h, left : left + w] = 128
+    return hidden
+
+
+def _warp(image: Pixels, degrees: float, factor: float) -> Pixels:
+    import cv2
+
+    height, width = image.shape[:2]
+    matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, factor)
+    warped: Pixels = cv2.warpAffine(
+        image, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
+    return warped
+
+
+def _rounded(values: NDArray[Any]) -> Pixels:
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A way to make an image worse.
+
+    Attributes
+    ----------
+    apply : callable
+        (image, amount, generator) to image.
+    amounts : tuple of float
+        One for each of ``STRENGTHS``.
+    unit : str
+        What an amount is.
+    """
+
+    apply: Callable[[Pixels, float, np.random.Generator], Pixels]
+    amounts: tuple[float, ...]
+    unit: str
+
+
+CORRUPTIONS: dict[str, Corruption] = {
+    "noise": Corruption(_noise, (0.08, 0.12, 0.18, 0.26, 0.38), "deviation over the range of gray levels"),
+    "blur": Corruption(_blur, (1, 2, 3, 4, 6), "deviation of a Gaussian in pixels"),
+    "jpeg": Corruption(_jpeg, (25, 18, 15, 10, 7), "quality"),
+    "brightness": Corruption(_brightness, (0.1, 0.2, 0.3, 0.4, 0.5), "added, over the range of gray levels"),
+    "contrast": Corruption(_contrast, (0.4, 0.3, 0.2, 0.1, 0.05), "factor on differences from the mean"),
+    "rotation": Corruption(_rotation, (5, 10, 20, 30, 45), "degrees, in either direction"),
+    "zoom": Corruption(_zoom, (1.1, 1.25, 1.5, 1.75, 2), "the middle, so many times as large"),
+    "occlusion": Corruption(_occlusion, (0.05, 0.1, 0.2, 0.3, 0.4), "share of the area that a gray patch hides"),
+}
+"""Every corruption."""
+
+
+def corrupt(image: Pixels, kind: str, strength: int, *, seed: int = 0) -> Pixels:
+    """Return a worse version of an image.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8
+        It is not changed.
+    kind : str
+        A key of ``CORRUPTIONS``: noise, blur, jpeg, brightness, contrast, rotation, zoom or occlusion.
+    strength : int
+        1 (weakest) to 5.
+    seed : int, default 0
+        Of the noise, the direction of the rotation, and the place of the occlusion.
+
+    Returns
+    -------
+    ndarray of the same shape, uint8
+
+    Raises
+    ------
+    ValueError
+        If a parameter breaks its rule.
+    """
+    check_choice("kind", kind, CORRUPTIONS)
+    if strength not in STRENGTHS:
+        raise ValueError(f"strength must be one of {', '.join(map(str, STRENGTHS))}, got {strength!r}")
+    check_int("seed", seed, minimum=0)
+    corruption = CORRUPTIONS[kind]
+    return corruption.apply(image, corruption.amounts[strength - 1], np.random.default_rng(seed))
+
+
+@dataclass(frozen=True, eq=False)
+class CorruptedImage(DerivedImage):
+    """An image that is made worse when it is read.
+
+    Parameters
+    ----------
+    source : path, bytes or ndarray
+    kind : str
+    strength, seed : int
+        As for ``corrupt``.
+    path : str, optional
+        What to call bytes in an error.
+    """
+
+    source: Any
+    kind: str
+    strength: int
+    seed: int = 0
+    path: str | None = None
+
+    def loaded(self) -> Self:
+        """Return the same image with its file read."""
+        if isinstance(self.source, bytes | np.ndarray):
+            return self
+        return replace(self, source=read_bytes(self.source), path=os.fspath(self.source))
+
+    def pixels(self, *, gray: bool, max_pixels: int) -> Pixels:
+        """Return its pixels; a gray one is made worse as a gray one."""
+        image = read_image(self.source, gray=gray, max_pixels=max_pixels, name=self.path)
+        return corrupt(image, self.kind, self.strength, seed=self.seed)
+
+    def key(self) -> str:
+        """Return a hash of the source's content and of what is done to it."""
+        what = f"corrupted {content_hash(self.source)} {self.kind} {self.strength} {self.seed}"
+        return hashlib.sha256(what.encode()).hexdigest()
+
+    @property
+    def name(self) -> Any:
+        """The path of the source; None for one in memory."""
+        if self.path is not None or isinstance(self.source, bytes | np.ndarray):
+            return self.path
+        return os.fspath(self.source)

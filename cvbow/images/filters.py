@@ -1,0 +1,296 @@
+"""Filters: convolution with a kernel, the kernels that every course teaches, and pooling.
+
+Images are uint8 or float32, (H, W) or (H, W, 3), each channel on its own. The sums are formed in float32. The result
+has the dtype of the image: of uint8 it is rounded and cut to [0, 255], so that the negative side of an edge is lost;
+pass ``image.astype(np.float32)`` to keep it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_choice, check_int, check_real
+from cvbow.images._imagecheck import BORDERS, border_type, check_image
+
+__all__ = [
+    "PADDINGS",
+    "average_pool",
+    "box_blur",
+    "box_kernel",
+    "convolve",
+    "edge_kernel",
+    "edges",
+    "gaussian_blur",
+    "gaussian_kernel",
+    "identity_kernel",
+    "max_pool",
+    "sharpen",
+    "sharpen_kernel",
+]
+
+#: "none" uses the places where the kernel lies inside the image; the others go on beyond its border: with zeros, with
+#: the border's pixels, or with the mirrored image without its border (``cb|abc|ba``).
+PADDINGS = ("none", *BORDERS)
+
+Float32 = NDArray[np.float32]
+
+
+def convolve(image: NDArray[Any], kernel: NDArray[Any], *, stride: int = 1, padding: str = "none") -> NDArray[Any]:
+    """Convolve an image with a kernel.
+
+    This is convolution in the word's sense: the kernel is turned by 180 degrees before it is laid on the image. (What
+    neural networks and OpenCV's ``filter2D`` call so is correlation; turn the kernel, ``kernel[::-1, ::-1]``, for it.)
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
+    kernel : array of shape (h, w)
+        Finite real numbers; used as float32.
+    stride : int, default 1
+        Distance in pixels between places where the kernel is laid, along both axes.
+    padding : {"none", "zeros", "replicate", "reflect"}, default "none"
+        With "none" the result is smaller by the kernel's size less one; with the others it has the image's size, and
+        the kernel's centre is value ``(h // 2, w // 2)``.
+
+    Returns
+    -------
+    ndarray of the image's dtype
+        Each side is ``(side of the padded image - side of the kernel) // stride + 1``.
+
+    Raises
+    ------
+    ValueError
+        If a parameter breaks its rule, or the kernel is larger than the padded image.
+
+    Examples
+    --------
+    A point becomes the kernel itself; this is what tells convolution from correlation:
+
+    >>> point = np.zeros((3, 3), np.uint8)
+    >>> point[1, 1] = 1
+    >>> convolve(point, [[1, 2, 3], [4, 5, 6], [7, 8, 9]], padding="zeros").tolist()
+    [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+
+    One place inside the image, 1*4 + 2*3 + 3*2 + 4*1:
+
+    >>> convolve(np.array([[1, 2], [3, 4]], np.float32), [[1, 2], [3, 4]]).tolist()
+    [[20.0]]
+    """
+    import cv2
+
+    image = check_image(image)
+    weights = _check_kernel(kernel)
+    check_int("stride", stride, minimum=1)
+    height, width = weights.shape
+    # A turned kernel has its centre where the image's pixel is, so it needs one row less above where h is even.
+    padded = _padded(image, padding, (height - 1 - height // 2, height // 2), (width - 1 - width // 2, width // 2))
+    _check_fits(padded, height, width)
+    # Anchored at its first value, the place of a kernel in the result is that of its first pixel.
+    whole = cv2.filter2D(padded, cv2.CV_32F, weights[::-1, ::-1].copy(), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
+    return _result(image, whole, height, width, stride)
+
+
+def identity_kernel(size: int = 3) -> Float32:
+    """Return the kernel that changes nothing: one in the middle of zeros, (size, size) with an odd size."""
+    _check_odd(size)
+    kernel = np.zeros((size, size), np.float32)
+    kernel[size // 2, size // 2] = 1
+    return kernel
+
+
+def box_kernel(size: int = 3) -> Float32:
+    """Return the kernel that averages, (size, size): all values are 1 / size**2."""
+    check_int("size", size, minimum=1)
+    return np.full((size, size), 1 / size**2, np.float32)
+
+
+def gaussian_kernel(sigma: float = 1.0, size: int | None = None) -> Float32:
+    """Return a Gaussian, (size, size), whose values sum to 1.
+
+    Parameters
+    ----------
+    sigma : float, default 1.0
+        Standard deviation in pixels.
+    size : int, optional
+        Odd; by default far enough for three standard deviations on each side.
+
+    Examples
+    --------
+    >>> gaussian_kernel(1.0, 3).round(3).tolist()[1]
+    [0.12399999797344208, 0.20399999618530273, 0.12399999797344208]
+    """
+    check_real("sigma", sigma, minimum=0, open_minimum=True, maximum=1000)
+    if size is None:
+        size = 2 * max(1, math.ceil(3 * sigma)) + 1
+    _check_odd(size)
+    along = np.exp(-0.5 * ((np.arange(size) - size // 2) / sigma) ** 2)
+    kernel = np.outer(along, along)
+    return np.asarray(kernel / kernel.sum(), np.float32)
+
+
+def sharpen_kernel(amount: float = 1.0) -> Float32:
+    """Return the kernel that adds `amount` times the 4-neighbour edges to the image.
+
+    Examples
+    --------
+    >>> sharpen_kernel().tolist()
+    [[0.0, -1.0, 0.0], [-1.0, 5.0, -1.0], [0.0, -1.0, 0.0]]
+    """
+    check_real("amount", amount, minimum=0)
+    return identity_kernel(3) + np.float32(amount) * edge_kernel(4)
+
+
+def edge_kernel(neighbors: int = 4) -> Float32:
+    """Return the kernel that compares a pixel with its 4 or 8 neighbours: a Laplacian, positive on a bright point.
+
+    Examples
+    --------
+    >>> edge_kernel(8).tolist()
+    [[-1.0, -1.0, -1.0], [-1.0, 8.0, -1.0], [-1.0, -1.0, -1.0]]
+    """
+    if neighbors not in (4, 8):
+        raise ValueError(f"neighbors must be 4 or 8, got {neighbors!r}")
+    corner = -1 if neighbors == 8 else 0
+    return np.array([[corner, -1, corner], [-1, neighbors, -1], [corner, -1, corner]], np.float32)
+
+
+def box_blur(image: NDArray[Any], size: int = 3, *, padding: str = "reflect") -> NDArray[Any]:
+    """Replace each pixel by the mean of the size x size pixels around it.
+
+    Examples
+    --------
+    >>> box_blur(np.array([[0, 0, 0], [0, 90, 0], [0, 0, 0]], np.uint8), padding="none").tolist()
+    [[10]]
+    """
+    return convolve(image, box_kernel(size), padding=padding)
+
+
+def gaussian_blur(image: NDArray[Any], sigma: float = 1.0, *, padding: str = "reflect") -> NDArray[Any]:
+    """Blur with a Gaussian of a standard deviation in pixels, over three of them on each side.
+
+    One axis after the other: the same as convolving with `gaussian_kernel`, in less time.
+    """
+    along = gaussian_kernel(sigma).sum(axis=0, keepdims=True)
+    whole = convolve(check_image(image).astype(np.float32), along, padding=padding)
+    return _as_dtype(convolve(whole, along.T, padding=padding), image.dtype)
+
+
+def sharpen(image: NDArray[Any], amount: float = 1.0, *, padding: str = "reflect") -> NDArray[Any]:
+    """Raise the contrast of each pixel to its four neighbours.
+
+    Examples
+    --------
+    >>> sharpen(np.array([[10, 10, 20, 20]] * 3, np.uint8)).tolist()[1]
+    [10, 0, 30, 20]
+    """
+    return convolve(image, sharpen_kernel(amount), padding=padding)
+
+
+def edges(image: NDArray[Any], neighbors: int = 4, *, padding: str = "reflect") -> NDArray[Any]:
+    """Compare each pixel with its 4 or 8 neighbours; zero where the image is plain. Of uint8, the brighter side only.
+
+    Examples
+    --------
+    >>> edges(np.array([[10, 10, 20, 20]] * 3, np.float32)).tolist()[1]
+    [0.0, -10.0, 10.0, 0.0]
+    """
+    return convolve(image, edge_kernel(neighbors), padding=padding)
+
+
+def max_pool(image: NDArray[Any], size: int = 2, *, stride: int | None = None, padding: str = "none") -> NDArray[Any]:
+    """Keep the largest value of each window of size x size pixels, each channel on its own.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
+    size : int, default 2
+    stride : int, optional
+        Distance between windows in pixels; by default `size`, so that windows do not overlap.
+    padding : {"none", "zeros", "replicate", "reflect"}, default "none"
+        With "none", pixels at the right and the bottom that fill no window are left out. With the others,
+        ``(size - 1) // 2`` pixels are added at the top and the left, and ``size // 2`` at the bottom and the right.
+
+    Examples
+    --------
+    >>> max_pool(np.array([[1, 2, 0, 0], [3, 4, 0, 9]], np.uint8)).tolist()
+    [[4, 9]]
+    """
+    import cv2
+
+    image, padded, stride = _windows(image, size, stride, padding)
+    # The window of a pixel starts at it. Beyond the border lies OpenCV's lowest value, but those places are cut off.
+    whole = cv2.dilate(padded, np.ones((size, size), np.uint8), anchor=(0, 0))
+    return _result(image, whole, size, size, stride)
+
+
+def average_pool(
+    image: NDArray[Any], size: int = 2, *, stride: int | None = None, padding: str = "none"
+) -> NDArray[Any]:
+    """Average each window of size x size pixels, each channel on its own; parameters as for `max_pool`.
+
+    Padded zeros count as pixels.
+
+    Examples
+    --------
+    >>> average_pool(np.array([[1, 2, 0, 0], [3, 4, 0, 9]], np.float32)).tolist()
+    [[2.5, 2.25]]
+    """
+    image, padded, stride = _windows(image, size, stride, padding)
+    return convolve(padded, box_kernel(size), stride=stride)
+
+
+def _windows(image: NDArray[Any], size: int, stride: int | None, padding: str) -> tuple[Any, Any, int]:
+    image = check_image(image)
+    check_int("size", size, minimum=1)
+    check_int("stride", stride, minimum=1, none=True)
+    around = ((size - 1) // 2, size // 2)
+    padded = _padded(image, padding, around, around)
+    _check_fits(padded, size, size)
+    return image, padded, size if stride is None else int(stride)
+
+
+def _padded(image: NDArray[Any], padding: str, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[Any]:
+    import cv2
+
+    check_choice("padding", padding, PADDINGS)
+    if padding == "none" or not any((*rows, *columns)):
+        return image
+    if padding == "reflect" and min(image.shape[:2]) == 1:
+        # A single row or column has nothing beside itself to reflect: it is repeated, which OpenCV does not do.
+        return np.pad(image, (rows, columns, (0, 0))[: image.ndim], mode="reflect")
+    return np.asarray(cv2.copyMakeBorder(image, *rows, *columns, border_type("padding", padding)))
+
+
+def _check_fits(padded: NDArray[Any], height: int, width: int) -> None:
+    if padded.shape[0] < height or padded.shape[1] < width:
+        raise ValueError(
+            f"the kernel must fit into the image with its padding, {padded.shape[:2]}, got a kernel of {height, width}"
+        )
+
+
+def _result(image: NDArray[Any], whole: NDArray[Any], height: int, width: int, stride: int) -> NDArray[Any]:
+    inside = whole[: whole.shape[0] - height + 1 : stride, : whole.shape[1] - width + 1 : stride]
+    return _as_dtype(inside, image.dtype)
+
+
+def _as_dtype(values: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    if dtype == np.uint8 and values.dtype != np.uint8:
+        values = np.clip(np.rint(values), 0, 255)
+    return np.array(values, dtype, order="C")
+
+
+def _check_kernel(kernel: object) -> Float32:
+    weights = np.asarray(kernel)
+    if weights.ndim != 2 or weights.size == 0 or weights.dtype.kind not in "buif" or not np.isfinite(weights).all():
+        raise ValueError(f"kernel must be finite real numbers of shape (h, w), got {weights.dtype} {weights.shape}")
+    return weights.astype(np.float32)
+
+
+def _check_odd(size: object) -> None:
+    check_int("size", size, minimum=1)
+    if int(size) % 2 == 0:  # type: ignore[call-overload]
+        raise ValueError(f"size must be odd, got {size!r}")

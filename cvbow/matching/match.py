@@ -1,0 +1,175 @@
+"""Two images in, their matches out: features, putative pairs, and the geometry that the right ones agree on."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_choice
+from cvbow.features import SIFT, Extractor, Features
+from cvbow.images import read_image
+from cvbow.matching.geometry import estimate_geometry
+from cvbow.matching.models import MODELS
+from cvbow.matching.putative import putative_matches
+
+__all__ = ["MatchResult", "match_features", "match_images"]
+
+Source = str | os.PathLike[str] | bytes | NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class MatchResult:
+    """How two images, a and b, match.
+
+    Attributes
+    ----------
+    features_a, features_b : Features
+    pairs : ndarray of shape (m, 2), intp
+        The putative matches: rows of the features of a and of b.
+    distances : ndarray of shape (m,), float32
+        Between their descriptors: Euclidean, or bits for binary ones.
+    model : str or None
+        What was looked for among them: a name of ``MODELS``; None for nothing.
+    matrix : ndarray of shape (3, 3), float64, or None
+        As in ``Geometry``; takes points of a to b. None where no model was found or none was looked for.
+    inliers : ndarray of shape (m,), bool
+        Pairs that agree with the model; all False without a matrix.
+    errors : ndarray of shape (m,), float64
+        Pixels, as ``geometry_errors`` defines them; infinite without a matrix.
+    """
+
+    features_a: Features
+    features_b: Features
+    pairs: NDArray[np.intp]
+    distances: NDArray[np.float32]
+    model: str | None
+    matrix: NDArray[np.float64] | None
+    inliers: NDArray[np.bool_]
+    errors: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def n_inliers(self) -> int:
+        """Number of pairs that agree with the model."""
+        return int(self.inliers.sum())
+
+    @property
+    def points_a(self) -> NDArray[np.float32]:
+        """x, y in a of each pair, shape (m, 2)."""
+        return self.features_a.points[self.pairs[:, 0], :2]
+
+    @property
+    def points_b(self) -> NDArray[np.float32]:
+        """x, y in b of each pair, shape (m, 2)."""
+        return self.features_b.points[self.pairs[:, 1], :2]
+
+
+def match_images(
+    a: Source,
+    b: Source,
+    *,
+    extractor: Extractor | None = None,
+    ratio: float | None = 0.8,
+    mutual: bool = True,
+    model: str | None = "homography",
+    threshold: float = 3.0,
+    confidence: float = 0.999,
+    max_iter: int = 10_000,
+    min_inliers: int | None = None,
+    random_state: int = 0,
+) -> MatchResult:
+    """Match two images.
+
+    Parameters
+    ----------
+    a, b : path, bytes or ndarray
+        As ``cvbow.images.read_image`` takes them.
+    extractor : Extractor or None, default None
+        What finds and describes points; None: ``SIFT(max_points=2000, max_side=1600)``.
+    ratio, mutual
+        See ``putative_matches``.
+    model : {"homography", "affine", "fundamental"} or None, default "homography"
+        What the right matches have in common; None looks for nothing.
+    threshold, confidence, max_iter, min_inliers, random_state
+        See ``estimate_geometry``.
+
+    Returns
+    -------
+    MatchResult
+        Two images that have nothing in common give no matrix and no inliers; that is no error.
+
+    Raises
+    ------
+    FileNotFoundError, ImageError
+        If an image cannot be read.
+    ValueError
+        If a parameter breaks its rule.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scene = np.kron(np.random.default_rng(0).integers(0, 256, (24, 24)), np.ones((12, 12))).astype(np.uint8)
+    >>> result = match_images(scene[:240, :240], scene[24:264, 36:276])
+    >>> (np.round(result.matrix, 1) + 0).tolist()
+    [[1.0, 0.0, -36.0], [0.0, 1.0, -24.0], [0.0, 0.0, 1.0]]
+    """
+    _check_model(model)
+    if extractor is None:
+        extractor = SIFT(max_points=2000, max_side=1600)
+    if not isinstance(extractor, Extractor):
+        raise ValueError(f"extractor must be an Extractor, such as SIFT(), got {extractor!r}")
+    features = [extractor.extract(read_image(image, gray=extractor.gray_only)) for image in (a, b)]
+    return match_features(
+        *features,
+        ratio=ratio,
+        mutual=mutual,
+        model=model,
+        threshold=threshold,
+        confidence=confidence,
+        max_iter=max_iter,
+        min_inliers=min_inliers,
+        random_state=random_state,
+    )
+
+
+def match_features(
+    a: Features,
+    b: Features,
+    *,
+    ratio: float | None = 0.8,
+    mutual: bool = True,
+    model: str | None = "homography",
+    threshold: float = 3.0,
+    confidence: float = 0.999,
+    max_iter: int = 10_000,
+    min_inliers: int | None = None,
+    random_state: int = 0,
+) -> MatchResult:
+    """Match the features of two images; parameters and result as of ``match_images``."""
+    _check_model(model)
+    pairs, distances = putative_matches(a.descriptors, b.descriptors, ratio=ratio, mutual=mutual)
+    if model is None:
+        m = len(pairs)
+        return MatchResult(a, b, pairs, distances, None, None, np.zeros(m, bool), np.full(m, np.inf))
+    found = estimate_geometry(
+        a.points[pairs[:, 0], :2],
+        b.points[pairs[:, 1], :2],
+        model=model,
+        threshold=threshold,
+        confidence=confidence,
+        max_iter=max_iter,
+        min_inliers=min_inliers,
+        random_state=random_state,
+    )
+    return MatchResult(a, b, pairs, distances, model, found.matrix, found.inliers, found.errors)
+
+
+def _check_model(model: str | None) -> None:
+    if model is not None:
+        check_choice("model", model, MODELS)

@@ -1,0 +1,239 @@
+"""Running a network: by OpenCV, which is always there, or by ONNX Runtime, which is faster where it is installed."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import threading
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_choice
+from cvbow.errors import NetworkError
+from cvbow.images import content_hash
+from cvbow.networks.onnx_file import OnnxGraph, read_graph, with_output
+
+__all__ = ["ENGINES", "PROVIDERS", "OnnxNetwork", "open_network"]
+
+ENGINES = ("auto", "opencv", "onnxruntime")
+#: Where ONNX Runtime computes, and its name for that.
+PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+}
+
+
+class _Session(Protocol):
+    """A network that was read by one of the engines; any number of threads may run it."""
+
+    def __call__(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]: ...
+
+
+class OnnxNetwork:
+    """An ONNX file, and what runs it.
+
+    Parameters
+    ----------
+    path : Path
+    engine : {"opencv", "onnxruntime"}
+    provider : str
+        A key of ``PROVIDERS``.
+
+    Attributes
+    ----------
+    digest : str
+        SHA-256 of the file, in hexadecimal.
+    graph : OnnxGraph
+
+    Raises
+    ------
+    FileNotFoundError
+    NetworkError
+        If the file is not a network, or not one with a single image as its input.
+    """
+
+    def __init__(self, path: Path, engine: str, provider: str) -> None:
+        self.path = path
+        self.engine = engine
+        self.provider = provider
+        data = path.read_bytes()
+        self.digest = content_hash(data)
+        try:
+            self.graph: OnnxGraph = read_graph(data)
+        except ValueError as error:
+            raise NetworkError(path, f"not an ONNX network: {error}") from error
+        self.input_name, self.input_shape = self._one_input()
+
+    def _one_input(self) -> tuple[str, tuple[int, ...]]:
+        inputs = self.graph.inputs
+        ((name, shape),) = inputs.items() if len(inputs) == 1 else [("", ())]
+        if len(shape) != 4 or shape[1] not in (0, 1, 3):
+            shapes = ", ".join(f"{name} {shape}" for name, shape in inputs.items()) or "none"
+            raise NetworkError(
+                self.path, f"its input must be one image as (batch, 1 or 3 channels, height, width); it is {shapes}"
+            )
+        return name, shape
+
+    def check_layer(self, layer: str) -> None:
+        """Raise ValueError, with the choices, unless the network has a layer of that name."""
+        if layer not in self.graph.names:
+            raise ValueError(f"layer must be one of {', '.join(self.graph.names)}, got {layer!r}")
+
+    def check_input(self, n_channels: int, size: tuple[int, int]) -> None:
+        """Raise ValueError unless images of ``n_channels`` and ``size`` (width, height) fit the network's input."""
+        _, channels, height, width = self.input_shape
+        if channels not in (0, n_channels):
+            raise ValueError(f"channel_order must be one of {channels} channels, the network's input; got {n_channels}")
+        if (width or size[0], height or size[1]) != size:
+            raise ValueError(f"size must be {width}x{height}, the network's input, got {size[0]}x{size[1]}")
+
+    def run(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
+        """Return the values of a layer.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, n_channels, height, width), float32
+        layer : str
+
+        Returns
+        -------
+        ndarray of shape (n, ...), float32
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer; the choices are listed.
+        NetworkError
+            If the engine cannot run the network.
+        """
+        self.check_layer(layer)
+        session = _session(str(self.path), self.digest, layer, self.engine, self.provider)
+        # A network that was exported for one image would refuse more, or reshape them into one another.
+        step = 1 if self.input_shape[0] == 1 else len(batch)
+        try:
+            parts = [session(batch[top : top + step], layer) for top in range(0, len(batch), step)]
+        except NetworkError:
+            raise
+        except Exception as error:  # the engines raise classes of their own
+            raise NetworkError(self.path, f"{self.engine} cannot run it: {_first_line(error)}") from error
+        return np.concatenate(parts)
+
+
+def open_network(path: str | os.PathLike[str], *, engine: str = "auto", provider: str = "cpu") -> OnnxNetwork:
+    """Open an ONNX file.
+
+    Parameters
+    ----------
+    path : path
+    engine : {"auto", "opencv", "onnxruntime"}, default "auto"
+        auto: ONNX Runtime where it is installed, otherwise OpenCV. They agree up to rounding.
+    provider : str, default "cpu"
+        Where ONNX Runtime computes: cpu, cuda, tensorrt, directml, openvino or coreml.
+
+    Raises
+    ------
+    FileNotFoundError
+    ImportError
+        If ONNX Runtime is asked for and not installed.
+    NetworkError
+        If the file is not a network, or not one with a single image as its input.
+    ValueError
+        If an option breaks its rule.
+    """
+    check_choice("engine", engine, ENGINES)
+    check_choice("provider", provider, PROVIDERS)
+    installed = importlib.util.find_spec("onnxruntime") is not None
+    if engine == "onnxruntime" and not installed:
+        raise ImportError("the engine onnxruntime needs the extra: pip install 'cvbow[onnx]'")
+    if engine == "auto":
+        engine = "onnxruntime" if installed else "opencv"
+    if engine == "opencv" and provider != "cpu":
+        raise ValueError(f"provider must be cpu with the engine opencv, got {provider!r}")
+    path = Path(path)
+    facts = path.stat()
+    return _opened(str(path.resolve()), facts.st_mtime_ns, facts.st_size, engine, provider)
+
+
+# A network is read once in a process, and not again for every image. The time and size of the file tell a new one.
+@functools.lru_cache(maxsize=8)
+def _opened(path: str, changed: int, size: int, engine: str, provider: str) -> OnnxNetwork:
+    return OnnxNetwork(Path(path), engine, provider)
+
+
+_session_lock = threading.Lock()
+
+
+def _session(path: str, digest: str, layer: str, engine: str, provider: str) -> _Session:
+    with _session_lock:  # two threads would read the file twice
+        return _make_session(path, digest, layer, engine, provider)
+
+
+@functools.lru_cache(maxsize=8)
+def _make_session(path: str, digest: str, layer: str, engine: str, provider: str) -> _Session:
+    data = Path(path).read_bytes()
+    if content_hash(data) != digest:
+        raise NetworkError(path, "the file has changed since it was opened")
+    if layer not in read_graph(data).outputs:
+        data = with_output(data, layer, typed=engine == "opencv")
+    kind = _OpenCV if engine == "opencv" else _OnnxRuntime
+    try:
+        return kind(data, provider)
+    except ValueError:
+        raise
+    except Exception as error:
+        raise NetworkError(path, f"{engine} cannot read it: {_first_line(error)}") from error
+
+
+class _OpenCV:
+    """OpenCV's networks keep their buffers: each thread has one of its own."""
+
+    def __init__(self, data: bytes, provider: str) -> None:
+        self.data = np.frombuffer(data, np.uint8)
+        self.local = threading.local()
+        self._net()
+
+    def _net(self) -> Any:
+        import cv2
+
+        if not hasattr(self.local, "net"):
+            self.local.net = cv2.dnn.readNetFromONNX(self.data)
+        return self.local.net
+
+    def __call__(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
+        net = self._net()
+        net.setInput(np.ascontiguousarray(batch))
+        # The result is the network's own memory, which the next call writes over.
+        return np.array(net.forward(layer), np.float32)
+
+
+class _OnnxRuntime:
+    def __init__(self, data: bytes, provider: str) -> None:
+        import onnxruntime
+
+        available = onnxruntime.get_available_providers()
+        if PROVIDERS[provider] not in available:
+            usable = [name for name, known in PROVIDERS.items() if known in available]
+            raise ValueError(f"provider must be one that is installed: {', '.join(usable)}; got {provider!r}")
+        options = onnxruntime.SessionOptions()
+        # Workers are the parallelism; and a sum's order must not depend on the number of cores.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(data, options, providers=[PROVIDERS[provider]])
+        self.input = self.session.get_inputs()[0].name
+
+    def __call__(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
+        (values,) = self.session.run([layer], {self.input: np.ascontiguousarray(batch)})
+        return np.asarray(values, np.float32)
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,198 @@
+"""How an image becomes the input of a network: said by whoever made the network, never guessed.
+
+A network that is fed with pixels of another order, mean or scale answers all the same, only worse. So the facts come
+from a TOML file beside the network, from the table of networks that cvbow knows by their SHA-256, or from arguments;
+and where none of these tells, nothing is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_choice, check_int
+from cvbow._toml import Rule, Table, bundled
+from cvbow.images import resize
+
+__all__ = ["CHANNEL_ORDERS", "RESIZES", "Preprocessing", "find_preprocessing"]
+
+CHANNEL_ORDERS = ("rgb", "bgr", "gray")
+#: stretch: to the size, whatever the shape; crop: the shorter side to the size, then the middle.
+RESIZES = ("stretch", "crop")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """From uint8 pixels to the input of a network: resize, order of channels, ``(pixels - mean) * scale``.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Width and height of the input.
+    channel_order : {"rgb", "bgr", "gray"}
+    mean : tuple of float
+        Taken off each channel, in the network's order of channels; in units of pixels, 0 to 255.
+    scale : tuple of float
+        Each channel is multiplied by it afterwards.
+    resize : {"stretch", "crop"}
+    layer : str or None
+        The layer whose values describe an image, where the file says so.
+
+    Raises
+    ------
+    ValueError
+        If a value breaks its rule.
+    """
+
+    size: tuple[int, int]
+    channel_order: str
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    resize: str = "stretch"
+    layer: str | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("channel_order", self.channel_order, CHANNEL_ORDERS)
+        check_choice("resize", self.resize, RESIZES)
+        if len(self.size) != 2:
+            raise ValueError(f"size must be a width and a height, got {self.size!r}")
+        for side in self.size:
+            check_int("size", side, minimum=1)
+        for name in ("mean", "scale"):
+            values = getattr(self, name)
+            if len(values) != self.n_channels or not np.isfinite(values).all():
+                raise ValueError(f"{name} must be {self.n_channels} numbers, one for a channel, got {values!r}")
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of the input: 3, or 1 for gray."""
+        return 1 if self.channel_order == "gray" else 3
+
+    def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the network's input for an image.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W) or (H, W, 3), uint8
+            Gray or RGB; it is not changed.
+
+        Returns
+        -------
+        ndarray of shape (n_channels, height, width), float32
+        """
+        import cv2
+
+        if self.channel_order == "gray" and image.ndim == 3:
+            image = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+        elif self.channel_order != "gray" and image.ndim == 2:
+            image = np.repeat(image[..., None], 3, axis=2)
+        pixels = self._to_size(image).reshape(self.size[1], self.size[0], self.n_channels)
+        if self.channel_order == "bgr":
+            pixels = pixels[..., ::-1]
+        planes = np.asarray(pixels.transpose(2, 0, 1), np.float32, order="C")
+        planes -= np.array(self.mean, np.float32)[:, None, None]
+        planes *= np.array(self.scale, np.float32)[:, None, None]
+        return planes
+
+    def _to_size(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        width, height = self.size
+        if self.resize == "crop":
+            factor = max(width / image.shape[1], height / image.shape[0])
+            between = max(width, round(image.shape[1] * factor)), max(height, round(image.shape[0] * factor))
+            image = resize(image, between)
+            top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+            return image[top : top + height, left : left + width]
+        return resize(image, (width, height))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON and for a model file."""
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+
+def find_preprocessing(path: Path, digest: str, given: Mapping[str, Any]) -> Preprocessing:
+    """Return the preprocessing of a network.
+
+    Parameters
+    ----------
+    path : Path
+        The network's file; ``NAME.toml`` beside ``NAME.onnx`` is read where there is one.
+    digest : str
+        SHA-256 of the network, in hexadecimal: what cvbow knows it by.
+    given : mapping
+        Attributes of ``Preprocessing`` that go before what a file says; None stands for not given. ``size``, ``mean``
+        and ``scale`` may be single numbers.
+
+    Raises
+    ------
+    ValueError
+        If something is not said anywhere, or breaks its rule.
+    """
+    values = {key: _spread(key, value) for key, value in given.items() if value is not None}
+    beside = path.with_suffix(".toml")
+    if beside.is_file():
+        values = _read(Table.read(beside)) | values
+    else:
+        for file in bundled("datasets/networks").values():
+            known = Table.read(file)
+            if known.values.get("sha256") == digest:
+                values = _read(known) | values
+                break
+    missing = [key for key in ("size", "channel_order", "mean", "scale") if key not in values]
+    if missing:
+        raise ValueError(
+            f"{path}: how an image becomes the input of this network is not known: {', '.join(missing)} must be given, "
+            f"as arguments or in a file {beside.name} beside it"
+        )
+    n_channels = 1 if values["channel_order"] == "gray" else 3
+    for key in ("mean", "scale"):
+        if len(values[key]) == 1:
+            values[key] = values[key] * n_channels
+    return Preprocessing(**values)
+
+
+_NUMBERS = Rule(
+    "a number, or a list with a number for each channel",
+    lambda value: all(
+        isinstance(item, int | float) and not isinstance(item, bool)
+        for item in (value if isinstance(value, list) else [value])
+    ),
+)
+_SIZE = Rule(
+    "an integer >= 1, or a width and a height",
+    lambda value: all(
+        isinstance(item, int) and not isinstance(item, bool) and item >= 1
+        for item in (value if isinstance(value, list) and len(value) == 2 else [value])
+    ),
+)
+_TEXT = Rule("text", lambda value: isinstance(value, str))
+
+
+def _read(table: Table) -> dict[str, Any]:
+    rules = {"size": _SIZE, "channel_order": _TEXT, "mean": _NUMBERS, "scale": _NUMBERS, "resize": _TEXT}
+    found = {key: table.take(key, rule, None) for key, rule in {**rules, "layer": _TEXT}.items()}
+    for key in ("sha256", "title", "source", "licence"):
+        table.take(key, _TEXT, None)
+    table.finish()
+    return {key: _spread(key, value) for key, value in found.items() if value is not None}
+
+
+def _spread(key: str, value: Any) -> Any:
+    """Return the value of an attribute as its tuple, where it is one."""
+    if key not in ("size", "mean", "scale"):
+        return value
+    values = tuple(value) if isinstance(value, list | tuple | np.ndarray) else (value,)
+    if key == "size":
+        return values * 2 if len(values) == 1 else values
+    try:
+        return tuple(float(number) for number in values)
+    except (TypeError, ValueError):
+        raise ValueError(f"{key} must be a number, or one for each channel, got {value!r}") from None
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,37 @@
+"""Transforms by name, for recipes that learn from augmented copies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from cvbow.images import ImageAugmenter
+
+__all__ = ["TRANSFORMS", "make_augmenter"]
+
+#: Parameters of ``ImageAugmenter`` by name: small changes, after which a photograph still shows what it showed.
+TRANSFORMS: dict[str, dict[str, Any]] = {
+    "mirror": {"horizontal_flip": True},
+    "rotate": {"rotation_range": 5.0},
+    "shift": {"width_shift_range": 0.1, "height_shift_range": 0.1},
+    "zoom": {"zoom_range": (0.7, 1.0)},
+    "shear": {"shear_range": 10.0},
+    "brightness": {"brightness_range": (0.7, 1.3)},
+}
+
+
+def make_augmenter(names: Collection[str]) -> ImageAugmenter:
+    """Return an augmenter with the named transforms; what lies beyond the border is mirrored.
+
+    Raises
+    ------
+    ValueError
+        If there is no name, or one that is not in ``TRANSFORMS``.
+    """
+    unknown = [name for name in names if name not in TRANSFORMS]
+    if unknown or not names:
+        raise ValueError(f"augment_with must be names among {', '.join(TRANSFORMS)}, got {unknown or list(names)!r}")
+    parameters: dict[str, Any] = {"fill_mode": "reflect"}
+    for name in names:
+        parameters |= TRANSFORMS[name]
+    return ImageAugmenter(**parameters)

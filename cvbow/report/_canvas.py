@@ -1,0 +1,239 @@
+"""What the pictures share: images at a legible size, points and lines that show on any image, text, writing the file.
+
+Geometry is drawn by OpenCV, anti-aliased and to a sixteenth of a pixel, text by Pillow in the font that it brings.
+Colours are those of M. Okabe and K. Ito, "Color Universal Design", 2008: people with any colour vision tell them
+apart.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from cvbow.storage import check_writable, replacing
+
+__all__ = [
+    "BLUE",
+    "DARK",
+    "ORANGE",
+    "SKY",
+    "SOFT",
+    "VERMILLION",
+    "YELLOW",
+    "Picture",
+    "blank",
+    "display",
+    "fit_text",
+    "put_text",
+    "text_height",
+    "text_width",
+    "write_picture",
+]
+
+Color = tuple[int, int, int]
+Pixels = NDArray[np.uint8]
+
+ORANGE: Color = (230, 159, 0)
+SKY: Color = (86, 180, 233)
+YELLOW: Color = (240, 228, 66)
+BLUE: Color = (0, 114, 178)
+VERMILLION: Color = (213, 94, 0)
+DARK: Color = (20, 20, 20)
+SOFT: Color = (90, 90, 90)
+_WHITE: Color = (255, 255, 255)
+
+#: Fractional bits of a coordinate.
+_SHIFT = 4
+#: Coordinates beyond this, in pixels, are not drawn: OpenCV counts in 32-bit integers.
+_FAR = 1e6
+
+
+def blank(width: int, height: int) -> Pixels:
+    """Return a white picture, (height, width, 3)."""
+    return np.full((height, width, 3), 255, np.uint8)
+
+
+def display(image: Pixels, width: int, height: int, *, enlarge: float = 8.0) -> tuple[Pixels, NDArray[np.float64]]:
+    """Bring an image to the largest size that fits into a box.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8
+    width, height : int
+        Of the box, in pixels.
+    enlarge : float, default 8.0
+        It is enlarged by no more than this.
+
+    Returns
+    -------
+    pixels : ndarray of shape (H', W', 3), uint8
+        A new array, RGB, at least one pixel on each side.
+    matrix : ndarray of shape (3, 3), float64
+        Takes points of the image to points of ``pixels``; pixel centres are at integers in both.
+    """
+    import cv2
+
+    rows, columns = image.shape[:2]
+    scale = min(width / columns, height / rows, enlarge)
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    pixels = image
+    if size != (columns, rows):
+        pixels = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    pixels = np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels.copy()
+    x, y = size[0] / columns, size[1] / rows
+    return pixels, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
+
+
+class Picture:
+    """Marks on pixels, each with a dark rim so that it shows on bright and dark images alike.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (H, W, 3), uint8
+        Drawn on in place.
+    """
+
+    def __init__(self, pixels: Pixels) -> None:
+        self.pixels = pixels
+
+    def lines(
+        self, segments: ArrayLike, color: Color, *, width: int = 1, strength: float = 1.0, rim: bool = True
+    ) -> None:
+        """Draw line segments (n, 2, 2), x and y; ``strength`` below 1 lets the image show through."""
+        import cv2
+
+        ends = _fixed(np.asarray(segments, np.float64).reshape(-1, 2, 2))
+        self._blend(
+            lambda pixels, paint, thickness: [
+                cv2.line(pixels, first, last, paint, thickness, cv2.LINE_AA, _SHIFT) for first, last in ends
+            ],
+            color,
+            width,
+            strength,
+            rim,
+        )
+
+    def outline(self, corners: ArrayLike, color: Color, *, width: int = 2) -> None:
+        """Draw a closed polygon through points (n, 2)."""
+        points = np.asarray(corners, np.float64)
+        self.lines(np.stack([points, np.roll(points, -1, axis=0)], axis=1), color, width=width)
+
+    def circles(
+        self, centers: ArrayLike, radii: ArrayLike, color: Color, *, width: int = 1, strength: float = 1.0
+    ) -> None:
+        """Draw circles of the given radii (n,) around points (n, 2)."""
+        import cv2
+
+        centers, radii = np.asarray(centers, np.float64).reshape(-1, 2), np.asarray(radii, np.float64).reshape(-1)
+        rows = np.isfinite(centers).all(axis=1) & (np.abs(centers).max(axis=1, initial=0) < _FAR) & (radii < _FAR)
+        fixed = np.rint(np.column_stack([centers, np.maximum(radii, 0)])[rows] * (1 << _SHIFT)).astype(int).tolist()
+        self._blend(
+            lambda pixels, paint, thickness: [
+                cv2.circle(pixels, (x, y), r, paint, thickness, cv2.LINE_AA, _SHIFT) for x, y, r in fixed
+            ],
+            color,
+            width,
+            strength,
+            True,
+        )
+
+    def dots(self, centers: ArrayLike, color: Color, *, radius: float = 2.0) -> None:
+        """Draw filled dots at points (n, 2)."""
+        import cv2
+
+        centers = np.asarray(centers, np.float64).reshape(-1, 2)
+        rows = np.isfinite(centers).all(axis=1) & (np.abs(centers).max(axis=1, initial=0) < _FAR)
+        fixed = np.rint(centers[rows] * (1 << _SHIFT)).astype(int).tolist()
+        for paint, size in ((DARK, radius + 1), (color, radius)):
+            for x, y in fixed:
+                cv2.circle(self.pixels, (x, y), round(size * (1 << _SHIFT)), paint, -1, cv2.LINE_AA, _SHIFT)
+
+    def _blend(self, draw: Any, color: Color, width: int, strength: float, rim: bool) -> None:
+        pixels = self.pixels.copy() if strength < 1 else self.pixels
+        if rim:
+            draw(pixels, DARK, width + 2)
+        draw(pixels, color, width)
+        if strength < 1:
+            mixed = strength * pixels.astype(np.float32) + (1 - strength) * self.pixels.astype(np.float32)
+            self.pixels[:] = np.rint(mixed).astype(np.uint8)
+
+
+def _fixed(segments: NDArray[np.float64]) -> list[Any]:
+    near = np.isfinite(segments).all(axis=(1, 2)) & (np.abs(segments).max(axis=(1, 2), initial=0) < _FAR)
+    return [tuple(map(tuple, ends)) for ends in np.rint(segments[near] * (1 << _SHIFT)).astype(int).tolist()]
+
+
+@functools.cache
+def _font(size: int) -> Any:
+    from PIL import ImageFont
+
+    return ImageFont.load_default(size)
+
+
+@functools.cache
+def _has_glyph(character: str) -> bool:
+    font = _font(16)
+    return character == " " or bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))
+
+
+def _legible(text: str) -> str:
+    """Return text with a question mark for each run of characters that the font has no pictures of."""
+    return re.sub("\0+", "?", "".join(c if c.isprintable() and _has_glyph(c) else "\0" for c in text))
+
+
+def text_width(text: str, size: int) -> int:
+    """Return the width of a line of text in pixels."""
+    return int(np.ceil(_font(size).getlength(_legible(text))))
+
+
+def text_height(size: int) -> int:
+    """Return the height of a line of text of a font size, in pixels."""
+    ascent, descent = _font(size).getmetrics()
+    return int(ascent + descent)
+
+
+def fit_text(text: str, width: int, size: int) -> str:
+    """Return text that is no wider than ``width``, shortened in its middle where it has to be; maybe empty."""
+    if text_width(text, size) <= width:
+        return text
+    for kept in range(len(text) - 1, 0, -1):
+        head = (kept + 1) // 2
+        shorter = f"{text[:head]}...{text[len(text) - (kept - head) :]}"
+        if text_width(shorter, size) <= width:
+            return shorter
+    return ""
+
+
+def put_text(pixels: Pixels, lines: Iterable[tuple[int, int, str]], size: int, color: Color = DARK) -> None:
+    """Write lines of text, each at the x and y of its upper left corner, in place."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(picture)
+    for x, y, text in lines:
+        draw.text((x, y), _legible(text), fill=color, font=_font(size))
+    pixels[:] = np.asarray(picture)
+
+
+def write_picture(path: str | os.PathLike[str], pixels: Pixels) -> None:
+    """Write pixels (H, W, 3) as a PNG file, whole or not at all.
+
+    Raises
+    ------
+    FileNotFoundError, PermissionError, IsADirectoryError
+        Where the folder of ``path`` is missing or read-only, or ``path`` is a folder.
+    """
+    from PIL import Image
+
+    target = check_writable(path)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG")
+    with replacing(target) as file:
+        file.write(content.getvalue())

@@ -1,0 +1,138 @@
+"""A comparison of backends as pictures: accuracy against cost, learning curves, corruptions. Needs matplotlib."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cvbow.images.corruptions import CORRUPTIONS, STRENGTHS
+from cvbow.storage import replacing
+
+__all__ = ["write_comparison_plots"]
+
+#: Colours and marks that can be told apart without seeing colours (M. Okabe and K. Ito).
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+def write_comparison_plots(folder: str | os.PathLike[str], result: Mapping[str, Any]) -> list[Path]:
+    """Write the pictures of a comparison as PNG files.
+
+    Parameters
+    ----------
+    folder : path
+        It is made where it does not exist.
+    result : mapping
+        Of ``cvbow.experiments.compare``.
+
+    Returns
+    -------
+    list of Path
+        ``accuracy-cost.png``; ``learning-curve.png`` and ``corruptions.png`` where the comparison has them.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("plots need the extra: pip install 'cvbow[report]'") from error
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = result["contenders"]
+    written = []
+    if any(row["cost"]["ms_per_image"] is not None for row in rows):
+        figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
+        _cost(figure.subplots(), rows)
+        written.append(_save(figure, folder / "accuracy-cost.png"))
+    if any("curve" in row for row in rows):
+        figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
+        axes = figure.subplots()
+        _curve(axes, rows)
+        _legend(figure, axes)
+        written.append(_save(figure, folder / "learning-curve.png"))
+    if any("corruptions" in row for row in rows):
+        figure = Figure(figsize=(11, 6), dpi=120, layout="constrained")
+        grid = figure.subplots(2, -(-len(CORRUPTIONS) // 2), sharey=True)
+        _corruptions(grid.ravel(), rows)
+        _legend(figure, grid.ravel()[0])
+        written.append(_save(figure, folder / "corruptions.png"))
+    return written
+
+
+def _look(place: int) -> dict[str, Any]:
+    return {"color": _COLORS[place % len(_COLORS)], "marker": _MARKS[place % len(_MARKS)], "markersize": 6}
+
+
+def _cost(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    rows = [row for row in rows if row["cost"]["ms_per_image"] is not None]
+    for place, row in enumerate(rows):
+        cost, figure = row["cost"]["ms_per_image"], 100 * row["mean_class_accuracy"]["mean"]
+        interval, spread = row["interval"], row["mean_class_accuracy"]["std"]
+        bounds = None
+        if interval is not None:
+            bounds = [[figure - 100 * interval["low"]], [100 * interval["high"] - figure]]
+        elif spread is not None:
+            bounds = [[100 * spread], [100 * spread]]
+        axes.errorbar([cost], [figure], yerr=bounds, linestyle="", capsize=3, label=row["name"], **_look(place))
+    costs = [row["cost"]["ms_per_image"] for row in rows]
+    axes.set_xscale("log")
+    # Ones, twos and fives, as plain numbers.
+    decades = range(-3, 7)
+    ticks = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
+    low, high = 0.8 * min(costs), 1.25 * max(costs)
+    axes.set_xlim(low, high)
+    inside = [tick for tick in ticks if low <= tick <= high] or [min(costs)]
+    axes.set_xticks(inside, [f"{tick:g}" for tick in inside])
+    axes.minorticks_off()
+    axes.set_ylim(top=min(axes.get_ylim()[1], 101))
+    axes.set_xlabel("milliseconds an image, one thread")
+    axes.set_ylabel("mean class accuracy, %")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+
+
+def _curve(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    for place, row in enumerate(rows):
+        counts = [point["train_per_class"] for point in row["curve"]]
+        means = [100 * point["mean"] for point in row["curve"]]
+        spreads = [100 * (point["std"] or 0) for point in row["curve"]]
+        axes.errorbar(counts, means, yerr=spreads, capsize=3, label=row["name"], **_look(place))
+    ticks = [point["train_per_class"] for point in rows[0]["curve"]]
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("training images per class")
+    axes.set_ylabel("mean class accuracy, %")
+    axes.grid(alpha=0.3)
+
+
+def _corruptions(grid: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    for axes, (kind, corruption) in zip(grid, CORRUPTIONS.items(), strict=False):
+        for place, row in enumerate(rows):
+            found = row["corruptions"]
+            figures = 100 * np.array([found["clean"], *found["kinds"][kind]])
+            axes.plot([0, *STRENGTHS], figures, label=row["name"], **_look(place))
+        axes.set_title(kind)
+        axes.set_xlabel(corruption.unit, fontsize=8)
+        axes.set_xticks([0, *STRENGTHS], ["clean", *map(str, corruption.amounts)], rotation=45, ha="right", fontsize=8)
+        axes.grid(alpha=0.3)
+    for axes in grid[:: len(grid) // 2]:
+        axes.set_ylabel("mean class accuracy, %")
+
+
+def _legend(figure: Any, axes: Any) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False)
+
+
+def _save(figure: Any, path: Path) -> Path:
+    with replacing(os.fspath(path)) as file:
+        figure.savefig(file, format="png")
+    return path

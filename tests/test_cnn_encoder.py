@@ -1,0 +1,315 @@
+"""Vectors from a network: against a plain NumPy convolution, on both engines, and what is refused."""
+
+from __future__ import annotations
+
+import importlib.util
+import pickle
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import FeatureUnion
+from synthetic import textured
+from tiny_images import write_dataset
+from tiny_network import filters, tiny_network
+
+from cvbow import ImageClassifier, list_images
+from cvbow.backends import CensusPyramid, CnnEncoder
+from cvbow.errors import NetworkError
+from cvbow.images import content_hash, read_image, resize
+from cvbow.networks import Preprocessing, find_preprocessing, open_network
+
+HAS_RUNTIME = importlib.util.find_spec("onnxruntime") is not None
+ENGINES = [
+    "opencv",
+    pytest.param("onnxruntime", marks=pytest.mark.skipif(not HAS_RUNTIME, reason="needs the extra onnx")),
+]
+FACTS: dict[str, Any] = {"size": 12, "channel_order": "rgb", "mean": (100, 110, 120), "scale": (0.01, 0.02, 0.03)}
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(tiny_network())
+    return path
+
+
+def color(height: int = 20, width: int = 30, seed: int = 0) -> NDArray[np.uint8]:
+    return np.stack([textured(height, width, seed + channel) for channel in range(3)], axis=2)
+
+
+def relu_of(image: NDArray[np.uint8], *, order: str = "rgb") -> NDArray[np.float64]:
+    """The rectified convolution, (5, 10, 10), as plainly as it can be written."""
+    pixels = resize(image, (12, 12)).astype(np.float64)
+    if order == "bgr":
+        pixels = pixels[..., ::-1]
+    planes = ((pixels - FACTS["mean"]) * FACTS["scale"]).transpose(2, 0, 1)
+    out = np.zeros((5, 10, 10))
+    for row in range(10):
+        for column in range(10):
+            out[:, row, column] = (filters() * planes[:, row : row + 3, column : column + 3]).sum(axis=(1, 2, 3))
+    return np.maximum(out, 0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("batch", [1, 0], ids=["fixed at one image", "any number"])
+def test_values_of_layers_against_plain_numpy(tmp_path: Path, engine: str, batch: int) -> None:
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(tiny_network(batch=batch))
+    image = color()
+    expected = relu_of(image)
+    cases = {
+        ("features", "average"): expected.mean(axis=(1, 2)),
+        ("mean", "none"): expected.mean(axis=(1, 2)),
+        ("relu", "average"): expected.mean(axis=(1, 2)),
+        ("relu", "max"): expected.max(axis=(1, 2)),
+        ("relu", "none"): expected.ravel(),
+        ("prob", "none"): np.exp(expected.mean(axis=(1, 2))) / np.exp(expected.mean(axis=(1, 2))).sum(),
+    }
+    for (layer, pooling), values in cases.items():
+        for normalization in ("none", "l2"):
+            encoder = CnnEncoder(
+                path, layer=layer, pooling=pooling, normalization=normalization, engine=engine, **FACTS
+            ).fit([image])
+            (vector,) = encoder.transform([image])
+            assert vector.dtype == np.float32
+            assert len(vector) == encoder.vector_length == len(values)
+            length = np.linalg.norm(values) if normalization == "l2" else 1
+            np.testing.assert_allclose(vector, values / length, rtol=1e-4, atol=1e-5)
+    bgr = CnnEncoder(path, layer="features", normalization="none", engine=engine, **{**FACTS, "channel_order": "bgr"})
+    values = relu_of(image, order="bgr").mean(axis=(1, 2))
+    np.testing.assert_allclose(bgr.fit([image]).transform([image])[0], values, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_batch_is_its_images(tmp_path: Path, engine: str) -> None:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(5, 3, 12, 12)).astype(np.float32)
+    for batch in (0, 1):
+        path = tmp_path / f"{batch}.onnx"
+        path.write_bytes(tiny_network(batch=batch))
+        opened = open_network(path, engine=engine)
+        together = opened.run(images, "relu")
+        assert together.shape == (5, 5, 10, 10)
+        for one, expected in zip(images, together, strict=True):
+            np.testing.assert_allclose(opened.run(one[None], "relu")[0], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_gray_images_have_three_equal_channels(network: Path) -> None:
+    gray = textured(20, 30)
+    encoder = CnnEncoder(network, layer="relu", engine="opencv", **FACTS).fit([gray])
+    np.testing.assert_array_equal(encoder.transform([gray]), encoder.transform([np.stack([gray] * 3, axis=2)]))
+
+
+def test_a_gray_network(tmp_path: Path) -> None:
+    path = tmp_path / "gray.onnx"
+    path.write_bytes(tiny_network(n_channels=1))
+    encoder = CnnEncoder(path, layer="features", size=12, channel_order="gray", mean=0, scale=1, engine="opencv")
+    encoder.fit([textured(9, 9)])
+    assert encoder.gray_only
+    assert encoder.transform([color(), textured(9, 9)]).shape == (2, 5)
+
+
+def test_preparing_an_image() -> None:
+    image = np.zeros((10, 20, 3), np.uint8)
+    image[:, :5], image[:, 15:] = 200, 100
+    image[..., 0] //= 2
+    facts = Preprocessing((10, 10), "bgr", (1, 2, 3), (1, 10, 100), resize="crop")
+    cropped = facts.prepare(image)
+    # Only the middle ten columns stay; channels come blue, green, red.
+    np.testing.assert_array_equal(cropped, np.array([-1, -20, -300])[:, None, None] * np.ones((3, 10, 10)))
+    stretched = Preprocessing((10, 10), "bgr", (1, 2, 3), (1, 10, 100)).prepare(image)
+    np.testing.assert_array_equal(stretched[:, 4, 0], [199, 1980, 9700])
+    np.testing.assert_array_equal(stretched[:, 4, 9], [99, 980, 4700])
+    assert stretched.dtype == np.float32
+
+
+def test_what_the_file_beside_the_network_says(network: Path) -> None:
+    network.with_suffix(".toml").write_text(
+        'size = [12, 12]\nchannel_order = "bgr"\nmean = [1, 2, 3]\nscale = 0.5\nlayer = "relu"\nresize = "crop"\n'
+    )
+    encoder = CnnEncoder(network, engine="opencv").fit([color()])
+    assert encoder.layer_ == "relu"
+    assert encoder.preprocessing_ == {
+        "size": [12, 12],
+        "channel_order": "bgr",
+        "mean": [1.0, 2.0, 3.0],
+        "scale": [0.5, 0.5, 0.5],
+        "resize": "crop",
+    }
+    own = CnnEncoder(network, layer="features", mean=7, resize="stretch", engine="opencv").fit([color()])
+    assert own.layer_ == "features"
+    assert own.preprocessing_["mean"] == [7.0, 7.0, 7.0]
+    assert own.preprocessing_["resize"] == "stretch"
+    assert own.preprocessing_["scale"] == [0.5, 0.5, 0.5]
+    network.with_suffix(".toml").write_text("size = 12\nmaen = 3\n")
+    with pytest.raises(ValueError, match=r"tiny\.toml: unknown key maen; the keys here are size"):
+        CnnEncoder(network, engine="opencv").fit([color()])
+
+
+def test_nothing_is_guessed(network: Path) -> None:
+    with pytest.raises(ValueError, match=r"size, channel_order, mean, scale must be given, .* tiny\.toml beside it"):
+        CnnEncoder(network, layer="features").fit([color()])
+    with pytest.raises(ValueError, match="not known: mean, scale must be given"):
+        CnnEncoder(network, layer="features", size=12, channel_order="rgb").fit([color()])
+    with pytest.raises(ValueError, match=r"layer must be named, .* one of prob, features, conv, relu, mean"):
+        CnnEncoder(network, **FACTS).fit([color()])
+
+
+def test_the_networks_that_are_known_by_their_hash() -> None:
+    folder = Path(__file__).resolve().parents[1] / "data" / "networks"
+    files = sorted(folder.glob("*.toml"))
+    assert len(files) == 2
+    for file in files:
+        digest = tomllib.loads(file.read_text(encoding="utf-8"))["sha256"]
+        facts = find_preprocessing(Path("elsewhere.onnx"), digest, {})
+        assert facts.size == (224, 224)
+        assert facts.layer == "features"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layer": "fire9"}, "layer must be one of prob, features, conv, relu, mean, got 'fire9'"),
+        ({"layer": 3}, "layer must be a name or None, got 3"),
+        ({"pooling": "sum"}, "pooling must be one of average, max, none, got 'sum'"),
+        ({"normalization": "l1"}, "normalization must be one of l2, none, got 'l1'"),
+        ({"engine": "torch"}, "engine must be one of auto, opencv, onnxruntime, got 'torch'"),
+        ({"provider": "gpu"}, "provider must be one of cpu, cuda, .*, got 'gpu'"),
+        ({"provider": "cuda", "engine": "opencv"}, "provider must be cpu with the engine opencv, got 'cuda'"),
+        ({"network": 3}, "network must be the path of an ONNX file, got 3"),
+        ({"size": 13}, "size must be 12x12, the network's input, got 13x13"),
+        ({"size": (12, 12, 3)}, r"size must be a width and a height, got \(12, 12, 3\)"),
+        ({"size": 0}, "size must be an integer >= 1, got 0"),
+        ({"channel_order": "gray", "mean": 0, "scale": 1}, "channel_order must be one of 3 channels"),
+        ({"channel_order": "hsv"}, "channel_order must be one of rgb, bgr, gray, got 'hsv'"),
+        ({"mean": (1, 2)}, r"mean must be 3 numbers, one for a channel, got \(1.0, 2.0\)"),
+        ({"scale": float("nan")}, "scale must be 3 numbers"),
+        ({"mean": "low"}, "mean must be a number, or one for each channel, got 'low'"),
+        ({"resize": "pad"}, "resize must be one of stretch, crop, got 'pad'"),
+    ],
+)
+def test_a_wrong_parameter_is_named(network: Path, changes: dict[str, Any], message: str) -> None:
+    parameters = {"network": network, "layer": "features", "engine": "opencv", **FACTS, **changes}
+    with pytest.raises(ValueError, match=message):
+        CnnEncoder(**parameters).fit([color()])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"not a network", "not an ONNX network"),
+        (b"", "not an ONNX network"),
+        (tiny_network()[:-200], "not an ONNX network|cannot read it|its input must be"),
+        (tiny_network(n_channels=4), r"its input must be one image as .*; it is image \(1, 4, 12, 12\)"),
+        (tiny_network(inputs=2), r"its input must be one image"),
+    ],
+    ids=["text", "empty", "truncated", "four channels", "two inputs"],
+)
+def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, engine: str, content: bytes, message: str) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(content)
+    with pytest.raises(NetworkError, match=message) as caught:
+        CnnEncoder(path, layer="features", engine=engine, **FACTS).fit([color()])
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(FileNotFoundError):
+        CnnEncoder(tmp_path / "none.onnx", layer="features", engine=engine, **FACTS).fit([color()])
+
+
+def test_an_engine_that_is_not_installed(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r"pip install 'cvbow\[onnx\]'"):
+        CnnEncoder(network, layer="features", engine="onnxruntime", **FACTS).fit([color()])
+    assert CnnEncoder(network, layer="features", **FACTS).fit([color()]).transform([color()]).shape == (1, 5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_same_for_any_number_of_workers(network: Path, engine: str) -> None:
+    images = [color(seed=seed) for seed in range(12)]
+    encoder = CnnEncoder(network, layer="relu", pooling="none", engine=engine, **FACTS).fit(images)
+    expected = encoder.transform(images)
+    for n_jobs in (1, 3):
+        np.testing.assert_array_equal(encoder.set_params(n_jobs=n_jobs).transform(images), expected)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(encoder)).transform(images), expected)
+    copy = clone(encoder)
+    with pytest.raises(NotFittedError):
+        copy.transform(images)
+    assert copy.get_params() == encoder.get_params()
+
+
+def test_a_black_image_and_a_zero_vector(network: Path) -> None:
+    encoder = CnnEncoder(network, layer="relu", size=12, channel_order="rgb", mean=0, scale=1, engine="opencv")
+    (vector,) = encoder.fit([color()]).transform([np.zeros((9, 9), np.uint8)])
+    np.testing.assert_array_equal(vector, np.zeros(5))
+
+
+def test_a_model_knows_its_network(network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = list_images(write_dataset(tmp_path / "tiny"))
+    encoder = CnnEncoder(network, layer="relu", pooling="none", engine="opencv", **FACTS)
+    model = ImageClassifier(encoder, "linear-svm").fit(images.paths, images.labels)
+    assert model.backend_.network_hash_ == content_hash(network)
+    expected = model.predict_proba(images.paths)
+    digest = model.save(tmp_path / "m.cvbow")
+    loaded = ImageClassifier.load(tmp_path / "m.cvbow")
+    np.testing.assert_array_equal(loaded.predict_proba(images.paths), expected)
+    assert loaded.save(tmp_path / "again.cvbow") == digest
+    # Another network in its place is refused; the right one is found in a folder that is named.
+    elsewhere = tmp_path / "networks"
+    elsewhere.mkdir()
+    network.rename(elsewhere / network.name)
+    with pytest.raises(NetworkError, match="the network is not there; CVBOW_NETWORKS may name a folder"):
+        loaded.predict(images.paths[:1])
+    monkeypatch.setenv("CVBOW_NETWORKS", str(elsewhere))
+    np.testing.assert_array_equal(loaded.predict_proba(images.paths), expected)
+    network.write_bytes(tiny_network(seed=1))
+    with pytest.raises(NetworkError, match="not the network that was learned with: its SHA-256 is"):
+        loaded.predict(images.paths[:1])
+
+
+def test_vectors_are_cached(network: Path, tmp_path: Path) -> None:
+    images = list_images(write_dataset(tmp_path / "tiny")).paths
+    encoder = CnnEncoder(network, layer="features", engine="opencv", memory=tmp_path / "cache", **FACTS).fit(images)
+    expected = encoder.transform(images)
+    entries = sum(1 for _ in (tmp_path / "cache").rglob("output.pkl"))
+    assert entries == len(images)
+    np.testing.assert_array_equal(encoder.transform(images), expected)
+    assert sum(1 for _ in (tmp_path / "cache").rglob("output.pkl")) == entries
+
+
+def test_beside_a_classical_backend(network: Path) -> None:
+    images = [color(seed=seed) for seed in range(4)]
+    cnn = CnnEncoder(network, layer="features", engine="opencv", **FACTS)
+    both = FeatureUnion([("cnn", cnn), ("census", CensusPyramid(grids=("1x1",)))]).fit(images)
+    assert both.transform(images).shape == (4, 5 + CensusPyramid(grids=("1x1",)).fit(images).vector_length)
+
+
+@pytest.mark.skipif(not HAS_RUNTIME, reason="needs the extra onnx")
+@pytest.mark.parametrize("name", ["squeezenet1.1_fp32", "mobilenet_v1_0.75_224"])
+def test_both_engines_see_the_same(shared_data: Path, name: str) -> None:
+    path = shared_data / "models" / f"{name}.onnx"
+    images = sorted((shared_data / "scene15" / "test").glob("*/*.jpg"))[::300]
+    images += sorted((shared_data / "dvd_covers" / "Reference").glob("*.jpg"))[:3]
+    found = [
+        CnnEncoder(path, normalization="none", engine=engine).fit(images).transform(images)
+        for engine in ("opencv", "onnxruntime")
+    ]
+    assert np.abs(found[0] - found[1]).max() <= 1e-4
+    assert found[0].std() > 0.1
+
+
+def test_a_real_network_names_what_is_in_a_picture(shared_data: Path) -> None:
+    labels = (shared_data / "models" / "imagenet_labels.txt").read_text(encoding="utf-8").splitlines()
+    image = read_image(shared_data / "oxford_affine" / "bikes" / "img1.png")
+    for name in ("squeezenet1.1_fp32", "mobilenet_v1_0.75_224"):
+        encoder = CnnEncoder(shared_data / "models" / f"{name}.onnx", layer="prob", normalization="none")
+        (scores,) = encoder.fit([image]).transform([image])
+        assert scores.sum() == pytest.approx(1, abs=1e-3)
+        best = [labels[row] for row in np.argsort(-scores)[:5]]
+        assert any("bike" in label or "scooter" in label or "motor" in label for label in best), best

@@ -1,0 +1,275 @@
+"""Comparisons: the same splits and head for all, figures that follow from the models, and what is printed and drawn."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from own_datasets import write_split
+from tiny_images import write_dataset
+from tiny_network import tiny_network
+
+from cvbow import ImageClassifier, list_images
+from cvbow.backends import BagEncoder, ChannelUnion, CnnEncoder, ColorHistogram, MultiCrop, RawPixels
+from cvbow.datasets import LabelledImages
+from cvbow.experiments import Contender, FixedSplit, KFold, RandomSplits, compare, parse_contender
+from cvbow.experiments.significance import bootstrap_interval, mcnemar_test, paired_splits_test
+from cvbow.images.corruptions import CORRUPTIONS, corrupt
+from cvbow.report import comparison_tables, tables_as_markdown, tables_as_text, write_comparison_plots
+from cvbow_cli.main import cli
+
+HAS_MATPLOTLIB = importlib.util.find_spec("matplotlib") is not None
+FACTS = 'size = 12\nchannel_order = "rgb"\nmean = 128\nscale = 0.01\nlayer = "relu"\n'
+
+
+def run(*arguments: object) -> Result:
+    result = CliRunner().invoke(cli, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(tiny_network())
+    path.with_suffix(".toml").write_text(FACTS)
+    return path
+
+
+@pytest.fixture
+def material(tmp_path: Path) -> LabelledImages:
+    return LabelledImages.from_list(list_images(write_split(tmp_path / "split")))
+
+
+def test_contenders_by_their_texts(network: Path) -> None:
+    kinds = {"fast": BagEncoder, "pixels": RawPixels, "colors": ColorHistogram, str(network): CnnEncoder}
+    for text, kind in kinds.items():
+        contender = parse_contender(text)
+        assert isinstance(contender.backend(), kind)
+        assert contender.name == (text if "/" not in text and "\\" not in text else "tiny")
+    both = parse_contender(f"both = fast + {network}")
+    assert both == Contender("both", ("fast", str(network)))
+    union = both.backend(seed=3, n_jobs=2)
+    assert isinstance(union, ChannelUnion)
+    assert [name for name, _ in union.channels] == ["fast", "tiny"]
+    assert union.n_jobs == 2
+    assert union.channels[0][1].random_state == 3
+    # "best" looks at five views of an image: so does what is joined with it.
+    views = parse_contender("best+pixels").backend()
+    assert isinstance(views, MultiCrop)
+    assert [name for name, _ in views.backend.channels] == ["best local", "best census", "pixels"]
+    for text, message in (
+        ("slow", "backend must be one of bow, fast, .*, pixels, colors, an .onnx file, .*; got 'slow'"),
+        ("fast+", "got ''"),
+        ("fast+fast", "parts that differ"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            parse_contender(text)
+    with pytest.raises(FileNotFoundError):
+        parse_contender("none.onnx")
+
+
+def test_figures_of_a_fixed_split_are_those_of_the_models(material: LabelledImages) -> None:
+    contenders = [parse_contender("pixels"), parse_contender("colors")]
+    result = compare(material, FixedSplit(), contenders, corruptions=True, corrupted_per_class=3, n_jobs=1)
+    assert json.loads(json.dumps(result)) == result, "plain values"
+    (split,) = FixedSplit().splits(material)
+    truth = np.array([material.labels[place] for place in split.test])
+    rights = []
+    for contender, row in zip(contenders, result["contenders"], strict=True):
+        model = ImageClassifier(contender.backend(n_jobs=1), "tuned-svm")
+        model.fit([material.images[i] for i in split.train], [material.labels[i] for i in split.train])
+        right = model.predict([material.images[i] for i in split.test]) == truth
+        rights.append(right)
+        interval = bootstrap_interval(right, truth)
+        assert row["mean_class_accuracy"] == {"mean": pytest.approx(interval.figure), "std": None}
+        assert row["accuracy"]["mean"] == pytest.approx(right.mean())
+        assert (row["interval"]["low"], row["interval"]["high"]) == (interval.low, interval.high)
+        assert row["head"]["C"] == [model.classifier_.C_]
+        assert row["vector_length"] == model.backend_.vector_length
+        assert row["cost"]["ms_per_image"] > 0
+        assert row["cost"]["model_bytes"] > 1000
+        found = row["corruptions"]
+        assert found["kinds"].keys() == CORRUPTIONS.keys()
+        assert found["n_images"] == 9
+        assert found["mean"] == pytest.approx(np.mean(list(found["kinds"].values())))
+    expected = mcnemar_test(*rights)
+    (pair,) = result["pairs"]
+    assert (pair["first"], pair["second"]) == ("pixels", "colors")
+    assert (pair["p_value"], pair["difference"]) == (expected.p_value, expected.difference)
+    assert pair["p_value_holm"] == expected.p_value, "one pair needs no correction"
+
+
+def test_corrupted_images_are_what_is_judged(material: LabelledImages) -> None:
+    contender = parse_contender("pixels")
+    result = compare(material, FixedSplit(), [contender], corruptions=True, corrupted_per_class=99, n_jobs=1)
+    (split,) = FixedSplit().splits(material)
+    model = ImageClassifier(contender.backend(n_jobs=1), "tuned-svm")
+    model.fit([material.images[i] for i in split.train], [material.labels[i] for i in split.train])
+    truth = np.array([material.labels[i] for i in split.test])
+    from cvbow import read_image
+
+    for kind, strength in itertools.product(("blur", "occlusion"), (1, 5)):
+        worse = [corrupt(read_image(material.images[i], gray=True), kind, strength, seed=int(i)) for i in split.test]
+        right = model.predict(worse) == truth
+        expected = np.mean([right[truth == name].mean() for name in np.unique(truth)])
+        figures = result["contenders"][0]["corruptions"]["kinds"][kind]
+        assert figures[strength - 1] == pytest.approx(expected)
+
+
+@pytest.mark.filterwarnings("ignore:n_words is 400")
+def test_over_splits_and_along_a_curve(material: LabelledImages) -> None:
+    contenders = [parse_contender("pixels"), parse_contender("fast"), parse_contender("colors")]
+    protocol = RandomSplits(4, 3)
+    result = compare(material, protocol, contenders, curve=(1, 3), curve_draws=2, n_jobs=2)
+    assert [split["n_train"] for split in result["splits"]] == [12, 12, 12]
+    for row in result["contenders"]:
+        assert row["interval"] is None
+        assert row["mean_class_accuracy"]["std"] is not None
+        assert [point["train_per_class"] for point in row["curve"]] == [1, 3]
+        for point in row["curve"]:
+            assert len(point["draws"]) == 2
+            assert point["mean"] == pytest.approx(np.mean(point["draws"]))
+    assert [(pair["first"], pair["second"]) for pair in result["pairs"]] == [
+        ("pixels", "fast"),
+        ("pixels", "colors"),
+        ("fast", "colors"),
+    ]
+    assert all(pair["test"].startswith("t test over splits") for pair in result["pairs"])
+    again = compare(material, protocol, contenders[:2], n_jobs=1)
+    assert [row["mean_class_accuracy"] for row in again["contenders"]] == [
+        row["mean_class_accuracy"] for row in result["contenders"][:2]
+    ]
+    splits = protocol.splits(material)
+    means = [
+        [
+            float(
+                (
+                    ImageClassifier(contender.backend(n_jobs=1), "tuned-svm")
+                    .fit([material.images[i] for i in split.train], [material.labels[i] for i in split.train])
+                    .predict([material.images[i] for i in split.test])
+                    == np.array([material.labels[i] for i in split.test])
+                ).mean()
+            )
+            for split in splits
+        ]
+        for contender in contenders[:2]
+    ]
+    expected = paired_splits_test(*means, test_over_train=18 / 12)
+    assert again["pairs"][0]["p_value"] == pytest.approx(expected.p_value)
+
+
+@pytest.mark.filterwarnings("ignore:n_words is 400")
+def test_with_a_cache_times_are_not_told(material: LabelledImages, tmp_path: Path) -> None:
+    plain = compare(material, FixedSplit(), [parse_contender("fast")], n_jobs=1)
+    cached = compare(material, FixedSplit(), [parse_contender("fast")], n_jobs=1, memory=tmp_path / "cache")
+    cost = cached["contenders"][0]["cost"]
+    assert (cost["train_seconds"], cost["ms_per_image"]) == (None, None)
+    assert cached["contenders"][0]["mean_class_accuracy"] == plain["contenders"][0]["mean_class_accuracy"]
+
+
+def test_what_is_refused(material: LabelledImages) -> None:
+    pixels = parse_contender("pixels")
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"contenders": []}, "contenders must be at least one, with names of their own, got none"),
+        ({"contenders": [pixels, pixels]}, "got pixels, pixels"),
+        ({"classifier": "svm"}, "classifier must be one of"),
+        ({"curve": (0,)}, "curve must be an integer >= 1, got 0"),
+        ({"curve_draws": 0}, "curve_draws must be an integer >= 1, got 0"),
+    ]
+    for change, message in changes:
+        with pytest.raises(ValueError, match=message):
+            compare(**{"images": material, "protocol": FixedSplit(), "contenders": [pixels], **change})
+
+
+def result_of(material: LabelledImages, **parameters: Any) -> dict[str, Any]:
+    contenders = [parse_contender("pixels"), parse_contender("colors")]
+    return compare(material, KFold(2), contenders, n_jobs=1, **parameters)
+
+
+def test_tables(material: LabelledImages) -> None:
+    result = result_of(material, curve=(2,), corruptions=True, corrupted_per_class=1)
+    tables = comparison_tables(result)
+    assert len(tables) == 4
+    text, markdown = tables_as_text(tables), tables_as_markdown(tables)
+    for row in result["contenders"]:
+        for table in (text, markdown):
+            assert f"{100 * row['mean_class_accuracy']['mean']:.1f}" in table
+            assert f"{100 * row['curve'][0]['mean']:.1f}" in table
+            assert f"{100 * row['corruptions']['mean']:.1f}" in table
+    assert "| pixels | colors |" in markdown
+    assert max(map(len, text.splitlines())) <= 120
+    assert len(comparison_tables(result_of(material))) == 2
+
+
+@pytest.mark.skipif(not HAS_MATPLOTLIB, reason="needs the extra report")
+def test_plots(material: LabelledImages, tmp_path: Path) -> None:
+    from PIL import Image
+
+    result = result_of(material, curve=(2, 4), corruptions=True, corrupted_per_class=1)
+    written = write_comparison_plots(tmp_path / "plots", result)
+    assert [path.name for path in written] == ["accuracy-cost.png", "learning-curve.png", "corruptions.png"]
+    for path in written:
+        with Image.open(path) as image:
+            assert image.width >= 800
+            assert np.asarray(image.convert("L")).std() > 10, "something is drawn"
+    assert [path.name for path in write_comparison_plots(tmp_path / "plots", result_of(material))] == [
+        "accuracy-cost.png"
+    ]
+
+
+def test_plots_without_matplotlib(material: LabelledImages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ImportError, match=r"pip install 'cvbow\[report\]'"):
+        write_comparison_plots(tmp_path / "plots", {"contenders": []})
+    assert not (tmp_path / "plots").exists()
+
+
+def test_the_command(tmp_path: Path, network: Path) -> None:
+    data, output = write_dataset(tmp_path / "tiny"), tmp_path / "result.json"
+    arguments = ("compare", data, "-w", "pixels", "-w", f"cnn={network}", "--n-jobs", "1")
+    result = run(*arguments, "-o", output)
+    assert result.exit_code == 0, result.stderr
+    document = json.loads(output.read_text(encoding="utf-8"))
+    assert document["kind"] == "cvbow-comparison-result"
+    assert [row["name"] for row in document["contenders"]] == ["pixels", "cnn"]
+    assert document["protocol"].startswith("5-fold")
+    for row in document["contenders"]:
+        line = next(line for line in result.stdout.splitlines() if line.startswith(f"{row['name']} "))
+        assert f"{100 * row['mean_class_accuracy']['mean']:.1f}" in line
+    repeated = json.loads(run(*arguments, "--json").stdout)
+    assert repeated["pairs"] == document["pairs"]
+    split = run("compare", write_split(tmp_path / "split"), "-w", "colors", "--markdown", "--quiet")
+    assert split.exit_code == 0
+    assert "| colors |" in split.stdout
+    assert split.stderr == ""
+
+
+def test_mistakes_are_one_clear_line(tmp_path: Path) -> None:
+    data = write_dataset(tmp_path / "tiny")
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a network")
+    for arguments, code, expected in (
+        ((data,), 2, "Missing option '--with'"),
+        (("-w", "pixels"), 2, "give either DIR or --benchmark NAME"),
+        ((data, "--benchmark", "digits-fast", "-w", "pixels"), 2, "give either DIR or --benchmark NAME"),
+        ((data, "--data", tmp_path, "-w", "pixels"), 2, "--data goes with --benchmark"),
+        ((data, "-w", "slow"), 2, "backend must be one of bow"),
+        ((data, "-w", "none.onnx"), 1, "none.onnx"),
+        ((data, "-w", broken), 1, "broken.onnx: not an ONNX network"),
+        ((data, "-w", "pixels", "--curve", "5;6"), 2, "must be integers separated by commas"),
+        ((data, "-w", "pixels", "-o", tmp_path / "no" / "r.json"), 1, "does not exist"),
+        (("--benchmark", "oxford-affine", "-w", "pixels"), 2, "--benchmark must be one of classification"),
+        (("--benchmark", "scene", "-w", "pixels"), 2, "benchmark must be one of"),
+    ):
+        result = run("compare", *arguments)
+        assert result.exit_code == code, (arguments, result.output)
+        assert expected in result.stderr
+        assert "Traceback" not in result.stderr
