@@ -54,6 +54,13 @@ def test_variants_are_written_by_class_and_tell_their_source(photos: Path, tmp_p
     assert len(set(files(tmp_path / "out").values())) == 24
 
 
+def test_a_folder_without_classes(photos: Path, tmp_path: Path) -> None:
+    done = run("augment", photos / "left", "-o", tmp_path / "out", "-n", 2, "--quiet")
+    assert done.exit_code == 0, done.output
+    found = sorted(files(tmp_path / "out"))
+    assert found == [f"p_{index}_{index}_{number}.png" for index in range(4) for number in range(2)]
+
+
 def test_the_same_for_any_number_of_workers_and_another_for_another_seed(photos: Path, tmp_path: Path) -> None:
     for name, options in (("a", ["--n-jobs", 1]), ("b", ["--n-jobs", 3]), ("c", ["--seed", 1])):
         assert run("augment", photos, "-o", tmp_path / name, "-n", 2, "-q", *options).exit_code == 0

@@ -69,6 +69,8 @@ def command(
 ) -> None:
     r"""Write N randomly transformed variants of each image of DIR/<class>/<image> to OUT/<class>/.
 
+    Where DIR holds images and no folders of images, they go to OUT itself.
+
     The options have the names and the meaning of Keras's ImageDataGenerator. Without any of them, images are mirrored,
     rotated by up to 5 degrees, shifted by up to a tenth of their sides and magnified by up to 1/0.7, and what lies
     beyond the border is mirrored. A file is called NAME_INDEX_NUMBER: the image's name, its position in the list, and
@@ -85,7 +87,7 @@ def command(
     inside = os.path.realpath(output)
     if os.path.isdir(source) and os.path.commonpath([inside, os.path.realpath(source)]) == os.path.realpath(source):
         raise click.UsageError(f"OUT must lie outside of DIR, got {output} in {source}")
-    images = list_images(source)
+    images = list_images(source, flat=True)
     with working(quiet=quiet, backend=backend, address=scheduler):
         done = augment_images(
             images, output, augmenter, n=n, seed=seed, image_format=image_format, strict=strict, n_jobs=n_jobs

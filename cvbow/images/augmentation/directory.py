@@ -53,6 +53,8 @@ def augment_images(
 ) -> AugmentedFolder:
     """Write transformed variants of images to folder/<class>/, or folder/<split>/<class>/ where there are splits.
 
+    Images without a label go to the folder itself.
+
     A file is called ``<name>_<index>_<number>.<format>``: the name of the image, its position in the list, and the
     number of the variant from 0; ``parse_saved_name`` takes it apart. Only the transform is applied, nothing is
     normalised.
@@ -134,6 +136,8 @@ class _Writer:
 
 
 def _place(split: str | None, label: str) -> str:
+    if label == "" and split is None:
+        return ""  # a folder without classes
     if label in ("", ".", "..") or "/" in label or os.sep in label or "\0" in label:
         raise ValueError(f"labels must be names of folders, got {label!r}")
     return label if split is None else f"{split}/{label}"
