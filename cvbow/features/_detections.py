@@ -98,8 +98,6 @@ def from_keypoints(keypoints: Sequence[Any], limit: int | None) -> tuple[tuple[N
     """
     from cv2 import KeyPoint
 
-    from cv2 import KeyPoint
-
     n = len(keypoints)
     responses = np.fromiter(map(_RESPONSE, keypoints), np.float32, n)
     rows = np.arange(n)
