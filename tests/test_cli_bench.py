@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from own_datasets import register, tiny_manifest
+from test_definition import COMPARISON
 from tiny_images import write_dataset
 
 from cvbow.datasets import dataset_names
@@ -123,6 +124,27 @@ def test_bench_run_of_variants(tiny: tuple[Path, Path], tmp_path: Path) -> None:
         assert line.split()[2:4] == [f"{part[key]['mean']:.4f}" for key in ("mean_class_accuracy", "accuracy")]
     table = run("bench", "table", output).stdout
     assert [line.split()[1:3] for line in table.splitlines()[1:]] == [["step", "8"], ["step", "12"]]
+
+
+def test_bench_run_of_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    definition, output = tmp_path / "both.toml", tmp_path / "both.json"
+    text = COMPARISON.replace('"both=fast+squeezenet1.1"', '"colors"').replace("[2, 4]", "[5, 20]")
+    definition.write_text(text, encoding="utf-8")
+    result = run("bench", "run", definition, "--quick", "-o", output, "--n-jobs", "1", "--quiet")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("QUICK")
+    document = json.loads(output.read_text())
+    assert (document["kind"], document["benchmark"], document["quick"]) == ("cvbow-comparison-result", "both", True)
+    assert [row["name"] for row in document["contenders"]] == ["pixels", "colors"]
+    assert all(point["train_per_class"] == 5 for row in document["contenders"] for point in row["curve"])
+    assert document["dataset"]["name"] == "digits"
+    for words in ("Classifier head tuned-svm", "McNemar", "by training images per class", "made worse"):
+        assert words in result.stdout
+    monkeypatch.delenv("CVBOW_NETWORKS", raising=False)
+    definition.write_text(COMPARISON, encoding="utf-8")
+    absent = run("bench", "run", definition, "--quiet")
+    assert absent.exit_code == 1
+    assert absent.stderr.strip().endswith("CVBOW_NETWORKS must name a folder that has it")
 
 
 def test_bench_run_quick_with_what_comes_along(tmp_path: Path) -> None:

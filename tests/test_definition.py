@@ -11,6 +11,7 @@ from cvbow import _toml
 from cvbow.datasets import Sequences, dataset_names, find_dataset
 from cvbow.experiments import (
     DIGIT_SETTINGS,
+    ComparisonDefinition,
     Definition,
     FixedSplit,
     HeldOut,
@@ -64,6 +65,10 @@ def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str
         assert isinstance(find_dataset(definition.dataset).layout, Sequences)
         assert len(definition.variants) > 1
         return
+    if isinstance(definition, ComparisonDefinition):
+        assert len(definition.contenders) > 1
+        assert find_dataset(definition.dataset).n_images > 0
+        return
     assert definition.preset in PRESETS
     if not definition.variants:
         assert definition.preset == name.rpartition("-")[2], "a definition's name ends with its preset"
@@ -96,6 +101,36 @@ def test_the_figure_to_compare_with_comes_first() -> None:
     first = find_benchmark("scene15-bow").published[0]
     assert (first.figure, first.std, first.status) == (81.4, 0.5, "as reported")
     assert "CVPR 2006" in first.source
+
+
+COMPARISON = """
+kind = "comparison"
+title = "Ours"
+dataset = "digits"
+contenders = ["pixels", "both=fast+squeezenet1.1"]
+curve = [2, 4]
+corruptions = true
+
+[protocol]
+kind = "random"
+train_per_class = 5
+"""
+
+
+def test_a_comparison(tmp_path: Path) -> None:
+    definition = find_benchmark(str(write(tmp_path, COMPARISON)))
+    assert isinstance(definition, ComparisonDefinition)
+    assert [contender.name for contender in definition.contenders] == ["pixels", "both"]
+    assert definition.contenders[1].parts == ("fast", "squeezenet1.1")
+    assert (definition.curve, definition.corruptions, definition.classifier) == ((2, 4), True, "tuned-svm")
+    for old, new, message in (
+        ('"pixels"', '"pixel"', "mine.toml: contenders: backend must be one of .*got 'pixel'"),
+        ('"pixels"', '"both=bow"', "contenders must be texts with names of their own"),
+        ("[2, 4]", "[0]", "curve must be a list of integers >= 1"),
+        ("corruptions = true", "corruption = true", "unknown key corruption"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            find_benchmark(str(write(tmp_path, COMPARISON.replace(old, new))))
 
 
 def test_digits_have_the_demonstrations_settings() -> None:

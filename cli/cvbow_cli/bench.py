@@ -12,7 +12,8 @@ from cvbow import storage
 from cvbow.datasets import Place, locate
 from cvbow.errors import DatasetError
 from cvbow.experiments import (
-    Definition,
+    AnyDefinition,
+    ComparisonDefinition,
     MatchingDefinition,
     as_markdown,
     as_text,
@@ -22,10 +23,12 @@ from cvbow.experiments import (
     matching_table,
     result_rows,
     run_benchmark,
+    run_comparison_benchmark,
     run_matching_benchmark,
     target_rows,
     write_result,
 )
+from cvbow.report import comparison_tables, tables_as_text
 from cvbow_cli._common import echo_json, option_json, printable, work_options, working
 
 __all__ = ["command"]
@@ -104,6 +107,8 @@ def run_command(
     with working(quiet=quiet or as_json, backend=backend, address=scheduler):
         if isinstance(definition, MatchingDefinition):
             result = run_matching_benchmark(definition, data, n_jobs=n_jobs, quick=quick)
+        elif isinstance(definition, ComparisonDefinition):
+            result = run_comparison_benchmark(definition, data, n_jobs=n_jobs, memory=cache, quick=quick)
         else:
             result = run_benchmark(definition, data, n_jobs=n_jobs, memory=cache, quick=quick)
     if output is not None:
@@ -115,6 +120,8 @@ def run_command(
         click.echo("QUICK: a few images, to see that it works; these figures mean nothing\n")
     if isinstance(definition, MatchingDefinition):
         _echo_matching(result)
+    elif isinstance(definition, ComparisonDefinition):
+        click.echo(f"{printable(result['title'])}\n\n{tables_as_text(comparison_tables(result))}\n")
     else:
         click.echo(as_text(result_rows([result])) + "\n")
         _echo_result(result)
@@ -149,7 +156,7 @@ def _place(dataset: str) -> Place | None:
     return None
 
 
-def _listed(definition: Definition | MatchingDefinition, place: Place | None) -> dict[str, Any]:
+def _listed(definition: AnyDefinition, place: Place | None) -> dict[str, Any]:
     return {
         "name": definition.name,
         "title": definition.title,

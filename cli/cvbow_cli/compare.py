@@ -7,6 +7,7 @@ import click
 from cvbow import storage
 from cvbow.datasets import LabelledImages, load_dataset, locate
 from cvbow.experiments import (
+    ComparisonDefinition,
     Definition,
     FixedSplit,
     KFold,
@@ -68,7 +69,9 @@ def command(
 ) -> None:
     r"""Compare backends: the same images, splits and classifier head, with intervals, tests and costs.
 
-    A BACKEND is a preset (bow, fisher), pixels or colors (the floors), a network (NET.onnx), or several joined with +.
+    A BACKEND is a preset (bow, fisher), pixels or colors (the floors), a network (NET.onnx, or one that cvbow knows, in
+    the folder $CVBOW_NETWORKS: squeezenet1.1, mobilenet-v1-0.75), a torchvision model (resnet50, or with weights of
+    your own resnet50@FILE.pth), or several joined with +.
     A name may go before it: both=fisher+NET.onnx. DIR holds DIR/<class>/<image>, which five folds divide, or train/ and
     test/ folders of classes.
 
@@ -113,8 +116,8 @@ def _material(source: str | None, benchmark: str | None, data: str | None) -> tu
         raise click.UsageError("give either DIR or --benchmark NAME")
     if benchmark is not None:
         definition = find_benchmark(benchmark)
-        if not isinstance(definition, Definition):
-            raise click.UsageError(f"--benchmark must be one of classification, got {benchmark}")
+        if not isinstance(definition, Definition | ComparisonDefinition):
+            raise click.UsageError(f"--benchmark must be one of classification or comparison, got {benchmark}")
         return load_dataset(locate(definition.dataset, data)), definition.protocol, definition.title
     if data is not None:
         raise click.UsageError("--data goes with --benchmark")

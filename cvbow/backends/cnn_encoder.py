@@ -15,14 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice
 from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images
 from cvbow.errors import NetworkError
-from cvbow.networks import ENGINES, PROVIDERS, OnnxNetwork, Preprocessing, find_preprocessing, open_network
+from cvbow.networks import ENGINES, NETWORKS, PROVIDERS, OnnxNetwork, Preprocessing, find_preprocessing, open_network
 
 __all__ = ["CnnEncoder"]
 
 POOLINGS = ("average", "max", "none")
 NORMALIZATIONS = ("l2", "none")
-#: A folder in which networks are looked for that are no longer where a model file says.
-NETWORKS = "CVBOW_NETWORKS"
 
 
 class CnnEncoder(ImageEncoder):

@@ -21,8 +21,9 @@ from cvbow.classify._temperature import fit_temperature, softmax
 
 __all__ = ["KernelSVM", "LinearSVM"]
 
-#: Up to so many vectors, a Gram matrix in float64 takes at most 200 MB.
-_GRAM_LIMIT = 5000
+#: Up to so many vectors, a Gram matrix in float64 takes at most 200 MB; and where the vectors are so many times as long
+#: as they are many, it takes a quarter of their memory and spares nearly all of the products with them.
+_GRAM_LIMIT, _MUCH_LONGER = 5000, 8
 _N_FOLDS = 5
 
 
@@ -154,7 +155,7 @@ class LinearSVM(_SquaredHingeSVM):
         n, d = vectors.shape
         self.n_features_in_ = d
         standard = standardization(vectors) if self.standardize else None
-        if n <= min(d, _GRAM_LIMIT):
+        if n <= min(d, _GRAM_LIMIT) or _MUCH_LONGER * n <= d:
             factor = factorize(gram(vectors, standard))
             w, b = self._fit_factor(factor, labels, weights, groups)
             # w = X^T a with K = a L u and K = L L^T.

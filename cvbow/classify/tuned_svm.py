@@ -31,8 +31,8 @@ class TunedLinearSVM(LinearSVM):
     Cs : sequence of float, default (0.01, 0.1, 1, 10, 100, 1000)
         Candidates. Of those with the same mean class accuracy, the smallest is taken.
     n_folds : int, default 5
-        At least 2. Of a class with fewer images, some folds have none. With more than 5,000 vectors that are longer
-        than they are many, or more vectors than values, one fold is held out instead.
+        At least 2. Of a class with fewer images, some folds have none. With more vectors than values, or more
+        than 5,000 that are less than 8 times as long as they are many, one fold is held out instead.
     class_weight, max_iter, standardize
         As for ``LinearSVM``.
 

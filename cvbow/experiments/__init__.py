@@ -1,8 +1,18 @@
 """Experiments that anyone can repeat: benchmarks from a definition to a table, and the demonstration."""
 
 from cvbow.experiments.comparison import compare
+from cvbow.experiments.comparison_benchmark import run_comparison_benchmark
+from cvbow.experiments.comparison_definition import ComparisonDefinition
 from cvbow.experiments.contenders import Contender, parse_contender
-from cvbow.experiments.definition import Definition, Published, Variant, benchmark_names, find_benchmark, read_benchmark
+from cvbow.experiments.definition import (
+    AnyDefinition,
+    Definition,
+    Published,
+    Variant,
+    benchmark_names,
+    find_benchmark,
+    read_benchmark,
+)
 from cvbow.experiments.digits import DIGIT_SETTINGS, DigitsResult, run_digits
 from cvbow.experiments.matching_benchmark import MATCHING_KIND, matching_table, run_matching_benchmark
 from cvbow.experiments.matching_definition import MatchingDefinition
@@ -14,6 +24,8 @@ __all__ = [
     "DIGIT_SETTINGS",
     "MATCHING_KIND",
     "PROTOCOLS",
+    "AnyDefinition",
+    "ComparisonDefinition",
     "Contender",
     "Definition",
     "DigitsResult",
@@ -37,6 +49,7 @@ __all__ = [
     "read_result",
     "result_rows",
     "run_benchmark",
+    "run_comparison_benchmark",
     "run_digits",
     "run_matching_benchmark",
     "target_rows",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import statistics
 import tempfile
 import time
@@ -69,7 +68,7 @@ def compare(
         Training images per class of the learning curve, drawn from the first split's training part; all is learned
         anew from them.
     curve_draws : int, default 3
-        Draws for each point of the curve.
+        Draws for each point of the curve; where all training images are taken, there is one.
     curve_test_per_class : int or None, default 50
         Test images of each class that judge them; None for all.
     corruptions : bool, default False
@@ -103,6 +102,8 @@ def compare(
     for count in curve:
         check_int("curve", count, minimum=1)
     make_classifier(classifier)
+    for contender in contenders:
+        contender.backend()  # whatever cannot be built should not be found out after hours
     surroundings = environment(n_jobs=n_jobs)
     splits = protocol.splits(images, seed=seed)
     run = _Run(images, classifier, seed, n_jobs, memory)
@@ -110,7 +111,7 @@ def compare(
     for contender in contenders:
         judged, row = run.contender(contender, splits)
         if curve:
-            row["curve"] = run.curve(contender, splits[0], curve, curve_draws, curve_test_per_class)
+            row["curve"] = run.curve(contender, judged[0], splits[0], curve, curve_draws, curve_test_per_class)
         if corruptions:
             row["corruptions"] = run.corruptions(contender, judged[0], splits[0], corrupted_per_class)
         rows.append(row)
@@ -164,13 +165,14 @@ class _Run:
     def contender(self, contender: Contender, splits: Sequence[Split]) -> tuple[list[_Judged], dict[str, Any]]:
         """Train and judge on every split; only the first model is kept."""
         judged: list[_Judged] = []
-        seconds = []
+        seconds, processor = [], []
         with peak_memory() as peak:
             for number, split in enumerate(splits, 1):
                 note(f"{contender.name}, {number} of {len(splits)}: {split.name}")
-                started = time.perf_counter()
+                started = time.perf_counter(), time.process_time()
                 trained = self._train(contender, split.train)
-                seconds.append(time.perf_counter() - started)
+                seconds.append(time.perf_counter() - started[0])
+                processor.append(time.process_time() - started[1])
                 judged.append(self._judge(trained, split.test))
                 note(f"  mean class accuracy {judged[-1].mean_class_accuracy:.4f}")
                 if number > 1:
@@ -185,9 +187,11 @@ class _Run:
             "head": {"C": [getattr(model.classifier_, "C_", None)]} if model is not None else None,
             "vector_length": int(model.backend_.vector_length) if model is not None else None,
             "cost": {
-                "train_seconds": None if self.memory is not None else round(statistics.fmean(seconds), 3),
+                "train_seconds": self._time(seconds),
+                "train_processor_seconds": self._time(processor),
                 "ms_per_image": self._milliseconds(model, splits[0]),
-                "what": "training with all workers, per split; an answer on one thread: reading, vector and head",
+                "what": "training with all workers, per split, in wall time and processor time of this process; "
+                "processor time of an answer on one thread: reading, vector and head",
                 "model_bytes": _model_bytes(model),
                 "peak_bytes": peak.n_bytes,
             },
@@ -198,22 +202,31 @@ class _Run:
         return judged, row
 
     def curve(
-        self, contender: Contender, split: Split, counts: Sequence[int], draws: int, test_per_class: int | None
+        self,
+        contender: Contender,
+        whole: _Judged,
+        split: Split,
+        counts: Sequence[int],
+        draws: int,
+        test_per_class: int | None,
     ) -> list[dict[str, Any]]:
-        """Judge models that learned from a few images of each class."""
-        test = at_most(self.images, split.test.tolist(), test_per_class, f"curve {self.seed}")
+        """Judge models that learned from a few images of each class; ``whole`` learned from all."""
+        test = np.array(at_most(self.images, split.test.tolist(), test_per_class, f"curve {self.seed}"))
+        members = by_class(self.images, split.train.tolist()).values()
         points = []
         for count in counts:
             found = []
             for draw in range(draws):
-                members = by_class(self.images, split.train.tolist()).values()
                 key = f"curve {self.seed} {draw}"
                 # The first of one order: more images are the fewer and some others.
                 train = [place for group in members for place in shuffled(self.images, group, key)[:count]]
-                note(f"{contender.name}, {count} per class, draw {draw + 1} of {draws}")
-                model = self._train(contender, np.array(train))
-                found.append(self._judge(model, np.array(test)).mean_class_accuracy)
+                everything = len(train) == len(split.train)
+                note(f"{contender.name}, {count} per class, draw {draw + 1} of {1 if everything else draws}")
+                model = whole.model if everything else self._train(contender, np.array(train))
+                found.append(self._judge(model, test).mean_class_accuracy)
                 note(f"  mean class accuracy {found[-1]:.4f}")
+                if everything:
+                    break
             points.append({"train_per_class": count, "draws": found, **_spread(found)})
         return points
 
@@ -254,8 +267,12 @@ class _Run:
     def _pictures(self, positions: NDArray[np.intp]) -> list[Any]:
         return [self.images.images[place] for place in positions]
 
+    def _time(self, values: Sequence[float]) -> float | None:
+        """Return the mean, None where vectors may have come from a cache."""
+        return None if self.memory is not None else round(statistics.fmean(values), 3)
+
     def _milliseconds(self, model: ImageClassifier | None, split: Split) -> float | None:
-        """Return the median time of an answer to one image, on one thread."""
+        """Return the median processor time of an answer to one image, on one thread: other work hardly changes it."""
         if self.memory is not None or model is None:
             return None
         pictures = self._pictures(split.test[:: max(1, len(split.test) // _TIMED)][:_TIMED])
@@ -263,9 +280,9 @@ class _Run:
         model.backend_.n_jobs = 1
         times = []
         for picture in [pictures[0], *pictures]:  # the first answer fills caches
-            started = time.perf_counter()
+            started = time.process_time()
             model.predict([picture])
-            times.append(1000 * (time.perf_counter() - started))
+            times.append(1000 * (time.process_time() - started))
         model.backend_.n_jobs = before
         return float(f"{statistics.median(times[1:]):.4g}")
 
@@ -301,7 +318,7 @@ def _model_bytes(model: ImageClassifier | None) -> int | None:
 def _network_bytes(backend: Any) -> int:
     """Return the size of the networks that a backend needs beside its model file."""
     inside = [getattr(backend, "backend_", None), *(part for _, part in getattr(backend, "channels_", ()))]
-    own = os.path.getsize(backend.network) if hasattr(backend, "network") else 0
+    own = backend.network_file.stat().st_size if hasattr(backend, "network_file") else 0
     return own + sum(_network_bytes(part) for part in inside if part is not None)
 
 

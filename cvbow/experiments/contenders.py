@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cvbow.backends import ChannelUnion, CnnEncoder, ColorHistogram, ImageEncoder, MultiCrop, RawPixels
+from cvbow.networks import find_known_network, known_networks
 from cvbow.presets import PRESETS, make_model
 
 __all__ = ["FLOORS", "Contender", "parse_contender"]
@@ -24,7 +25,7 @@ class Contender:
     name : str
         What it is called in tables.
     parts : tuple of str
-        Presets, ``pixels``, ``colors``, or ONNX files; several are joined into one vector.
+        Presets, ``pixels``, ``colors``, ONNX files, or networks that cvbow knows; several are joined into one vector.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Contender:
             As for every backend.
         """
         made = [_part(part, seed) for part in self.parts]
-        backend = made[0] if len(made) == 1 else _joined([Path(part).stem for part in self.parts], made)
+        backend = made[0] if len(made) == 1 else _joined([_short(part) for part in self.parts], made)
         backend.set_params(n_jobs=n_jobs, memory=memory)
         return backend
 
@@ -65,17 +66,23 @@ def parse_contender(text: str) -> Contender:
     for part in parts:
         if part.endswith(".onnx"):
             Path(part).stat()
-        elif part not in PRESETS and part not in FLOORS:
-            known = ", ".join((*PRESETS, *FLOORS))
+        elif part not in (*PRESETS, *FLOORS, *known_networks()):
+            known = ", ".join((*PRESETS, *FLOORS, *known_networks()))
             raise ValueError(f"backend must be one of {known}, an .onnx file, or several with + between; got {part!r}")
     if len(set(parts)) < len(parts):
         raise ValueError(f"backend must have parts that differ from each other, got {text!r}")
-    return Contender(name.strip() if equals else "+".join(Path(part).stem for part in parts), parts)
+    return Contender(name.strip() if equals else "+".join(map(_short, parts)), parts)
+
+
+def _short(part: str) -> str:
+    return Path(part).stem if part.endswith(".onnx") else part
 
 
 def _part(part: str, seed: int) -> ImageEncoder:
     if part.endswith(".onnx"):
         return CnnEncoder(part)
+    if part in known_networks():
+        return CnnEncoder(find_known_network(part))
     if part in FLOORS:
         floor: ImageEncoder = FLOORS[part]()
         return floor

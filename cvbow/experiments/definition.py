@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cvbow._toml import NUMBER, TEXT, WHOLE, Rule, Table, bundled, one_of
 from cvbow.datasets import dataset_names
+from cvbow.experiments.comparison_definition import ComparisonDefinition, comparison_definition
 from cvbow.experiments.matching_definition import MatchingDefinition, matching_definition
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
 from cvbow.presets import PRESETS, make_model, parse_setting
 
-__all__ = ["METRICS", "Definition", "Published", "Variant", "benchmark_names", "find_benchmark", "read_benchmark"]
+__all__ = [
+    "METRICS",
+    "AnyDefinition",
+    "Definition",
+    "Published",
+    "Variant",
+    "benchmark_names",
+    "find_benchmark",
+    "read_benchmark",
+]
 
 #: What a published figure may be: the mean over classes of the share of right answers, or that share over all images.
 METRICS = ("mean_class_accuracy", "accuracy")
 #: What a benchmark is of.
-KINDS = ("classification", "matching")
+KINDS = ("classification", "comparison", "matching")
 #: How sure a published figure is: from the paper's text, from its authors' code or page, or measured by this project.
 STATUS = ("as reported", "from the authors' code", "measured here")
 
@@ -111,8 +121,12 @@ class Definition:
     variants: tuple[Variant, ...] = ()
 
 
-def read_benchmark(path: str | os.PathLike[str]) -> Definition | MatchingDefinition:
-    """Read a definition: of a benchmark of matching where the file has ``kind = "matching"``.
+#: A benchmark of any kind.
+AnyDefinition = Definition | ComparisonDefinition | MatchingDefinition
+
+
+def read_benchmark(path: str | os.PathLike[str]) -> AnyDefinition:
+    """Read a definition: of a comparison where the file has ``kind = "comparison"``, of matching with ``"matching"``.
 
     With ``like = "NAME"`` every key that the file does not give is the one of the definition NAME, which lies beside
     it or comes with cvbow. So another recipe under the same protocol is a file of two lines.
@@ -125,9 +139,12 @@ def read_benchmark(path: str | os.PathLike[str]) -> Definition | MatchingDefinit
     """
     path = Path(path)
     table = _inherited(path, ())
-    if table.take("kind", one_of(KINDS), KINDS[0]) == "matching":
-        return matching_definition(path.stem, table)
-    return _definition(path.stem, table)
+    readers: dict[str, Callable[[str, Table], AnyDefinition]] = {
+        "classification": _definition,
+        "comparison": comparison_definition,
+        "matching": matching_definition,
+    }
+    return readers[table.take("kind", one_of(KINDS), KINDS[0])](path.stem, table)
 
 
 def _inherited(path: Path, above: tuple[Path, ...]) -> Table:
@@ -218,7 +235,7 @@ def benchmark_names() -> tuple[str, ...]:
     return tuple(bundled("benchmarks"))
 
 
-def find_benchmark(name: str) -> Definition | MatchingDefinition:
+def find_benchmark(name: str) -> AnyDefinition:
     """Return a definition that comes with cvbow, or read one from a file whose name ends in ``.toml``.
 
     Raises

@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cvbow.experiments.definition import Definition
-from cvbow.experiments.matching_definition import MatchingDefinition
+from cvbow.experiments.definition import AnyDefinition
 from cvbow.experiments.runner import KIND, read_result
 from cvbow.images import natural_key
 
@@ -93,7 +92,7 @@ def result_rows(results: Iterable[Mapping[str, Any]]) -> list[Row]:
     return rows
 
 
-def target_rows(definitions: Iterable[Definition | MatchingDefinition]) -> list[Row]:
+def target_rows(definitions: Iterable[AnyDefinition]) -> list[Row]:
     """Return the rows of a table of published figures alone."""
     rows = []
     for definition in definitions:

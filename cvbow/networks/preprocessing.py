@@ -175,7 +175,7 @@ _TEXT = Rule("text", lambda value: isinstance(value, str))
 def _read(table: Table) -> dict[str, Any]:
     rules = {"size": _SIZE, "channel_order": _TEXT, "mean": _NUMBERS, "scale": _NUMBERS, "resize": _TEXT}
     found = {key: table.take(key, rule, None) for key, rule in {**rules, "layer": _TEXT}.items()}
-    for key in ("sha256", "title", "source", "licence"):
+    for key in ("sha256", "file", "title", "source", "licence"):
         table.take(key, _TEXT, None)
     table.finish()
     return {key: _spread(key, value) for key, value in found.items() if value is not None}

@@ -50,12 +50,12 @@ def _figures(result: Mapping[str, Any]) -> Table:
                 f"{100 * figure['mean']:.1f}",
                 spread,
                 _number(cost["ms_per_image"]),
-                _number(cost["train_seconds"]),
+                _number(cost["train_processor_seconds"]),
                 _number(cost["model_bytes"], 1e6),
                 _number(cost["peak_bytes"], 1e9),
             ]
         )
-    return f"Classifier head {result['classifier']}; {result['protocol']}", rows
+    return f"Classifier head {result['classifier']}; {result['protocol']}; times of the processor", rows
 
 
 def _pairs(result: Mapping[str, Any]) -> Table:

@@ -92,7 +92,7 @@ def _cost(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_xticks(inside, [f"{tick:g}" for tick in inside])
     axes.minorticks_off()
     axes.set_ylim(top=min(axes.get_ylim()[1], 101))
-    axes.set_xlabel("milliseconds an image, one thread")
+    axes.set_xlabel("milliseconds of processor time an image")
     axes.set_ylabel("mean class accuracy, %")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
