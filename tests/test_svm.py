@@ -148,7 +148,8 @@ def test_both_ways_give_the_same(way: str, monkeypatch: pytest.MonkeyPatch) -> N
     X, labels = histograms(*SHAPES[way])
     ways = []
     for limit in (10**9, 0):
-        monkeypatch.setattr(_svm, "_GRAM_LIMIT", limit)
+        monkeypatch.setattr(_svm, "GRAM_LIMIT", limit)
+        monkeypatch.setattr(_svm, "_MUCH_LONGER", 10**9)
         # min(d, limit) decides; copies of every value make d large without changing the problem.
         wide = np.repeat(X, 20, axis=1) / np.float32(np.sqrt(20))
         ways.append(LinearSVM(C=10).fit(wide, labels).decision_function(wide))

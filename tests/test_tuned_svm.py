@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from cvbow.classify import LinearSVM, TunedLinearSVM
+from cvbow.classify import LinearSVM, TunedLinearSVM, _svm, tuned_svm
 from cvbow.classify._squared_hinge import fold_of_each
 
 CS = (100.0, 0.01, 1.0)
@@ -37,13 +37,19 @@ def scores_by_hand(X: NDArray[np.float32], y: NDArray[np.str_], folds: list[NDAr
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-@pytest.mark.parametrize(("n", "d"), [(90, 200), (240, 12)], ids=["more values", "more vectors"])
-def test_scores_are_those_of_plain_svms_on_each_fold(n: int, d: int, n_classes: int) -> None:
+@pytest.mark.parametrize(
+    ("n", "d", "limit"), [(90, 200, 5000), (240, 12, 5000), (90, 900, 50)], ids=["more values", "more vectors", "many"]
+)
+def test_scores_are_those_of_plain_svms_on_each_fold(
+    n: int, d: int, limit: int, n_classes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (_svm, tuned_svm):
+        monkeypatch.setattr(module, "GRAM_LIMIT", limit)
     X, y = vectors(n, d, n_classes)
     tuned = TunedLinearSVM(Cs=CS).fit(X, y)
     numbers = np.unique(y, return_inverse=True)[1]
     parts = fold_of_each(numbers, 5, 1)
-    folds = [parts == fold for fold in (range(5) if n <= d else range(1))]
+    folds = [parts == fold for fold in (range(5) if n <= min(d, limit) else range(1))]
     # A vector on the border may go either way in another order of sums.
     np.testing.assert_allclose(tuned.scores_, scores_by_hand(X, y, folds), atol=1.5 / 40)
     assert float(np.sort(CS)[np.argmax(tuned.scores_)]) == tuned.C_

@@ -19,11 +19,11 @@ from cvbow.classify._squared_hinge import factorize, fold_of_each, gram, solve, 
 from cvbow.classify._standardize import Standardization, standardization
 from cvbow.classify._temperature import fit_temperature, softmax
 
-__all__ = ["KernelSVM", "LinearSVM"]
+__all__ = ["GRAM_LIMIT", "KernelSVM", "LinearSVM"]
 
 #: Up to so many vectors, a Gram matrix in float64 takes at most 200 MB; and where the vectors are so many times as long
 #: as they are many, it takes a quarter of their memory and spares nearly all of the products with them.
-_GRAM_LIMIT, _MUCH_LONGER = 5000, 8
+GRAM_LIMIT, _MUCH_LONGER = 5000, 8
 _N_FOLDS = 5
 
 
@@ -155,7 +155,7 @@ class LinearSVM(_SquaredHingeSVM):
         n, d = vectors.shape
         self.n_features_in_ = d
         standard = standardization(vectors) if self.standardize else None
-        if n <= min(d, _GRAM_LIMIT) or _MUCH_LONGER * n <= d:
+        if n <= min(d, GRAM_LIMIT) or _MUCH_LONGER * n <= d:
             factor = factorize(gram(vectors, standard))
             w, b = self._fit_factor(factor, labels, weights, groups)
             # w = X^T a with K = a L u and K = L L^T.

@@ -12,7 +12,7 @@ from cvbow._checks import check_int, check_real
 from cvbow.classify._groups import Groups
 from cvbow.classify._squared_hinge import fold_of_each, solve, targets
 from cvbow.classify._standardize import Standardization
-from cvbow.classify._svm import LinearSVM
+from cvbow.classify._svm import GRAM_LIMIT, LinearSVM
 
 __all__ = ["TunedLinearSVM"]
 
@@ -31,8 +31,8 @@ class TunedLinearSVM(LinearSVM):
     Cs : sequence of float, default (0.01, 0.1, 1, 10, 100, 1000)
         Candidates. Of those with the same mean class accuracy, the smallest is taken.
     n_folds : int, default 5
-        At least 2. Of a class with fewer images, some folds have none. With more vectors than values, or more
-        than 5,000 that are less than 8 times as long as they are many, one fold is held out instead.
+        At least 2. Of a class with fewer images, some folds have none. With more than 5,000 vectors, or more vectors
+        than values, one fold is held out instead.
     class_weight, max_iter, standardize
         As for ``LinearSVM``.
 
@@ -70,7 +70,11 @@ class TunedLinearSVM(LinearSVM):
         self, factor: NDArray[np.float64], labels: NDArray[np.intp], weights: NDArray[np.float64], groups: Groups
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         folds = self._folds(labels, groups)
-        self._choose(factor, labels, weights, groups, None, [folds == fold for fold in np.unique(folds)])
+        if len(factor) > GRAM_LIMIT:
+            # To choose among powers of ten, single precision and one fold will do: minutes instead of half an hour.
+            self._choose(factor.astype(np.float32), labels, weights, groups, None, [folds == 0])
+        else:
+            self._choose(factor, labels, weights, groups, None, [folds == fold for fold in np.unique(folds)])
         return super()._fit_factor(factor, labels, weights, groups)
 
     def _fit_direct(

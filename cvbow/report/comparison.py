@@ -35,27 +35,38 @@ def comparison_tables(result: Mapping[str, Any]) -> list[Table]:
 
 
 def _figures(result: Mapping[str, Any]) -> Table:
-    head = ["backend", "mean class accuracy %", "95 % interval", "ms an image", "training s", "model MB", "peak GB"]
-    if len(result["splits"]) > 1:
-        head[2] = "± over splits"
-    rows = [head]
-    for row in result["contenders"]:
+    rows = result["contenders"]
+    best = max(rows, key=lambda row: row["mean_class_accuracy"]["mean"])["name"]
+    against = {name: pair for pair in result["pairs"] for name in _other(pair, best)}
+    spread = "95 % interval" if len(result["splits"]) == 1 else "± over splits"
+    tests = [f"points to {best}", "p (Holm)"] if against else []
+    table = [["backend", "mean class accuracy %", spread, *tests, "ms an image", "training s", "model MB", "peak GB"]]
+    for row in rows:
         cost, figure, interval = row["cost"], row["mean_class_accuracy"], row["interval"]
-        spread = "" if figure["std"] is None else f"{100 * figure['std']:.1f}"
+        cells = "" if figure["std"] is None else f"{100 * figure['std']:.1f}"
         if interval is not None:
-            spread = f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}"
-        rows.append(
-            [
-                row["name"],
-                f"{100 * figure['mean']:.1f}",
-                spread,
-                _number(cost["ms_per_image"]),
-                _number(cost["train_processor_seconds"]),
-                _number(cost["model_bytes"], 1e6),
-                _number(cost["peak_bytes"], 1e9),
+            cells = f"{100 * interval['low']:.1f} to {100 * interval['high']:.1f}"
+        table.append([row["name"], f"{100 * figure['mean']:.1f}", cells])
+        if against:
+            pair = against.get(row["name"])
+            sign = 1 if pair is None or pair["first"] == row["name"] else -1
+            table[-1] += [
+                "" if pair is None else f"{100 * sign * pair['difference']:+.1f}",
+                "" if pair is None else _p(pair["p_value_holm"]),
             ]
-        )
-    return f"Classifier head {result['classifier']}; {result['protocol']}; times of the processor", rows
+        table[-1] += [
+            _number(cost["ms_per_image"]),
+            _number(cost["train_processor_seconds"]),
+            _number(cost["model_bytes"], 1e6),
+            _number(cost["peak_bytes"], 1e9),
+        ]
+    return f"Classifier head {result['classifier']}; {result['protocol']}; times are the processor's", table
+
+
+def _other(pair: Mapping[str, Any], name: str) -> list[str]:
+    """Return the other one of a pair that ``name`` is in, as a list; none of another pair."""
+    sides = [pair["first"], pair["second"]]
+    return [side for side in sides if side != name] if name in sides else []
 
 
 def _pairs(result: Mapping[str, Any]) -> Table:
