@@ -3,9 +3,9 @@
     python benchmarks/speed.py [SECTION ...] [--data DIR] [--json FILE] [--rounds N]
     python benchmarks/speed.py --smoke
 
-The sections are dense-sift, nearest, kmeans, gaussian-mixture, encoders, augmentation, detectors and end-to-end;
-without names, every one runs. Each goes into the JSON file as soon as it is done, in place of the one that was there;
-`tables.py` makes the README's tables from it. README.md in this folder says what the figures are.
+The sections are dense-sift, nearest, kmeans, gaussian-mixture, encoders, augmentation, detectors, end-to-end and
+retrieval; without names, every one runs. Each goes into the JSON file as soon as it is done, in place of the one that
+was there; `tables.py` makes the README's tables from it. README.md in this folder says what the figures are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from _measure import ROOT, merge_sections
-from sections import augmentation, dense_sift, detectors, encoders, end_to_end, gaussian_mixture, kmeans, nearest
+from sections import (
+    augmentation,
+    dense_sift,
+    detectors,
+    encoders,
+    end_to_end,
+    gaussian_mixture,
+    kmeans,
+    nearest,
+    retrieval,
+)
 from sections.inputs import Options, default_data
 from tables import scene15_table, speed_table
 
@@ -30,6 +40,7 @@ SECTIONS = {
     "augmentation": augmentation.run,
     "detectors": detectors.run,
     "end-to-end": end_to_end.run,
+    "retrieval": retrieval.run,
 }
 RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
 
@@ -50,6 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--json", type=Path, metavar="FILE", help="where results go (default benchmarks/results/speed.json)"
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of every section (default: each section's own)")
+    parser.add_argument("--images", type=int, metavar="N", help="retrieval: its largest index (default 100000)")
+    parser.add_argument("--words", type=int, metavar="N", help="retrieval: words of the dictionary (default 10000)")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument(
         "--smoke", action="store_true", help="tiny generated inputs, in seconds: does it run; writes no file by default"
@@ -61,11 +74,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"no section {', '.join(unknown)}; sections are {', '.join(SECTIONS)}")
     if options.rounds is not None and options.rounds < 1:
         parser.error(f"--rounds must be at least 1, got {options.rounds}")
+    for name, least in (("images", 100), ("words", 10)):
+        if (value := getattr(options, name)) is not None and value < least:
+            parser.error(f"--{name} must be at least {least}, got {value}")
     if options.data is not None and not (options.data / "train").is_dir():
         parser.error(f"--data: {options.data} has no folder train")
     if "end-to-end" in names and not options.smoke and options.data is None:
         parser.error("end-to-end needs 15-Scene: give --data DIR, or name the sections to run without it")
-    given = Options(data=options.data, rounds=options.rounds, smoke=options.smoke, seed=options.seed)
+    given = Options(
+        data=options.data,
+        rounds=options.rounds,
+        smoke=options.smoke,
+        seed=options.seed,
+        images=options.images,
+        words=options.words,
+    )
     target = options.json or (None if options.smoke else RESULTS)
 
     results: dict[str, Any] = {}

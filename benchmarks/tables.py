@@ -19,8 +19,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from _comparisons import corruptions_table, curve_table, kth_comparison_table, scene15_comparison_table
 from _details import augmentation_table, detectors_table, matching_table, pairs_table, stages_table
 from _format import caption, figure, markdown, threads, time
+from _indexes import contenders_table, growth_table
 
 RESULTS = Path(__file__).resolve().parent / "results"
 #: The sections of the speed table.
@@ -183,7 +185,12 @@ def _size(n_bytes: float) -> str:
     return f"{figure(n_bytes / 1e6)} MB"
 
 
-TABLES = {"speed": speed_table, "scene15": scene15_table, "accuracy": accuracy_table}
+TABLES = {
+    "speed": speed_table,
+    "scene15": scene15_table,
+    "accuracy": accuracy_table,
+    "comparison": scene15_comparison_table,
+}
 #: Those of benchmarks/README.md.
 DETAILS = {
     "stages": stages_table,
@@ -191,6 +198,11 @@ DETAILS = {
     "matching": matching_table,
     "pairs": pairs_table,
     "detectors": detectors_table,
+    "comparison-kth": kth_comparison_table,
+    "curve": curve_table,
+    "corruptions": corruptions_table,
+    "retrieval": growth_table,
+    "retrieval-contenders": contenders_table,
 }
 
 

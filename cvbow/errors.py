@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["CvbowError", "DatasetError", "ImageError", "ModelFileError", "NetworkError"]
+__all__ = ["CvbowError", "DatasetError", "ImageError", "IndexFileError", "ModelFileError", "NetworkError"]
 
 
 class CvbowError(Exception):
@@ -33,6 +33,10 @@ class ImageError(_FileError):
 
 class ModelFileError(_FileError):
     """A model file that is damaged, foreign, truncated, or written by a newer cvbow."""
+
+
+class IndexFileError(_FileError):
+    """An image index that is damaged, foreign, written by a newer cvbow, or being written by another process."""
 
 
 class DatasetError(_FileError):

@@ -139,7 +139,8 @@ def readme(tmp_path: Path, tables: ModuleType, results: Path) -> Path:
     document = tmp_path / "README.md"
     document.write_text(
         "# Title\n\nbefore\n\n<!-- speed -->\n<!-- /speed -->\n\nbetween\n\n"
-        "<!-- scene15 -->\nold\n<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\nafter\n"
+        "<!-- scene15 -->\nold\n<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\n"
+        "<!-- comparison -->\n<!-- /comparison -->\nafter\n"
     )
     assert tables.main(["--results", str(results), "--write", str(document)]) == 0
     return document
@@ -263,6 +264,59 @@ def test_smoke_run_end_to_end(tmp_path: Path) -> None:
         assert rows[name]["time_over_popular"] == pytest.approx(expected, rel=1e-3)
 
 
+def test_smoke_run_of_the_retrieval(tmp_path: Path) -> None:
+    target = tmp_path / "speed.json"
+    done = run_script(
+        "speed.py", "retrieval", "--smoke", "--rounds", "1", "--images", "100", "--json", str(target), folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    section = json.loads(target.read_text())["retrieval"]
+    assert list(section["kinds"]) == ["inverted", "inverted, signatures", "exact"]
+    for kind, part in section["kinds"].items():
+        small, large = part["sizes"]
+        assert (small["n_images"], large["n_images"]) == (40, 100)
+        assert small["build_seconds"] < large["build_seconds"]
+        assert small["bytes"] < large["bytes"]
+        assert large["memory"]["peak_mb"] >= large["memory"]["imports_mb"] > 0
+        for size in part["sizes"]:
+            rows = {row["name"]: row for row in size["contenders"]}
+            wanted = {"inverted": {"scipy", "dense", "dense-many"}, "exact": {"cvbow-many", "dense"}}.get(kind, set())
+            assert {"cvbow"} | wanted <= set(rows)
+            # The same vectors: every contender's ten scores are those of the index.
+            assert all(row["difference"] < 1e-5 for row in rows.values() if "difference" in row)
+            assert wanted == {name for name in wanted if "difference" in rows[name]}
+    lines = run_script("tables.py", "--results", str(tmp_path), folder=tmp_path).stdout.splitlines()
+    assert sum(line.startswith(("| inverted | 40 |", "| | 100 |", "| exact | 40 |")) for line in lines) == 5
+    assert any(line.startswith("| exact, 100 | cvbow ImageIndex.search_described |") for line in lines)
+
+
+def test_made_images_keep_the_words_and_the_numbers(benchmark_modules: None) -> None:
+    from sections._made_images import MadeImages
+
+    rng = np.random.default_rng(0)
+    described = []
+    for number, n in enumerate((3, 40, 0, 200)):
+        words = np.sort(rng.integers(0, 5 + number, n)).astype(np.int32)
+        places = np.stack([words, np.full(n, number)], axis=1).astype(np.uint16)
+        described.append({"words": words, "places": places, "image_size": np.array([number, 9], np.int32)})
+    made = MadeImages(described, 1)
+    images = [made(number) for number in range(300)]
+    for image in images:
+        number = image["image_size"][0]
+        assert len(image["words"]) == len(described[number]["words"])
+        assert (np.diff(image["words"]) >= 0).all()
+        # What belongs to a feature stays with it.
+        np.testing.assert_array_equal(image["places"][:, 0], image["words"])
+    own = [np.mean(image["places"][:, 1] == 3) for image in images if image["image_size"][0] == 3]
+    # Half stay, and of the other half 200 of 243 come from the same image.
+    assert np.mean(own) == pytest.approx(0.5 + 0.5 * 200 / 243, abs=0.03)
+    again = MadeImages(described, 1)(7)
+    assert all((again[name] == images[7][name]).all() for name in again)
+    vectors = MadeImages([{"vectors": np.array([0, 1, 0], np.float32)}], 1)
+    cosines = [vectors(number)["vectors"] @ np.array([0, 1, 0], np.float32) for number in range(50)]
+    assert 0.8 < min(cosines) < max(cosines) < 1
+
+
 def test_peers_that_are_not_installed_are_left_out(
     benchmark_modules: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -308,6 +362,7 @@ def test_a_smoke_run_leaves_the_results_alone(
     [
         (["sift"], "no section sift; sections are dense-sift, nearest, kmeans, gaussian-mixture, enc"),
         (["nearest", "--rounds", "0"], "--rounds must be at least 1, got 0"),
+        (["retrieval", "--images", "9"], "--images must be at least 100, got 9"),
         (["nearest", "--data", "nowhere"], "nowhere has no folder train"),
     ],
 )
@@ -507,9 +562,39 @@ def test_the_table_of_detectors(tables: ModuleType) -> None:
     assert lines[4] == "| log | 8,465 | 11.0 ms | | |"
 
 
+def test_the_tables_of_comparisons(tables: ModuleType) -> None:
+    cost = {"ms_per_image": 12.34, "train_processor_seconds": 56.0, "model_bytes": 7_000_000, "peak_bytes": 8 * 10**8}
+    row = {"std": None, "interval": {"low": 0.4, "high": 0.6}, "cost": cost}
+    row["curve"] = [{"train_per_class": 5, "mean": 0.25, "std": 0.02}]
+    row["corruptions"] = {"clean": 0.5, "mean": 0.375, "kinds": {"noise": [0.5, 0.25]}, "n_images": 30}
+    contenders = [
+        {**row, "name": name, "mean_class_accuracy": {"mean": mean, "std": None}}
+        for name, mean in (("a", 0.5), ("b", 0.55))
+    ]
+    pair = {"first": "a", "second": "b", "difference": -0.04, "p_value": 0.01, "p_value_holm": 0.02, "test": "McNemar"}
+    result = {"contenders": contenders, "pairs": [pair], "splits": [{}], "classifier": "tuned-svm", "protocol": "fixed"}
+    found = details(scene15_comparison={**result, "quick": True}, scene15_robustness={**result, "quick": False})
+    lines = tables.scene15_comparison_table(found).splitlines()
+    assert lines[2] == "| a | 50.0 | 40.0 to 60.0 | -4.0 | 0.02 | 12.3 | 56.0 | 7.00 | 0.80 |"
+    assert lines[3].startswith("| b | 55.0 | 40.0 to 60.0 | | | 12.3 |")
+    assert "A smoke run" in lines[-1]
+    assert tables.DETAILS["curve"](found).splitlines()[2] == "| a | 25.0 ± 2.0 |"
+    lines = tables.DETAILS["corruptions"](found).splitlines()
+    assert lines[0] == "| backend | clean | mean | noise |"
+    assert lines[2] == "| a | 50.0 | 37.5 | 37.5 |"
+    assert "smoke" not in lines[-1]
+    assert tables.DETAILS["comparison-kth"](found) == ""
+
+
 def test_no_results_no_table(tables: ModuleType) -> None:
     assert {table({}) for table in tables.DETAILS.values()} == {""}
-    assert tables.speed_table({}) == tables.scene15_table({}) == tables.accuracy_table({"speed": SAMPLE}) == ""
+    assert (
+        tables.scene15_comparison_table({})
+        == tables.speed_table({})
+        == tables.scene15_table({})
+        == tables.accuracy_table({"speed": SAMPLE})
+        == ""
+    )
 
 
 def test_written_tables_pass_the_check_and_leave_the_rest_alone(
@@ -518,7 +603,8 @@ def test_written_tables_pass_the_check_and_leave_the_rest_alone(
     text = readme.read_text()
     assert text.startswith("# Title\n\nbefore\n\n<!-- speed -->\n")
     assert "<!-- /speed -->\n\nbetween\n\n<!-- scene15 -->" in text
-    assert text.endswith("<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\nafter\n")
+    assert "<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\n" in text
+    assert text.endswith("<!-- comparison -->\n<!-- /comparison -->\nafter\n")
     assert "old" not in text
     arguments = ["--results", str(results)]
     assert tables.main([*arguments, "--check", str(readme)]) == 0
@@ -560,7 +646,7 @@ def test_markers_must_stand_once(
 def test_tables_smoke_runs_without_results(tmp_path: Path) -> None:
     done = run_script("tables.py", "--smoke", "--results", str(tmp_path), folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("no results yet") == 8
+    assert done.stdout.count("no results yet") == 14
 
 
 def test_the_readme_has_the_figures_of_the_results(tables: ModuleType) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import FeatureUnion
@@ -20,9 +21,9 @@ from tiny_network import filters, tiny_network
 
 from cvbow import ImageClassifier, list_images
 from cvbow.backends import CensusPyramid, CnnEncoder
-from cvbow.errors import NetworkError
+from cvbow.errors import ImageError, NetworkError
 from cvbow.images import content_hash, read_image, resize
-from cvbow.networks import Preprocessing, find_preprocessing, open_network
+from cvbow.networks import OnnxNetwork, Preprocessing, find_preprocessing, open_network
 
 HAS_RUNTIME = importlib.util.find_spec("onnxruntime") is not None
 ENGINES = [
@@ -129,6 +130,24 @@ def test_preparing_an_image() -> None:
     assert stretched.dtype == np.float32
 
 
+@pytest.mark.parametrize("shape", [(90, 131), (131, 90), (64, 64), (20, 21)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_middle_of_a_larger_side_by_pillow(shape: tuple[int, int], interpolation: str) -> None:
+    image = color(*shape)
+    facts = Preprocessing((48, 48), "rgb", (0, 0, 0), (1, 1, 1), "crop", shorter_side=55, interpolation=interpolation)
+    # torchvision: the other side is cut to an integer, and the offset rounded.
+    width, height = (55 * side // min(shape) for side in shape[::-1])
+    method = Image.Resampling.BILINEAR if interpolation == "bilinear" else Image.Resampling.BICUBIC
+    scaled = np.asarray(Image.fromarray(image).resize((width, height), method))
+    top, left = round((height - 48) / 2), round((width - 48) / 2)
+    np.testing.assert_array_equal(
+        facts.prepare(image), scaled[top : top + 48, left : left + 48].transpose(2, 0, 1).astype(np.float32)
+    )
+    # A gray image is three equal channels, and what is not said is said nowhere.
+    np.testing.assert_array_equal(facts.prepare(image[..., 0])[0], facts.prepare(image)[0])
+    assert "shorter_side" not in Preprocessing((48, 48), "rgb", (0, 0, 0), (1, 1, 1)).as_dict()
+
+
 def test_what_the_file_beside_the_network_says(network: Path) -> None:
     network.with_suffix(".toml").write_text(
         'size = [12, 12]\nchannel_order = "bgr"\nmean = [1, 2, 3]\nscale = 0.5\nlayer = "relu"\nresize = "crop"\n'
@@ -142,6 +161,8 @@ def test_what_the_file_beside_the_network_says(network: Path) -> None:
         "scale": [0.5, 0.5, 0.5],
         "resize": "crop",
     }
+    network.with_suffix(".toml").write_text(network.with_suffix(".toml").read_text() + "shorter_side = 14\n")
+    assert CnnEncoder(network, engine="opencv").fit([color()]).preprocessing_["shorter_side"] == 14
     own = CnnEncoder(network, layer="features", mean=7, resize="stretch", engine="opencv").fit([color()])
     assert own.layer_ == "features"
     assert own.preprocessing_["mean"] == [7.0, 7.0, 7.0]
@@ -179,10 +200,17 @@ def test_the_networks_that_are_known_by_their_hash() -> None:
         ({"layer": 3}, "layer must be a name or None, got 3"),
         ({"pooling": "sum"}, "pooling must be one of average, max, none, got 'sum'"),
         ({"normalization": "l1"}, "normalization must be one of l2, none, got 'l1'"),
-        ({"engine": "torch"}, "engine must be one of auto, opencv, onnxruntime, got 'torch'"),
+        ({"engine": "tf"}, "engine must be one of auto, opencv, onnxruntime, torch, got 'tf'"),
+        ({"engine": "torch"}, "engine must be one of auto, opencv, onnxruntime for an ONNX file, got 'torch'"),
+        ({"weights": "a.pth"}, "weights go with the name of a torchvision model, got 'a.pth' with .*tiny.onnx"),
+        ({"weights": 3}, "weights must be a path, a name or None, got 3"),
+        ({"batch_size": 0}, "batch_size must be an integer >= 1, got 0"),
+        ({"resize": "crop", "shorter_side": 11}, "shorter_side must be at least the size, 12x12, got 11"),
+        ({"shorter_side": 20}, "shorter_side goes with the resize crop, got 20 with 'stretch'"),
+        ({"interpolation": "area"}, "interpolation must be one of bilinear, bicubic, got 'area'"),
         ({"provider": "gpu"}, "provider must be one of cpu, cuda, .*, got 'gpu'"),
         ({"provider": "cuda", "engine": "opencv"}, "provider must be cpu with the engine opencv, got 'cuda'"),
-        ({"network": 3}, "network must be the path of an ONNX file, got 3"),
+        ({"network": 3}, "network must be the path of an ONNX file or a torchvision model's name, got 3"),
         ({"size": 13}, "size must be 12x12, the network's input, got 13x13"),
         ({"size": (12, 12, 3)}, r"size must be a width and a height, got \(12, 12, 3\)"),
         ({"size": 0}, "size must be an integer >= 1, got 0"),
@@ -228,6 +256,12 @@ def test_an_engine_that_is_not_installed(network: Path, monkeypatch: pytest.Monk
     with pytest.raises(ImportError, match=r"pip install 'cvbow\[onnx\]'"):
         CnnEncoder(network, layer="features", engine="onnxruntime", **FACTS).fit([color()])
     assert CnnEncoder(network, layer="features", **FACTS).fit([color()]).transform([color()]).shape == (1, 5)
+    with pytest.raises(
+        ImportError, match=r"the torchvision model resnet50 needs the extra: pip install 'cvbow\[torch\]'"
+    ):
+        CnnEncoder("resnet50").fit([color()])
+    with pytest.raises(ImportError, match=r"resnet18 is no file, and a torchvision model needs the extra: pip install"):
+        CnnEncoder("resnet18").fit([color()])
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -281,6 +315,66 @@ def test_vectors_are_cached(network: Path, tmp_path: Path) -> None:
     assert entries == len(images)
     np.testing.assert_array_equal(encoder.transform(images), expected)
     assert sum(1 for _ in (tmp_path / "cache").rglob("output.pkl")) == entries
+
+
+@pytest.mark.parametrize("batch", [0, 1], ids=["any number", "fixed at one image"])
+def test_batches(tmp_path: Path, batch: int) -> None:
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(tiny_network(batch=batch))
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(b"not an image")
+    black = np.zeros((9, 9), np.uint8)
+    images: list[Any] = [color(seed=0), damaged, color(seed=1), black, color(seed=2), "none.png", color(seed=3)]
+    plain = {**FACTS, "mean": 0}
+    encoder = CnnEncoder(path, layer="relu", engine="opencv", memory=tmp_path / "cache", **plain).fit(images)
+    expected = encoder.set_params(memory=None).encode_images(images)
+    assert expected.rows.tolist() == [0, 2, 3, 4, 6]
+    assert not expected.vectors[2].any()
+    for batch_size in (2, 3, 4, 100):
+        for n_jobs in (1, 2):
+            found = encoder.set_params(batch_size=batch_size, n_jobs=n_jobs).encode_images(images)
+            np.testing.assert_allclose(found.vectors, expected.vectors, rtol=1e-5, atol=1e-6)
+            np.testing.assert_array_equal(found.rows, expected.rows)
+            assert [str(error) for error in found.skipped] == [str(error) for error in expected.skipped]
+            assert [str(error) for error in found.doubtful] == [str(error) for error in expected.doubtful]
+            np.testing.assert_array_equal(found.vectors, encoder.set_params(n_jobs=1).encode_images(images).vectors)
+    with pytest.raises(ImageError, match=r"damaged\.png"):
+        encoder.transform(images)
+    assert encoder.encode_images([]).vectors.shape == (0, 5)
+
+
+def test_batches_and_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(tiny_network(batch=0))
+    images = [color(seed=seed) for seed in range(7)]
+    sizes: list[int] = []
+    whole = OnnxNetwork.run
+
+    def counted(self: OnnxNetwork, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
+        sizes.append(len(batch))
+        return whole(self, batch, layer)
+
+    encoder = CnnEncoder(path, layer="relu", engine="opencv", batch_size=3, **FACTS).fit(images)
+    expected = encoder.encode_images([*images[:3], np.zeros((4, 4), np.uint8)])
+    monkeypatch.setattr(OnnxNetwork, "run", counted)
+    encoder.set_params(memory=tmp_path / "cache")
+    encoder.transform([images[1], images[4]])
+    assert sizes == [2]
+    # What is in the cache is left out of the batches.
+    found = encoder.transform(images)
+    assert sizes == [2, 2, 2, 1]
+    np.testing.assert_allclose(found, encoder.set_params(memory=None).transform(images), rtol=1e-5, atol=1e-6)
+    del sizes[:]
+    encoder.set_params(memory=tmp_path / "cache")
+    np.testing.assert_array_equal(encoder.transform(images[::-1]), found[::-1])
+    assert sizes == []
+    assert sum(1 for _ in (tmp_path / "cache").rglob("output.pkl")) == len(images)
+    # A doubt is remembered as well.
+    for _ in range(2):
+        again = encoder.encode_images([*images[:3], np.zeros((4, 4), np.uint8)])
+        assert [str(error) for error in again.doubtful] == [str(error) for error in expected.doubtful]
+    assert len(again.doubtful) == 1
+    assert sizes == [1]
 
 
 def test_beside_a_classical_backend(network: Path) -> None:

@@ -19,6 +19,7 @@ from tiny_network import tiny_network
 from cvbow import ImageClassifier, list_images
 from cvbow.backends import BagEncoder, ChannelUnion, CnnEncoder, ColorHistogram, MultiCrop, RawPixels
 from cvbow.datasets import LabelledImages
+from cvbow.errors import NetworkError
 from cvbow.experiments import Contender, FixedSplit, KFold, RandomSplits, compare, parse_contender
 from cvbow.experiments.significance import bootstrap_interval, mcnemar_test, paired_splits_test
 from cvbow.images.corruptions import CORRUPTIONS, corrupt
@@ -173,6 +174,16 @@ def test_with_a_cache_times_are_not_told(material: LabelledImages, tmp_path: Pat
     cost = cached["contenders"][0]["cost"]
     assert (cost["train_seconds"], cost["ms_per_image"]) == (None, None)
     assert cached["contenders"][0]["mean_class_accuracy"] == plain["contenders"][0]["mean_class_accuracy"]
+
+
+def test_a_broken_network_is_found_before_the_first_image(material: LabelledImages, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a network")
+    contenders = [Contender("first", ("pixels",)), Contender("second", (str(broken),))]
+    for path in material.images:
+        Path(path).unlink()
+    with pytest.raises(NetworkError, match=r"broken.onnx: not an ONNX network"):
+        compare(material, FixedSplit(), contenders, n_jobs=1)
 
 
 def test_what_is_refused(material: LabelledImages) -> None:

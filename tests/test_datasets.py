@@ -15,6 +15,7 @@ from tiny_images import write_dataset
 from cvbow._toml import Table
 from cvbow.datasets import (
     LabelledImages,
+    RetrievalLayout,
     cache_folder,
     dataset_names,
     find_dataset,
@@ -45,12 +46,13 @@ def test_every_manifest_is_complete(name: str) -> None:
     assert manifest.terms.endswith((".", "4.0"))
     assert re.search(r"\b(19|20)\d\d\b", manifest.citation)
     assert manifest.n_classes > 1
-    # A class is learned from some ten images; a sequence is two or more of one scene.
-    assert manifest.n_images >= (2 if isinstance(manifest.layout, Sequences) else 10) * manifest.n_classes
+    # A class is learned from some ten images; a sequence, or what a query should find, is two or more of one scene.
+    least = 2 if isinstance(manifest.layout, Sequences | RetrievalLayout) else 10
+    assert manifest.n_images >= least * manifest.n_classes
     for file in manifest.files:
         assert len(file.urls[0].split("/")) > 3
         # Nobody whom we can name has published these.
-        unknown = file.name in ("bikes.tar.gz", "leuven.tar.gz")
+        unknown = file.name in ("bikes.tar.gz", "leuven.tar.gz") or isinstance(manifest.layout, RetrievalLayout)
         assert (file.hash is None) == (file.hash_source is None) == unknown
 
 
@@ -103,7 +105,7 @@ def test_a_mistake_below_a_table_is_named_too(tmp_path: Path, more: str, expecte
 
 
 def test_an_unknown_data_set_lists_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"data set must be one of caltech101, .*scene15, got 'scenes'"):
+    with pytest.raises(ValueError, match=r"data set must be one of caltech101, .*scene15, ukbench, got 'scenes'"):
         find_dataset("scenes")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cvbow import _toml
-from cvbow.datasets import Sequences, dataset_names, find_dataset
+from cvbow.datasets import RetrievalLayout, Sequences, dataset_names, find_dataset
 from cvbow.experiments import (
     DIGIT_SETTINGS,
     ComparisonDefinition,
@@ -18,6 +18,7 @@ from cvbow.experiments import (
     KFold,
     MatchingDefinition,
     RandomSplits,
+    RetrievalDefinition,
     Variant,
     benchmark_names,
     find_benchmark,
@@ -68,6 +69,10 @@ def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str
     if isinstance(definition, ComparisonDefinition):
         assert len(definition.contenders) > 1
         assert find_dataset(definition.dataset).n_images > 0
+        return
+    if isinstance(definition, RetrievalDefinition):
+        assert isinstance(find_dataset(definition.dataset).layout, RetrievalLayout)
+        assert len(definition.variants) > 1
         return
     assert definition.preset in PRESETS
     if not definition.variants:

@@ -28,6 +28,12 @@ OTHER: dict[str, tuple[str, Any]] = {
     "features": ("sift", "sift"),
     "min_side": ("64", 64),
     "max_side": ("none", None),
+    "network": ("other.onnx", "other.onnx"),
+    "layer": ("conv5", "conv5"),
+    "network_weights": ("IMAGENET1K_V1", "IMAGENET1K_V1"),
+    "map_normalization": ("root", "root"),
+    "engine": ("opencv", "opencv"),
+    "provider": ("cuda", "cuda"),
     "root": ("false", False),
     "color": ("opponent", "opponent"),
     "step": ("7", 7),
@@ -72,8 +78,17 @@ OTHER: dict[str, tuple[str, Any]] = {
 }
 #: Of local features alone.
 POINTS = {"detector", "descriptor", "selection", "orientation", "magnify", "point_size"}
+#: Of feature maps alone.
+MAP = {"network", "layer", "network_weights", "map_normalization", "engine", "provider"}
+#: Kinds of features, and what they cannot do without.
+FEATURES: dict[str, dict[str, Any]] = {
+    "patches": {"features": "patches"},
+    "sift": {"features": "sift"},
+    "dense-sift": {"features": "dense-sift"},
+    "cnn-feature-map": {"features": "cnn-feature-map", "network": "some.onnx", "layer": "conv"},
+}
 #: Those that go with one another.
-TOGETHER = set(OTHER) - {"channels", "features", "views", "encoder", "max_points", "patch_size"} - POINTS - {
+TOGETHER = set(OTHER) - {"channels", "features", "views", "encoder", "max_points", "patch_size"} - POINTS - MAP - {
     key for key, setting in SETTINGS.items() if setting.where and setting.where[0] == "encoder" and key != "weighting"
 } | {"algorithm", "init"}
 
@@ -84,7 +99,7 @@ def home(key: str) -> dict[str, Any]:
     if where is None:
         return {}
     value = where[1][0]
-    return home(where[0]) | {where[0]: (value,) if where[0] == "channels" else value}
+    return home(where[0]) | {where[0]: (value,) if where[0] == "channels" else value} | FEATURES.get(value, {})
 
 
 def parts(model: ImageClassifier) -> str:
@@ -109,12 +124,10 @@ def test_a_setting_that_means_nothing_is_refused(key: str) -> None:
     where = SETTINGS[key].where
     assert where is not None
     parent, wanted = where
-    assert set(wanted) <= {"local", "dense-sift", "sift", "patches", "local-features", *ENCODERS, *DETECTORS}
+    assert set(wanted) <= {"local", "local-features", *FEATURES, *ENCODERS, *DETECTORS}
     elsewhere: dict[str, Any] = {
         "channels": {"channels": ("census",)},
-        "features": {"features": next(name for name in ("patches", "sift", "dense-sift") if name not in wanted)}
-        if parent == "features"
-        else {},
+        "features": next((settings for name, settings in FEATURES.items() if name not in wanted), {}),
         "detector": {"features": "local-features", "detector": "sift"},
         "encoder": {"encoder": next(name for name in ENCODERS if name not in wanted)} if parent == "encoder" else {},
     }[parent]
@@ -473,7 +486,7 @@ def test_an_unknown_key_lists_the_settings() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"features": "orb"}, "features must be one of dense-sift, sift, patches, local-features, got 'orb'"),
+        ({"features": "orb"}, "features must be one of dense-sift, sift, patches, local-features, cnn-.*, got 'orb'"),
         ({"classifier": "svm"}, "classifier must be one of"),
         ({"step": 0}, "step must be an integer >= 1, got 0"),
         ({"bin_sizes": (4, 0)}, "bin_sizes must be an integer >= 1, got 0"),

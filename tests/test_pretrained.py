@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -135,6 +136,8 @@ def test_mistakes_are_one_clear_line(network: Path, labels: Path, images: list[P
         ((*network_is, "--labels", labels, "--layer", "fc8"), 2, "layer must be one of prob, features, conv"),
         ((*network_is,), 2, "--network and --labels go together"),
         (("--labels", labels), 2, "--network and --labels go together"),
+        (("--weights", labels), 2, "--weights goes with --network NAME"),
+        ((*network_is, "--labels", labels, "--weights", few), 2, "weights go with the name of a torchvision model"),
         (("--network", damaged, "--labels", labels), 1, "damaged.onnx: not an ONNX network: the file is damaged"),
         (("--network", unknown, "--labels", labels), 2, "size, channel_order, mean, scale must be given"),
         (("--network", wrong, "--labels", labels), 1, "its input must be one image"),
@@ -147,6 +150,16 @@ def test_mistakes_are_one_clear_line(network: Path, labels: Path, images: list[P
         assert expected in result.stderr
         assert "Traceback" not in result.stderr
         assert result.stdout == ""
+
+
+def test_a_torchvision_model_without_torch(images: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    for arguments in (("--network", "resnet50"), ("--network", "resnet50", "--weights", "w.pth")):
+        result = run("predict", *arguments, images[0])
+        assert result.exit_code == 1
+        assert result.stderr == (
+            "cvbow: error: the torchvision model resnet50 needs the extra: pip install 'cvbow[torch]'\n"
+        )
 
 
 def test_real_networks_name_real_things(shared_data: Path) -> None:

@@ -41,12 +41,16 @@ class Options:
     smoke : bool
         Tiny generated inputs, two rounds: whether it runs, not how fast.
     seed : int
+    images, words : int or None
+        Of the section retrieval: its largest index, its words; None for its own.
     """
 
     data: Path | None
     rounds: int | None = None
     smoke: bool = False
     seed: int = 0
+    images: int | None = None
+    words: int | None = None
 
     def rounds_or(self, default: int) -> int:
         """Return the number of rounds asked for, or the section's own."""
@@ -112,7 +116,7 @@ class Reduction:
 def images_to_encode(options: Options, n: int) -> tuple[dict[str, Any], list[NDArray[np.uint8]]]:
     """N gray images that `Reduction` has not seen, and what they are."""
     folder = _real(options, Path("test"))
-    if folder is None or not (paths := _image_files(folder)):
+    if folder is None or not (paths := image_files(folder)):
         rng = np.random.default_rng(options.seed + 1)
         return {"images": "generated textures"}, [texture(96 if options.smoke else 256, rng) for _ in range(n)]
     chosen = [paths[(2 * number + 1) * len(paths) // (2 * n)] for number in range(n)]
@@ -129,7 +133,7 @@ def _sample(options: Options, n: int, extractor: DenseSIFT) -> tuple[dict[str, A
     """
     rng = np.random.default_rng(options.seed)
     folder = _real(options, Path("train"))
-    images = _images(options, [] if folder is None else _image_files(folder), -(-n // PER_IMAGE), rng)
+    images = _images(options, [] if folder is None else image_files(folder), -(-n // PER_IMAGE), rng)
     out = np.empty((n, 130), np.float32)
     filled = n_images = 0
     while filled < n:
@@ -164,7 +168,8 @@ def _places(features: Features) -> NDArray[np.float32]:
     return ((features.points[:, :2] + 0.5) / features.image_size - 0.5).astype(np.float32)
 
 
-def _image_files(folder: Path) -> list[Path]:
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder and its folders, in the order of their names."""
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 

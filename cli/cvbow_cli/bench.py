@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from cvbow import storage
-from cvbow.datasets import Place, locate
+from cvbow.datasets import Place, dataset_names, locate
 from cvbow.errors import DatasetError
 from cvbow.experiments import (
     AnyDefinition,
     ComparisonDefinition,
     MatchingDefinition,
+    RetrievalDefinition,
     as_markdown,
     as_text,
     benchmark_names,
@@ -22,9 +23,11 @@ from cvbow.experiments import (
     find_benchmark,
     matching_table,
     result_rows,
+    retrieval_table,
     run_benchmark,
     run_comparison_benchmark,
     run_matching_benchmark,
+    run_retrieval_benchmark,
     target_rows,
     write_result,
 )
@@ -73,7 +76,12 @@ def list_command(as_json: bool) -> None:
 
 @command.command(name="run")
 @click.argument("name", metavar="NAME")
-@click.option("--data", metavar="DIR", type=click.Path(file_okay=False), help="The data set's folder, used in place.")
+@click.option(
+    "--data",
+    metavar="[NAME=]DIR",
+    multiple=True,
+    help="The data set's folder, used in place; NAME=DIR for a further one, such as one of distractors.",
+)
 @click.option("--quick", is_flag=True, help="A few images of the first split, to see that it works; no figure.")
 @click.option("--output", "-o", metavar="FILE.json", type=click.Path(dir_okay=False), help="Write the result there.")
 @click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Keep vectors there; no cost is told.")
@@ -81,7 +89,7 @@ def list_command(as_json: bool) -> None:
 @option_json
 def run_command(
     name: str,
-    data: str | None,
+    data: tuple[str, ...],
     quick: bool,
     output: str | None,
     cache: str | None,
@@ -100,17 +108,22 @@ def run_command(
     Example:
       cvbow bench run digits-bow --quick
       cvbow bench run kth-tips-bow --data KTH_TIPS/ -o kth-tips-bow.json
+      cvbow bench run dvd-covers --data dvd_covers/ --data scene15=scene15/
     """
     definition = find_benchmark(name)
+    folders = _folders(definition, data)
+    folder = folders.get(definition.dataset)
     if output is not None:
         storage.check_writable(output)
     with working(quiet=quiet or as_json, backend=backend, address=scheduler):
         if isinstance(definition, MatchingDefinition):
-            result = run_matching_benchmark(definition, data, n_jobs=n_jobs, quick=quick)
+            result = run_matching_benchmark(definition, folder, n_jobs=n_jobs, quick=quick)
+        elif isinstance(definition, RetrievalDefinition):
+            result = run_retrieval_benchmark(definition, folders, n_jobs=n_jobs, memory=cache, quick=quick)
         elif isinstance(definition, ComparisonDefinition):
-            result = run_comparison_benchmark(definition, data, n_jobs=n_jobs, memory=cache, quick=quick)
+            result = run_comparison_benchmark(definition, folder, n_jobs=n_jobs, memory=cache, quick=quick)
         else:
-            result = run_benchmark(definition, data, n_jobs=n_jobs, memory=cache, quick=quick)
+            result = run_benchmark(definition, folder, n_jobs=n_jobs, memory=cache, quick=quick)
     if output is not None:
         write_result(output, result)
     if as_json:
@@ -120,6 +133,8 @@ def run_command(
         click.echo("QUICK: a few images, to see that it works; these figures mean nothing\n")
     if isinstance(definition, MatchingDefinition):
         _echo_matching(result)
+    elif isinstance(definition, RetrievalDefinition):
+        _echo_retrieval(result)
     elif isinstance(definition, ComparisonDefinition):
         click.echo(f"{printable(result['title'])}\n\n{tables_as_text(comparison_tables(result))}\n")
     else:
@@ -148,6 +163,22 @@ def table_command(paths: tuple[str, ...], markdown: bool, as_json: bool) -> None
         echo_json([vars(row) | {"difference": row.difference} for row in rows])
         return
     click.echo(as_markdown(rows) if markdown else as_text(rows))
+
+
+def _folders(definition: AnyDefinition, data: tuple[str, ...]) -> dict[str, str]:
+    """Return the folders of data sets by their names; one that is given without is the benchmark's own."""
+    folders: dict[str, str] = {}
+    for text in data:
+        name, equals, path = text.partition("=")
+        if not equals or name not in dataset_names():
+            name, path = definition.dataset, text
+        if name in folders:
+            raise click.UsageError(f"--data gives {name} twice")
+        folders[name] = path
+    others = set(folders) - {definition.dataset}
+    if others and not isinstance(definition, RetrievalDefinition):
+        raise click.UsageError(f"--data: {definition.name} is run on {definition.dataset}, got {min(others)}")
+    return folders
 
 
 def _place(dataset: str) -> Place | None:
@@ -186,6 +217,23 @@ def _echo_matching(result: dict[str, Any]) -> None:
     click.echo(f"protocol             {printable(protocol['text'])}")
     hashes = f"sha256:{dataset['sha256']}, homographies {dataset['homographies_sha256']}"
     click.echo(f"data set             {dataset['n_images']} images, {hashes}")
+
+
+def _echo_retrieval(result: dict[str, Any]) -> None:
+    _echo_columns(retrieval_table(result))
+    click.echo(
+        "\nIn percent. mAP: mean over queries of the precisions at the relevant images; trapezoids: as the Oxford and\n"
+        "Holidays protocols compute it. learn, index: ms per image; search: ms per query, with its description and\n"
+        f"verification ({result['environment']['workers']} workers).\n"
+    )
+    click.echo(f"title                {printable(result['title'])}")
+    click.echo(f"protocol             {printable(result['definition']['protocol']['text'])}")
+    first = result["variants"][0]
+    click.echo(f"queries, index       {first['n_queries']} queries, {first['n_images']} images")
+    learned = result["learned_on"]
+    click.echo(f"learned on           {learned['n_images']} images: {learned['what']}")
+    for dataset in (result["dataset"], *result["others"]):
+        click.echo(f"data set             {dataset['name']}, {dataset['n_images']} images, sha256:{dataset['sha256']}")
 
 
 def _echo_result(result: dict[str, Any]) -> None:

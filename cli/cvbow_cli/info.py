@@ -32,6 +32,8 @@ def command(model: str, as_json: bool) -> None:
         "n_words": stored.metadata.get("n_words"),
         "vector_length": stored.metadata.get("vector_length"),
     }
+    if "network_hashes" in stored.metadata:
+        document["network_hashes"] = stored.metadata["network_hashes"]
     if as_json:
         echo_json(document)
         return

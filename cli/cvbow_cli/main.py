@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": ("cvbow_cli.compare", "Compare backends, classical and CNN, on the same splits and head."),
     "features": ("cvbow_cli.features", "Show what stages of feature detection see in an image."),
     "match": ("cvbow_cli.match", "Match two images."),
+    "index": ("cvbow_cli.index", "Find images: build an index, search it, judge it, find duplicates."),
     "bench": ("cvbow_cli.bench", "Run the benchmarks of published tables."),
     "data": ("cvbow_cli.data", "List, fetch and verify the benchmarks' data sets."),
     "info": ("cvbow_cli.info", "Tell what is in a model file."),

@@ -10,6 +10,7 @@ import click
 
 from cvbow.classify import ImageClassifier, PretrainedClassifier, read_labels
 from cvbow.errors import ImageError
+from cvbow.networks import is_model_name
 from cvbow_cli._common import echo_json, option_json, printable, work_options, working
 
 __all__ = ["command"]
@@ -18,19 +19,32 @@ __all__ = ["command"]
 CHUNK = 256
 
 
+class NetworkType(click.Path):
+    """A file that is there, or the name of a torchvision model."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Let a name pass, and check a path."""
+        return value if is_model_name(value) else super().convert(value, param, ctx)
+
+
 @click.command(name="predict")
 @click.argument("paths", metavar="[MODEL] IMAGE...", nargs=-1, required=True)
 @click.option(
     "--network",
-    metavar="FILE.onnx",
-    type=click.Path(exists=True, dir_okay=False),
-    help="A trained network with its own classes, in place of MODEL.",
+    metavar="FILE.onnx|NAME",
+    type=NetworkType(exists=True, dir_okay=False),
+    help="A trained network with its own classes, in place of MODEL: a file, or a torchvision model, such as resnet50.",
+)
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help="Weights of the torchvision model, its state_dict; by default the official ones, which are fetched once.",
 )
 @click.option(
     "--labels",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="The names of its classes, a line each, or index,name.",
+    help="The names of its classes, a line each, or index,name. Torchvision's official weights have their own.",
 )
 @click.option("--layer", metavar="NAME", help="The layer with a score for each class; needed where several could be.")
 @click.option("--top", default=1, show_default=True, type=click.IntRange(min=1), help="Classes to show per image.")
@@ -41,6 +55,7 @@ def command(
     ctx: click.Context,
     paths: tuple[str, ...],
     network: str | None,
+    weights: str | None,
     labels: str | None,
     layer: str | None,
     top: int,
@@ -54,13 +69,14 @@ def command(
 
     Scores are probabilities. An image that cannot be read is reported, the others are answered, and the exit code
     is 1. With --json, the scores of all classes are given unless --top is. A network's five best classes are shown; how
-    images become its input is said by FILE.toml beside it, unless it is one that cvbow knows.
+    images become its input is said by FILE.toml beside it, unless it is one that cvbow knows, or torchvision's.
 
     \b
     Example:
       cvbow predict photos.cvbow new/*.jpg --top 3
       find new/ -name '*.jpg' | cvbow predict photos.cvbow - --json
       cvbow predict --network squeezenet.onnx --labels imagenet.txt new/*.jpg
+      cvbow predict --network resnet50 new/*.jpg
     """
     given = ctx.get_parameter_source("top") is click.core.ParameterSource.COMMANDLINE
     rows: list[dict[str, Any]] = []
@@ -68,7 +84,7 @@ def command(
     if network is not None and not given:
         given, top = True, 5
     with working(quiet=True, backend=backend, address=scheduler):
-        classifier, images = _classifier(paths, network, labels, layer, n_jobs)
+        classifier, images = _classifier(paths, network, weights, labels, layer, n_jobs)
         names = [str(name) for name in classifier.classes_]
         for chunk in _chunks(images):
             for path, result in _answers(classifier, chunk):
@@ -94,13 +110,16 @@ def command(
 
 
 def _classifier(
-    paths: tuple[str, ...], network: str | None, labels: str | None, layer: str | None, n_jobs: int
+    paths: tuple[str, ...], network: str | None, weights: str | None, labels: str | None, layer: str | None, n_jobs: int
 ) -> tuple[ImageClassifier | PretrainedClassifier, tuple[str, ...]]:
     """Return what answers, and the images among the arguments."""
-    if network is not None and labels is not None:
-        return PretrainedClassifier(network, read_labels(labels), layer=layer, n_jobs=n_jobs), paths
+    if network is not None and (labels is not None or is_model_name(network)):
+        names = None if labels is None else read_labels(labels)
+        return PretrainedClassifier(network, names, layer=layer, weights=weights, n_jobs=n_jobs), paths
     if network is not None or labels is not None:
         raise click.UsageError("--network and --labels go together")
+    if weights is not None:
+        raise click.UsageError("--weights goes with --network NAME")
     if len(paths) < 2:
         raise click.UsageError("Missing argument 'IMAGE...'.")
     return ImageClassifier.load(paths[0], n_jobs=n_jobs), paths[1:]

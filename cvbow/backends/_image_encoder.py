@@ -186,13 +186,19 @@ def _vector_of(encoder: ImageEncoder, source: Any, name: str | None) -> tuple[ND
     """Return an image's vector, and why there is little to it, if so."""
     image = read_image(source, gray=encoder.gray_only, name=name)
     vector = encoder._vector(image)
+    return vector, one_color(image) or (None if vector.any() else nothing_found(image))
+
+
+def one_color(image: NDArray[np.uint8]) -> str | None:
+    """Return the doubt about an image of one colour; None about others."""
     height, width = image.shape[:2]
-    doubt = None
-    if (image == image[0, 0]).all():
-        doubt = f"all {width}x{height} pixels have one colour"
-    elif not vector.any():
-        doubt = f"nothing was found to describe in {width}x{height} pixels"
-    return vector, doubt
+    return f"all {width}x{height} pixels have one colour" if (image == image[0, 0]).all() else None
+
+
+def nothing_found(image: NDArray[np.uint8]) -> str:
+    """Return the doubt about an image whose vector is 0."""
+    height, width = image.shape[:2]
+    return f"nothing was found to describe in {width}x{height} pixels"
 
 
 class Call:

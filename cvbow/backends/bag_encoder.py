@@ -61,6 +61,8 @@ class BagEncoder(ImageEncoder):
 
     Attributes
     ----------
+    extractor_ : Extractor
+        The extractor, holding what its parameters left to files, such as the SHA-256 of a network.
     encoder_, reduce_ : the fitted encoder and transformer
     n_sampled_ : int
         Descriptors drawn.
@@ -106,7 +108,12 @@ class BagEncoder(ImageEncoder):
     @property
     def gray_only(self) -> bool:
         """Whether the extractor never looks at colours."""
-        return bool(self.extractor.gray_only)
+        return bool(self._fitted_extractor.gray_only)
+
+    @property
+    def _fitted_extractor(self) -> Extractor:
+        found: Extractor = vars(self).get("extractor_", self.extractor)
+        return found
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         """Draw the sample and learn from it.
@@ -129,6 +136,7 @@ class BagEncoder(ImageEncoder):
         if len(images) == 0:
             raise ValueError("images must have at least one image, got none")
         started = time.perf_counter()
+        self.extractor_ = self.extractor.settled()
         bags = self._draw(images)
         drawn = time.perf_counter()
         with single_threaded(), default_jobs(self.n_jobs):
@@ -138,13 +146,13 @@ class BagEncoder(ImageEncoder):
 
     def _draw(self, images: Sequence[ImageLike]) -> list[Features]:
         plan = plan_sample(len(images), self.sample, self.sample_images, self.random_state)
-        sampler = Sampler(self.extractor, plan.quota, self.random_state)
+        sampler = Sampler(self.extractor_, plan.quota, self.random_state)
         note(
             f"sample: up to {plan.quota} descriptors from each of {len(plan.positions)} images; at most about "
-            f"{4 * plan.quota * len(plan.positions) * self.extractor.descriptor_size / 1e6:.0f} MB"
+            f"{4 * plan.quota * len(plan.positions) * self.extractor_.descriptor_size / 1e6:.0f} MB"
         )
         if self.memory is not None:
-            settings = joblib.hash(self.extractor), plan.quota, self.random_state
+            settings = joblib.hash(self.extractor_._cache_key()), plan.quota, self.random_state
             sampler.cached = self._cached(Sampler.draw, *settings)
         bags: list[Features] = []
         self.skipped_: list[ImageError] = []
@@ -184,7 +192,7 @@ class BagEncoder(ImageEncoder):
         check_is_fitted(self, "encoder_")
         source, name = load_source(image)
         with single_threaded():
-            return self._prepare(self.extractor.extract(read_image(source, gray=self.gray_only, name=name)))
+            return self._prepare(self._fitted_extractor.extract(read_image(source, gray=self.gray_only, name=name)))
 
     def _prepare(self, features: Features) -> Features:
         descriptors: NDArray[Any] = features.descriptors
@@ -199,17 +207,18 @@ class BagEncoder(ImageEncoder):
         return features if descriptors is features.descriptors else features.with_descriptors(descriptors)
 
     def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        features = self.extractor.extract(image)
+        features = self._fitted_extractor.extract(image)
         vector: NDArray[np.float32] = self.encoder_.encode(self._prepare(features))
         if not self.mirror:
             return vector
         # Descriptors as they were extracted are mirrored, not reduced ones, whose values have no places any more.
-        mirrored = self.encoder_.encode(self._prepare(self.extractor.mirrored(features)))
+        mirrored = self.encoder_.encode(self._prepare(self._fitted_extractor.mirrored(features)))
         return mean_direction(vector, mirrored, self.encoder_.n_blocks)
 
     def _state_hash(self) -> str:
         check_is_fitted(self, "encoder_")
-        state = (self.extractor, self.reduce_, self.position_weight, self.mirror, self.encoder_)
+        extractor = self._fitted_extractor._cache_key()
+        state = (extractor, self.reduce_, self.position_weight, self.mirror, self.encoder_)
         return str(joblib.hash(state, hash_name="sha1"))
 
     def _validate(self) -> None:
@@ -224,7 +233,7 @@ class BagEncoder(ImageEncoder):
         if self.mirror and not self.extractor.can_mirror:
             raise ValueError(
                 "mirror=True needs an extractor whose features of a mirrored image follow from its own, such as "
-                f"DenseSIFT(); got {self.extractor!r}"
+                f"DenseSIFT(); got {type(self.extractor).__name__}"
             )
         check_int("sample", self.sample, minimum=1)
         check_int("sample_images", self.sample_images, minimum=1)
@@ -237,7 +246,9 @@ class BagEncoder(ImageEncoder):
 def _documents_of(encoder: BagEncoder, source: Any, name: str | None) -> NDArray[np.int64]:
     """Return 1 for each word that an image has."""
     image = read_image(source, gray=encoder.gray_only, name=name)
-    counts: NDArray[np.int64] = encoder.encoder_.count_documents(encoder._prepare(encoder.extractor.extract(image)))
+    counts: NDArray[np.int64] = encoder.encoder_.count_documents(
+        encoder._prepare(encoder._fitted_extractor.extract(image))
+    )
     return counts
 
 

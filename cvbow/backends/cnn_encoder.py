@@ -12,45 +12,61 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_choice
-from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images
-from cvbow.errors import NetworkError
-from cvbow.networks import ENGINES, NETWORKS, PROVIDERS, OnnxNetwork, Preprocessing, find_preprocessing, open_network
+from cvbow._checks import check_choice, check_int
+from cvbow.backends._batches import BatchEncoder
+from cvbow.backends._image_encoder import ImageLike, check_images
+from cvbow.networks import ENGINES, PROVIDERS, Network, Preprocessing, check_network, open_network, open_same_network
 
 __all__ = ["CnnEncoder"]
 
 POOLINGS = ("average", "max", "none")
 NORMALIZATIONS = ("l2", "none")
+_FACTS = ("size", "channel_order", "mean", "scale", "resize", "shorter_side", "interpolation")
 
 
-class CnnEncoder(ImageEncoder):
+class CnnEncoder(BatchEncoder):
     """The values of one layer of a convolutional network, as the vector of an image.
 
-    The network is a file that somebody trained, in the ONNX format; nothing in it is learned here. What the pixels must
-    be like is said by a TOML file beside it, by cvbow for the networks that it knows by their SHA-256, or by the
-    arguments: it is never guessed.
+    The network is one that somebody trained: a file in the ONNX format, or a model of torchvision's; nothing in it is
+    learned here. What the pixels must be like is said by a TOML file beside the file, by cvbow for the networks that it
+    knows by their SHA-256, by torchvision for its models, or by the arguments: it is never guessed.
 
     Parameters
     ----------
-    network : path
-        An ONNX file with one image as its input.
+    network : path, or name
+        An ONNX file with one image as its input. Or, where there is no such file, a classification model by
+        torchvision's name (needs the extra ``torch``): resnet50, inception_v3, alexnet, vgg19, googlenet, mobilenet
+        (that is mobilenet_v3_large), efficientnet (efficientnet_b0), and every other.
+    weights : path, name or None, default None
+        Of a torchvision model: a file with its state_dict, or which of the official weights ("IMAGENET1K_V1"); None:
+        the official ones that torchvision prefers. Official weights are fetched once, into the cache of torch.hub. A
+        file is taken to be made for the same input as the official weights, unless a TOML beside it says other.
     layer : str or None, default None
-        A layer or output of the network; None: the one that the TOML file names.
+        A layer or output of the network, of a torchvision model also a module, which stands for what comes out of it.
+        None: the one that the TOML file names, and of a torchvision model the input of its last layer.
     pooling : {"average", "max", "none"}, default "average"
-        Over the places of a feature map, for layers with more than one value per channel; "none" keeps them all.
+        Over the places of a feature map (channels first), for layers with more than one value per channel; "none" keeps
+        them all.
     normalization : {"l2", "none"}, default "l2"
         Length 1, or the values as they are.
     size : int, (int, int) or None, default None
-        Width and height of the network's input. This and the next four: None takes what the file says.
+        Width and height of the network's input. This and the next six: None takes what the file says.
     channel_order : {"rgb", "bgr", "gray"} or None, default None
     mean, scale : float, sequence of float or None, default None
         The input is (pixel - mean) * scale, pixels from 0 to 255, in the network's order of channels.
     resize : {"stretch", "crop"} or None, default None
         To the size, or the shorter side to it and then the middle. None without a file: stretch.
-    engine : {"auto", "opencv", "onnxruntime"}, default "auto"
-        What runs the network; auto: ONNX Runtime where it is installed.
+    shorter_side : int or None, default None
+        With crop: what the shorter side is brought to, from which the middle is larger than the size.
+    interpolation : {"bilinear", "bicubic"} or None, default None
+        Pillow's, as Torch's networks are trained with. None without a file: that of ``cvbow.images.resize``.
+    engine : {"auto", "opencv", "onnxruntime", "torch"}, default "auto"
+        What runs the network; auto: torch for torchvision's models; for a file ONNX Runtime where it is installed.
     provider : str, default "cpu"
-        Where ONNX Runtime computes: cpu, cuda, tensorrt, directml, openvino or coreml.
+        Where it computes: cpu; with torch also cuda; with ONNX Runtime also cuda, tensorrt, directml, openvino, coreml.
+    batch_size : int, default 1
+        Images that a worker reads and the network takes at once: more pays on a GPU, and a little with Torch. Vectors
+        are the same up to rounding. A file that is fixed at one image takes them one by one.
     n_jobs : int or None, default None
         Workers, by joblib's convention. They are the parallelism: the network itself runs on one thread in each.
     memory : str, path, joblib.Memory or None, default None
@@ -62,7 +78,8 @@ class CnnEncoder(ImageEncoder):
         SHA-256 of the network. A model file refuses to answer with another network.
     layer_ : str
     preprocessing_ : dict
-        What was found: ``size``, ``channel_order``, ``mean``, ``scale``, ``resize``.
+        What was found: ``size``, ``channel_order``, ``mean``, ``scale``, ``resize``, and where they hold
+        ``shorter_side``, ``interpolation``.
     length_ : int
         Length of a vector.
 
@@ -71,7 +88,10 @@ class CnnEncoder(ImageEncoder):
     FileNotFoundError
         When fitted, if there is no such file.
     NetworkError
-        If the file is damaged or does not take one image, or is not the one that the model was trained with.
+        If the file is damaged or does not take one image, or is not the one that the model was trained with; or weights
+        cannot be fetched, or are another network's.
+    ImportError
+        If ONNX Runtime or torchvision is needed and not installed.
     ValueError
         If a parameter breaks its rule; the layers are listed if there is none of that name.
 
@@ -87,6 +107,7 @@ class CnnEncoder(ImageEncoder):
         self,
         network: str | os.PathLike[str],
         *,
+        weights: str | os.PathLike[str] | None = None,
         layer: str | None = None,
         pooling: str = "average",
         normalization: str = "l2",
@@ -95,12 +116,16 @@ class CnnEncoder(ImageEncoder):
         mean: float | tuple[float, ...] | None = None,
         scale: float | tuple[float, ...] | None = None,
         resize: str | None = None,
+        shorter_side: int | None = None,
+        interpolation: str | None = None,
         engine: str = "auto",
         provider: str = "cpu",
+        batch_size: int = 1,
         n_jobs: int | None = None,
         memory: Any = None,
     ) -> None:
         self.network = network
+        self.weights = weights
         self.layer = layer
         self.pooling = pooling
         self.normalization = normalization
@@ -109,8 +134,11 @@ class CnnEncoder(ImageEncoder):
         self.mean = mean
         self.scale = scale
         self.resize = resize
+        self.shorter_side = shorter_side
+        self.interpolation = interpolation
         self.engine = engine
         self.provider = provider
+        self.batch_size = batch_size
         self.n_jobs = n_jobs
         self.memory = memory
 
@@ -130,74 +158,68 @@ class CnnEncoder(ImageEncoder):
         """Open the network and settle what goes into it and what comes out; the images teach it nothing."""
         self._validate()
         check_images(images)
-        network = open_network(self.network, engine=self.engine, provider=self.provider)
-        names = ("size", "channel_order", "mean", "scale", "resize")
-        given = {name: getattr(self, name) for name in names}
-        found = find_preprocessing(network.path, network.digest, given)
+        network = open_network(self.network, weights=self.weights, engine=self.engine, provider=self.provider)
+        found = network.preprocessing({name: getattr(self, name) for name in _FACTS})
         layer = self.layer if self.layer is not None else found.layer
         if layer is None:
-            raise ValueError(f"layer must be named, as no file says it; it is one of {', '.join(network.graph.names)}")
+            raise ValueError(f"layer must be named, as no file says it; it is one of {', '.join(network.names)}")
         network.check_layer(layer)
         network.check_input(found.n_channels, found.size)
         self.network_hash_ = network.digest
         self.layer_ = layer
         self.preprocessing_ = {key: value for key, value in found.as_dict().items() if key != "layer"}
         width, height = found.size
-        self.length_ = len(self._values(network, np.zeros((height, width), np.uint8)))
+        self.length_ = self._values(network, self._input(np.zeros((height, width), np.uint8))[None]).shape[1]
         return self
 
-    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        vector = self._values(self._network(), image)
-        if self.normalization == "l2":
-            length = np.linalg.norm(vector)
-            vector = vector / length if length > 0 else vector
-        return vector
+    @property
+    def network_file(self) -> Path:
+        """The file with the network or its weights, which a model file does not hold; NotFittedError before ``fit``."""
+        return self._network().path
 
-    def _values(self, network: OnnxNetwork, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def _input(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         facts: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in self.preprocessing_.items()
         }
-        (values,) = network.run(Preprocessing(**facts).prepare(image)[None], self.layer_)
-        if values.ndim > 1 and self.pooling != "none":
-            places = values.reshape(len(values), -1)
-            values = places.mean(axis=1) if self.pooling == "average" else places.max(axis=1)
-        return np.asarray(values.ravel(), np.float32)
+        return Preprocessing(**facts).prepare(image)
 
-    def _network(self) -> OnnxNetwork:
+    def _vectors(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        vectors = self._values(self._network(), inputs)
+        if self.normalization == "l2":
+            lengths = np.array([np.linalg.norm(vector) for vector in vectors], np.float32)[:, None]
+            np.divide(vectors, lengths, out=vectors, where=lengths > 0)
+        return vectors
+
+    def _values(self, network: Network, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        values = network.run(inputs, self.layer_)
+        if values.ndim > 2 and self.pooling != "none":
+            places = values.reshape(*values.shape[:2], -1)
+            values = places.mean(axis=2) if self.pooling == "average" else places.max(axis=2)
+        return np.array(values.reshape(len(inputs), -1), np.float32)
+
+    def _network(self) -> Network:
         check_is_fitted(self, "network_hash_")
-        network = open_network(self._path(), engine=self.engine, provider=self.provider)
-        if network.digest != self.network_hash_:
-            raise NetworkError(
-                network.path,
-                f"not the network that was learned with: its SHA-256 is {network.digest[:12]}…, not "
-                f"{self.network_hash_[:12]}…",
-            )
-        return network
-
-    def _path(self) -> Path:
-        path = Path(self.network)
-        folder = os.environ.get(NETWORKS)
-        if not path.exists() and folder and (Path(folder) / path.name).exists():
-            return Path(folder) / path.name
-        if not path.exists():
-            raise NetworkError(path, f"the network is not there; {NETWORKS} may name a folder that has it")
-        return path
+        return open_same_network(
+            self.network, self.network_hash_, weights=self.weights, engine=self.engine, provider=self.provider
+        )
 
     def _state_hash(self) -> str:
         check_is_fitted(self, "network_hash_")
         state = (self.network_hash_, self.layer_, self.preprocessing_, self.pooling, self.normalization)
         # Engines agree up to rounding, which is not enough for a cache of exact vectors.
-        return str(joblib.hash((*state, self._network().engine, self.provider), hash_name="sha1"))
+        return str(joblib.hash((*state, self._network().engine, self.provider, self.batch_size), hash_name="sha1"))
 
     def _validate(self) -> None:
-        if not isinstance(self.network, str | os.PathLike):
-            raise ValueError(f"network must be the path of an ONNX file, got {self.network!r}")
+        check_network(self.network)
+        if self.weights is not None and not isinstance(self.weights, str | os.PathLike):
+            raise ValueError(f"weights must be a path, a name or None, got {self.weights!r}")
         if self.layer is not None and not isinstance(self.layer, str):
             raise ValueError(f"layer must be a name or None, got {self.layer!r}")
         check_choice("pooling", self.pooling, POOLINGS)
         check_choice("normalization", self.normalization, NORMALIZATIONS)
         check_choice("engine", self.engine, ENGINES)
         check_choice("provider", self.provider, PROVIDERS)
+        check_int("batch_size", self.batch_size, minimum=1)
 
     def _validate_state(self) -> None:
         self._validate()

@@ -16,6 +16,7 @@ from cvbow import storage
 from cvbow.backends import ImageEncoder, ImageLike
 from cvbow.backends._image_encoder import check_images
 from cvbow.classify._augmented import check_augmentation, with_copies
+from cvbow.classify._contents import n_words, network_hashes
 from cvbow.classify._temperature import softmax
 from cvbow.classify.metrics import ClassificationReport, classification_report
 from cvbow.classify.registry import make_classifier
@@ -243,9 +244,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         metadata = {
             "recipe": dict(self.recipe or {}),
             "classes": [str(name) for name in self.classes_],
-            "n_words": _n_words(self.backend_),
+            "n_words": n_words(self.backend_),
             "vector_length": int(self.backend_.vector_length),
         }
+        hashes = network_hashes(self.backend_)
+        if hashes:
+            metadata["network_hashes"] = hashes
         return storage.save(path, kind=KIND, state=self, metadata=metadata)
 
     @classmethod
@@ -365,14 +369,6 @@ class Answers:
         self.probabilities = probabilities
         self.rows = rows
         self.skipped = skipped
-
-
-def _n_words(backend: ImageEncoder) -> int | None:
-    """Return the number of words of a backend, or of the first in it that has words; None where there are none."""
-    inside = [getattr(backend, "backend_", None), *(part for _, part in getattr(backend, "channels_", ()))]
-    found = [_n_words(part) for part in inside if part is not None]
-    own: int | None = getattr(getattr(backend, "encoder_", None), "n_words", None)
-    return own if own is not None else next((words for words in found if words is not None), None)
 
 
 def _need_two_classes(labels: NDArray[Any], of: str) -> None:

@@ -23,12 +23,15 @@ class PretrainedClassifier:
 
     Parameters
     ----------
-    network : path
-        An ONNX file; see ``CnnEncoder`` for how its preprocessing is found.
-    labels : sequence of str
-        The names of its classes, in the order of its scores; ``read_labels`` reads them from a file.
+    network : path, or name
+        An ONNX file, or one of torchvision's models; see ``CnnEncoder`` for how its preprocessing is found.
+    labels : sequence of str or None, default None
+        The names of its classes, in the order of its scores; ``read_labels`` reads them from a file. None: those that
+        torchvision says for its official weights.
     layer : str or None, default None
         The layer with a score for each class; None: the only output of the network that has as many values.
+    weights : path, name or None, default None
+        Of a torchvision model, as for ``CnnEncoder``.
     **options
         Further parameters of ``CnnEncoder``: ``size``, ``mean``, ``engine``, ``n_jobs`` and so on.
 
@@ -43,15 +46,26 @@ class PretrainedClassifier:
     FileNotFoundError, NetworkError
         As ``CnnEncoder``.
     ValueError
-        If a parameter breaks its rule, or the network has not a score for each label.
+        If a parameter breaks its rule, or the network has not a score for each label, or no labels are given and
+        nobody says its classes.
     """
 
     def __init__(
-        self, network: str | os.PathLike[str], labels: Sequence[str], *, layer: str | None = None, **options: Any
+        self,
+        network: str | os.PathLike[str],
+        labels: Sequence[str] | None = None,
+        *,
+        layer: str | None = None,
+        weights: str | os.PathLike[str] | None = None,
+        **options: Any,
     ) -> None:
-        shared = {"pooling": "none", "normalization": "none", **options}
-        opened = open_network(network, engine=options.get("engine", "auto"), provider=options.get("provider", "cpu"))
-        candidates = opened.graph.outputs if layer is None else (layer,)
+        shared = {"pooling": "none", "normalization": "none", "weights": weights, **options}
+        engine, provider = options.get("engine", "auto"), options.get("provider", "cpu")
+        opened = open_network(network, weights=weights, engine=engine, provider=provider)
+        labels = opened.classes if labels is None else labels
+        if labels is None:
+            raise ValueError(f"labels must be given, as {opened.path} does not say what its classes are")
+        candidates = opened.outputs if layer is None else (layer,)
         encoders = [CnnEncoder(network, layer=name, **shared).fit([]) for name in candidates]
         fitting = [encoder for encoder in encoders if encoder.length_ == len(labels)]
         if len(fitting) != 1:
@@ -60,9 +74,8 @@ class PretrainedClassifier:
             raise ValueError(f"labels must have {rule}; the network's outputs are {found}; got {len(labels)} labels")
         (self.encoder_,) = fitting
         self.layer_ = self.encoder_.layer_
-        kinds = {one.name: one.kind for one in opened.graph.layers}
         # The scores of a network that ends before its softmax are the logarithms of odds.
-        self._is_softmax = kinds.get(self.layer_) == "Softmax"
+        self._is_softmax = opened.is_probability(self.layer_)
         counts = Counter(labels)
         names = [name if counts[name] == 1 else f"{name} ({row})" for row, name in enumerate(labels)]
         self.classes_ = np.array(names)

@@ -8,6 +8,7 @@ from cvbow.datasets.fetching import Fetched, fetch
 from cvbow.datasets.images import LabelledImages, fingerprint
 from cvbow.datasets.lock import read_lock
 from cvbow.datasets.places import Place, cache_folder, load_dataset, locate
+from cvbow.datasets.retrieval_sets import RetrievalLayout, RetrievalSet
 from cvbow.datasets.sequences import ImageSequence, Sequences, homographies_hash
 from cvbow.datasets.verifying import Verified, identify, verify
 
@@ -18,6 +19,8 @@ __all__ = [
     "Manifest",
     "Place",
     "RemoteFile",
+    "RetrievalLayout",
+    "RetrievalSet",
     "Sequences",
     "Verified",
     "cache_folder",

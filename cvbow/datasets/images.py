@@ -14,7 +14,7 @@ from cvbow.errors import DatasetError
 from cvbow.images import ImageList, content_hash, natural_key
 from cvbow.parallel import run
 
-__all__ = ["LabelledImages", "fingerprint"]
+__all__ = ["LabelledImages", "fingerprint", "step_inside"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -125,3 +125,8 @@ def fingerprint(
         line = f"{images.names[position]}\0{images.labels[position]}\0{found}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def step_inside(root: Path, folders: Iterable[str]) -> Path:
+    """Return the first of these folders below ``root`` that exists; ``root`` itself where none does."""
+    return next((root / folder for folder in folders if (root / folder).is_dir()), root)

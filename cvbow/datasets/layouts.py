@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from cvbow._toml import TEXT, TEXTS, Rule, Table
-from cvbow.datasets.images import LabelledImages
+from cvbow.datasets.images import LabelledImages, step_inside
+from cvbow.datasets.retrieval_sets import NumberedGroups, OxfordBuildings, References
 from cvbow.datasets.sequences import Sequences
 from cvbow.errors import DatasetError
 from cvbow.images import ImageList, list_images
@@ -78,7 +79,7 @@ class Folders:
 
     def load(self, root: Path) -> LabelledImages:
         """List the images."""
-        listed = list_images(_step_inside(root, self.inside))
+        listed = list_images(step_inside(root, self.inside))
         kept = [position for position, label in enumerate(listed.labels) if label not in self.leave_out]
         chosen = ImageList(
             tuple(listed.paths[position] for position in kept),
@@ -120,7 +121,7 @@ class CifarBinary:
 
     def load(self, root: Path) -> LabelledImages:
         """Map the files into memory; an image is read from the disk when it is looked at."""
-        folder = _step_inside(root, ("cifar-10-batches-bin",))
+        folder = step_inside(root, ("cifar-10-batches-bin",))
         images: list[Any] = []
         labels: list[str] = []
         names: list[str] = []
@@ -188,7 +189,7 @@ class NumberedClasses:
 
     def load(self, root: Path) -> LabelledImages:
         """List the images."""
-        folder = _step_inside(root, ("jpg",))
+        folder = step_inside(root, ("jpg",))
         numbered = {int(path.stem.removeprefix("image_")): path for path in folder.glob("image_[0-9]*.jpg")}
         each, rest = divmod(len(numbered), len(self.classes))
         if not numbered or rest or max(numbered) != len(numbered):
@@ -232,7 +233,7 @@ class LabelFiles:
 
     def load(self, root: Path) -> LabelledImages:
         """List the images."""
-        base = _step_inside(root, self.inside)
+        base = step_inside(root, self.inside)
         if not (base / "images").is_dir():
             raise DatasetError(base, "expected a folder images with a folder per class")
         found = LabelledImages.from_list(list_images(base / "images"))
@@ -255,10 +256,6 @@ class LabelFiles:
         return LabelledImages(found.images, found.labels, found.names, tuple(partitions))
 
 
-def _step_inside(root: Path, folders: tuple[str, ...]) -> Path:
-    return next((root / folder for folder in folders if (root / folder).is_dir()), root)
-
-
 #: Every layout, by the name it has in a manifest.
 LAYOUTS: dict[str, Callable[[Table], Layout]] = {
     "folders": Folders.from_table,
@@ -267,4 +264,7 @@ LAYOUTS: dict[str, Callable[[Table], Layout]] = {
     "numbered-classes": NumberedClasses.from_table,
     "label-files": LabelFiles.from_table,
     "sequences": Sequences.from_table,
+    "references": References.from_table,
+    "numbered-groups": NumberedGroups.from_table,
+    "oxford-buildings": OxfordBuildings.from_table,
 }

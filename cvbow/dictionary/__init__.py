@@ -1,6 +1,7 @@
 """Visual dictionaries: descriptors in, words out."""
 
 from cvbow.dictionary._nearest import WordSearch
+from cvbow.dictionary.approximate_kmeans import ApproximateKMeans
 from cvbow.dictionary.binary import BinaryDictionary
 from cvbow.dictionary.exchange import export_words, import_words
 from cvbow.dictionary.gaussian_mixture import GaussianMixtureDictionary
@@ -11,6 +12,7 @@ from cvbow.dictionary.whitening import ZCA
 
 __all__ = [
     "ZCA",
+    "ApproximateKMeans",
     "BinaryDictionary",
     "GaussianMixtureDictionary",
     "KMeansDictionary",

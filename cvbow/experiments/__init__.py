@@ -14,9 +14,12 @@ from cvbow.experiments.definition import (
     read_benchmark,
 )
 from cvbow.experiments.digits import DIGIT_SETTINGS, DigitsResult, run_digits
+from cvbow.experiments.index_recipes import WORDS, index_recipe
 from cvbow.experiments.matching_benchmark import MATCHING_KIND, matching_table, run_matching_benchmark
 from cvbow.experiments.matching_definition import MatchingDefinition
 from cvbow.experiments.protocols import PROTOCOLS, FixedSplit, HeldOut, KFold, RandomSplits, SplitProtocol
+from cvbow.experiments.retrieval_benchmark import RETRIEVAL_KIND, retrieval_table, run_retrieval_benchmark
+from cvbow.experiments.retrieval_definition import RetrievalDefinition
 from cvbow.experiments.runner import read_result, run_benchmark, write_result
 from cvbow.experiments.table import as_markdown, as_text, collect_results, result_rows, target_rows
 
@@ -24,6 +27,8 @@ __all__ = [
     "DIGIT_SETTINGS",
     "MATCHING_KIND",
     "PROTOCOLS",
+    "RETRIEVAL_KIND",
+    "WORDS",
     "AnyDefinition",
     "ComparisonDefinition",
     "Contender",
@@ -35,6 +40,7 @@ __all__ = [
     "MatchingDefinition",
     "Published",
     "RandomSplits",
+    "RetrievalDefinition",
     "SplitProtocol",
     "Variant",
     "as_markdown",
@@ -43,15 +49,18 @@ __all__ = [
     "collect_results",
     "compare",
     "find_benchmark",
+    "index_recipe",
     "matching_table",
     "parse_contender",
     "read_benchmark",
     "read_result",
     "result_rows",
+    "retrieval_table",
     "run_benchmark",
     "run_comparison_benchmark",
     "run_digits",
     "run_matching_benchmark",
+    "run_retrieval_benchmark",
     "target_rows",
     "write_result",
 ]

@@ -103,7 +103,7 @@ def compare(
         check_int("curve", count, minimum=1)
     make_classifier(classifier)
     for contender in contenders:
-        contender.backend()  # whatever cannot be built should not be found out after hours
+        contender.check()
     surroundings = environment(n_jobs=n_jobs)
     splits = protocol.splits(images, seed=seed)
     run = _Run(images, classifier, seed, n_jobs, memory)

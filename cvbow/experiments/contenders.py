@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cvbow.backends import ChannelUnion, CnnEncoder, ColorHistogram, ImageEncoder, MultiCrop, RawPixels
-from cvbow.networks import find_known_network, known_networks
+from cvbow.networks import find_known_network, is_model_name, known_models, known_networks
 from cvbow.presets import PRESETS, make_model
 
 __all__ = ["FLOORS", "Contender", "parse_contender"]
@@ -25,7 +25,8 @@ class Contender:
     name : str
         What it is called in tables.
     parts : tuple of str
-        Presets, ``pixels``, ``colors``, ONNX files, or networks that cvbow knows; several are joined into one vector.
+        Presets, ``pixels``, ``colors``, ONNX files, networks that cvbow knows, or torchvision models, which are
+        ``NAME`` or, with a file of weights, ``NAME@FILE``; several are joined into one vector.
     """
 
     name: str
@@ -40,42 +41,67 @@ class Contender:
             Of a preset's sample and dictionary.
         n_jobs, memory
             As for every backend.
+
+        Raises
+        ------
+        NetworkError
+            If a network that cvbow knows is not where CVBOW_NETWORKS says.
         """
         made = [_part(part, seed) for part in self.parts]
         backend = made[0] if len(made) == 1 else _joined([_short(part) for part in self.parts], made)
         backend.set_params(n_jobs=n_jobs, memory=memory)
         return backend
 
+    def check(self) -> None:
+        """Open its networks, to raise now what would otherwise be raised when its turn comes, after hours perhaps."""
+        for part in self.parts:
+            backend = _part(part, 0)
+            if isinstance(backend, CnnEncoder):
+                backend.fit([])
+
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON; of files, the names."""
-        return {"name": self.name, "parts": [Path(part).name for part in self.parts]}
+        return {"name": self.name, "parts": [_without_folder(part) for part in self.parts]}
 
 
 def parse_contender(text: str) -> Contender:
-    """Turn ``fisher``, ``pixels``, ``net.onnx``, ``fisher+net.onnx`` or ``name=...`` into a contender.
+    """Turn ``fisher``, ``pixels``, ``net.onnx``, ``squeezenet1.1``, ``fisher+net.onnx``, ``name=...`` into a contender.
+
+    ``resnet50`` is torchvision's model with its official weights, ``resnet50@weights.pth`` has those of a file.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such ONNX file.
+        If there is no such ONNX file, or no such weights.
     ValueError
         If a part is none of those; the message lists them.
     """
     name, equals, rest = text.partition("=")
     parts = tuple(part.strip() for part in (rest if equals else text).split("+"))
     for part in parts:
+        model, at, weights = part.partition("@")
         if part.endswith(".onnx"):
             Path(part).stat()
-        elif part not in (*PRESETS, *FLOORS, *known_networks()):
+        elif at and is_model_name(model) and model in known_models():
+            Path(weights).stat()
+        elif part not in (*PRESETS, *FLOORS, *known_networks()) and part not in known_models():
             known = ", ".join((*PRESETS, *FLOORS, *known_networks()))
-            raise ValueError(f"backend must be one of {known}, an .onnx file, or several with + between; got {part!r}")
+            raise ValueError(
+                f"backend must be one of {known}, an .onnx file, a torchvision model such as resnet50 or "
+                f"resnet50@weights.pth, or several with + between; got {part!r}"
+            )
     if len(set(parts)) < len(parts):
         raise ValueError(f"backend must have parts that differ from each other, got {text!r}")
     return Contender(name.strip() if equals else "+".join(map(_short, parts)), parts)
 
 
 def _short(part: str) -> str:
-    return Path(part).stem if part.endswith(".onnx") else part
+    return Path(_without_folder(part)).stem if part.endswith(".onnx") or "@" in part else part
+
+
+def _without_folder(part: str) -> str:
+    model, at, weights = part.partition("@")
+    return f"{model}@{Path(weights).name}" if at and not part.endswith(".onnx") else Path(part).name
 
 
 def _part(part: str, seed: int) -> ImageEncoder:
@@ -83,6 +109,9 @@ def _part(part: str, seed: int) -> ImageEncoder:
         return CnnEncoder(part)
     if part in known_networks():
         return CnnEncoder(find_known_network(part))
+    if part not in PRESETS and part not in FLOORS:
+        model, _, weights = part.partition("@")
+        return CnnEncoder(model, weights=weights or None)
     if part in FLOORS:
         floor: ImageEncoder = FLOORS[part]()
         return floor

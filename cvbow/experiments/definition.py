@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cvbow._toml import NUMBER, TEXT, WHOLE, Rule, Table, bundled, one_of
+from cvbow._toml import TEXT, WHOLE, Rule, Table, bundled, one_of
 from cvbow.datasets import dataset_names
+from cvbow.experiments._settings import take_settings
 from cvbow.experiments.comparison_definition import ComparisonDefinition, comparison_definition
 from cvbow.experiments.matching_definition import MatchingDefinition, matching_definition
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
-from cvbow.presets import PRESETS, make_model, parse_setting
+from cvbow.experiments.published import Published, take_published
+from cvbow.experiments.retrieval_definition import RetrievalDefinition, retrieval_definition
+from cvbow.presets import PRESETS, make_model
 
 __all__ = [
     "METRICS",
@@ -29,9 +32,7 @@ __all__ = [
 #: What a published figure may be: the mean over classes of the share of right answers, or that share over all images.
 METRICS = ("mean_class_accuracy", "accuracy")
 #: What a benchmark is of.
-KINDS = ("classification", "comparison", "matching")
-#: How sure a published figure is: from the paper's text, from its authors' code or page, or measured by this project.
-STATUS = ("as reported", "from the authors' code", "measured here")
+KINDS = ("classification", "comparison", "matching", "retrieval")
 
 _SEEDS = Rule(
     "a list of different integers >= 0",
@@ -39,31 +40,6 @@ _SEEDS = Rule(
         isinstance(value, list) and bool(value) and all(map(WHOLE.holds, value)) and len(set(value)) == len(value)
     ),
 )
-_PERCENT = Rule("a number of percent, 0 to 100", lambda value: NUMBER.holds(value) and 0 <= value <= 100)
-
-
-@dataclass(frozen=True)
-class Published:
-    """A figure that somebody else gave for the same data set and protocol.
-
-    Attributes
-    ----------
-    method : str
-    figure : float
-        Percent.
-    std : float or None
-        Standard deviation over splits, percent.
-    source : str
-        Where it stands.
-    status : str
-        One of ``STATUS``.
-    """
-
-    method: str
-    figure: float
-    std: float | None
-    source: str
-    status: str
 
 
 @dataclass(frozen=True)
@@ -122,11 +98,11 @@ class Definition:
 
 
 #: A benchmark of any kind.
-AnyDefinition = Definition | ComparisonDefinition | MatchingDefinition
+AnyDefinition = Definition | ComparisonDefinition | MatchingDefinition | RetrievalDefinition
 
 
 def read_benchmark(path: str | os.PathLike[str]) -> AnyDefinition:
-    """Read a definition: of a comparison where the file has ``kind = "comparison"``, of matching with ``"matching"``.
+    """Read a definition: of a comparison, of matching or of retrieval where the file has such a ``kind``.
 
     With ``like = "NAME"`` every key that the file does not give is the one of the definition NAME, which lies beside
     it or comes with cvbow. So another recipe under the same protocol is a file of two lines.
@@ -143,6 +119,7 @@ def read_benchmark(path: str | os.PathLike[str]) -> AnyDefinition:
         "classification": _definition,
         "comparison": comparison_definition,
         "matching": matching_definition,
+        "retrieval": retrieval_definition,
     }
     return readers[table.take("kind", one_of(KINDS), KINDS[0])](path.stem, table)
 
@@ -164,7 +141,7 @@ def _inherited(path: Path, above: tuple[Path, ...]) -> Table:
 
 def _definition(name: str, table: Table) -> Definition:
     protocol = read_protocol(table.table("protocol", needed=True))
-    settings = _settings(table.table("settings"))
+    settings = take_settings(table.table("settings"))
     preset = table.take("preset", one_of(PRESETS))
     definition = Definition(
         name=name,
@@ -175,7 +152,7 @@ def _definition(name: str, table: Table) -> Definition:
         settings=settings,
         seeds=tuple(table.take("seeds", _SEEDS, [0])),
         metric=table.take("metric", one_of(METRICS), METRICS[0]),
-        published=tuple(map(_published, table.tables("published"))),
+        published=tuple(map(take_published, table.tables("published"))),
         notes=table.take("notes", TEXT, ""),
         variants=tuple(_variant(part, preset, settings) for part in table.tables("variants")),
     )
@@ -196,38 +173,10 @@ def _variant(table: Table, preset: str, shared: Mapping[str, Any]) -> Variant:
     variant = Variant(
         table.take("name", TEXT),
         table.take("preset", one_of(PRESETS), preset),
-        {**shared, **_settings(table.table("settings"))},
+        {**shared, **take_settings(table.table("settings"))},
     )
     table.finish()
     return variant
-
-
-def _published(table: Table) -> Published:
-    figure = Published(
-        method=table.take("method", TEXT),
-        figure=float(table.take("figure", _PERCENT)),
-        std=table.take("std", _PERCENT, None),
-        source=table.take("source", TEXT),
-        status=table.take("status", one_of(STATUS)),
-    )
-    table.finish()
-    return figure
-
-
-def _settings(table: Table) -> dict[str, Any]:
-    """Take values as ``--set`` does, which also knows ``"none"``, a word that TOML lacks."""
-    if "random_state" in table.values:
-        table.fail("random_state", "left to the key seeds")
-    settings = {}
-    for key, value in table.values.items():
-        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        if isinstance(value, dict):
-            table.fail(key, "a value")
-        try:
-            settings[key] = parse_setting(f"{key}={text}")[1]
-        except ValueError as error:
-            raise ValueError(f"{table.path}: settings: {error}") from None
-    return settings
 
 
 def benchmark_names() -> tuple[str, ...]:

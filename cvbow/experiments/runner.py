@@ -17,6 +17,7 @@ from cvbow.datasets import LabelledImages, Place, identify, load_dataset, locate
 from cvbow.experiments._drawing import Split, smoke_split
 from cvbow.experiments.definition import Definition, Variant
 from cvbow.experiments.environment import environment, peak_memory
+from cvbow.experiments.retrieval_benchmark import RETRIEVAL_KIND
 from cvbow.parallel import note
 from cvbow.presets import make_model
 from cvbow.storage import replacing
@@ -246,7 +247,7 @@ def write_result(path: str | os.PathLike[str], result: Mapping[str, Any]) -> Non
 
 
 def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a result.
+    """Read a result, of classification or of retrieval.
 
     Raises
     ------
@@ -258,7 +259,7 @@ def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:
         result = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: not a JSON file: {error}") from None
-    if not isinstance(result, dict) or result.get("kind") != KIND:
+    if not isinstance(result, dict) or result.get("kind") not in (KIND, RETRIEVAL_KIND):
         raise ValueError(f"{os.fspath(path)}: not the result of a benchmark")
     if result.get("format") != FORMAT:
         raise ValueError(f"{os.fspath(path)}: format {result.get('format')!r}; this cvbow reads format {FORMAT}")

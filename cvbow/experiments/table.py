@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cvbow.experiments.definition import AnyDefinition
+from cvbow.experiments.retrieval_benchmark import RETRIEVAL_KIND, figure_of
 from cvbow.experiments.runner import KIND, read_result
 from cvbow.images import natural_key
 
@@ -71,7 +72,7 @@ def collect_results(paths: Iterable[str | os.PathLike[str]]) -> list[dict[str, A
     for path in map(Path, paths):
         if path.is_dir():
             inside = sorted(path.glob("*.json"), key=lambda file: natural_key(file.name))
-            results += [read_result(file) for file in inside if KIND in file.read_text(encoding="utf-8")]
+            results += [read_result(file) for file in inside if _is_result(file)]
         else:
             results.append(read_result(path))
     if not results:
@@ -83,6 +84,9 @@ def result_rows(results: Iterable[Mapping[str, Any]]) -> list[Row]:
     """Return the rows of a table of results, a row more for each further published figure."""
     rows = []
     for result in results:
+        if result.get("kind") == RETRIEVAL_KIND:
+            rows += _retrieval_rows(result)
+            continue
         for part in result.get("variants", [result]):
             measured = part[result["metric"]]
             std = None if measured["std"] is None else 100 * measured["std"]
@@ -90,6 +94,23 @@ def result_rows(results: Iterable[Mapping[str, Any]]) -> list[Row]:
             for number, figure in enumerate(result["published"] or [None]):
                 rows.append(_row(common, 100 * measured["mean"], std, figure, quick=result["quick"], first=number == 0))
     return rows
+
+
+def _retrieval_rows(result: Mapping[str, Any]) -> list[Row]:
+    """Each variant beside the figures that were published for one like it."""
+    rows = []
+    for part in result["variants"]:
+        name = f"{part['name']}, {result['metric']}"
+        measured = 100 * figure_of(part, result["metric"])
+        for number, figure in enumerate(part["published"] or [None]):
+            common = (result["benchmark"], name, 1)
+            rows.append(_row(common, measured, None, figure, quick=result["quick"], first=number == 0))
+    return rows
+
+
+def _is_result(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8")
+    return KIND in text or RETRIEVAL_KIND in text
 
 
 def target_rows(definitions: Iterable[AnyDefinition]) -> list[Row]:

@@ -5,6 +5,7 @@ from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector
 from cvbow.features._extractor import Extractor, as_gray, as_rgb, check_sides, to_working_size
 from cvbow.features._features import Features
+from cvbow.features.cnn_feature_map import CnnFeatureMap
 from cvbow.features.dense_sift import DenseSIFT
 from cvbow.features.local_features import LocalFeatures
 from cvbow.features.registry import DESCRIPTORS, DETECTORS, make_descriptor, make_detector
@@ -15,6 +16,7 @@ __all__ = [
     "DESCRIPTORS",
     "DETECTORS",
     "SIFT",
+    "CnnFeatureMap",
     "DenseSIFT",
     "Descriptor",
     "Detections",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from cvbow._checks import check_int
 from cvbow.features._features import Features
@@ -66,6 +66,18 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         if working.shape != pixels.shape and len(points):
             points = self._to_image(points, working.shape, pixels.shape)
         return Features(points, found.descriptors, (pixels.shape[1], pixels.shape[0]))
+
+    def settled(self) -> Self:
+        """Return a copy that no longer depends on what lies elsewhere, such as in a file that parameters name.
+
+        A model keeps it, so that it answers as it learned or not at all.
+        """
+        copy: Self = clone(self)
+        return copy
+
+    def _cache_key(self) -> object:
+        """Return what changes whenever the features of a settled extractor would."""
+        return self
 
     def mirrored(self, features: Features) -> Features:
         """Return the features of the image's mirror, left and right exchanged, without another extraction.

@@ -35,6 +35,7 @@ from cvbow.images.filters import (
     sharpen,
     sharpen_kernel,
 )
+from cvbow.images.gathering import gather_images
 from cvbow.images.geometry import center_crop, is_square, pad, resize, rotate
 from cvbow.images.imagelist import ImageList, natural_key
 from cvbow.images.listing import IMAGE_SUFFIXES, list_images
@@ -79,6 +80,7 @@ __all__ = [
     "from_hsv",
     "from_lab",
     "from_unit",
+    "gather_images",
     "gaussian_blur",
     "gaussian_kernel",
     "identity_kernel",

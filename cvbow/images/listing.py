@@ -10,7 +10,7 @@ from cvbow.errors import DatasetError
 from cvbow.images.imagelist import ImageList, natural_key, split_name
 from cvbow.images.manifest import read_manifest
 
-__all__ = ["IMAGE_SUFFIXES", "list_images"]
+__all__ = ["IMAGE_SUFFIXES", "images_below", "list_images"]
 
 # AVIF, HEIC and JPEG 2000 cannot be read, but leaving them out without a word could hide half a data set: listed,
 # they are reported by name when they are read.
@@ -63,6 +63,18 @@ def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageL
     if root.suffix.casefold() != ".csv":
         raise DatasetError(root, f"expected a folder, {_LAYOUT}, or a .csv file with the columns path,label[,split]")
     return read_manifest(root)
+
+
+def images_below(root: str | os.PathLike[str]) -> tuple[list[Path], int]:
+    """Return the images of a folder at any depth, in the order of `list_images`, and how many files were left out.
+
+    Raises
+    ------
+    DatasetError
+        When a folder cannot be read.
+    """
+    tree = _scan(os.fspath(root), "", ())
+    return list(map(Path, tree.images)), tree.ignored
 
 
 @dataclass(slots=True)

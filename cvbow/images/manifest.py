@@ -9,7 +9,7 @@ from pathlib import Path
 from cvbow.errors import DatasetError
 from cvbow.images.imagelist import SPLITS, ImageList, split_name
 
-__all__ = ["read_manifest"]
+__all__ = ["csv_rows", "read_manifest"]
 
 _EXPECTED = "expected the columns path,label[,split]"
 
@@ -33,7 +33,7 @@ def read_manifest(source: Path) -> ImageList:
     labels: list[str] = []
     splits: list[str | None] = []
     folder = source.parent
-    rows = _rows(source)
+    rows = csv_rows(source)
     _, header = next(rows, (0, None))
     if header is None:
         raise DatasetError(source, f"the file is empty; {_EXPECTED}")
@@ -56,8 +56,8 @@ def read_manifest(source: Path) -> ImageList:
     return ImageList(tuple(paths), tuple(labels), tuple(splits))
 
 
-def _rows(source: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield (line number, cells) of the rows that hold anything."""
+def csv_rows(source: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield (line number, cells) of the rows of a CSV that hold anything; DatasetError where it cannot be read."""
     try:
         with source.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)

@@ -1,4 +1,4 @@
-"""Running a network: by OpenCV, which is always there, or by ONNX Runtime, which is faster where it is installed."""
+"""ONNX files, run by OpenCV, which is always there, or by ONNX Runtime, which is faster where it is installed."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ import functools
 import importlib.util
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_choice
 from cvbow.errors import NetworkError
 from cvbow.images import content_hash
+from cvbow.networks.network import Network, first_line
 from cvbow.networks.onnx_file import OnnxGraph, read_graph, with_output
+from cvbow.networks.preprocessing import Preprocessing, find_preprocessing
 
-__all__ = ["ENGINES", "PROVIDERS", "OnnxNetwork", "open_network"]
+__all__ = ["ONNX_ENGINES", "PROVIDERS", "OnnxNetwork", "open_onnx"]
 
-ENGINES = ("auto", "opencv", "onnxruntime")
+ONNX_ENGINES = ("auto", "opencv", "onnxruntime")
 #: Where ONNX Runtime computes, and its name for that.
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -37,7 +39,7 @@ class _Session(Protocol):
     def __call__(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]: ...
 
 
-class OnnxNetwork:
+class OnnxNetwork(Network):
     """An ONNX file, and what runs it.
 
     Parameters
@@ -82,10 +84,23 @@ class OnnxNetwork:
             )
         return name, shape
 
-    def check_layer(self, layer: str) -> None:
-        """Raise ValueError, with the choices, unless the network has a layer of that name."""
-        if layer not in self.graph.names:
-            raise ValueError(f"layer must be one of {', '.join(self.graph.names)}, got {layer!r}")
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The outputs, and then the other layers."""
+        return self.graph.names
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs that the file declares."""
+        return self.graph.outputs
+
+    def preprocessing(self, given: Mapping[str, Any]) -> Preprocessing:
+        """Look beside the file, and in the table of networks that cvbow knows; see ``find_preprocessing``."""
+        return find_preprocessing(self.path, self.digest, given)
+
+    def is_probability(self, layer: str) -> bool:
+        """Whether the layer is a softmax."""
+        return any(one.name == layer and one.kind == "Softmax" for one in self.graph.layers)
 
     def check_input(self, n_channels: int, size: tuple[int, int]) -> None:
         """Raise ValueError unless images of ``n_channels`` and ``size`` (width, height) fit the network's input."""
@@ -96,24 +111,7 @@ class OnnxNetwork:
             raise ValueError(f"size must be {width}x{height}, the network's input, got {size[0]}x{size[1]}")
 
     def run(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
-        """Return the values of a layer.
-
-        Parameters
-        ----------
-        batch : ndarray of shape (n, n_channels, height, width), float32
-        layer : str
-
-        Returns
-        -------
-        ndarray of shape (n, ...), float32
-
-        Raises
-        ------
-        ValueError
-            If there is no such layer; the choices are listed.
-        NetworkError
-            If the engine cannot run the network.
-        """
+        """Return the values of a layer; see ``Network.run``."""
         self.check_layer(layer)
         session = _session(str(self.path), self.digest, layer, self.engine, self.provider)
         # A network that was exported for one image would refuse more, or reshape them into one another.
@@ -123,33 +121,14 @@ class OnnxNetwork:
         except NetworkError:
             raise
         except Exception as error:  # the engines raise classes of their own
-            raise NetworkError(self.path, f"{self.engine} cannot run it: {_first_line(error)}") from error
+            raise NetworkError(self.path, f"{self.engine} cannot run it: {first_line(error)}") from error
         return np.concatenate(parts)
 
 
-def open_network(path: str | os.PathLike[str], *, engine: str = "auto", provider: str = "cpu") -> OnnxNetwork:
-    """Open an ONNX file.
-
-    Parameters
-    ----------
-    path : path
-    engine : {"auto", "opencv", "onnxruntime"}, default "auto"
-        auto: ONNX Runtime where it is installed, otherwise OpenCV. They agree up to rounding.
-    provider : str, default "cpu"
-        Where ONNX Runtime computes: cpu, cuda, tensorrt, directml, openvino or coreml.
-
-    Raises
-    ------
-    FileNotFoundError
-    ImportError
-        If ONNX Runtime is asked for and not installed.
-    NetworkError
-        If the file is not a network, or not one with a single image as its input.
-    ValueError
-        If an option breaks its rule.
-    """
-    check_choice("engine", engine, ENGINES)
-    check_choice("provider", provider, PROVIDERS)
+def open_onnx(path: str | os.PathLike[str], *, engine: str = "auto", provider: str = "cpu") -> OnnxNetwork:
+    """Open an ONNX file; see ``open_network``."""
+    if engine not in ONNX_ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ONNX_ENGINES)} for an ONNX file, got {engine!r}")
     installed = importlib.util.find_spec("onnxruntime") is not None
     if engine == "onnxruntime" and not installed:
         raise ImportError("the engine onnxruntime needs the extra: pip install 'cvbow[onnx]'")
@@ -189,7 +168,7 @@ def _make_session(path: str, digest: str, layer: str, engine: str, provider: str
     except ValueError:
         raise
     except Exception as error:
-        raise NetworkError(path, f"{engine} cannot read it: {_first_line(error)}") from error
+        raise NetworkError(path, f"{engine} cannot read it: {first_line(error)}") from error
 
 
 class _OpenCV:
@@ -232,8 +211,3 @@ class _OnnxRuntime:
     def __call__(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
         (values,) = self.session.run([layer], {self.input: np.ascontiguousarray(batch)})
         return np.asarray(values, np.float32)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

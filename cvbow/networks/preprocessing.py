@@ -16,14 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int
-from cvbow._toml import Rule, Table, bundled
+from cvbow._toml import COUNT, Rule, Table, bundled
 from cvbow.images import resize
 
-__all__ = ["CHANNEL_ORDERS", "RESIZES", "Preprocessing", "find_preprocessing"]
+__all__ = ["CHANNEL_ORDERS", "INTERPOLATIONS", "RESIZES", "Preprocessing", "find_preprocessing"]
 
 CHANNEL_ORDERS = ("rgb", "bgr", "gray")
-#: stretch: to the size, whatever the shape; crop: the shorter side to the size, then the middle.
+#: stretch: to the size, whatever the shape; crop: the shorter side to the size, or to a length of its own, and then the
+#: middle.
 RESIZES = ("stretch", "crop")
+#: Pillow's, which weigh all pixels that a smaller one covers; and what they are called there.
+INTERPOLATIONS = {"bilinear": "BILINEAR", "bicubic": "BICUBIC"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,11 @@ class Preprocessing:
     resize : {"stretch", "crop"}
     layer : str or None
         The layer whose values describe an image, where the file says so.
+    shorter_side : int or None
+        With crop: the length that the shorter side gets before the middle of ``size`` is cut out, at least that size;
+        None: as short as the size allows.
+    interpolation : {"bilinear", "bicubic"} or None
+        Pillow's, which Torch's networks are trained with; None: that of ``cvbow.images.resize``.
 
     Raises
     ------
@@ -55,6 +63,8 @@ class Preprocessing:
     scale: tuple[float, ...]
     resize: str = "stretch"
     layer: str | None = None
+    shorter_side: int | None = None
+    interpolation: str | None = None
 
     def __post_init__(self) -> None:
         check_choice("channel_order", self.channel_order, CHANNEL_ORDERS)
@@ -63,6 +73,14 @@ class Preprocessing:
             raise ValueError(f"size must be a width and a height, got {self.size!r}")
         for side in self.size:
             check_int("size", side, minimum=1)
+        check_int("shorter_side", self.shorter_side, minimum=1, none=True)
+        if self.shorter_side is not None and self.resize != "crop":
+            raise ValueError(f"shorter_side goes with the resize crop, got {self.shorter_side} with {self.resize!r}")
+        if self.shorter_side is not None and self.shorter_side < max(self.size):
+            sides = "x".join(map(str, self.size))
+            raise ValueError(f"shorter_side must be at least the size, {sides}, got {self.shorter_side}")
+        if self.interpolation is not None:
+            check_choice("interpolation", self.interpolation, INTERPOLATIONS)
         for name in ("mean", "scale"):
             values = getattr(self, name)
             if len(values) != self.n_channels or not np.isfinite(values).all():
@@ -101,20 +119,39 @@ class Preprocessing:
 
     def _to_size(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         width, height = self.size
-        if self.resize == "crop":
+        if self.resize == "stretch":
+            return self._resized(image, (width, height))
+        if self.shorter_side is None:
             factor = max(width / image.shape[1], height / image.shape[0])
             between = max(width, round(image.shape[1] * factor)), max(height, round(image.shape[0] * factor))
-            image = resize(image, between)
-            top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-            return image[top : top + height, left : left + width]
-        return resize(image, (width, height))
+        else:
+            # Rounded as torchvision does, here and in the middle, so that its networks see what they were trained on.
+            shorter = min(image.shape[:2])
+            between = (
+                self.shorter_side * image.shape[1] // shorter,
+                self.shorter_side * image.shape[0] // shorter,
+            )
+        top, left = (between[1] - height) / 2, (between[0] - width) / 2
+        row, column = (int(top), int(left)) if self.shorter_side is None else (round(top), round(left))
+        return self._resized(image, between)[row : row + height, column : column + width]
+
+    def _resized(self, image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+        if self.interpolation is None:
+            return resize(image, size)
+        from PIL import Image
+
+        method = Image.Resampling[INTERPOLATIONS[self.interpolation]]
+        return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, method))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON and for a model file."""
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        """Return plain values, for JSON and for a model file; what is None in most networks only where it is not."""
+        found = {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        return {key: value for key, value in found.items() if value is not None or key == "layer"}
 
 
-def find_preprocessing(path: Path, digest: str, given: Mapping[str, Any]) -> Preprocessing:
+def find_preprocessing(
+    path: Path, digest: str, given: Mapping[str, Any], *, otherwise: Mapping[str, Any] | None = None
+) -> Preprocessing:
     """Return the preprocessing of a network.
 
     Parameters
@@ -125,23 +162,27 @@ def find_preprocessing(path: Path, digest: str, given: Mapping[str, Any]) -> Pre
         SHA-256 of the network, in hexadecimal: what cvbow knows it by.
     given : mapping
         Attributes of ``Preprocessing`` that go before what a file says; None stands for not given. ``size``, ``mean``
-        and ``scale`` may be single numbers.
+        and ``scale`` may be single numbers. A file's ``shorter_side`` belongs to its size: where another size or
+        resize is given, it does not hold.
+    otherwise : mapping, optional
+        What holds where no file says anything: attributes of ``Preprocessing``.
 
     Raises
     ------
     ValueError
         If something is not said anywhere, or breaks its rule.
     """
-    values = {key: _spread(key, value) for key, value in given.items() if value is not None}
+    wanted = {key: _spread(key, value) for key, value in given.items() if value is not None}
     beside = path.with_suffix(".toml")
     if beside.is_file():
-        values = _read(Table.read(beside)) | values
+        said = _read(Table.read(beside))
     else:
-        for file in bundled("datasets/networks").values():
-            known = Table.read(file)
-            if known.values.get("sha256") == digest:
-                values = _read(known) | values
-                break
+        tables = (Table.read(file) for file in bundled("datasets/networks").values())
+        known = next((table for table in tables if table.values.get("sha256") == digest), None)
+        said = dict(otherwise or {}) if known is None else _read(known)
+    if "size" in wanted or "resize" in wanted:
+        said.pop("shorter_side", None)
+    values = said | wanted
     missing = [key for key in ("size", "channel_order", "mean", "scale") if key not in values]
     if missing:
         raise ValueError(
@@ -174,6 +215,7 @@ _TEXT = Rule("text", lambda value: isinstance(value, str))
 
 def _read(table: Table) -> dict[str, Any]:
     rules = {"size": _SIZE, "channel_order": _TEXT, "mean": _NUMBERS, "scale": _NUMBERS, "resize": _TEXT}
+    rules |= {"shorter_side": COUNT, "interpolation": _TEXT}
     found = {key: table.take(key, rule, None) for key, rule in {**rules, "layer": _TEXT}.items()}
     for key in ("sha256", "file", "title", "source", "licence"):
         table.take(key, _TEXT, None)

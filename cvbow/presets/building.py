@@ -146,12 +146,22 @@ def _local(values: Mapping[str, Any]) -> Any:
 
 
 def _extractor(values: Mapping[str, Any]) -> Any:
-    from cvbow.features import SIFT, DenseSIFT, LocalFeatures, WhitenedPatches
+    from cvbow.features import SIFT, CnnFeatureMap, DenseSIFT, LocalFeatures, WhitenedPatches
 
-    kinds = {"dense-sift": DenseSIFT, "sift": SIFT, "patches": WhitenedPatches, "local-features": LocalFeatures}
+    kinds: dict[str, Any] = {
+        "dense-sift": DenseSIFT,
+        "sift": SIFT,
+        "patches": WhitenedPatches,
+        "local-features": LocalFeatures,
+        "cnn-feature-map": CnnFeatureMap,
+    }
     check_choice("features", values["features"], kinds)
     if values["features"] == "local-features":
         return _pick(LocalFeatures, values, detector=_detector(values), descriptor=_descriptor(values))
+    if values["features"] == "cnn-feature-map":
+        # The setting of the name normalization is the encoder's; weights may be a classifier's.
+        own = {"weights": values["network_weights"], "normalization": values["map_normalization"]}
+        return _pick(CnnFeatureMap, values, **own)
     return _pick(kinds[values["features"]], values)
 
 

@@ -128,6 +128,9 @@ _own = _or(str, OWN, OWN)
 
 _LOCAL = ("channels", ("local",))
 _DENSE = ("features", ("dense-sift",))
+_RESIZED = ("features", ("dense-sift", "sift", "patches", "local-features"))
+_MAP = ("features", ("cnn-feature-map",))
+_TO_MAP = ("features", "cnn-feature-map")
 _GRID = ("features", ("dense-sift", "patches"))
 _SIFT = ("features", ("dense-sift", "sift"))
 _FOUND = ("features", ("sift", "local-features"))
@@ -141,9 +144,30 @@ _POOLED = ("encoder", ("kernel-codebook", "llc", "triangle", "soft-threshold"))
 #: Every setting, in the order an image meets them.
 SETTINGS: dict[str, Setting] = {
     "channels": Setting(("local",), "vectors that are joined: local (features and words), census, gist", _words),
-    "features": Setting("dense-sift", "dense-sift, sift, patches (whitened) or local-features", str, _LOCAL),
-    "min_side": Setting(None, "enlarge images with a shorter side than this; none: never", _optional_integer, _LOCAL),
-    "max_side": Setting(480, "shrink images with a longer side than this; none: never", _optional_integer, _LOCAL),
+    "features": Setting(
+        "dense-sift", "dense-sift, sift, patches (whitened), local-features or cnn-feature-map", str, _LOCAL
+    ),
+    "min_side": Setting(None, "enlarge images with a shorter side than this; none: never", _optional_integer, _RESIZED),
+    "max_side": Setting(480, "shrink images with a longer side than this; none: never", _optional_integer, _RESIZED),
+    "network": Setting(
+        None,
+        "whose feature map has the descriptors: an ONNX file, or a torchvision model",
+        _or(str, "none", None),
+        _MAP,
+        _TO_MAP,
+    ),
+    "layer": Setting(None, "of the network: a feature map", _or(str, "none", None), _MAP, _TO_MAP),
+    "network_weights": Setting(
+        None,
+        "of a torchvision model: a file, or a name such as IMAGENET1K_V1; none: its best",
+        _or(str, "none", None),
+        _MAP,
+    ),
+    "map_normalization": Setting("l2", "of a cell of the feature map: l2, root or none", str, _MAP),
+    "engine": Setting(
+        "auto", "that runs the network: opencv, onnxruntime, torch, or auto for what is installed", str, _MAP
+    ),
+    "provider": Setting("cpu", "where the engine computes, such as cuda", str, _MAP),
     "root": Setting(True, "RootSIFT instead of SIFT", _flag, _SIFT),
     "color": Setting("gray", "gray, rgb, hsv or opponent", str, _DENSE),
     "step": Setting(4, "pixels between neighbouring descriptors", _integer, _GRID),

@@ -27,9 +27,11 @@ __all__ = [
     "SOFT",
     "VERMILLION",
     "YELLOW",
+    "Color",
     "Picture",
     "blank",
     "display",
+    "draw_frame",
     "fit_text",
     "put_text",
     "text_height",
@@ -163,6 +165,35 @@ class Picture:
         if strength < 1:
             mixed = strength * pixels.astype(np.float32) + (1 - strength) * self.pixels.astype(np.float32)
             self.pixels[:] = np.rint(mixed).astype(np.uint8)
+
+
+def draw_frame(pixels: Pixels, corners: ArrayLike, color: Color, *, width: int = 3) -> bool:
+    """Draw the frame of something that was found in an image, in place, and inside of the image.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (H, W, 3), uint8
+    corners : array-like of shape (n, 2)
+        In points of ``pixels``.
+    color : tuple of int
+    width : int, default 3
+
+    Returns
+    -------
+    bool
+        False where nothing was drawn, as the corners are at or beyond the horizon.
+    """
+    points = np.nan_to_num(np.asarray(corners, np.float64), nan=np.inf, posinf=1e9, neginf=-1e9)
+    if np.abs(points).max() > 1e5:
+        return False
+    # Where two frames coincide, the line is to be inside of the image.
+    size = np.array(pixels.shape[1::-1])
+    points = np.where(np.abs(points) < 2, 1, points)
+    points = np.where(np.abs(points - (size - 1)) < 2, size - 2, points)
+    copy = np.ascontiguousarray(pixels)
+    Picture(copy).outline(points, color, width=width)
+    pixels[:] = copy
+    return True
 
 
 def _fixed(segments: NDArray[np.float64]) -> list[Any]:

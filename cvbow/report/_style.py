@@ -112,6 +112,8 @@ figure {{ margin: 0; font-size: .85rem; line-height: 1.35; min-width: 0 }}
 figure .frame {{ display: flex; align-items: center; justify-content: center; height: 128px; margin-bottom: .4rem;
   background: var(--panel); border-radius: .35rem; overflow: hidden }}
 figure img {{ max-width: 100%; max-height: 100%; width: auto; height: auto }}
+.found {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.5rem 1rem }}
+.found .frame {{ height: 20rem; padding: .25rem }}
 figcaption {{ overflow-wrap: anywhere }}
 .path {{ display: block; color: var(--soft); font-size: .75rem; overflow-wrap: anywhere }}
 code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Liberation Mono", "DejaVu Sans Mono",

@@ -20,6 +20,7 @@ from cvbow.report._canvas import (
     Picture,
     blank,
     display,
+    draw_frame,
     fit_text,
     put_text,
     text_height,
@@ -115,16 +116,7 @@ def _outline(result: MatchResult, pixels: NDArray[np.uint8], to_pixels: NDArray[
     width, height = result.features_a.image_size
     frame = np.array([[-0.5, -0.5], [width - 0.5, -0.5], [width - 0.5, height - 0.5], [-0.5, height - 0.5]])
     corners = transform_points(to_pixels, np.nan_to_num(transform_points(result.matrix, frame), posinf=1e9))
-    if np.abs(corners).max() > 1e5:  # at or beyond the horizon
-        return False
-    # Where two frames coincide, the line is to be inside of the image.
-    inner = np.clip(corners, np.where(np.abs(corners) < 2, 1, -np.inf), np.inf)
-    size = np.array(pixels.shape[1::-1])
-    inner = np.where(np.abs(inner - (size - 1)) < 2, size - 2, inner)
-    copy = np.ascontiguousarray(pixels)
-    Picture(copy).outline(inner, YELLOW, width=3)
-    pixels[:] = copy
-    return True
+    return draw_frame(pixels, corners, YELLOW)
 
 
 def _spaced(rows: NDArray[np.intp], count: int) -> NDArray[np.intp]:

@@ -1,0 +1,98 @@
+"""``cvbow index duplicates``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cvbow.retrieval import ImageIndex
+from cvbow.retrieval.duplicates import Duplicates, find_duplicates
+from cvbow_cli._common import echo_json, option_json, printable, skipped_as_json, tell_skipped, work_options, working
+from cvbow_cli._index_common import argument_index
+
+__all__ = ["duplicates"]
+
+
+@click.command(name="duplicates")
+@argument_index
+@click.option(
+    "--min-score",
+    default=0.8,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Agreement of the details of a pair, at least.",
+)
+@click.option(
+    "--min-overlap",
+    default=0.25,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of each image that the other one shows, at least.",
+)
+@work_options
+@option_json
+def duplicates(
+    index: str,
+    min_score: float,
+    min_overlap: float,
+    n_jobs: int,
+    backend: str,
+    scheduler: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    r"""List the images of an index that are the same picture: copied, resized, recompressed or cropped.
+
+    An index of visual words (or one built with --local) finds crops, too.
+
+    --json gives groups of paths, each with the pairs that join it: reason (identical bytes, copy at another size or
+    compression, part where one is cropped), score (agreement of the details, 0 to 1), and overlap (the share of each
+    one that the other shows).
+
+    \b
+    Example:
+      cvbow index duplicates photos.index
+      cvbow index duplicates photos.index --json > duplicates.json
+    """
+    with (
+        working(quiet=quiet or as_json, backend=backend, address=scheduler),
+        ImageIndex.open(index, n_jobs=n_jobs) as opened,
+    ):
+        found = find_duplicates(opened, min_score=min_score, min_overlap=min_overlap, n_jobs=n_jobs)
+    if as_json:
+        echo_json(_duplicates_as_json(found))
+        return
+    if not quiet:
+        tell_skipped(found.unseen)
+    for group in found.groups:
+        click.echo(f"{group.score:.3f}  {', '.join(sorted({pair.reason for pair in group.pairs}))}")
+        for path in group.paths:
+            click.echo(f"  {printable(path)}")
+    more = sum(len(group.paths) - 1 for group in found.groups)
+    click.echo(f"{len(found.groups)} groups among {found.n_images} images; {more} images more than there are pictures")
+
+
+def _duplicates_as_json(found: Duplicates) -> dict[str, Any]:
+    return {
+        "n_images": found.n_images,
+        "groups": [
+            {
+                "paths": list(group.paths),
+                "score": group.score,
+                "pairs": [
+                    {
+                        "first": pair.first,
+                        "second": pair.second,
+                        "reason": pair.reason,
+                        "score": pair.score,
+                        "overlap": list(pair.overlap),
+                        "inliers": pair.n_inliers,
+                    }
+                    for pair in group.pairs
+                ],
+            }
+            for group in found.groups
+        ],
+        "skipped": skipped_as_json(found.unseen),
+    }

@@ -1,0 +1,115 @@
+"""Several images at once, for encoders that are faster so: a batch is one worker's work, as an image is elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.backends._image_encoder import (
+    Call,
+    ImageEncoder,
+    ImageLike,
+    _Cached,
+    load_source,
+    nothing_found,
+    one_color,
+    try_image,
+)
+from cvbow.images import read_image
+
+__all__ = ["BatchEncoder"]
+
+
+class BatchEncoder(ImageEncoder):
+    """Base class of the backends that encode ``batch_size`` images at once.
+
+    A subclass defines ``_input`` (an image to what stands for it in a batch) and ``_vectors`` (n inputs to n vectors).
+    """
+
+    batch_size: int
+
+    @abstractmethod
+    def _input(self, image: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+    @abstractmethod
+    def _vectors(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]: ...
+
+    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        vector: NDArray[np.float32] = self._vectors(self._input(image)[None])[0]
+        return vector
+
+    def _map(self, function: Callable[[Any], Any], items: Sequence[Any], task: str) -> Iterator[Any]:
+        if self.batch_size == 1 or not isinstance(function, Call):
+            return super()._map(function, items, task)
+        batches = [items[top : top + self.batch_size] for top in range(0, len(items), self.batch_size)]
+        found = super()._map(_BatchCall(self, function.compute), batches, task)
+        return (result for results in found for result in results)
+
+
+class _BatchCall:
+    """What a worker does with a batch of images; picklable, for processes and Dask.
+
+    Images that cannot be read are left out of the batch, and so are those whose vectors are in the cache.
+    """
+
+    def __init__(self, encoder: BatchEncoder, compute: Callable[..., Any]) -> None:
+        self.encoder = encoder
+        self.compute = compute
+
+    def __call__(self, images: Sequence[ImageLike]) -> list[Any]:
+        """Return for each image its vector and the doubt about it, or its ImageError."""
+        results = [try_image(image, functools.partial(self._cached_or_ready, image)) for image in images]
+        waiting = [row for row, result in enumerate(results) if isinstance(result, _Ready)]
+        if waiting:
+            vectors = self.encoder._vectors(np.stack([results[row].input for row in waiting]))
+            for row, vector in zip(waiting, vectors, strict=True):
+                results[row] = self._kept(results[row], vector)
+        return results
+
+    def _cached_or_ready(self, image: ImageLike) -> Any:
+        source, name = load_source(image)
+        if isinstance(self.compute, _Cached):
+            with contextlib.suppress(_MissingError):
+                return _replaced(self.compute, _missing)(self.encoder, source, name)
+        return _Ready(self.encoder, source, name, keep=isinstance(self.compute, _Cached))
+
+    def _kept(self, ready: _Ready, vector: NDArray[np.float32]) -> Any:
+        # A row of the batch would hold the memory of all.
+        result = vector.copy(), ready.one_color or (None if vector.any() else ready.nothing_found)
+        if isinstance(self.compute, _Cached):
+            return _replaced(self.compute, lambda *arguments: result)(self.encoder, ready.source, ready.name)
+        return result
+
+
+class _Ready:
+    """An image that was read, as the input of the encoder; the pixels are let go."""
+
+    def __init__(self, encoder: BatchEncoder, source: Any, name: str | None, *, keep: bool) -> None:
+        image = read_image(source, gray=encoder.gray_only, name=name)
+        self.input = encoder._input(image)
+        self.one_color = one_color(image)
+        self.nothing_found = nothing_found(image)
+        self.source = source if keep else None
+        self.name = name
+
+
+def _replaced(cached: _Cached, function: Callable[..., Any]) -> _Cached:
+    """Return the cache with another function to ask for what is not there; results go by the name of the first."""
+    view = copy.copy(cached)
+    view.function = functools.wraps(cached.function)(function)
+    return view
+
+
+class _MissingError(Exception):
+    pass
+
+
+def _missing(*arguments: Any) -> Any:
+    raise _MissingError

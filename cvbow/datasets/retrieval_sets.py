@@ -1,0 +1,213 @@
+"""Data sets of retrieval: which of their images are searched, and what each query should find.
+
+Stanford's mobile visual search (V. Chandrasekhar et al., MMSys 2011): a folder of references, a folder of queries for
+each camera; ukbench and Holidays: groups by the numbers of the files; Oxford and Paris buildings: text files.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from cvbow._toml import COUNT, TEXT, TEXTS, Table, one_of
+from cvbow.datasets.images import LabelledImages, step_inside
+from cvbow.errors import DatasetError
+from cvbow.images import IMAGE_SUFFIXES, natural_key
+from cvbow.retrieval import GroundTruth, Query, groups_by_number, read_oxford
+
+__all__ = ["NumberedGroups", "OxfordBuildings", "References", "RetrievalLayout", "RetrievalSet"]
+
+_OTHER = "other"
+_LANDMARK = re.compile(r"_\d+$")
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalSet:
+    """A data set of retrieval.
+
+    Attributes
+    ----------
+    images : LabelledImages
+        All of its images.
+    indexed : tuple of Path
+        Those that are searched.
+    ground_truth : GroundTruth
+    """
+
+    images: LabelledImages
+    indexed: tuple[Path, ...]
+    ground_truth: GroundTruth
+
+
+@runtime_checkable
+class RetrievalLayout(Protocol):
+    """A layout with a ground truth of retrieval."""
+
+    needs_folder: bool
+
+    def load(self, root: Path) -> LabelledImages:
+        """List the images below ``root``; DatasetError where they do not lie as they should."""
+
+    def retrieval(self, root: Path) -> RetrievalSet:
+        """List the images and the queries below ``root``."""
+
+
+@dataclass(frozen=True)
+class References:
+    """A folder of references, and folders of queries: an image of the same name shows the same.
+
+    Attributes
+    ----------
+    references : str
+    queries : tuple of str
+    inside : tuple of str
+        Folders below the root, one of which may hold the data set instead of the root; the first that exists counts.
+    """
+
+    references: str
+    queries: tuple[str, ...]
+    inside: tuple[str, ...] = ()
+    needs_folder = True
+
+    @classmethod
+    def from_table(cls, table: Table) -> References:
+        """Read the keys of the same names."""
+        return cls(
+            table.take("references", TEXT), tuple(table.take("queries", TEXTS)), tuple(table.take("inside", TEXTS, []))
+        )
+
+    def load(self, root: Path) -> LabelledImages:
+        """List the images; the label of each is its name, without the suffix."""
+        return self.retrieval(root).images
+
+    def retrieval(self, root: Path) -> RetrievalSet:
+        """List the images and the queries."""
+        base = step_inside(root, self.inside)
+        references = {path.stem: path for path in _images_in(base / self.references)}
+        queries = []
+        for folder in self.queries:
+            for path in _images_in(base / folder):
+                if path.stem not in references:
+                    raise DatasetError(path, f"there is no image of that name in {base / self.references}")
+                queries.append(Query(f"{folder}/{path.name}", path, frozenset({references[path.stem]})))
+        paths = [*references.values(), *(query.image for query in queries)]
+        return RetrievalSet(
+            _labelled(base, paths, [path.stem for path in paths]),
+            tuple(references.values()),
+            GroundTruth(tuple(queries)),
+        )
+
+
+@dataclass(frozen=True)
+class NumberedGroups:
+    """Images whose numbers tell what shows the same: number // size is the group. All are searched.
+
+    Attributes
+    ----------
+    size : int
+    queries : {"all", "first"}
+        Each image is a query, or the one of each group whose number is a multiple of `size`.
+    inside : tuple of str
+        Folders below the root, one of which may hold the images instead of the root; the first that exists counts.
+    """
+
+    size: int
+    queries: str
+    inside: tuple[str, ...] = ()
+    needs_folder = True
+
+    @classmethod
+    def from_table(cls, table: Table) -> NumberedGroups:
+        """Read the keys of the same names."""
+        return cls(
+            table.take("size", COUNT),
+            table.take("queries", one_of(("all", "first")), "all"),
+            tuple(table.take("inside", TEXTS, [])),
+        )
+
+    def load(self, root: Path) -> LabelledImages:
+        """List the images; the label of each is the number of its group."""
+        return self.retrieval(root).images
+
+    def retrieval(self, root: Path) -> RetrievalSet:
+        """List the images and the queries."""
+        base = step_inside(root, self.inside)
+        paths = _images_below(base)
+        try:
+            truth = groups_by_number(paths, size=self.size, queries=self.queries)
+        except ValueError as error:
+            raise DatasetError(base, str(error)) from None
+        labels = [str(_number(path) // self.size) for path in paths]
+        return RetrievalSet(_labelled(base, paths, labels), tuple(paths), truth)
+
+
+@dataclass(frozen=True)
+class OxfordBuildings:
+    """Images at any depth, and the text files of the Oxford or Paris buildings wherever they lie among them.
+
+    Attributes
+    ----------
+    leave_out : tuple of str
+        Names of files that are damaged in every copy.
+    """
+
+    leave_out: tuple[str, ...] = ()
+    needs_folder = True
+
+    @classmethod
+    def from_table(cls, table: Table) -> OxfordBuildings:
+        """Read the key of the same name."""
+        return cls(tuple(table.take("leave_out", TEXTS, [])))
+
+    def load(self, root: Path) -> LabelledImages:
+        """List the images; the label of each is a building that it shows after the ground truth, or ``other``."""
+        return self.retrieval(root).images
+
+    def retrieval(self, root: Path) -> RetrievalSet:
+        """List the images and the queries."""
+        files = sorted(root.rglob("*_query.txt"), key=lambda file: natural_key(file.as_posix()))
+        if not files:
+            raise DatasetError(root, "expected files *_query.txt, *_good.txt, *_ok.txt and *_junk.txt at some depth")
+        paths = [path for path in _images_below(root) if path.name not in self.leave_out]
+        read = read_oxford(files[0].parent, images=paths)
+        there, gone = set(paths), set(self.leave_out)
+        missing = next((path for path in read.images if path not in there and path.name not in gone), None)
+        if missing is not None:
+            raise DatasetError(root, f"the ground truth names an image that is not there: {missing.stem}")
+        truth = GroundTruth(
+            tuple(
+                Query(query.name, query.image, query.relevant & there, query.ignored & there, query.box)
+                for query in read.queries
+            )
+        )
+        label: dict[Path, str] = {}
+        for query in truth.queries:
+            for path in query.relevant:
+                label.setdefault(path, _LANDMARK.sub("", query.name))
+        labels = [label.get(path, _OTHER) for path in paths]
+        return RetrievalSet(_labelled(root, paths, labels), tuple(paths), truth)
+
+
+def _labelled(base: Path, paths: list[Path], labels: list[str]) -> LabelledImages:
+    return LabelledImages(tuple(paths), tuple(labels), tuple(path.relative_to(base).as_posix() for path in paths))
+
+
+def _images_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise DatasetError(folder, "there is no such folder")
+    return sorted(filter(_is_image, folder.iterdir()), key=lambda path: natural_key(path.name))
+
+
+def _images_below(root: Path) -> list[Path]:
+    found = (path for path in root.rglob("*") if _is_image(path))
+    return sorted(found, key=lambda path: natural_key(path.relative_to(root).as_posix()))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+
+
+def _number(path: Path) -> int:
+    return int(re.findall(r"\d+$", path.stem)[0])

@@ -1,0 +1,111 @@
+"""The nearest of very many words, approximately: look only among the words of the cells that are nearest.
+
+Words are grouped by the nearest of some hundred centres (a coarse quantizer). A descriptor is compared with the
+centres, and then, exactly, with the words of the few nearest ones. The descriptors that look into the same cell share
+one matrix product. Blocks are cut from the shapes alone, so the answer does not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.dictionary._knn import block_size, nearest_words
+from cvbow.dictionary._nearest import WordSearch
+from cvbow.parallel import map_threads
+
+__all__ = ["ProbingSearch", "group_words"]
+
+#: Rows of descriptors that one task of a thread takes.
+_TASK = 8192
+
+
+def group_words(
+    words: NDArray[np.float32], centers: NDArray[np.float32], threads: int = 1
+) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.float32]]:
+    """Group words by the nearest centre.
+
+    Returns
+    -------
+    order : ndarray of shape (n_words,), intp
+        ``words[order]`` has the words of the first centre first, and so on; those of one centre as they came.
+    cell_start : ndarray of shape (n_cells + 1,), int64
+        Where the words of each centre start.
+    centers : ndarray of shape (n_cells, k), float32
+        The centres that have words.
+    """
+    labels = WordSearch(centers).nearest(words, n_threads=threads)
+    used, counts = np.unique(labels, return_counts=True)
+    order = np.argsort(labels, kind="stable")
+    return order, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), centers[used]
+
+
+class ProbingSearch:
+    """Nearest words by Euclidean distance among those of the nearest cells, prepared once for many queries.
+
+    Parameters
+    ----------
+    words : ndarray of shape (n_words, k), float32
+        Grouped by cell; a second copy of them is kept here.
+    cell_start : ndarray of shape (n_cells + 1,), int64
+        Each cell has at least one word.
+    centers : ndarray of shape (n_cells, k), float32
+    """
+
+    def __init__(self, words: NDArray[np.float32], cell_start: NDArray[np.int64], centers: NDArray[np.float32]) -> None:
+        # The bias, -|w|^2 / 2, rides along as one more coordinate: see WordSearch.
+        self.center = words.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self.operator = np.empty((len(words), words.shape[1] + 1), np.float32)
+        centered = np.subtract(words, self.center, out=self.operator[:, :-1])
+        np.einsum("ij,ij->i", centered, centered, out=self.operator[:, -1])
+        self.operator[:, -1] *= -0.5
+        self.starts = cell_start.tolist()
+        self.cells = WordSearch(centers)
+
+    def nearest(
+        self, descriptors: NDArray[np.float32], n_probes: int, *, n_threads: int = 1
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the nearest words found in ``n_probes`` cells and their squared distances, (n,) int32 and float32."""
+        n = len(descriptors)
+        labels, distances = np.empty(n, np.int32), np.empty(n, np.float32)
+        n_probes = min(n_probes, len(self.starts) - 1)
+
+        def search(rows: slice) -> None:
+            labels[rows], distances[rows] = self._search(descriptors[rows], n_probes)
+
+        map_threads(search, [slice(top, min(top + _TASK, n)) for top in range(0, n, _TASK)], n_threads)
+        return labels, distances
+
+    def _search(self, descriptors: NDArray[np.float32], n_probes: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        n, k = descriptors.shape
+        rows = np.empty((n, k + 1), np.float32)
+        np.subtract(descriptors, self.center, out=rows[:, :k])
+        rows[:, k] = 1
+        cells, _ = nearest_words(self.cells, descriptors, n_probes)
+        pairs = np.argsort(cells, axis=None, kind="stable")
+        row_of = pairs // n_probes
+        ends = np.cumsum(np.bincount(cells.ravel(), minlength=len(self.starts) - 1)).tolist()
+        found, scores = np.empty(len(pairs), np.int32), np.empty(len(pairs), np.float32)
+        start = 0
+        for cell, stop in enumerate(ends):
+            if stop == start:
+                continue
+            first, last = self.starts[cell], self.starts[cell + 1]
+            block = block_size(last - first)
+            for top in range(start, stop, block):
+                end = min(top + block, stop)
+                products = rows[row_of[top:end]] @ self.operator[first:last].T
+                best = products.argmax(axis=1)
+                found[top:end] = best
+                found[top:end] += first
+                scores[top:end] = np.take_along_axis(products, best[:, None], axis=1)[:, 0]
+            start = stop
+        # Back in the order of the pairs: of each descriptor, the cell nearest first.
+        by_pair = np.empty_like(scores)
+        by_pair[pairs] = scores
+        words = np.empty_like(found)
+        words[pairs] = found
+        best = by_pair.reshape(n, n_probes).argmax(axis=1)[:, None]
+        score = np.take_along_axis(by_pair.reshape(n, n_probes), best, axis=1)[:, 0]
+        norms = np.einsum("ij,ij->i", rows[:, :k], rows[:, :k])
+        return np.take_along_axis(words.reshape(n, n_probes), best, axis=1)[:, 0], np.maximum(norms - 2 * score, 0)

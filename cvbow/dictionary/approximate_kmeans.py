@@ -1,0 +1,261 @@
+"""Flat dictionaries of ten thousand to a million words: k-means with an approximate search for the nearest word.
+
+J. Philbin, O. Chum, M. Isard, J. Sivic and A. Zisserman, "Object retrieval with large vocabularies and fast spatial
+matching", CVPR 2007 (approximate k-means). Where they search a forest of k-d trees, words here are searched through a
+coarse quantizer of which several cells are probed, which matrix products do well.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_int, check_real
+from cvbow.dictionary._clusters import check_descriptors
+from cvbow.dictionary._probing import ProbingSearch, group_words
+from cvbow.dictionary.kmeans import KMeansDictionary
+from cvbow.parallel import local_threads, map_threads, note, progress, single_threaded
+
+__all__ = ["ApproximateKMeans"]
+
+#: Words per centre that the coarse quantizer is learned from, and its iterations.
+_PER_CENTER = 64
+_CENTER_ITER = 10
+#: Rows summed per partial sum of the new words; fixed, so that the order of the additions is too.
+_PART = 1 << 15
+
+
+class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
+    """Visual words in numbers that k-means with an exact search cannot reach.
+
+    Parameters
+    ----------
+    n_words : int, default 20000
+        Words wanted. With fewer distinct descriptors in the sample there are fewer words, and a warning says so.
+    n_probes : int, default 16
+        Cells that are searched for a descriptor's word, in training and later; may be changed after ``fit``. With
+        ``n_cells`` probes the search is exact. Of RootSIFT descriptors, 16 probes find the nearest of 20,000 or
+        100,000 words for 97 % and a word hardly farther for the rest, 8 probes for 90 %.
+    n_cells : int or None, default None
+        Cells of the coarse quantizer. None takes ``sqrt(n_words)``; more and smaller cells are searched no faster, as
+        the products become small, and the nearest word is missed more often.
+    max_iter : int, default 10
+        Iterations.
+    tol : float, default 1e-3
+        Stop when an iteration lowers the mean squared error by less than this share of it.
+    n_jobs : int or None, default None
+        Threads, by joblib's convention; the result does not depend on it.
+    random_state : int, default 0
+        Seed of the start, at random descriptors.
+
+    Attributes
+    ----------
+    words_ : ndarray of shape (n_words, k), float32
+        Grouped by cell.
+    centers_ : ndarray of shape (n_cells, k), float32
+        The coarse quantizer. Each has at least one word.
+    cell_start_ : ndarray of shape (n_cells + 1,), int64
+        The words of cell c are those from ``cell_start_[c]`` to ``cell_start_[c + 1]``.
+    inertia_ : float
+        Mean squared distance from the sample's descriptors to the words found for them, as the last iteration found it
+        before it moved the words once more.
+    n_iter_ : int
+        Iterations done.
+    """
+
+    _transient = {"n_jobs": None}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        n_words: int = 20_000,
+        n_probes: int = 16,
+        n_cells: int | None = None,
+        max_iter: int = 10,
+        tol: float = 1e-3,
+        n_jobs: int | None = None,
+        random_state: int = 0,
+    ) -> None:
+        self.n_words = n_words
+        self.n_probes = n_probes
+        self.n_cells = n_cells
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
+        """Learn the words from descriptors.
+
+        Parameters
+        ----------
+        descriptors : array of shape (n, k)
+            Real values; taken as float32.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
+        """
+        self._validate()
+        data = check_descriptors(descriptors)
+        if len(data) == 0:
+            raise ValueError("descriptors must have at least one row to learn words from, got none")
+        threads = local_threads(self.n_jobs)
+        with single_threaded():
+            words = self._start(data)
+            coarse = self._coarse(words)
+            note(
+                f"approximate k-means: {len(words)} words of {data.shape[1]} values in {len(coarse)} cells from "
+                f"{len(data)} descriptors, up to {self.max_iter} iterations"
+            )
+            order, cell_start, centers = group_words(words, coarse, threads)
+            words = words[order]
+            before = np.inf
+            with progress("approximate k-means", self.max_iter) as update:
+                for iteration in range(1, self.max_iter + 1):
+                    search = ProbingSearch(words, cell_start, centers)
+                    labels, distances = search.nearest(data, self.n_probes, n_threads=threads)
+                    error = float(distances.mean(dtype=np.float64))
+                    words = _moved(data, labels, distances, words, threads)
+                    # Words change cells as they move; the cells stay.
+                    order, cell_start, centers = group_words(words, coarse, threads)
+                    words = words[order]
+                    update(iteration)
+                    if before - error <= self.tol * error:
+                        break
+                    before = error
+        self.words_ = words
+        self.centers_ = centers
+        self.cell_start_ = cell_start
+        self.inertia_ = error
+        self.n_iter_ = iteration
+        return self
+
+    def predict(self, descriptors: NDArray[np.float32]) -> NDArray[np.int32]:
+        """Return the nearest word found for each descriptor, (n, k) to (n,) int32."""
+        check_is_fitted(self, "words_")
+        self._validate()
+        data = check_descriptors(descriptors, self.words_.shape[1])
+        with single_threaded():
+            return self._search().nearest(data, self.n_probes, n_threads=local_threads(self.n_jobs))[0]
+
+    def _start(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
+        order = np.random.default_rng(self.random_state).permutation(len(data))
+        # Two equal words would leave one of them empty for good: of equal descriptors the first drawn counts.
+        first = np.sort(np.unique(_row_hashes(data)[order], return_index=True)[1])
+        if len(first) < self.n_words:
+            warnings.warn(
+                f"n_words is {self.n_words}, but the sample has {len(first)} distinct descriptors: "
+                f"the dictionary gets {len(first)} words",
+                UserWarning,
+                stacklevel=3,
+            )
+        return data[order[first[: self.n_words]]]
+
+    def _coarse(self, words: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Learn the coarse quantizer from the first words, which are distinct and drawn at random."""
+        wanted = round(math.sqrt(len(words))) if self.n_cells is None else self.n_cells
+        n_cells = max(1, min(wanted, len(words)))
+        sample = words[: max(_PER_CENTER * n_cells, 1)]
+        kmeans = KMeansDictionary(
+            n_words=n_cells, max_iter=_CENTER_ITER, n_jobs=self.n_jobs, random_state=self.random_state
+        )
+        return kmeans.fit(sample).words_
+
+    def _search(self) -> ProbingSearch:
+        # Prepared once per set of words, and kept out of pickles, clones and model files.
+        cached: tuple[NDArray[np.float32], ProbingSearch] | None = self.__dict__.get("_search_cache")
+        if cached is None or cached[0] is not self.words_:
+            cached = (self.words_, ProbingSearch(self.words_, self.cell_start_, self.centers_))
+            self.__dict__["_search_cache"] = cached
+        return cached[1]
+
+    def __getstate__(self) -> dict[str, object]:
+        state: dict[str, object] = super().__getstate__()
+        return {key: value for key, value in state.items() if key != "_search_cache"}
+
+    def _validate(self) -> None:
+        check_int("n_words", self.n_words, minimum=1)
+        check_int("n_probes", self.n_probes, minimum=1)
+        check_int("n_cells", self.n_cells, minimum=1, none=True)
+        check_int("max_iter", self.max_iter, minimum=1)
+        check_real("tol", self.tol, minimum=0)
+        check_int("random_state", self.random_state, minimum=0)
+
+    def _validate_state(self) -> None:
+        self._validate()
+        if "words_" not in vars(self):
+            return
+        words, centers, starts = self.words_, vars(self).get("centers_"), vars(self).get("cell_start_")
+        if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype != np.float32 or not words.size:
+            raise ValueError("words_ must be a float32 array of shape (n_words, k)")
+        if (
+            not isinstance(centers, np.ndarray)
+            or centers.dtype != np.float32
+            or centers.ndim != 2
+            or centers.shape[1] != words.shape[1]
+        ):
+            raise ValueError("centers_ must be a float32 array of shape (n_cells, k), with k as in words_")
+        if not isinstance(starts, np.ndarray) or starts.dtype != np.int64 or starts.shape != (len(centers) + 1,):
+            raise ValueError("cell_start_ must be an int64 array with a value per centre and one more")
+        if starts[0] != 0 or starts[-1] != len(words) or np.any(np.diff(starts) < 1):
+            raise ValueError("cell_start_ must rise from 0 to the number of words")
+
+
+def _moved(
+    data: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    distances: NDArray[np.float32],
+    words: NDArray[np.float32],
+    threads: int,
+) -> NDArray[np.float32]:
+    """Return the means of the clusters; an empty one restarts at a descriptor that is far from its word.
+
+    As ``_clusters.move_words``, whose partial sums over all words take too much memory where words are many.
+    """
+    from scipy.sparse import csr_array
+
+    order = np.argsort(labels, kind="stable")
+    sizes = np.bincount(labels, minlength=len(words))
+    parts = [slice(top, min(top + _PART, len(data))) for top in range(0, len(data), _PART)]
+    partial: dict[int, tuple[NDArray[np.int32], NDArray[np.float32]]] = {}
+
+    def add(part: slice) -> None:
+        rows = order[part]
+        first = np.concatenate([[0], np.flatnonzero(np.diff(labels[rows])) + 1])
+        ends = np.append(first, len(rows))
+        member = csr_array((np.ones(len(rows), np.float32), np.arange(len(rows)), ends), shape=(len(first), len(rows)))
+        partial[part.start] = labels[rows[first]], member @ data[rows]
+
+    map_threads(add, parts, threads)
+    sums = np.zeros_like(words)
+    for part in parts:
+        present, sum_ = partial.pop(part.start)
+        sums[present] += sum_
+    moved = np.divide(sums, sizes[:, None].astype(np.float32), out=words.copy(), where=sizes[:, None] > 0)
+    empty = np.flatnonzero(sizes == 0)
+    if len(empty):
+        farthest = np.argsort(-distances, kind="stable")[: len(empty)]
+        moved[empty[: len(farthest)]] = data[farthest]
+    return moved
+
+
+def _row_hashes(data: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Return 64 bits for each row; equal rows have equal ones, others in practice not."""
+    factors = np.random.default_rng(0).integers(1 << 63, size=data.shape[1], dtype=np.uint64) | np.uint64(1)
+    hashes = np.empty(len(data), np.uint64)
+    for top in range(0, len(data), _PART):
+        # -0 + 0 = 0: equal rows have equal bytes.
+        bits = (data[top : top + _PART] + np.float32(0)).view(np.uint32)
+        # Round values differ in their high bits alone, and a product carries nothing downwards.
+        bits ^= bits >> np.uint32(16)
+        hashes[top : top + _PART] = (bits * factors).sum(axis=1, dtype=np.uint64)
+    return hashes

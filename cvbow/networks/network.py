@@ -1,0 +1,101 @@
+"""What a network answers, whatever it is stored in and whoever runs it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.networks.preprocessing import Preprocessing
+
+__all__ = ["Network", "first_line"]
+
+
+class Network(ABC):
+    """A trained network with one image as its input, that is ready to run.
+
+    Attributes
+    ----------
+    path : Path
+        The file with the weights.
+    engine : str
+        What runs it: opencv, onnxruntime or torch.
+    provider : str
+        Where that computes.
+    digest : str
+        SHA-256, in hexadecimal, that no other network or weights have.
+    """
+
+    path: Path
+    engine: str
+    provider: str
+    digest: str
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Every layer and output that can be asked for."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what comes out at the end."""
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of the classes, in the order of the scores, where the network's makers say them."""
+        return None
+
+    @abstractmethod
+    def preprocessing(self, given: Mapping[str, Any]) -> Preprocessing:
+        """Return what must be done to an image; ``given`` goes before what is known, as in ``find_preprocessing``.
+
+        Raises
+        ------
+        ValueError
+            If something is not said anywhere, or breaks its rule.
+        """
+
+    @abstractmethod
+    def is_probability(self, layer: str) -> bool:
+        """Whether the values of a layer are probabilities already, and not the logarithms of odds."""
+
+    @abstractmethod
+    def check_input(self, n_channels: int, size: tuple[int, int]) -> None:
+        """Raise ValueError unless images of ``n_channels`` and ``size`` (width, height) fit the network's input."""
+
+    @abstractmethod
+    def run(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
+        """Return the values of a layer.
+
+        Parameters
+        ----------
+        batch : ndarray of shape (n, n_channels, height, width), float32
+        layer : str
+
+        Returns
+        -------
+        ndarray of shape (n, ...), float32
+
+        Raises
+        ------
+        ValueError
+            If there is no such layer; the choices are listed.
+        NetworkError
+            If the engine cannot run the network.
+        """
+
+    def check_layer(self, layer: str) -> None:
+        """Raise ValueError, with the choices, unless the network has a layer of that name."""
+        if layer not in self.names:
+            raise ValueError(f"layer must be one of {', '.join(self.names)}, got {layer!r}")
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message that says something."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__

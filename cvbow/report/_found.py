@@ -1,0 +1,230 @@
+"""What a picture of a search shows of the query and of each result: pixels, or why there are none, and marks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.backends import ImageLike
+from cvbow.errors import ImageError
+from cvbow.features import as_rgb
+from cvbow.images import read_image
+from cvbow.matching import transform_points
+from cvbow.report._canvas import (
+    SKY,
+    SOFT,
+    VERMILLION,
+    YELLOW,
+    Picture,
+    display,
+    draw_frame,
+    fit_text,
+    put_text,
+    text_height,
+    text_width,
+)
+from cvbow.retrieval import Box, ImageIndex, Result, check_box, stored_points
+from cvbow.retrieval.verification import verify
+
+__all__ = ["Panel", "panels", "rendered", "said"]
+
+_TEXT = 15
+_PLACEHOLDER = (236, 238, 241)
+#: Of several dots in a square of this side, in pixels, one is drawn.
+_CELL = 9
+_NO_POINTS = np.empty((0, 2))
+#: The part of a query that is not searched for keeps this share of its colours.
+_FADED = 0.45
+
+
+@dataclass(frozen=True)
+class Panel:
+    """An image and what is drawn on it.
+
+    Attributes
+    ----------
+    name : str
+    image : ndarray of shape (H, W) or (H, W, 3), uint8, or None
+    problem : str
+        Why there is no image, or why nothing is drawn on it; may be empty.
+    points : ndarray of shape (m, 2)
+        Places of features that agree with a map.
+    frame : ndarray of shape (4, 2) or None
+        Where the other image comes to lie: in a result the query, or its box, and in the query the best result.
+        None where it comes to lie around all of this image.
+    box : tuple of float or None
+        The part of the query that was searched for.
+    """
+
+    name: str
+    image: NDArray[np.uint8] | None
+    problem: str = ""
+    points: NDArray[np.float64] = field(default_factory=lambda: _NO_POINTS)
+    frame: NDArray[np.float64] | None = None
+    box: Box | None = None
+
+
+def panels(
+    index: ImageIndex,
+    query: ImageLike,
+    results: Sequence[Result],
+    *,
+    box: Box | None = None,
+    name: str | None = None,
+    verify_options: Mapping[str, Any] | None = None,
+) -> tuple[Panel, list[Panel]]:
+    """Return the panel of a query and those of its results."""
+    is_path = isinstance(query, str | os.PathLike)
+    shown = name if name is not None else os.fspath(query) if is_path else "query"  # type: ignore[arg-type]
+    source, row = query, None
+    if is_path and query in index:
+        row = index.row(query)  # type: ignore[arg-type]
+        if not os.path.lexists(query):  # type: ignore[arg-type]
+            source = index.file(row) or query
+    image, problem = _read(source)
+    arrays: Mapping[str, NDArray[Any]] | None = None
+    if any(result.matrix is not None for result in results):
+        if image is not None:
+            arrays = index.describer.describe(read_image(source, gray=index.describer.gray_only), box=box)
+        elif row is not None and box is None:
+            arrays = index.describe(row)
+    size = None if image is None else (image.shape[1], image.shape[0])
+    if size is None and arrays is not None:
+        size = (int(arrays["image_size"][0]), int(arrays["image_size"][1]))
+    if size is not None and box is not None:
+        box = check_box(box, size)
+    corners = None if size is None else _corners(box or (0, 0, *size))
+    found, used = [], []
+    frame = None
+    for result in results:
+        panel, rows = _result_panel(index, result, arrays, corners, verify_options or {})
+        found.append(panel)
+        used.append(rows)
+        if frame is None and size is not None and len(rows):
+            width, height = index.describe(result.row)["image_size"].tolist()
+            frame = _frame(np.linalg.inv(result.matrix), _corners((0, 0, width, height)), size)  # type: ignore[arg-type]
+    points = _NO_POINTS
+    if arrays is not None:
+        points = _places(arrays, np.unique(np.concatenate([*used, np.empty(0, np.int64)])))
+    return Panel(shown, image, problem, points, frame, box), found
+
+
+def _result_panel(
+    index: ImageIndex,
+    result: Result,
+    query: Mapping[str, NDArray[Any]] | None,
+    corners: NDArray[np.float64] | None,
+    options: Mapping[str, Any],
+) -> tuple[Panel, NDArray[np.int64]]:
+    """Return a result's panel, and the rows of the query's features that agree with its map."""
+    file = index.file(result.row)
+    image, problem = (None, "known by name only") if file is None else _read(file)
+    stored = index.describe(result.row)
+    changed = False
+    if image is not None and "image_size" in stored:
+        changed = tuple(stored["image_size"].tolist()) != (image.shape[1], image.shape[0])
+        problem = "changed since" if changed else problem
+    if query is None or corners is None or result.matrix is None:
+        return Panel(result.path, image, problem), np.empty(0, np.int64)
+    pairs = verify(query, stored, **options).pairs
+    if changed:
+        return Panel(result.path, image, problem), pairs[:, 0]
+    size = (0, 0) if image is None else (image.shape[1], image.shape[0])
+    frame = _frame(result.matrix, corners, size)
+    return Panel(result.path, image, problem, _places(stored, pairs[:, 1]), frame), pairs[:, 0]
+
+
+def rendered(panel: Panel, width: int, height: int) -> NDArray[np.uint8]:
+    """Return a panel's image with its marks, (H', W', 3), fitted into a box; where it has none, a card that says so."""
+    if panel.image is None:
+        return _card(panel.problem, width, min(height, round(0.75 * width)))
+    pixels, to_pixels = display(as_rgb(panel.image), width, height)
+    if panel.box is not None:
+        _fade(pixels, transform_points(to_pixels, _corners(panel.box)))
+    Picture(pixels).dots(_apart(transform_points(to_pixels, panel.points)), SKY, radius=1.5)
+    if panel.frame is not None:
+        draw_frame(pixels, transform_points(to_pixels, panel.frame), YELLOW, width=2)
+    if panel.box is not None:
+        draw_frame(pixels, transform_points(to_pixels, _corners(panel.box)), VERMILLION, width=2)
+    return pixels
+
+
+def said(result: Result) -> str:
+    """Return a result's figures in words."""
+    score = f"score {result.score:.3f}"
+    if result.n_inliers is None:
+        return score
+    return f"{score}, {result.n_inliers} inlier{'' if result.n_inliers == 1 else 's'}"
+
+
+def _read(source: ImageLike) -> tuple[NDArray[np.uint8] | None, str]:
+    try:
+        return read_image(source), ""
+    except FileNotFoundError:
+        return None, "the file is not there"
+    except ImageError as error:
+        return None, error.reason
+    except OSError as error:
+        return None, (error.strerror or "the file cannot be read").lower()
+
+
+def _corners(box: Box) -> NDArray[np.float64]:
+    """Return a box's corners as points, whose integers are pixel centres."""
+    x, y, width, height = box
+    return np.array([[x, y], [x + width, y], [x + width, y + height], [x, y + height]]) - 0.5
+
+
+def _frame(
+    matrix: NDArray[np.float64], corners: NDArray[np.float64], size: tuple[int, int]
+) -> NDArray[np.float64] | None:
+    """Return mapped corners, or None where no edge between them runs through an image of this size."""
+    frame = transform_points(matrix, corners)
+    if not np.isfinite(frame).all():
+        return None
+    along = np.linspace(0, 1, 200)[:, None, None]
+    edges = (1 - along) * frame + along * np.roll(frame, -1, axis=0)
+    inside = np.all((edges >= -1) & (edges <= np.array(size)), axis=2)
+    return frame if inside.any() else None
+
+
+def _places(arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    return stored_points(arrays)[rows, :2].astype(np.float64)
+
+
+def _apart(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return one point of each cell of a grid: dots that overlap hide what they are on."""
+    _, first = np.unique((points // _CELL).astype(np.int64), axis=0, return_index=True)
+    return points[np.sort(first)]
+
+
+def _fade(pixels: NDArray[np.uint8], corners: NDArray[np.float64]) -> None:
+    """Let what lies outside a box step back."""
+    (left, top), (right, bottom) = np.rint(corners[0]).astype(int), np.rint(corners[2]).astype(int)
+    inside = pixels[max(top, 0) : bottom + 1, max(left, 0) : right + 1].copy()
+    pixels[:] = np.rint(255 + _FADED * (pixels.astype(np.float32) - 255)).astype(np.uint8)
+    pixels[max(top, 0) : bottom + 1, max(left, 0) : right + 1] = inside
+
+
+def _card(text: str, width: int, height: int) -> NDArray[np.uint8]:
+    card = np.full((height, width, 3), _PLACEHOLDER, np.uint8)
+    lines = _wrapped(text, width - 16)
+    line = text_height(_TEXT)
+    top = max(0, (height - line * len(lines)) // 2)
+    placed = [((width - text_width(text, _TEXT)) // 2, top + line * at, text) for at, text in enumerate(lines)]
+    put_text(card, placed, _TEXT, SOFT)
+    return card
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    lines: list[str] = []
+    for word in text.split():
+        if lines and text_width(f"{lines[-1]} {word}", _TEXT) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(fit_text(word, width, _TEXT))
+    return lines[:6]

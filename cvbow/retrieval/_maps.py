@@ -1,0 +1,110 @@
+"""Maps of the plane fitted by least squares to matches that are taken to be right.
+
+R. Hartley and A. Zisserman, "Multiple View Geometry in Computer Vision", 2nd ed., section 4.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["derivative", "fit_affine", "fit_homography", "fit_similarity", "map_points", "spread", "stretches"]
+
+#: Points whose spread across their main direction is below this, over the size of the image, are on a line.
+_LINE = 1e-4
+
+Points = NDArray[np.float64]
+
+
+def map_points(matrix: Points, points: Points) -> Points:
+    """Return where a 3x3 matrix sends points, shape (n, 2); infinity beyond the horizon."""
+    mapped = points @ matrix[:2, :2].T + matrix[:2, 2]
+    if matrix[2, 0] == 0 and matrix[2, 1] == 0:
+        return np.asarray(mapped, np.float64)
+    depth = (points @ matrix[2, :2] + matrix[2, 2])[:, None]
+    return np.where(depth > 1e-9, mapped / np.maximum(depth, 1e-9), np.inf)
+
+
+def derivative(matrix: Points) -> Points:
+    """Return the derivative of a map at (0, 0), shape (2, 2)."""
+    corner = matrix[2, 2]
+    return np.asarray((matrix[:2, :2] - np.outer(matrix[:2, 2], matrix[2, :2]) / corner) / corner)
+
+
+def stretches(linear: Points) -> tuple[float, float]:
+    """Return the singular values of a 2x2 matrix, the larger one first; the smaller is negative where it mirrors."""
+    (a, b), (c, d) = linear.tolist()
+    mean, turned = math.hypot(a + d, b - c) / 2, math.hypot(a - d, b + c) / 2
+    return mean + turned, mean - turned
+
+
+def spread(points: Points) -> float:
+    """Return the standard deviation of points across the direction in which they spread most."""
+    x, y = (points - points.mean(axis=0)).T
+    xx, yy, xy = float(x @ x), float(y @ y), float(x @ y)
+    return math.sqrt(max((xx + yy - math.hypot(xx - yy, 2 * xy)) / 2, 0.0) / len(points))
+
+
+def fit_similarity(a: Points, b: Points, weights: Points) -> Points | None:
+    """Return the similarity (turn, zoom, shift) from points a to b; None where they are all in one place."""
+    total = weights.sum()
+    if not total > 0:
+        return None
+    middle_a, middle_b = weights @ a / total, weights @ b / total
+    a, b = a - middle_a, b - middle_b
+    size = float(weights @ (a * a).sum(axis=1))
+    if size <= _LINE**2 * total:
+        return None
+    c = float(weights @ (a * b).sum(axis=1)) / size
+    s = float(weights @ (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])) / size
+    return _joined(np.array([[c, -s], [s, c]]), middle_a, middle_b)
+
+
+def fit_affine(a: Points, b: Points, weights: Points) -> Points | None:
+    """Return the affine map from points a to b; None where they are all on a line."""
+    total = weights.sum()
+    if not total > 0:
+        return None
+    middle_a, middle_b = weights @ a / total, weights @ b / total
+    a, b = a - middle_a, b - middle_b
+    weighted = (a * weights[:, None]).T
+    (xx, xy), (_, yy) = (weighted @ a).tolist()
+    if (xx + yy - math.hypot(xx - yy, 2 * xy)) / 2 <= _LINE**2 * total:
+        return None
+    inverse = np.array([[yy, -xy], [-xy, xx]]) / (xx * yy - xy * xy)
+    return _joined((inverse @ (weighted @ b)).T, middle_a, middle_b)
+
+
+def _joined(linear: Points, middle_a: Points, middle_b: Points) -> Points:
+    matrix = np.eye(3)
+    matrix[:2, :2], matrix[:2, 2] = linear, middle_b - linear @ middle_a
+    return matrix
+
+
+def fit_homography(a: Points, b: Points) -> Points | None:
+    """Return the homography from points a to b, scaled to ``H[2, 2] = 1``; None where they do not determine it.
+
+    The normalised direct linear transform (algorithm 4.2).
+    """
+    (a, to_a), (b, to_b) = _isotropic(a), _isotropic(b)
+    design = np.zeros((2 * len(a), 9))
+    design[::2, 0:2], design[::2, 2] = a, 1
+    design[1::2, 3:5], design[1::2, 5] = a, 1
+    design[::2, 6:8], design[::2, 8] = -b[:, :1] * a, -b[:, 0]
+    design[1::2, 6:8], design[1::2, 8] = -b[:, 1:] * a, -b[:, 1]
+    values, vectors = np.linalg.eigh(design.T @ design)
+    # Two null directions: all but one of the points are on a line.
+    if values[1] <= 1e-10 * values[-1]:
+        return None
+    matrix = np.linalg.inv(to_b) @ vectors[:, 0].reshape(3, 3) @ to_a
+    return np.asarray(matrix / matrix[2, 2]) if abs(matrix[2, 2]) > 1e-9 * np.abs(matrix).max() else None
+
+
+def _isotropic(points: Points) -> tuple[Points, Points]:
+    """Return points moved to the centre and scaled to a mean square distance of 2 from it, and the map that does it."""
+    middle = points.mean(axis=0)
+    scale = math.sqrt(2) / max(math.sqrt(float(((points - middle) ** 2).sum(axis=1).mean())), 1e-12)
+    to = np.array([[scale, 0, -scale * middle[0]], [0, scale, -scale * middle[1]], [0, 0, 1]])
+    return (points - middle) * scale, to

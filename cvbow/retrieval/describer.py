@@ -1,0 +1,236 @@
+"""What an index stores of an image, and how a query is scored against it: the two kinds' common face.
+
+An image becomes a dict of small arrays (``Describer.describe``); an index keeps those of many images one after another
+in immutable segments, with what can be worked out from them (``derive``); a ``Scorer`` over opened segments gives every
+image a score for a query.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+
+from cvbow.backends import ImageLike
+
+__all__ = ["GEOMETRY", "ArraySpec", "Box", "Describer", "Scorer", "Segment", "check_box"]
+
+#: x, y, width, height in pixels: the part of an image whose left upper pixel is (x, y).
+Box = tuple[float, float, float, float]
+
+#: The arrays that geometric verification needs.
+GEOMETRY = ("words", "places", "shapes", "image_size")
+
+
+@dataclass(frozen=True)
+class ArraySpec:
+    """One named array that every image of an index has.
+
+    Attributes
+    ----------
+    dtype : str
+        As NumPy writes it, little-endian: ``"<i4"``, ``"<f4"``, ``"|u1"``.
+    shape : tuple of int
+        Of one row.
+    per : {"image", "feature"}
+        One row for an image, or one for each of its features; all "feature" arrays of an image are equally long.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    per: str
+
+
+class Segment(Protocol):
+    """Some images of an index, opened for reading."""
+
+    @property
+    def n_images(self) -> int:
+        """Number of images, removed ones among them."""
+
+    @property
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """The describer's layout, what it derives, and ``feature_start`` (n_images + 1,) int64 where it has features.
+
+        Arrays per image have one row for each; those per feature hold the features of image i in the rows from
+        ``feature_start[i]`` to ``feature_start[i + 1]``. They may be memory-mapped and are read-only.
+        """
+
+
+class Scorer(ABC):
+    """Scores of all images of an opened index for one query after another; safe to share between threads."""
+
+    @abstractmethod
+    def scores(self, query: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Return a score for each image, shape (n_images,), segments one after another; higher is better.
+
+        Parameters
+        ----------
+        query : mapping
+            What ``Describer.describe`` returned, or ``expanded``.
+
+        Notes
+        -----
+        Removed images have scores too; what they are has no meaning.
+        """
+
+    def settled(self, query: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
+        """Return the scores of a few images, the same to the last bit wherever in the index each lies.
+
+        Parameters
+        ----------
+        query : mapping
+        rows : ndarray of shape (m,), intp
+            Their positions among `scores`.
+
+        Returns
+        -------
+        ndarray of shape (m,), float32, or None
+            Within 1e-4 of `scores`; None where `scores` themselves do not depend on the place of an image.
+        """
+        return None
+
+    @abstractmethod
+    def expanded(
+        self, query: Mapping[str, NDArray[Any]], results: Sequence[Mapping[str, NDArray[Any]]]
+    ) -> Mapping[str, NDArray[Any]]:
+        """Return a query that stands for the mean of ``query`` and the given images (average query expansion).
+
+        Parameters
+        ----------
+        query : mapping
+        results : sequence of mappings
+            What is stored of the images; none leaves the query as it is.
+        """
+
+
+class Describer(BaseEstimator, ABC):  # type: ignore[misc]
+    """Base class of what an index learns, and how it sees images.
+
+    A subclass has the parameters ``n_jobs`` and ``memory``, plain parameters otherwise, and learned state that ends
+    in ``_``.
+    """
+
+    #: "inverted" or "exact".
+    kind: ClassVar[str]
+
+    n_jobs: int | None
+    memory: Any
+
+    @property
+    @abstractmethod
+    def gray_only(self) -> bool:
+        """Whether the colours of an image are never looked at."""
+
+    @abstractmethod
+    def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
+        """Learn from images, which need not be those that will be in the index."""
+
+    @abstractmethod
+    def layout(self) -> dict[str, ArraySpec]:
+        """Return the arrays that every image has, by name; NotFittedError before ``fit``."""
+
+    @abstractmethod
+    def describe(self, image: NDArray[np.uint8], *, box: Box | None = None) -> dict[str, NDArray[Any]]:
+        """Describe one image.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W) or (H, W, 3), uint8
+        box : tuple of float, optional
+            Describe only what lies inside.
+
+        Returns
+        -------
+        dict of ndarray
+            As ``layout`` says: arrays per feature have a first axis, those per image do not.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If the box has no area or lies outside the image.
+        """
+
+    def derive(
+        self, arrays: Mapping[str, NDArray[Any]], feature_start: NDArray[np.int64], n_images: int
+    ) -> dict[str, NDArray[Any]]:
+        """Return further arrays of a segment that follow from the images' own, to be stored with them.
+
+        Parameters
+        ----------
+        arrays : mapping
+            The layout's arrays of all images of the segment.
+        feature_start : ndarray of shape (n_images + 1,), int64
+        n_images : int
+        """
+        return {}
+
+    def check_segment(self, segment: Segment) -> None:
+        """Raise ValueError where a segment's values would lead compiled code outside its arrays.
+
+        Called when an index is opened, unless checks are off; dtypes and shapes of the layout's arrays, and
+        ``feature_start``, have been checked then, those of derived arrays have not.
+        """
+
+    @abstractmethod
+    def scorer(self, segments: Sequence[Segment], alive: Sequence[NDArray[np.bool_]]) -> Scorer:
+        """Prepare to score the images of opened segments.
+
+        Parameters
+        ----------
+        segments : sequence of Segment
+        alive : sequence of ndarray of shape (n_images,), bool
+            One for each segment; False where an image was removed.
+        """
+
+    @property
+    def has_geometry(self) -> bool:
+        """Whether what is stored of an image is enough to verify it by geometry; NotFittedError before ``fit``."""
+        return set(GEOMETRY) <= set(self.layout())
+
+    @abstractmethod
+    def _validate(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
+
+    @abstractmethod
+    def _state_hash(self) -> str:
+        """Return a text that changes whenever descriptions would."""
+
+
+def check_box(box: Box, image_size: tuple[int, int]) -> Box:
+    """Return a box cut to the image.
+
+    Parameters
+    ----------
+    box : tuple of float
+        x, y, width and height in pixels. ``(0, 0, W, H)`` is the whole image, whose first pixel's centre is at (0, 0)
+        and whose left edge, as a place, is at -0.5: a point (px, py) is inside where ``x <= px + 0.5 < x + width`` and
+        the same for y.
+    image_size : tuple of int
+        Width and height of the image in pixels.
+
+    Raises
+    ------
+    ValueError
+        If the box is not four finite numbers, has no area, or lies outside the image.
+    """
+    values = tuple(box) if isinstance(box, Sequence | np.ndarray) else ()
+    if len(values) != 4 or not all(isinstance(value, numbers.Real) and math.isfinite(value) for value in values):
+        raise ValueError(f"box must be four numbers x, y, width, height in pixels, got {box!r}")
+    x, y, width, height = map(float, values)
+    if width <= 0 or height <= 0:
+        raise ValueError(f"box must have a positive width and height, got {box!r}")
+    left, top = max(x, 0.0), max(y, 0.0)
+    right, bottom = min(x + width, float(image_size[0])), min(y + height, float(image_size[1]))
+    if right <= left or bottom <= top:
+        raise ValueError(f"box must overlap the image of {image_size[0]} x {image_size[1]} pixels, got {box!r}")
+    return left, top, right - left, bottom - top

@@ -1,0 +1,341 @@
+"""Near-duplicates: groups of images that are the same picture, whatever their size, compression and margins.
+
+Candidates come from three places: the index's own ranking of every image (Chum, Philbin and Zisserman, "Near duplicate
+image detection: min-hash and tf-idf weighting", BMVC 2008, find them in the words, too), thumbnails that are alike as a
+whole, and, for images with hardly any features, thumbnails that are alike in part. Whatever proposes a pair, its
+thumbnails decide, laid upon each other by the map that was found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow._checks import check_int, check_real
+from cvbow.errors import ImageError
+from cvbow.images import read_image
+from cvbow.parallel import effective_jobs, prefetched, progress, run, single_threaded
+from cvbow.retrieval._duplicate_candidates import Pair, alike, alike_in_part, best_windows, ranked
+from cvbow.retrieval.thumbnails import SIDE, Agreement, agreement, thumbnail, thumbnail_map, window_map
+from cvbow.retrieval.verification import Verification, verify
+
+if TYPE_CHECKING:
+    from cvbow.retrieval.image_index import ImageIndex
+
+__all__ = ["DuplicateGroup", "DuplicatePair", "Duplicates", "find_duplicates"]
+
+#: The gray values of a pair correlate by at least this, whatever its details say.
+_MIN_SIMILARITY = 0.95
+#: Fewer inliers than a ranking asks for: the thumbnails have the last word.
+_MIN_INLIERS = 4
+#: Two images that show at least this much of each other show the same, but for a rim.
+_WHOLE = 0.97
+#: Pairs that a task of a worker looks at.
+_TASK = 256
+
+
+@dataclass(frozen=True, eq=False)
+class DuplicatePair:
+    """Two images that are the same picture.
+
+    Attributes
+    ----------
+    first, second : str
+        What the index knows them by, in its order.
+    reason : {"identical", "copy", "part"}
+        The same bytes; the same picture at another size or compression; or one of them, or each, shows a part of the
+        other.
+    score : float
+        Correlation of the details of both where they overlap, 0 to 1; 1 for the same bytes.
+    overlap : tuple of float
+        What share of the first one's area the second one shows, and the other way round.
+    n_inliers : int or None
+        Features that agree with the map between them; None where the pair was found without features.
+    """
+
+    first: str
+    second: str
+    reason: str
+    score: float
+    overlap: tuple[float, float]
+    n_inliers: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class DuplicateGroup:
+    """Images that are joined by pairs.
+
+    Attributes
+    ----------
+    paths : tuple of str
+        In the index's order.
+    pairs : tuple of DuplicatePair
+        Those that were found; not every two images of a group need be one.
+    score : float
+        The lowest of its pairs.
+    """
+
+    paths: tuple[str, ...]
+    pairs: tuple[DuplicatePair, ...]
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Duplicates:
+    """What ``find_duplicates`` found.
+
+    Attributes
+    ----------
+    groups : list of DuplicateGroup
+        The largest first, equally large ones in the index's order.
+    n_images : int
+        Images that were looked at.
+    unseen : list of ImageError
+        Images without a stored thumbnail whose files cannot be read: for them only the same bytes were looked for.
+    """
+
+    groups: list[DuplicateGroup]
+    n_images: int
+    unseen: list[ImageError]
+
+    @property
+    def pairs(self) -> list[DuplicatePair]:
+        """The pairs of all groups."""
+        return [pair for group in self.groups for pair in group.pairs]
+
+
+def find_duplicates(
+    index: ImageIndex,
+    *,
+    candidates: int = 5,
+    min_score: float = 0.75,
+    min_overlap: float = 0.5,
+    few_features: int = 100,
+    n_jobs: int | None = None,
+) -> Duplicates:
+    """Find the images of an index that are the same picture.
+
+    Different photographs of one place are not: they do not agree in their details.
+
+    Parameters
+    ----------
+    index : ImageIndex
+        Of any kind. Features that it stores make small parts of large pictures found; thumbnails that it does not
+        store are made from the files.
+    candidates : int, default 5
+        The best so many of each image's ranking are looked at; 0 looks at thumbnails alone.
+    min_score : float, default 0.75
+        Of a pair, 0 to 1.
+    min_overlap : float, default 0.5
+        What share of its area each image of a pair must have in common with the other, at least, 0 to 1: with less,
+        two parts of one photograph are no longer the same picture.
+    few_features : int, default 100
+        Images with fewer stored features are also compared with each other at many places and scales.
+    n_jobs : int or None, default None
+        Workers, by joblib's convention. Changes no result.
+
+    Returns
+    -------
+    Duplicates
+
+    Raises
+    ------
+    ValueError
+        If a parameter breaks its rule.
+
+    Notes
+    -----
+    A picture without details (a clear sky, a blank page) is only found with the same bytes. One that was turned,
+    mirrored or drawn over is another picture.
+    """
+    check_int("candidates", candidates, minimum=0)
+    check_real("min_score", min_score, minimum=0, maximum=1)
+    check_real("min_overlap", min_overlap, minimum=0, maximum=1)
+    check_int("few_features", few_features, minimum=0)
+    effective_jobs(n_jobs)
+    rows = np.asarray(index.rows).tolist()
+    identical = _identical(index, rows)
+    # Of images of the same bytes the first one stands for all.
+    twins = {second for _, second in identical}
+    rows = [row for row in rows if row not in twins]
+    seen, thumbnails, unseen = _thumbnails(index, rows, n_jobs)
+    searches = _Comparison(index, seen, thumbnails, min_score=min_score, min_overlap=min_overlap)
+    found: dict[Pair, DuplicatePair] = {}
+    for pair in alike(thumbnails):
+        searches.try_whole(pair, found)
+    wanted: set[Pair] = set()
+    if candidates:
+        wanted |= ranked(index, seen, candidates, n_jobs)
+    windows: set[Pair] = set()
+    if index.describer.has_geometry:
+        windows = alike_in_part(thumbnails, searches.few(few_features))
+    found |= _compared(searches.by_features, sorted(wanted - set(found)), n_jobs)
+    rest = windows if index.describer.has_geometry else wanted
+    found |= _compared(searches.by_windows, sorted(rest - set(found)), n_jobs)
+    pairs = {(seen[a], seen[b]): pair for (a, b), pair in found.items()}
+    for first, second in identical:
+        names = index.record(first).path, index.record(second).path
+        pairs[first, second] = DuplicatePair(*names, "identical", 1.0, (1.0, 1.0), None)
+    return Duplicates(_groups(index, pairs), len(index), unseen)
+
+
+class _Comparison:
+    """The final word on pairs; pairs are positions in `rows`."""
+
+    def __init__(
+        self,
+        index: ImageIndex,
+        rows: Sequence[int],
+        thumbnails: NDArray[np.uint8],
+        *,
+        min_score: float,
+        min_overlap: float,
+    ) -> None:
+        self.index = index
+        self.rows = rows
+        self.thumbnails = thumbnails
+        self.min_score = min_score
+        self.min_overlap = min_overlap
+
+    def few(self, few_features: int) -> list[int]:
+        """Return the positions of images with fewer features."""
+        return [at for at, row in enumerate(self.rows) if len(self.index.describe(row)["words"]) < few_features]
+
+    def try_whole(self, pair: Pair, found: dict[Pair, DuplicatePair]) -> None:
+        """Compare two images as they are."""
+        judged = self._judge(pair, np.eye(3), None, refine=False)
+        if judged is not None and judged.reason == "copy":
+            found[pair] = judged
+
+    def by_features(self, pairs: Sequence[Pair]) -> dict[Pair, DuplicatePair]:
+        """Compare images by the maps between their features."""
+        found: dict[Pair, DuplicatePair] = {}
+        if not self.index.describer.has_geometry:
+            return found
+        for pair in pairs:
+            first, second = (self.index.describe(self.rows[at]) for at in pair)
+            verified = verify(first, second, model="affine", min_inliers=_MIN_INLIERS)
+            if verified.matrix is None:
+                continue
+            to_first, to_second = thumbnail_map(first["image_size"]), thumbnail_map(second["image_size"])
+            judged = self._judge(pair, to_second @ verified.matrix @ np.linalg.inv(to_first), verified)
+            if judged is not None:
+                found[pair] = judged
+        return found
+
+    def by_windows(self, pairs: Sequence[Pair]) -> dict[Pair, DuplicatePair]:
+        """Compare images with the windows of each other that look most like them."""
+        found = {}
+        for a, b in pairs:
+            first, second = self.thumbnails[a], self.thumbnails[b]
+            maps: list[NDArray[Any]] = [window_map(window) for window in best_windows(second, first)]
+            maps += [np.linalg.inv(window_map(window)) for window in best_windows(first, second)]
+            judged = [pair for matrix in maps if (pair := self._judge((a, b), matrix, None)) is not None]
+            if judged:
+                found[a, b] = max(judged, key=lambda pair: pair.score)
+        return found
+
+    def _judge(
+        self, pair: Pair, matrix: NDArray[np.float64], verified: Verification | None, *, refine: bool = True
+    ) -> DuplicatePair | None:
+        """Return the pair if its thumbnails agree under a map from the first to the second."""
+        first, second = (self.thumbnails[at] for at in pair)
+        judged = agreement(first, second, matrix, refine=refine)
+        if judged is None or not self._same(judged):
+            return None
+        names = [self.index.record(self.rows[at]).path for at in pair]
+        reason = "copy" if min(judged.overlap) >= _WHOLE else "part"
+        n_inliers = None if verified is None else verified.n_inliers
+        return DuplicatePair(names[0], names[1], reason, min(judged.detail, 1.0), judged.overlap, n_inliers)
+
+    def _same(self, judged: Agreement) -> bool:
+        return (
+            judged.detail >= self.min_score
+            and judged.similarity >= _MIN_SIMILARITY
+            and min(judged.overlap) >= self.min_overlap
+        )
+
+
+def _identical(index: ImageIndex, rows: Sequence[int]) -> list[Pair]:
+    """Return pairs of rows of the same bytes: the first of each content with all others."""
+    first: dict[str, int] = {}
+    return [(kept, row) for row in rows if (kept := first.setdefault(index.record(row).sha256, row)) != row]
+
+
+def _thumbnails(
+    index: ImageIndex, rows: Sequence[int], n_jobs: int | None
+) -> tuple[list[int], NDArray[np.uint8], list[ImageError]]:
+    """Return the rows that have thumbnails, these, and the errors of those that have none."""
+    stack = np.empty((len(rows), SIDE, SIDE), np.uint8)
+    if "thumbnail" in index.describer.layout():
+        for at, row in enumerate(rows):
+            stack[at] = index.describe(row)["thumbnail"]
+        return list(rows), stack, []
+    seen: list[int] = []
+    unseen: list[ImageError] = []
+    files = [(index.record(row).path, index.file(row)) for row in rows]
+    for row, result in zip(rows, run(_read, files, n_jobs=n_jobs, task="thumbnails", total=len(files)), strict=True):
+        if isinstance(result, ImageError):
+            unseen.append(result)
+        else:
+            stack[len(seen)] = result
+            seen.append(row)
+    return seen, stack[: len(seen)], unseen
+
+
+def _read(image: tuple[str, str | None]) -> NDArray[np.uint8] | ImageError:
+    name, file = image
+    if file is None:
+        return ImageError(name, "has no file, and no thumbnail in the index")
+    try:
+        return thumbnail(read_image(file, gray=True))
+    except ImageError as error:
+        return error
+    except OSError as error:
+        return ImageError(file, error.strerror or str(error))
+
+
+def _compared(
+    compare: Callable[[Sequence[Pair]], dict[Pair, DuplicatePair]], pairs: Sequence[Pair], n_jobs: int | None
+) -> dict[Pair, DuplicatePair]:
+    """Compare pairs in threads of this process: an index is sent to no other."""
+    tasks = [pairs[start : start + _TASK] for start in range(0, len(pairs), _TASK)]
+    found: dict[Pair, DuplicatePair] = {}
+    with single_threaded(), progress("comparing", len(pairs)) as tell:
+        for number, part in enumerate(prefetched(compare, tasks, n_jobs=n_jobs), 1):
+            found |= part
+            tell(min(number * _TASK, len(pairs)))
+    return found
+
+
+def _groups(index: ImageIndex, pairs: dict[Pair, DuplicatePair]) -> list[DuplicateGroup]:
+    """Return connected images, by rows."""
+    leader: dict[int, int] = {}
+
+    def leader_of(row: int) -> int:
+        while leader.setdefault(row, row) != row:
+            leader[row] = row = leader[leader[row]]
+        return row
+
+    for a, b in pairs:
+        first, second = sorted((leader_of(a), leader_of(b)))
+        leader[second] = first
+    members: dict[int, list[int]] = {}
+    for row in sorted(leader):
+        members.setdefault(leader_of(row), []).append(row)
+    inside: dict[int, list[DuplicatePair]] = {}
+    for rows in sorted(pairs):
+        inside.setdefault(leader_of(rows[0]), []).append(pairs[rows])
+    groups = [
+        DuplicateGroup(
+            tuple(index.record(row).path for row in rows),
+            tuple(inside[first]),
+            min(pair.score for pair in inside[first]),
+        )
+        for first, rows in members.items()
+    ]
+    return sorted(groups, key=lambda group: -len(group.paths))

@@ -1,0 +1,358 @@
+"""Near-duplicates: pictures made here, copied in every way that counts, beside others that are only alike."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cvbow.backends import RawPixels
+from cvbow.dictionary import KMeansDictionary
+from cvbow.features import as_gray
+from cvbow.images import read_image
+from cvbow.retrieval import ImageIndex, ImageVectors, VisualWords
+from cvbow.retrieval._duplicate_candidates import _WINDOWS, alike, alike_in_part, best_windows
+from cvbow.retrieval.duplicates import Duplicates, find_duplicates
+from cvbow.retrieval.thumbnails import (
+    SIDE,
+    Agreement,
+    agreement,
+    details,
+    thumbnail,
+    thumbnail_layout,
+    thumbnail_map,
+    window_map,
+)
+
+Image = NDArray[np.uint8]
+
+
+def picture(seed: int, size: tuple[int, int] = (180, 150), *, finest: float = 1.0, color: bool = False) -> Image:
+    """Noise at all scales down to `finest` pixels, as photographs have: below 8 there are many keypoints."""
+    rng = np.random.default_rng(seed)
+    width, height = size
+    total = np.zeros((height, width, 3))
+    scale = 64.0
+    while scale >= finest:
+        noise = rng.normal(size=(height + 200, width + 200, 3 if color else 1))
+        blurred = cv2.GaussianBlur(noise, (0, 0), scale).reshape(height + 200, width + 200, -1)
+        total += (blurred / blurred.std())[100:-100, 100:-100] * scale**0.7
+        scale /= 2
+    total = (total - total.mean()) / total.std()
+    image = np.clip(128 + 45 * total, 0, 255).astype(np.uint8)
+    return image if color else np.ascontiguousarray(image[:, :, 0])
+
+
+def resized(image: Image, zoom: float) -> Image:
+    height, width = image.shape[:2]
+    kind = cv2.INTER_AREA if zoom < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (round(width * zoom), round(height * zoom)), interpolation=kind))
+
+
+def cropped(image: Image, share: float = 0.8, at: tuple[float, float] = (0.5, 0.5)) -> Image:
+    height, width = image.shape[:2]
+    h, w = round(height * share), round(width * share)
+    y, x = round((height - h) * at[1]), round((width - w) * at[0])
+    return np.ascontiguousarray(image[y : y + h, x : x + w])
+
+
+def save(path: Path, image: Image, quality: int = 95) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image if image.ndim == 2 else image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return path
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve pictures, 0 with five copies, 1 in gray and smaller, 2 cropped twice, 3 the same file twice; 8 to 11 have
+    hardly a keypoint, and 8 and 9 copies.
+    """
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(12):
+        finest = 1.0 if number < 8 else 16.0
+        image = picture(number, finest=finest, color=number == 1)
+        save(folder / f"{number:02d}.jpg", image)
+        if number == 0:
+            save(folder / "00-half.jpg", resized(image, 0.5))
+            save(folder / "00-large.jpg", resized(image, 1.5))
+            save(folder / "00-coarse.jpg", image, quality=30)
+            save(folder / "00-part.jpg", cropped(image, 0.8, (0, 1)))
+            save(folder / "00-strip.jpg", np.ascontiguousarray(image[30:110]))
+        elif number == 1:
+            save(folder / "01-gray.jpg", resized(as_gray(image), 0.7))
+        elif number == 2:
+            save(folder / "02-left.jpg", cropped(image, 0.8, (0, 0)))
+            save(folder / "02-right.jpg", cropped(image, 0.8, (1, 0.5)))
+        elif number == 3:
+            shutil.copy(folder / "03.jpg", folder / "03-twin.jpg")
+        elif number == 8:
+            save(folder / "08-part.jpg", cropped(image, 0.8, (1, 0)))
+        elif number == 9:
+            save(folder / "09-coarse.jpg", resized(image, 0.6), quality=30)
+    return folder
+
+
+EXPECTED = {
+    ("00-coarse.jpg", "00-half.jpg", "00-large.jpg", "00-part.jpg", "00-strip.jpg", "00.jpg"),
+    ("01-gray.jpg", "01.jpg"),
+    ("02-left.jpg", "02-right.jpg", "02.jpg"),
+    ("03-twin.jpg", "03.jpg"),
+    ("08-part.jpg", "08.jpg"),
+    ("09-coarse.jpg", "09.jpg"),
+}
+
+
+@pytest.fixture(scope="module")
+def words(photos: Path) -> VisualWords:
+    dictionary = KMeansDictionary(n_words=100, max_iter=3)
+    return VisualWords(dictionary=dictionary).fit(sorted(photos.glob("0[0-7].jpg")))
+
+
+@pytest.fixture(scope="module")
+def index(photos: Path, words: VisualWords, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ImageIndex]:
+    path = tmp_path_factory.mktemp("index") / "photos.index"
+    with ImageIndex.build(path, words, root=photos) as built:
+        built.add(sorted(photos.glob("*.jpg")))
+        yield built
+
+
+def names(found: Duplicates) -> set[tuple[str, ...]]:
+    return {tuple(Path(path).name for path in group.paths) for group in found.groups}
+
+
+def summary(found: Duplicates) -> list[object]:
+    return [(group.paths, group.score, [vars(pair) for pair in group.pairs]) for group in found.groups]
+
+
+# --- the whole --------------------------------------------------------------------------------------------------------
+
+
+def test_every_copy_and_nothing_else(index: ImageIndex) -> None:
+    found = find_duplicates(index)
+    assert names(found) == EXPECTED
+    assert (found.n_images, found.unseen) == (23, [])
+    assert [len(group.paths) for group in found.groups] == [6, 3, 2, 2, 2, 2]
+    reasons = {(Path(pair.first).name, Path(pair.second).name): pair for pair in found.pairs}
+    assert reasons["03-twin.jpg", "03.jpg"].reason == "identical"
+    assert reasons["03-twin.jpg", "03.jpg"].score == 1
+    for name in ("00-coarse.jpg", "00-half.jpg", "00-large.jpg"):
+        assert reasons[name, "00.jpg"].reason == "copy"
+        assert reasons[name, "00.jpg"].score > 0.95
+    part = reasons["00-part.jpg", "00.jpg"]
+    assert part.reason == "part"
+    assert part.n_inliers is not None
+    assert part.overlap == pytest.approx((1, 0.64), abs=0.02)
+    assert reasons["00-strip.jpg", "00.jpg"].overlap == pytest.approx((1, 80 / 150), abs=0.02)
+    smooth = reasons["08-part.jpg", "08.jpg"]
+    assert smooth.reason == "part"
+    assert smooth.overlap == pytest.approx((1, 0.64), abs=0.05)
+    for group in found.groups:
+        assert group.score == min(pair.score for pair in group.pairs) >= 0.75
+        assert {path for pair in group.pairs for path in (pair.first, pair.second)} == set(group.paths)
+
+
+def test_smooth_pictures_have_few_keypoints(index: ImageIndex) -> None:
+    # Otherwise the tests above say nothing about how those are found.
+    for name in ("08.jpg", "08-part.jpg"):
+        assert len(index.describe(index.row(name))["words"]) < 10
+
+
+def test_the_number_of_workers_changes_nothing(index: ImageIndex) -> None:
+    assert summary(find_duplicates(index, n_jobs=2)) == summary(find_duplicates(index))
+
+
+def test_parameters_decide(index: ImageIndex) -> None:
+    whole = {pair.reason for pair in find_duplicates(index, candidates=0, few_features=0).pairs}
+    assert whole == {"identical", "copy"}
+    most = find_duplicates(index, min_overlap=0.9).pairs
+    assert {pair.reason for pair in most} == {"identical", "copy"}
+    assert {pair.reason for pair in find_duplicates(index, min_score=1).pairs} == {"identical"}
+    # Without a search in windows, the part of a picture without keypoints is not found.
+    assert ("08-part.jpg", "08.jpg") not in names(find_duplicates(index, few_features=0))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("candidates", -1), ("min_score", 1.5), ("min_overlap", -0.1), ("few_features", 2.5), ("n_jobs", 0)],
+)
+def test_a_bad_parameter_is_named(index: ImageIndex, name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"^{name} must be"):
+        find_duplicates(index, **{name: value})
+
+
+def test_removed_images_and_lost_files(photos: Path, words: VisualWords, tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    shutil.copytree(photos, copies)
+    with ImageIndex.build(tmp_path / "some.index", words, root=copies) as some:
+        assert find_duplicates(some) == Duplicates([], 0, []) or find_duplicates(some).groups == []
+        some.add(sorted(copies.glob("0[1238]*.jpg")))
+        some.remove(["02.jpg", "08-part.jpg"])
+        found = find_duplicates(some)
+        assert names(found) == {("01-gray.jpg", "01.jpg"), ("02-left.jpg", "02-right.jpg"), ("03-twin.jpg", "03.jpg")}
+        for path in copies.glob("*.jpg"):
+            path.unlink()
+        found = find_duplicates(some)
+        assert ("03-twin.jpg", "03.jpg") in names(found)
+        if "thumbnail" in words.layout():
+            assert (len(found.groups), found.unseen) == (3, [])
+        else:
+            # The twin that stands for both is one of them.
+            assert (len(found.groups), len(found.unseen)) == (1, 6)
+            assert str(copies / "01.jpg") in {error.path for error in found.unseen}
+
+
+def test_an_index_of_vectors_alone(photos: Path, tmp_path: Path) -> None:
+    describer = ImageVectors(RawPixels(), whiten=False).fit(sorted(photos.glob("*.jpg")))
+    with ImageIndex.build(tmp_path / "vectors.index", describer, root=photos) as built:
+        built.add(sorted(photos.glob("*.jpg")))
+        found = find_duplicates(built, candidates=20)
+    assert names(found) <= EXPECTED | {("00-coarse.jpg", "00-half.jpg", "00-large.jpg", "00-part.jpg", "00.jpg")}
+    assert names(found) >= EXPECTED - {max(EXPECTED, key=len), ("02-left.jpg", "02-right.jpg", "02.jpg")}
+    assert all(pair.n_inliers is None for pair in found.pairs)
+
+
+def test_flat_images_are_only_found_by_their_bytes(words: VisualWords, tmp_path: Path) -> None:
+    for name, image in {
+        "black": np.zeros((90, 120)),
+        "gray": np.full((90, 120), 128),
+        "dark": np.ones((90, 120)),
+    }.items():
+        save(tmp_path / f"{name}.png", image.astype(np.uint8))
+    shutil.copy(tmp_path / "black.png", tmp_path / "night.png")
+    with ImageIndex.build(tmp_path / "flat.index", words) as built:
+        built.add(sorted(tmp_path.glob("*.png")))
+        assert names(find_duplicates(built)) == {("black.png", "night.png")}
+
+
+def test_photographs(shared_data: Path, words: VisualWords, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    paths = sorted((shared_data / "scene15" / "train").glob("*/*.jpg"))[::60]
+    for number, path in enumerate(paths):
+        image = read_image(path, gray=True)
+        copies = [
+            resized(image, rng.uniform(0.5, 1.5)),
+            image,
+            cropped(image, 0.8, (rng.uniform(), rng.uniform())),
+        ]
+        save(tmp_path / f"{number:02d}-copy.jpg", copies[number % 3], quality=30 if number % 3 == 1 else 90)
+        shutil.copy(path, tmp_path / f"{number:02d}.jpg")
+    with ImageIndex.build(tmp_path / "photos.index", words) as built:
+        built.add(sorted(tmp_path.glob("*.jpg")))
+        found = find_duplicates(built)
+    assert names(found) == {(f"{number:02d}-copy.jpg", f"{number:02d}.jpg") for number in range(len(paths))}
+    assert min(pair.score for pair in found.pairs) > 0.9
+
+
+# --- thumbnails -------------------------------------------------------------------------------------------------------
+
+
+def test_a_thumbnail_is_the_mean_of_what_each_pixel_covers() -> None:
+    image = picture(0, (SIDE * 3, SIDE * 2))
+    expected = image.reshape(SIDE, 2, SIDE, 3).mean((1, 3))
+    np.testing.assert_allclose(thumbnail(image), expected, atol=0.51)
+    color = picture(1, (200, 100), color=True)
+    np.testing.assert_array_equal(thumbnail(color), thumbnail(as_gray(color)))
+    spec = thumbnail_layout()["thumbnail"]
+    for odd in (image[:1], image[:, :1], image[:1, :1], image):
+        made = thumbnail(np.ascontiguousarray(odd))
+        assert (made.shape, made.dtype) == (spec.shape, np.dtype(spec.dtype))
+
+
+def test_maps_keep_the_edges() -> None:
+    to = thumbnail_map((200, 100))
+    corners = np.array([[-0.5, -0.5, 1], [199.5, 99.5, 1]])
+    np.testing.assert_allclose((corners @ to.T)[:, :2], [[-0.5, -0.5], [SIDE - 0.5, SIDE - 0.5]])
+    window = window_map(np.array([0.25, 0.5, 0.5, 0.25]))
+    corners = np.array([[-0.5, -0.5, 1], [SIDE - 0.5, SIDE - 0.5, 1]])
+    expected = [[SIDE / 4 - 0.5, SIDE / 2 - 0.5], [SIDE * 0.75 - 0.5, SIDE * 0.75 - 0.5]]
+    np.testing.assert_allclose((corners @ window.T)[:, :2], expected)
+
+
+def test_details_against_opencv() -> None:
+    thumbs = np.stack([thumbnail(picture(seed)) for seed in range(3)] + [np.full((SIDE, SIDE), 90, np.uint8)])
+    vectors = details(thumbs, 16)
+    for image, vector in zip(thumbs[:3], vectors, strict=False):
+        small = image.reshape(16, 4, 16, 4).mean((1, 3)).astype(np.float32)
+        expected = -cv2.Laplacian(small, cv2.CV_32F, borderType=cv2.BORDER_REFLECT_101)
+        np.testing.assert_allclose(vector.reshape(16, 16), expected / np.linalg.norm(expected), atol=1e-4)
+    np.testing.assert_allclose((vectors**2).sum(axis=1), [1, 1, 1, 0], rtol=1e-5)
+
+
+def compared(whole: Image, part: Image, shift: tuple[float, float], zoom: float = 1.0) -> Agreement | None:
+    """Agreement under the true map: pixel p of the part is pixel zoom p + shift of the whole."""
+    matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]], [0, 0, 1]])
+    to_part, to_whole = (thumbnail_map((image.shape[1], image.shape[0])) for image in (part, whole))
+    return agreement(thumbnail(part), thumbnail(whole), to_whole @ matrix @ np.linalg.inv(to_part))
+
+
+def test_agreement_of_a_part() -> None:
+    image = picture(5, (300, 200))
+    part = np.ascontiguousarray(image[40:180, 30:240])
+    found = compared(image, part, (30, 40))
+    assert found is not None
+    assert found.detail > 0.95
+    assert found.similarity > 0.99
+    assert found.overlap == pytest.approx((1, 210 * 140 / 60000), abs=0.01)
+    # Slightly wrong maps are put right.
+    near = compared(image, part, (33, 37))
+    assert near is not None
+    assert near.detail > 0.95
+    # The other way round it is the same.
+    to_part, to_whole = thumbnail_map((210, 140)), thumbnail_map((300, 200))
+    there = to_part @ np.array([[1, 0, -30], [0, 1, -40], [0, 0, 1]]) @ np.linalg.inv(to_whole)
+    back = agreement(thumbnail(image), thumbnail(part), there)
+    assert back is not None
+    assert back.overlap == pytest.approx(found.overlap[::-1], abs=0.01)
+    assert back.detail == pytest.approx(found.detail, abs=0.01)
+
+
+def test_agreement_of_different_pictures() -> None:
+    # The same bright sky over the same dark ground.
+    horizon = np.where(np.arange(150) < 70, 60, -60)[:, None]
+    a, b = (np.clip(0.4 * picture(seed).astype(float) + 80 + horizon, 0, 255).astype(np.uint8) for seed in (0, 1))
+    found = agreement(thumbnail(a), thumbnail(b), np.eye(3))
+    assert found is not None
+    assert found.similarity > 0.85
+    assert found.detail < 0.7
+
+
+@pytest.mark.parametrize(
+    "matrix", [np.diag([1e-9, 1, 1]), np.diag([0.05, 0.05, 1]), [[1, 0, 500], [0, 1, 0], [0, 0, 1]]]
+)
+def test_agreement_without_enough_in_common(matrix: object) -> None:
+    small = thumbnail(picture(0))
+    assert agreement(small, small, np.asarray(matrix, float), refine=False) is None
+
+
+def test_windows_against_opencv() -> None:
+    whole = thumbnail(picture(7, finest=4))
+    for number in range(0, len(_WINDOWS), 37):
+        x, y, width, height = _WINDOWS[number] * SIDE
+        matrix = np.array(
+            [[width / SIDE, 0, x + width / SIDE / 2 - 0.5], [0, height / SIDE, y + height / SIDE / 2 - 0.5]]
+        )
+        part = cv2.warpAffine(
+            whole, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+        )
+        found = best_windows(whole, np.asarray(part))
+        np.testing.assert_allclose(found[0], _WINDOWS[number])
+    assert len(best_windows(whole, 255 - whole)) < 2
+    assert len(best_windows(np.full((SIDE, SIDE), 9, np.uint8), whole)) == 0
+
+
+def test_candidates_by_thumbnails() -> None:
+    images = [picture(seed, finest=8) for seed in range(6)]
+    thumbs = np.stack([thumbnail(image) for image in [*images, resized(images[2], 0.5), cropped(images[4], 0.8)]])
+    assert alike(thumbs) == [(2, 6)]
+    pairs = alike_in_part(thumbs, range(8))
+    assert (4, 7) in pairs
+    assert all(first < second for first, second in pairs)
+    assert (2, 3) not in pairs
+    assert alike_in_part(thumbs, [4]) == set()
+    assert alike_in_part(thumbs, [0, 4, 7]) <= {(0, 4), (0, 7), (4, 7)}
+    assert alike(thumbs[:0]) == []
