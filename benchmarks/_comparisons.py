@@ -39,5 +39,6 @@ def _table(results: Mapping[str, Any], name: str, which: int) -> str:
         return ""
     title, (head, *rows) = comparison_tables(result)[which]
     smoke = " A smoke run, whose figures mean nothing." if result["quick"] else ""
-    what = f"{result['title']}. {title}.{smoke}"
+    load = f"The machine had other work to do (load before the run {result['environment']['load_before']:.1f})."
+    what = f"{result['title']}. {title}.{smoke} {load}"
     return f"{markdown(head, rows)}\n\n{what} {caption([result], f'cvbow bench run {name}')}"

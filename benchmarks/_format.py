@@ -18,6 +18,7 @@ SOFTWARE = {
     "faiss": "FAISS",
     "vlfeat": "VLFeat",
     "keras": "Keras",
+    "onnxruntime": "ONNX Runtime",
 }
 
 

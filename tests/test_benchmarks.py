@@ -511,7 +511,7 @@ def variant(name: str, *accuracies: float, **more: Any) -> dict[str, Any]:
 
 
 def details(**results: Any) -> dict[str, Any]:
-    place = SAMPLE["nearest"]["environment"] | {"workers": 2}
+    place = SAMPLE["nearest"]["environment"] | {"workers": 2, "load_before": 1.0}
     return {name.replace("_", "-"): {"title": "T", "environment": place, **result} for name, result in results.items()}
 
 

@@ -288,7 +288,7 @@ def test_wrong_parameters(weights: Path, tmp_path: Path) -> None:
             {"network": "resnet51"},
             "network must be a file, or one of torchvision's models: alexnet, .*; got 'resnet51'",
         ),
-        ({"layer": "layer9"}, r"layer must be one of features\.0\.0, .* classifier\.3, got 'layer9'"),
+        ({"layer": "layer9"}, r"layer must be one of features\.0, .* classifier\.3, got 'layer9'"),
         ({"weights": "IMAGENET1K_V9"}, f"weights must be a file or one of IMAGENET1K_V1, the official ones of {SMALL}"),
         ({"engine": "opencv"}, f"engine must be auto or torch for the torchvision model {SMALL}, got 'opencv'"),
         ({"provider": "coreml"}, "provider must be one of cpu, cuda for a torchvision model, got 'coreml'"),
@@ -376,9 +376,8 @@ def test_contenders_by_their_texts(weights: Path) -> None:
 def test_compare(weights: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.pth"
     own.write_bytes(weights.read_bytes())
-    own.with_suffix(".toml").write_text(
-        'size = 32\nchannel_order = "rgb"\nmean = 128\nscale = 0.02\nlayer = "classifier.1"\n'
-    )
+    facts = 'size = 48\nchannel_order = "rgb"\nmean = 128\nscale = 0.02\nlayer = "features.0"\n'
+    own.with_suffix(".toml").write_text(facts)
     data = write_dataset(tmp_path / "tiny", per_class=5)
     result = run("compare", data, "-w", f"net={SMALL}@{own}", "--json", "--classifier", "linear-svm")
     assert result.exit_code == 0, result.stderr

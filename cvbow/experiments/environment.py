@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import importlib.metadata
 import os
 import platform
 import subprocess
@@ -49,8 +50,18 @@ def environment(*, n_jobs: int | None) -> dict[str, Any]:
             "scipy": scipy.__version__,
             "scikit-learn": sklearn.__version__,
             "opencv": cv2.__version__,
+            **_optional("onnxruntime", "torch", "faiss-cpu"),
         },
     }
+
+
+def _optional(*distributions: str) -> dict[str, str]:
+    """Return the versions of those libraries that are installed: they are used where they are."""
+    found = {}
+    for name in distributions:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _cpu() -> str:

@@ -60,7 +60,8 @@ def _figures(result: Mapping[str, Any]) -> Table:
             _number(cost["model_bytes"], 1e6),
             _number(cost["peak_bytes"], 1e9),
         ]
-    return f"Classifier head {result['classifier']}; {result['protocol']}; times are the processor's", table
+    what = "times are the processor's, points and p of accuracy"
+    return f"Classifier head {result['classifier']}; {result['protocol']}; {what}", table
 
 
 def _other(pair: Mapping[str, Any], name: str) -> list[str]:
