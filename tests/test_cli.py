@@ -44,7 +44,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_every_command_has_help_with_an_example(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
-    assert "Example" in result.stdout
+    assert "\n  Example:\n    " in result.stdout
     assert f"cvbow {command}" in result.stdout
 
 

@@ -67,7 +67,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
 def test_every_subcommand_has_help_with_an_example(command: tuple[str, str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
-    assert "Example" in result.stdout
+    assert "\n  Example:\n    " in result.stdout
     assert f"cvbow {command[0]} {command[1]}" in result.stdout
 
 

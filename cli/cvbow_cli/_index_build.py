@@ -65,7 +65,7 @@ def build(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Build an index of images.
+    """Build an index of images.
 
     A SOURCE is a folder, with images at any depth, a CSV with the columns path,label, an image, or '-' for paths on
     stdin. By default images are compared by visual words, which finds the same thing from another side, in other

@@ -38,7 +38,7 @@ def add(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Add images to an index, those that are not in it yet.
+    """Add images to an index, those that are not in it yet.
 
     A SOURCE is a folder, with images at any depth, a CSV with the columns path,label, an image, or '-' for paths on
     stdin. An add that was cut off can be repeated: what it has done stays. Files that have changed since they were
@@ -78,7 +78,7 @@ def update(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Bring an index up to date with its files: those that changed are described anew, those that vanished listed.
+    """Bring an index up to date with its files: those that changed are described anew, those that vanished listed.
 
     With a SOURCE, its new images are added, too.
 
@@ -106,7 +106,7 @@ def update(
 @option_json
 @click.pass_context
 def remove(ctx: click.Context, index: str, paths: tuple[str, ...], as_json: bool) -> None:
-    r"""Remove images from an index; their files are left alone.
+    """Remove images from an index; their files are left alone.
 
     A PATH is that of a file, which need not be there any more, or one that 'info --paths' lists; '-' reads them from
     stdin. Paths that the index does not know are reported, and the exit code is 1. 'compact' gives the space back.
@@ -133,7 +133,7 @@ def remove(ctx: click.Context, index: str, paths: tuple[str, ...], as_json: bool
 @argument_index
 @option_json
 def compact(index: str, as_json: bool) -> None:
-    r"""Write an index anew without what was removed from it; no answer changes.
+    """Write an index anew without what was removed from it; no answer changes.
 
     \b
     Example:

@@ -42,7 +42,7 @@ def duplicates(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""List the images of an index that are the same picture: copied, resized, recompressed or cropped.
+    """List the images of an index that are the same picture: copied, resized, recompressed or cropped.
 
     An index of visual words (or one built with --local) finds crops, too.
 

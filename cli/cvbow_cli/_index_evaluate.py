@@ -52,7 +52,7 @@ def evaluate(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Judge an index by what should be found: mean average precision, recall, precision.
+    """Judge an index by what should be found: mean average precision, recall, precision.
 
     TRUTH is a CSV with the columns query,image,label, a row for each pair, with the label relevant or ignored (names
     are relative to the CSV, or to --images); or a folder with a folder for each group of images that show the same; or

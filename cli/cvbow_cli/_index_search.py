@@ -60,7 +60,7 @@ def search(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Search an index for images; '-' reads their paths from stdin, a line each.
+    """Search an index for images; '-' reads their paths from stdin, a line each.
 
     Verified results come first, by their inliers: features that lie in both images in the same arrangement. With six
     or more the map between the images is given, too. An image that cannot be read is reported, the others are answered,

@@ -21,7 +21,7 @@ _SHOWN = 20
 @click.option("--paths", "as_paths", is_flag=True, help="List what the images are known by, a line each.")
 @option_json
 def info(index: str, as_paths: bool, as_json: bool) -> None:
-    r"""Tell what is in an index: how many images, what they are compared by, its size. 'check' verifies its files.
+    """Tell what is in an index: how many images, what they are compared by, its size. 'check' verifies its files.
 
     \b
     Example:
@@ -51,7 +51,7 @@ def info(index: str, as_paths: bool, as_json: bool) -> None:
 @argument_index
 @option_json
 def check(index: str, as_json: bool) -> None:
-    r"""Verify every file of an index against its checksum, and tell which images' files are gone.
+    """Verify every file of an index against its checksum, and tell which images' files are gone.
 
     A damaged index is an error, with the exit code 1: build it anew, from its images. Vanished files are none.
 

@@ -67,7 +67,7 @@ def command(
     as_json: bool,
     **transforms: Any,
 ) -> None:
-    r"""Write N randomly transformed variants of each image of DIR/<class>/<image> to OUT/<class>/.
+    """Write N randomly transformed variants of each image of DIR/<class>/<image> to OUT/<class>/.
 
     Where DIR holds images and no folders of images, they go to OUT itself.
 

@@ -39,7 +39,7 @@ __all__ = ["command"]
 
 @click.group(name="bench")
 def command() -> None:
-    r"""Run the benchmarks that published tables report, and compare with them.
+    """Run the benchmarks that published tables report, and compare with them.
 
     A benchmark is a TOML file: a data set, a protocol, a recipe, the published figures. Its result is a JSON file.
 
@@ -55,7 +55,7 @@ def command() -> None:
 @command.command(name="list")
 @option_json
 def list_command(as_json: bool) -> None:
-    r"""List the benchmarks that come with cvbow, and whether their data sets are on this machine.
+    """List the benchmarks that come with cvbow, and whether their data sets are on this machine.
 
     \b
     Example:
@@ -99,7 +99,7 @@ def run_command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Run the benchmark NAME, or the one in a file NAME.toml.
+    """Run the benchmark NAME, or the one in a file NAME.toml.
 
     The data set is looked for in --data DIR, else in $CVBOW_DATA/<data set>, else among those that 'cvbow data fetch'
     got. An image that cannot be read is an error.
@@ -149,7 +149,7 @@ def run_command(
 @click.option("--markdown", is_flag=True, help="A Markdown table.")
 @option_json
 def table_command(paths: tuple[str, ...], markdown: bool, as_json: bool) -> None:
-    r"""Show results beside the published figures; without results, the published figures of every benchmark.
+    """Show results beside the published figures; without results, the published figures of every benchmark.
 
     \b
     Example:

@@ -67,7 +67,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Compare backends: the same images, splits and classifier head, with intervals, tests and costs.
+    """Compare backends: the same images, splits and classifier head, with intervals, tests and costs.
 
     A BACKEND is a preset (bow, fisher), pixels or colors (the floors), a network (NET.onnx, or one that cvbow knows, in
     the folder $CVBOW_NETWORKS: squeezenet1.1, mobilenet-v1-0.75), a torchvision model (resnet50, or with weights of
@@ -78,7 +78,7 @@ def command(
     \b
     Example:
       cvbow compare photos/ -w pixels -w bow -w mobilenet.onnx
-      cvbow compare --benchmark scene15-bow --data scene15/ -w fisher -w net.onnx -w both=fisher+net.onnx \
+      cvbow compare --benchmark scene15-bow --data scene15/ -w fisher -w net.onnx -w both=fisher+net.onnx \\
           --curve 5,10,20,50,100 --corruptions -o comparison.json --plots pictures/
     """
     contenders = [parse_contender(text) for text in backends]

@@ -20,7 +20,7 @@ option_jobs = click.option("--n-jobs", default=-1, show_default=True, help="Work
 
 @click.group(name="data")
 def command() -> None:
-    r"""List, fetch and verify the data sets of the benchmarks.
+    """List, fetch and verify the data sets of the benchmarks.
 
     A data set that you have is used in place: CVBOW_DATA=FOLDER for a FOLDER/<data set>, or --data DIR. Fetched ones go
     into a cache folder of yours, or into CVBOW_CACHE.
@@ -36,7 +36,7 @@ def command() -> None:
 @command.command(name="list")
 @option_json
 def list_command(as_json: bool) -> None:
-    r"""List the data sets, their terms, and where they are on this machine.
+    """List the data sets, their terms, and where they are on this machine.
 
     \b
     Example:
@@ -80,7 +80,7 @@ def list_command(as_json: bool) -> None:
 @option_quiet
 @option_json
 def fetch_command(names: tuple[str, ...], again: bool, keep: bool, n_jobs: int, quiet: bool, as_json: bool) -> None:
-    r"""Download data sets into the cache, check their hashes, and unpack them.
+    """Download data sets into the cache, check their hashes, and unpack them.
 
     A download that broke off goes on where it stopped. Needs pip install 'cvbow[data]'.
 
@@ -114,7 +114,7 @@ def fetch_command(names: tuple[str, ...], again: bool, keep: bool, n_jobs: int, 
 @option_quiet
 @option_json
 def verify_command(names: tuple[str, ...], data: str | None, n_jobs: int, quiet: bool, as_json: bool) -> None:
-    r"""Verify data sets on this machine; without a NAME, all that are there. The first file that is wrong is named.
+    """Verify data sets on this machine; without a NAME, all that are there. The first file that is wrong is named.
 
     A fetched data set is compared with the hashes recorded when it was fetched; one that you have yourself, by the
     number of its images and classes, and its hash is shown.

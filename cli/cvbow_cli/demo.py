@@ -15,7 +15,7 @@ __all__ = ["command"]
 @work_options
 @option_json
 def command(n_jobs: int, backend: str, scheduler: str | None, quiet: bool, as_json: bool) -> None:
-    r"""Train on real handwritten digits, judge on others, and show what comes out. Nothing is downloaded.
+    """Train on real handwritten digits, judge on others, and show what comes out. Nothing is downloaded.
 
     \b
     Example:

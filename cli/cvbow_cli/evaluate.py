@@ -40,7 +40,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Judge a model on DIR/<class>/<image>: accuracy, log loss, confusions.
+    """Judge a model on DIR/<class>/<image>: accuracy, log loss, confusions.
 
     Where DIR holds train/ and test/ folders, or is a CSV file with a split column, the test split is judged.
 

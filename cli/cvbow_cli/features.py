@@ -41,7 +41,7 @@ __all__ = ["command"]
 def command(
     image: str, output: str | None, stages: tuple[str, ...], max_points: int, max_side: int, as_json: bool
 ) -> None:
-    r"""Show what stages of feature detection see in an image, side by side.
+    """Show what stages of feature detection see in an image, side by side.
 
     Edges are drawn with the points sampled along them, corners as dots, blobs as circles of their scale, keypoints with
     scale and angle, a dense grid with its patches. All points are counted; strong ones from

@@ -16,7 +16,7 @@ __all__ = ["command"]
 
 @click.group(name="index")
 def command() -> None:
-    r"""Find images: the same thing, or the same picture, among many.
+    """Find images: the same thing, or the same picture, among many.
 
     An index is a folder. Images in it are known by their paths, relative to the folder that the index lies in where
     they are below that. Any number of processes may search an index while one changes it.

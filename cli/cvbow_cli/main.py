@@ -99,7 +99,7 @@ def _describe(error: OSError) -> str:
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
-    r"""Classical image recognition: features, visual words, scikit-learn.
+    """Classical image recognition: features, visual words, scikit-learn.
 
     \b
     cvbow demo                                    see it work on real handwritten digits

@@ -68,7 +68,7 @@ def command(
     threshold: float,
     as_json: bool,
 ) -> None:
-    r"""Match two images: points of A found again in B, and the geometry that the right ones agree on.
+    """Match two images: points of A found again in B, and the geometry that the right ones agree on.
 
     A homography joins images of a plane or from one place, a fundamental matrix any two views of a scene that does not
     move. Images that have nothing in common are an answer as well: the matrix is null, no match is an inlier, and the

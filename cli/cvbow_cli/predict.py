@@ -65,7 +65,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Classify images with a trained model; '-' reads their paths from stdin, a line each.
+    """Classify images with a trained model; '-' reads their paths from stdin, a line each.
 
     Scores are probabilities. An image that cannot be read is reported, the others are answered, and the exit code
     is 1. With --json, the scores of all classes are given unless --top is. A network's five best classes are shown; how

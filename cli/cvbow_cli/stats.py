@@ -38,7 +38,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Tell what is in a set of images, and write its mean and standard-deviation image.
+    """Tell what is in a set of images, and write its mean and standard-deviation image.
 
     DIR holds a folder per class, or just images, or is a CSV file with the columns path,label[,split]. FOLDER gets
     mean.png, std.png (twice the standard deviation), montage.png, and stats.json: sizes, aspect ratios, channels, class

@@ -50,7 +50,7 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    r"""Train a classifier on DIR/<class>/<image> and write it to a model file.
+    """Train a classifier on DIR/<class>/<image> and write it to a model file.
 
     DIR may also hold train/, validation/ and test/ folders of classes (train/ is used), or be a CSV file with the
     columns path,label[,split]. A setting that does not exist lists those that do.
