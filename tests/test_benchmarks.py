@@ -210,7 +210,8 @@ def test_smoke_run_of_the_encoders(tmp_path: Path) -> None:
     assert bags["opencv-flann"]["agree"] > 0.8
     rounds = section["bag-of-words"]["opencv_rounds"]
     spent = [whole - sift for whole, sift in zip(rounds["whole"], rounds["sift"], strict=True)]
-    assert bags["opencv"]["rounds"] == pytest.approx(spent, abs=1e-5)
+    # Each of them was rounded to four digits.
+    assert bags["opencv"]["rounds"] == pytest.approx(spent, abs=1e-3 * max(rounds["whole"]))
     assert "| cvbow FisherVector.encode |" in done.stdout
     assert "python benchmarks/speed.py gaussian-mixture encoders" in done.stdout
 

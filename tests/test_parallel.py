@@ -55,7 +55,9 @@ class Collector:
 
 
 def blas_threads() -> list[int]:
-    return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    # FAISS, which other tests load, has a BLAS of its own, whose number is one for each thread; cvbow sets it there.
+    pools = [pool for pool in threadpoolctl.threadpool_info() if "faiss" not in pool["filepath"]]
+    return [pool["num_threads"] for pool in pools if pool["user_api"] == "blas"]
 
 
 def square(number: int) -> int:
