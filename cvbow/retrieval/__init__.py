@@ -17,6 +17,7 @@ from cvbow.retrieval.image_index import AddReport, ImageIndex, Record, RemoveRep
 from cvbow.retrieval.image_vectors import ImageVectors
 from cvbow.retrieval.quantized import local_words_layout, quantize, stored_points
 from cvbow.retrieval.ranking import DEFINITIONS, Ranking
+from cvbow.retrieval.verification import Verification, verify
 from cvbow.retrieval.visual_words import VisualWords
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "Result",
     "Scorer",
     "Segment",
+    "Verification",
     "VisualWords",
     "check_box",
     "evaluate_index",
@@ -52,4 +54,5 @@ __all__ = [
     "read_oxford",
     "read_pairs",
     "stored_points",
+    "verify",
 ]
