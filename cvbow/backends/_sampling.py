@@ -6,18 +6,18 @@ read it or on the other images.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from cvbow.backends._image_encoder import ImageLike, load_source, try_image
-from cvbow.errors import ImageError
+from cvbow.errors import CvbowError, ImageError
 from cvbow.features import Extractor, Features
 from cvbow.images import read_image
 
-__all__ = ["SamplePlan", "Sampler", "plan_sample"]
+__all__ = ["SamplePlan", "Sampler", "gather_sample", "plan_sample"]
 
 
 @dataclass(frozen=True)
@@ -64,3 +64,22 @@ class Sampler:
         rng = np.random.default_rng((self.seed, position))
         rows = rng.choice(len(features), self.quota, replace=False)
         return features.take(np.sort(rows))
+
+
+def gather_sample(drawn: Iterable[Features | ImageError]) -> tuple[list[Features], list[ImageError]]:
+    """Return what a sampler drew, and the images that could not be read; CvbowError where there is nothing to learn."""
+    bags: list[Features] = []
+    skipped: list[ImageError] = []
+    for bag in drawn:
+        if isinstance(bag, ImageError):
+            skipped.append(bag)
+        else:
+            bags.append(bag)
+    if not bags:
+        raise CvbowError(f"none of the {len(skipped)} images could be read; the first: {skipped[0]}")
+    if not any(map(len, bags)):
+        raise CvbowError(
+            f"no points were found in any of the {len(bags)} images; they may be too small or have no contrast "
+            "for this extractor"
+        )
+    return bags, skipped

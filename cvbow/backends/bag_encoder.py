@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_int, check_real
 from cvbow.backends._image_encoder import Call, ImageEncoder, ImageLike, check_images, load_source
 from cvbow.backends._mirror import check_mirror, mean_direction
-from cvbow.backends._sampling import Sampler, plan_sample
+from cvbow.backends._sampling import Sampler, gather_sample, plan_sample
 from cvbow.encoders import Encoder
-from cvbow.errors import CvbowError, ImageError
+from cvbow.errors import ImageError
 from cvbow.features import Extractor, Features
 from cvbow.images import read_image
 from cvbow.parallel import default_jobs, note, single_threaded
@@ -154,22 +154,9 @@ class BagEncoder(ImageEncoder):
         if self.memory is not None:
             settings = joblib.hash(self.extractor_._cache_key()), plan.quota, self.random_state
             sampler.cached = self._cached(Sampler.draw, *settings)
-        bags: list[Features] = []
-        self.skipped_: list[ImageError] = []
         items = [(position, images[position]) for position in plan.positions]
-        for bag in self._map(sampler, items, "sample"):
-            if isinstance(bag, ImageError):
-                self.skipped_.append(bag)
-            else:
-                bags.append(bag)
+        bags, self.skipped_ = gather_sample(self._map(sampler, items, "sample"))
         self.n_sampled_ = sum(map(len, bags))
-        if not bags:
-            raise CvbowError(f"none of the {len(items)} images could be read; the first: {self.skipped_[0]}")
-        if self.n_sampled_ == 0:
-            raise CvbowError(
-                f"no points were found in any of the {len(bags)} images; they may be too small or have no contrast "
-                "for this extractor"
-            )
         return bags
 
     def _learn(self, images: Sequence[ImageLike], bags: list[Features]) -> None:

@@ -178,10 +178,7 @@ class CnnEncoder(BatchEncoder):
         return self._network().path
 
     def _input(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        facts: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in self.preprocessing_.items()
-        }
-        return Preprocessing(**facts).prepare(image)
+        return Preprocessing.from_dict(self.preprocessing_).prepare(image)
 
     def _vectors(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         vectors = self._values(self._network(), inputs)

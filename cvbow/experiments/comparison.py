@@ -6,7 +6,7 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ def compare(
     n_jobs: int | None = -1,
     memory: Any = None,
     title: str = "",
+    dataset: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Compare backends.
 
@@ -80,6 +81,8 @@ def compare(
     memory : optional
         Cache of vectors; times are then not told.
     title : str
+    dataset : mapping, optional
+        What the result says of the images, where that is known; otherwise their number, classes and SHA-256.
 
     Returns
     -------
@@ -130,13 +133,14 @@ def compare(
         "curve_draws": curve_draws if curve else None,
         "curve_test_per_class": curve_test_per_class if curve else None,
         "corrupted_per_class": corrupted_per_class if corruptions else None,
-        "dataset": {
-            "n_images": len(images),
-            "n_classes": len(images.classes),
-            "sha256": fingerprint(images, n_jobs=n_jobs),
-        },
+        "dataset": dict(dataset) if dataset is not None else _facts(images, n_jobs),
         "environment": surroundings,
     }
+
+
+def _facts(images: LabelledImages, n_jobs: int | None) -> dict[str, Any]:
+    digest = fingerprint(images, n_jobs=n_jobs)
+    return {"n_images": len(images), "n_classes": len(images.classes), "sha256": digest}
 
 
 class _Judged:

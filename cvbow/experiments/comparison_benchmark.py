@@ -52,6 +52,15 @@ def run_comparison_benchmark(
     """
     place = locate(definition.dataset, data_dir)
     images = load_dataset(place)
+    # Before the comparison: a data set that has changed should not be refused after hours.
+    dataset = {
+        "name": place.manifest.name,
+        "title": place.manifest.title,
+        "n_images": len(images),
+        "n_classes": len(images.classes),
+        "sha256": identify(place, images, n_jobs=n_jobs),
+        "origin": place.origin,
+    }
     result = compare(
         images,
         _Small(definition.protocol) if quick else definition.protocol,
@@ -66,16 +75,9 @@ def run_comparison_benchmark(
         n_jobs=n_jobs,
         memory=memory,
         title=definition.title,
+        dataset=dataset,
     )
-    dataset = {
-        "name": place.manifest.name,
-        "title": place.manifest.title,
-        "n_images": len(images),
-        "n_classes": len(images.classes),
-        "sha256": identify(place, images, n_jobs=n_jobs),
-        "origin": place.origin,
-    }
-    return {**result, "benchmark": definition.name, "quick": quick, "notes": definition.notes, "dataset": dataset}
+    return {**result, "benchmark": definition.name, "quick": quick, "notes": definition.notes}
 
 
 class _Small:

@@ -176,10 +176,7 @@ class CnnFeatureMap(Extractor):
         if self.preprocessing is None:
             names = ("size", "channel_order", "mean", "scale", "resize")
             return network, network.preprocessing({name: getattr(self, name) for name in names})
-        facts: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in self.preprocessing.items()
-        }
-        return network, Preprocessing(**facts)
+        return network, Preprocessing.from_dict(self.preprocessing)
 
     def _validate(self) -> None:
         super()._validate()
@@ -229,8 +226,9 @@ def _map_shape(network: Network, layer: str, n_channels: int, size: tuple[int, i
 
 def _places(shape: tuple[int, ...], facts: Preprocessing, rows: int, columns: int) -> NDArray[np.float32]:
     """Return the points of a map's cells, row by row, in the coordinates of an image of the given shape."""
-    x, cell_width = _along(shape[1], shape[0], facts.size[0], facts.size[1], facts, columns)
-    y, cell_height = _along(shape[0], shape[1], facts.size[1], facts.size[0], facts, rows)
+    between, corner = facts.frame(shape[1], shape[0])
+    x, cell_width = _along(shape[1], facts.size[0], between[0], corner[0], columns)
+    y, cell_height = _along(shape[0], facts.size[1], between[1], corner[1], rows)
     points = np.empty((rows, columns, 4), np.float32)
     points[..., 0] = x
     points[..., 1] = y[:, None]
@@ -239,21 +237,12 @@ def _places(shape: tuple[int, ...], facts: Preprocessing, rows: int, columns: in
     return points.reshape(-1, 4)
 
 
-def _along(
-    length: int, other: int, side: int, other_side: int, facts: Preprocessing, n: int
-) -> tuple[NDArray[Any], float]:
+def _along(length: int, side: int, between: int, first: int, n: int) -> tuple[NDArray[Any], float]:
     """Return the middles of n cells along one axis of an image, and the length of a cell.
 
-    ``length`` is the image's along the axis, ``side`` the network's; ``other`` and ``other_side`` those across it. The
-    length that the image is brought to, and where in it the network's input begins, are as ``Preprocessing`` has them.
+    ``length`` is the image's along the axis, ``side`` the network's; ``between`` and ``first`` as in
+    ``Preprocessing.frame``.
     """
-    between, first = side, 0
-    if facts.resize == "crop" and facts.shorter_side is None:
-        between = max(side, round(length * max(side / length, other_side / other)))
-        first = (between - side) // 2
-    elif facts.shorter_side is not None:
-        between = facts.shorter_side * length // min(length, other)
-        first = round((between - side) / 2)
     # From edge to edge: pixel centres sit at integers, so the image's edge, at -1/2, is what scales onto itself.
     scale = length / between
     return (first + (np.arange(n) + 0.5) * (side / n)) * scale - 0.5, side / n * scale

@@ -117,23 +117,35 @@ class Preprocessing:
         planes *= np.array(self.scale, np.float32)[:, None, None]
         return planes
 
-    def _to_size(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        width, height = self.size
+    def frame(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return where the network's input lies in an image.
+
+        Parameters
+        ----------
+        width, height : int
+            Of the image.
+
+        Returns
+        -------
+        between : (int, int)
+            Width and height that the image is brought to.
+        corner : (int, int)
+            Left and top of the input in that.
+        """
         if self.resize == "stretch":
-            return self._resized(image, (width, height))
+            return self.size, (0, 0)
         if self.shorter_side is None:
-            factor = max(width / image.shape[1], height / image.shape[0])
-            between = max(width, round(image.shape[1] * factor)), max(height, round(image.shape[0] * factor))
-        else:
-            # Rounded as torchvision does, here and in the middle, so that its networks see what they were trained on.
-            shorter = min(image.shape[:2])
-            between = (
-                self.shorter_side * image.shape[1] // shorter,
-                self.shorter_side * image.shape[0] // shorter,
-            )
-        top, left = (between[1] - height) / 2, (between[0] - width) / 2
-        row, column = (int(top), int(left)) if self.shorter_side is None else (round(top), round(left))
-        return self._resized(image, between)[row : row + height, column : column + width]
+            factor = max(self.size[0] / width, self.size[1] / height)
+            between = max(self.size[0], round(width * factor)), max(self.size[1], round(height * factor))
+            return between, ((between[0] - self.size[0]) // 2, (between[1] - self.size[1]) // 2)
+        # Rounded as torchvision does, here and in the middle, so that its networks see what they were trained on.
+        shorter = min(width, height)
+        between = self.shorter_side * width // shorter, self.shorter_side * height // shorter
+        return between, (round((between[0] - self.size[0]) / 2), round((between[1] - self.size[1]) / 2))
+
+    def _to_size(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        (width, height), (between, (left, top)) = self.size, self.frame(image.shape[1], image.shape[0])
+        return self._resized(image, between)[top : top + height, left : left + width]
 
     def _resized(self, image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
         if self.interpolation is None:
@@ -142,6 +154,14 @@ class Preprocessing:
 
         method = Image.Resampling[INTERPOLATIONS[self.interpolation]]
         return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, method))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
+        """Return what ``as_dict`` gave, also after a way through JSON or a model file."""
+        facts: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**facts)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON and for a model file; what is None in most networks only where it is not."""

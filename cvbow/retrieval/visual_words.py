@@ -19,9 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice, check_int, check_real
 from cvbow.backends import ImageLike
 from cvbow.backends._image_encoder import check_images
-from cvbow.backends._sampling import Sampler, plan_sample
+from cvbow.backends._sampling import Sampler, gather_sample, plan_sample
 from cvbow.dictionary import ApproximateKMeans
-from cvbow.errors import CvbowError, ImageError
 from cvbow.features import SIFT, Extractor, Features
 from cvbow.parallel import default_jobs, note, run, single_threaded
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Segment, check_box
@@ -246,23 +245,10 @@ class VisualWords(Describer):
         plan = plan_sample(len(images), self.sample, self.sample_images, self.random_state)
         sampler = Sampler(extractor, plan.quota, self.random_state)
         note(f"sample: up to {plan.quota} descriptors from each of {len(plan.positions)} images")
-        drawn: list[NDArray[Any]] = []
-        self.skipped_: list[ImageError] = []
         items = [(position, images[position]) for position in plan.positions]
-        for bag in run(sampler, items, n_jobs=self.n_jobs, task="sample", total=len(items)):
-            if isinstance(bag, ImageError):
-                self.skipped_.append(bag)
-            else:
-                drawn.append(bag.descriptors)
-        self.n_sampled_ = sum(map(len, drawn))
-        if not drawn:
-            raise CvbowError(f"none of the {len(items)} images could be read; the first: {self.skipped_[0]}")
-        if self.n_sampled_ == 0:
-            raise CvbowError(
-                f"no points were found in any of the {len(drawn)} images; they may be too small or have no contrast "
-                "for this extractor"
-            )
-        return np.concatenate(drawn)
+        bags, self.skipped_ = gather_sample(run(sampler, items, n_jobs=self.n_jobs, task="sample", total=len(items)))
+        self.n_sampled_ = sum(map(len, bags))
+        return np.concatenate([bag.descriptors for bag in bags])
 
     def _words(self, features: Features) -> NDArray[np.int32]:
         if not len(features):
