@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -401,6 +402,23 @@ def test_duplicates(own: Path, index: Path) -> None:
     assert pair["reason"] == "copy"
     result = run("duplicates", index)
     assert result.stdout.splitlines()[-1].startswith("2 groups among 8 images; 2 images more")
+
+
+def test_a_page_of_duplicates(own: Path, index: Path) -> None:
+    shutil.copy(own / path_of(1), own / "same.png")
+    small = cv2.resize(scene(2), None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+    run("add", index, own / "same.png", write(own / "small.png", small))
+    (own / path_of(3)).unlink()
+    page = own / "found.html"
+    run("duplicates", index, "-o", page)
+    text = page.read_text(encoding="utf-8")
+    # The surest last: the same bytes.
+    assert re.findall(r"<h2>(.+), score [01]\.\d\d\d</h2>", text) == ["1. copy", "2. same bytes"]
+    assert text.count("<figure>") == 4
+    for name in (path_of(1), "same.png", path_of(2), "small.png"):
+        assert text.count(f'alt="image 1: {name}"') + text.count(f'alt="image 2: {name}"') == 1
+    assert '<p class="wrong">1 could not be read' in text
+    assert "must end in .html" in fails(2, "duplicates", index, "-o", own / "found.png")
 
 
 def test_info_and_check(made: Path) -> None:

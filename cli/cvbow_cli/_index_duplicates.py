@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
+from cvbow import storage
 from cvbow.retrieval import ImageIndex
-from cvbow.retrieval.duplicates import Duplicates, find_duplicates
+from cvbow.retrieval.duplicates import MIN_OVERLAP, MIN_SCORE, Duplicates, find_duplicates
 from cvbow_cli._common import echo_json, option_json, printable, skipped_as_json, tell_skipped, work_options, working
 from cvbow_cli._index_common import argument_index
 
@@ -18,17 +20,24 @@ __all__ = ["duplicates"]
 @argument_index
 @click.option(
     "--min-score",
-    default=0.8,
+    default=MIN_SCORE,
     show_default=True,
     type=click.FloatRange(0, 1),
     help="Agreement of the details of a pair, at least.",
 )
 @click.option(
     "--min-overlap",
-    default=0.25,
+    default=MIN_OVERLAP,
     show_default=True,
     type=click.FloatRange(0, 1),
     help="Share of each image that the other one shows, at least.",
+)
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE.html",
+    type=click.Path(dir_okay=False),
+    help="Write a page of the groups there, the least sure first.",
 )
 @work_options
 @option_json
@@ -36,6 +45,7 @@ def duplicates(
     index: str,
     min_score: float,
     min_overlap: float,
+    output: str | None,
     n_jobs: int,
     backend: str,
     scheduler: str | None,
@@ -53,13 +63,22 @@ def duplicates(
     \b
     Example:
       cvbow index duplicates photos.index
+      cvbow index duplicates photos.index -o duplicates.html
       cvbow index duplicates photos.index --json > duplicates.json
     """
+    if output is not None:
+        storage.check_writable(output)
+        if os.path.splitext(output)[1].casefold() not in (".html", ".htm"):
+            raise click.UsageError(f"--output must end in .html, got {output}")
     with (
         working(quiet=quiet or as_json, backend=backend, address=scheduler),
         ImageIndex.open(index, n_jobs=n_jobs) as opened,
     ):
         found = find_duplicates(opened, min_score=min_score, min_overlap=min_overlap, n_jobs=n_jobs)
+        if output is not None:
+            from cvbow.report.duplicates import write_duplicates_page
+
+            write_duplicates_page(output, opened, found)
     if as_json:
         echo_json(_duplicates_as_json(found))
         return
@@ -71,6 +90,8 @@ def duplicates(
             click.echo(f"  {printable(path)}")
     more = sum(len(group.paths) - 1 for group in found.groups)
     click.echo(f"{len(found.groups)} groups among {found.n_images} images; {more} images more than there are pictures")
+    if output is not None:
+        click.echo(f"page        {printable(output)}")
 
 
 def _duplicates_as_json(found: Duplicates) -> dict[str, Any]:

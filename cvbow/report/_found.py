@@ -1,7 +1,9 @@
-"""What a picture of a search shows of the query and of each result: pixels, or why there are none, and marks."""
+"""What a picture shows of an index's image: pixels, or why there are none, and marks."""
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,12 +30,15 @@ from cvbow.report._canvas import (
     text_height,
     text_width,
 )
+from cvbow.report._html import breakable, escape
 from cvbow.retrieval import Box, ImageIndex, Result, check_box, stored_points
 from cvbow.retrieval.verification import verify
 
-__all__ = ["Panel", "panels", "rendered", "said"]
+__all__ = ["Panel", "figure", "panels", "rendered", "said", "unmarked"]
 
 _TEXT = 15
+#: Side of the square that an image of a page is fitted into.
+_ON_PAGE = 320
 _PLACEHOLDER = (236, 238, 241)
 #: Of several dots in a square of this side, in pixels, one is drawn.
 _CELL = 9
@@ -122,8 +127,8 @@ def _result_panel(
     options: Mapping[str, Any],
 ) -> tuple[Panel, NDArray[np.int64]]:
     """Return a result's panel, and the rows of the query's features that agree with its map."""
-    file = index.file(result.row)
-    image, problem = (None, "known by name only") if file is None else _read(file)
+    shown = unmarked(result.path, index.file(result.row))
+    image, problem = shown.image, shown.problem
     stored = index.describe(result.row)
     changed = False
     if image is not None and "image_size" in stored:
@@ -139,6 +144,12 @@ def _result_panel(
     return Panel(result.path, image, problem, _places(stored, pairs[:, 1]), frame), pairs[:, 0]
 
 
+def unmarked(name: str, file: str | None) -> Panel:
+    """Return the panel of an image of an index with nothing drawn on it."""
+    image, problem = (None, "known by name only") if file is None else _read(file)
+    return Panel(name, image, problem)
+
+
 def rendered(panel: Panel, width: int, height: int) -> NDArray[np.uint8]:
     """Return a panel's image with its marks, (H', W', 3), fitted into a box; where it has none, a card that says so."""
     if panel.image is None:
@@ -152,6 +163,25 @@ def rendered(panel: Panel, width: int, height: int) -> NDArray[np.uint8]:
     if panel.box is not None:
         draw_frame(pixels, transform_points(to_pixels, _corners(panel.box)), VERMILLION, width=2)
     return pixels
+
+
+def figure(panel: Panel, role: str, caption: str) -> str:
+    """Return a panel as a figure of a page; the caption is HTML."""
+    from PIL import Image
+
+    pixels = rendered(panel, _ON_PAGE, _ON_PAGE)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="JPEG", quality=85)
+    data = base64.b64encode(buffer.getvalue()).decode("ascii")
+    height, width = pixels.shape[:2]
+    note = f' <span class="hint">{escape(panel.problem)}</span>' if panel.image is not None and panel.problem else ""
+    return f"""<figure>
+<div class="frame"><img src="data:image/jpeg;base64,{data}" width="{width}" height="{height}" \
+alt="{escape(f"{role}: {panel.name}")}"></div>
+<figcaption>{caption}{note}
+<span class="path">{breakable(panel.name)}</span></figcaption>
+</figure>
+"""
 
 
 def said(result: Result) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +27,7 @@ from cvbow.report._canvas import (
     text_width,
     write_picture,
 )
-from cvbow.report._found import Panel, panels, rendered, said
+from cvbow.report._found import Panel, figure, panels, rendered, said
 from cvbow.report._html import breakable, count, escape, page, section, write_page
 from cvbow.retrieval import Box, ImageIndex, Result
 
@@ -42,7 +40,6 @@ _QUERY = 360
 _TILES = ((1, 480), (3, 320), (8, 260))
 _SMALLEST_TILE = 220
 _COLUMNS = {480: 1, 320: 3, 260: 4, _SMALLEST_TILE: 5}
-_ON_PAGE = 320
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,29 +171,11 @@ def _section(index: ImageIndex, searched: Searched, name: str, verify_options: M
     shown, found = panels(
         index, searched.query, searched.results, box=searched.box, name=name, verify_options=verify_options
     )
-    figures = [_figure(shown, "query", f"<b>query</b> {escape(_size(shown))}")]
+    figures = [figure(shown, "query", f"<b>query</b> {escape(_size(shown))}")]
     for place, (result, panel) in enumerate(zip(searched.results, found, strict=True), start=1):
-        figures.append(_figure(panel, f"result {place}", f"<b>{place}.</b> {escape(said(result))}"))
+        figures.append(figure(panel, f"result {place}", f"<b>{place}.</b> {escape(said(result))}"))
     nothing = "" if searched.results else "<p>Nothing in the index has anything in common with it.</p>\n"
     return f'{nothing}<div class="found">\n{"".join(figures)}</div>'
-
-
-def _figure(panel: Panel, role: str, caption: str) -> str:
-    from PIL import Image
-
-    pixels = rendered(panel, _ON_PAGE, _ON_PAGE)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="JPEG", quality=85)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    height, width = pixels.shape[:2]
-    note = f' <span class="hint">{escape(panel.problem)}</span>' if panel.image is not None and panel.problem else ""
-    return f"""<figure>
-<div class="frame"><img src="data:image/jpeg;base64,{data}" width="{width}" height="{height}" \
-alt="{escape(f"{role}: {panel.name}")}"></div>
-<figcaption>{caption}{note}
-<span class="path">{breakable(panel.name)}</span></figcaption>
-</figure>
-"""
 
 
 def _headline(n_results: int, n_images: int) -> str:

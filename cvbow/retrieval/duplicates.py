@@ -26,8 +26,10 @@ from cvbow.retrieval.verification import Verification, verify
 if TYPE_CHECKING:
     from cvbow.retrieval.image_index import ImageIndex
 
-__all__ = ["DuplicateGroup", "DuplicatePair", "Duplicates", "find_duplicates"]
+__all__ = ["MIN_OVERLAP", "MIN_SCORE", "DuplicateGroup", "DuplicatePair", "Duplicates", "find_duplicates"]
 
+#: What a pair must have, by default: the agreement of its details, the share of each image that the other one shows.
+MIN_SCORE, MIN_OVERLAP = 0.75, 0.5
 #: The gray values of a pair correlate by at least this, whatever its details say.
 _MIN_SIMILARITY = 0.95
 #: Fewer inliers than a ranking asks for: the thumbnails have the last word.
@@ -112,8 +114,8 @@ def find_duplicates(
     index: ImageIndex,
     *,
     candidates: int = 5,
-    min_score: float = 0.75,
-    min_overlap: float = 0.5,
+    min_score: float = MIN_SCORE,
+    min_overlap: float = MIN_OVERLAP,
     few_features: int = 100,
     n_jobs: int | None = None,
 ) -> Duplicates:
