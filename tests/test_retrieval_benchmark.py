@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from own_datasets import register
 
 from cvbow.datasets import RetrievalLayout, load_dataset, locate
-from cvbow.errors import DatasetError, ImageError
+from cvbow.errors import DatasetError, ImageError, NetworkError
 from cvbow.experiments import (
     RETRIEVAL_KIND,
     RetrievalDefinition,
@@ -281,6 +281,15 @@ def test_the_command(sets: Path, tmp_path: Path) -> None:
 def test_data_of_another_set_is_refused(sets: Path) -> None:
     with pytest.raises(ValueError, match="data must be of tiny-covers, tiny-others, got 'digits'"):
         run_retrieval_benchmark(read(sets / "tiny.toml"), data(sets) | {"digits": sets})
+
+
+def test_networks_are_asked_for_when_a_definition_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CVBOW_NETWORKS", raising=False)
+    definition = find_benchmark("dvd-covers-networks")
+    assert isinstance(definition, RetrievalDefinition)
+    assert definition.describers.keys() == {variant.describer for variant in definition.variants}
+    with pytest.raises(NetworkError, match="CVBOW_NETWORKS"):
+        run_retrieval_benchmark(definition, tmp_path)
 
 
 def test_the_shipped_definitions() -> None:

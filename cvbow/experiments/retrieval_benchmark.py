@@ -84,10 +84,14 @@ def run_retrieval_benchmark(
         If a data set is not on this machine, or not as it should be; or nothing is left to learn from.
     ImageError
         For the first image that cannot be read.
+    NetworkError
+        If a network is not where CVBOW_NETWORKS says.
     ValueError
         If `data` names a data set that does not take part.
     """
     surroundings = environment(n_jobs=n_jobs)
+    for recipe in definition.describers.values():
+        recipe.describer(seed=definition.seed)  # a network that is missing is told of before the work
     protocol = definition.protocol
     names = [definition.dataset, *protocol.distractors]
     if protocol.learn_on not in (*names, "index", "distractors"):

@@ -1,0 +1,79 @@
+"""A page of near-duplicates: the images of each group side by side, with what joins them."""
+
+from __future__ import annotations
+
+import os
+
+from cvbow.report._found import figure, unmarked
+from cvbow.report._html import count, page, percent, section, write_page
+from cvbow.retrieval import ImageIndex
+from cvbow.retrieval.duplicates import DuplicateGroup, DuplicatePair, Duplicates
+
+__all__ = ["write_duplicates_page"]
+
+_SAID = {"identical": "same bytes", "copy": "copy", "part": "part"}
+
+
+def write_duplicates_page(
+    path: str | os.PathLike[str], index: ImageIndex, found: Duplicates, *, title: str | None = None
+) -> None:
+    """Write groups of duplicates as one self-contained HTML page, whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+    index : ImageIndex
+        That was searched.
+    found : Duplicates
+        What ``find_duplicates`` returned. The page has its groups in order of their scores, the least sure first, those
+        of the same bytes last.
+    title : str, optional
+        By default the index's name.
+    """
+    groups = sorted(found.groups, key=lambda group: (group.score, group.paths))
+    sections = [
+        section(f"group{number}", f"{number}. {_joined(group)}", _figures(index, group))
+        for number, group in enumerate(groups, start=1)
+    ]
+    what = f"{_groups(len(groups))} in an index of {count(found.n_images)} images"
+    hint = (
+        "The least sure groups come first. The score is the agreement of the details where two images overlap, from 0 "
+        "to 1; the overlap is the share of each one's area that the other shows."
+    )
+    introduction = f'<p>{what}.</p>\n<p class="hint">{hint}</p>'
+    if found.unseen:
+        unread = f"{count(len(found.unseen))} could not be read; for these only the same bytes were looked for."
+        introduction += f'\n<p class="wrong">{unread}</p>'
+    write_page(path, page(title or os.path.basename(index.path) or index.path, introduction, sections))
+
+
+def _groups(number: int) -> str:
+    return f"{count(number)} group{'' if number == 1 else 's'} of images that are the same picture"
+
+
+def _joined(group: DuplicateGroup) -> str:
+    reasons = ", ".join(_SAID[reason] for reason in _SAID if any(pair.reason == reason for pair in group.pairs))
+    return f"{reasons}, score {group.score:.3f}"
+
+
+def _figures(index: ImageIndex, group: DuplicateGroup) -> str:
+    number = {path: place for place, path in enumerate(group.paths, start=1)}
+    joins: dict[str, list[str]] = {path: [] for path in group.paths}
+    for pair in group.pairs:
+        joins[pair.second].append(f"<br>{_SAID[pair.reason]} of {number[pair.first]}{_figures_of(pair)}")
+    figures = []
+    for path, place in number.items():
+        panel = unmarked(path, index.file(index.row(path)))
+        size = "" if panel.image is None else f"{panel.image.shape[1]} x {panel.image.shape[0]}"
+        figures.append(figure(panel, f"image {place}", f"<b>{place}.</b> {size}{''.join(joins[path])}"))
+    return f'<div class="found">\n{"".join(figures)}</div>'
+
+
+def _figures_of(pair: DuplicatePair) -> str:
+    if pair.reason == "identical":
+        return ""
+    score = f': score <data value="{pair.score!r}">{pair.score:.3f}</data>'
+    if pair.reason == "copy":
+        return score
+    first, second = map(percent, pair.overlap)
+    return f"{score}, in common {first} of that, {second} of this"
