@@ -23,9 +23,9 @@ from cvbow import storage
 from cvbow.backends import BagEncoder, CnnEncoder, ColorHistogram, ImageEncoder, RawPixels
 from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary
 from cvbow.encoders import VLAD, FisherVector
-from cvbow.errors import CvbowError
+from cvbow.errors import CvbowError, ImageError
 from cvbow.features import SIFT, DenseSIFT
-from cvbow.retrieval import ArraySpec, ImageIndex, ImageVectors, VisualWords
+from cvbow.retrieval import ArraySpec, ImageIndex, ImageVectors, VisualWords, exact
 from cvbow.retrieval.exact import ExactScorer
 from cvbow.retrieval.image_vectors import _inside
 
@@ -327,6 +327,36 @@ def test_an_index_of_vectors(tmp_path: Path, with_words: ImageVectors, images: l
                 assert results[0].n_inliers >= 5
             assert index.search(noisy, k=1, expand=1)[0].path == index.search(noisy, k=1)[0].path
         assert index.search(blank) == []
+
+
+@pytest.mark.parametrize("together", [1, 3, 32])
+def test_queries_together_are_answered_as_one_by_one(
+    tmp_path: Path, with_words: ImageVectors, images: list[Pixels], together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exact, "_TOGETHER", together)
+    rng = np.random.default_rng(1)
+    queries: list[Any] = [np.clip(im + rng.normal(0, 9, im.shape), 0, 255).astype(np.uint8) for im in images]
+    queries[2:2] = [tmp_path / "gone.png", np.full((30, 30), 128, np.uint8)]
+    queries.append(tmp_path / "gone.png")
+    described = [with_words.describe(image) for image in images]
+    with ImageIndex.build(tmp_path / "index", with_words) as index:
+        assert index.scores_many(described).shape == (len(images), 0)
+        index.add(images[:5], [f"image {number}" for number in range(5)])
+        index.add(images[5:], [f"image {number}" for number in range(5, len(images))])
+        for options in ({}, {"verify": 3}, {"verify": 2, "expand": 2}):
+            answers = list(index.search_many(queries, None, **options))
+            for query, answer in zip(queries, answers, strict=True):
+                if isinstance(query, Path):
+                    assert isinstance(answer, ImageError)
+                else:
+                    assert plain(answer) == plain(index.search(query, None, **options))
+        singles = [index.scores(one) for one in described]
+        np.testing.assert_allclose(index.scores_many(described), singles, atol=1e-6)
+        assert index.scores_many([]).shape == (0, len(images))
+
+
+def plain(results: Any) -> list[tuple[str, float, int | None]]:
+    return [(result.path, result.score, result.n_inliers) for result in results]
 
 
 # Boxes.

@@ -52,8 +52,8 @@ def ranked(index: ImageIndex, rows: Sequence[int], candidates: int, n_jobs: int 
 
     def best(chunk: range) -> set[Pair]:
         found = set()
-        for own in chunk:
-            scores = index.scores(index.describe(rows[own]))[at]
+        for own, every in zip(chunk, index.scores_many([index.describe(rows[own]) for own in chunk]), strict=True):
+            scores = every[at]
             scores[own] = -np.inf
             most = min(candidates, len(scores) - 1)
             # Equal scores by position: which of them come first must not depend on the partition.

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike
@@ -58,10 +59,12 @@ def answers(
                     made = next(new)
                     one = made if isinstance(made, ImageError) else made.arrays
                 ready.append((query, one))
+            together = snapshot.scorer.together if snapshot.n_living else len(ready)
+            parts = [ready[start : start + together] for start in range(0, len(ready), together)]
             with single_threaded():
-                for result in prefetched(lambda pair: pair[0].try_results(search, pair[1]), ready, n_jobs=n_jobs):
-                    yield result
-                    done += 1
+                for results in prefetched(lambda part: _answered(snapshot, search, part), parts, n_jobs=n_jobs):
+                    yield from results
+                    done += len(results)
                     tell(done)
 
 
@@ -92,15 +95,27 @@ class _Query:
         rows = self.snapshot.rows_with(self.sha256) if self.box is None else []
         return self.snapshot.described(rows[0]) if rows else None
 
-    def results(self, search: Search, described: Description) -> list[Result]:
-        """Search with the image's description."""
+    def results(
+        self, search: Search, described: Description, scores: NDArray[np.float32] | None = None
+    ) -> list[Result]:
+        """Search with the image's description, and its scores where they are known."""
         leave_out: list[int] = []
         if search.exclude_self and self.row is not None:
             leave_out = [self.row]
         elif search.exclude_self and isinstance(self.sha256, str):
             leave_out = self.snapshot.rows_with(self.sha256)
-        return search.run(self.snapshot, described, leave_out=leave_out)
+        return search.run(self.snapshot, described, leave_out=leave_out, scores=scores)
 
-    def try_results(self, search: Search, described: Description | ImageError) -> list[Result] | ImageError:
-        """As `results`, for an image that may have been unreadable."""
-        return described if isinstance(described, ImageError) else self.results(search, described)
+
+def _answered(
+    snapshot: Snapshot, search: Search, queries: Sequence[tuple[_Query, Description | ImageError]]
+) -> list[list[Result] | ImageError]:
+    """Search with the descriptions of some queries, all at once; those that could not be read stay errors."""
+    readable = [(query, found) for query, found in queries if not isinstance(found, ImageError)]
+    if not readable:
+        return [found for _, found in queries if isinstance(found, ImageError)]
+    scores: Sequence[NDArray[np.float32] | None] = [None] * len(readable)
+    if snapshot.n_living:
+        scores = list(snapshot.scorer.scores_many([found for _, found in readable]))
+    results = (query.results(search, found, row) for (query, found), row in zip(readable, scores, strict=True))
+    return [found if isinstance(found, ImageError) else next(results) for _, found in queries]

@@ -83,7 +83,12 @@ class Search:
             raise ValueError(f"verify must be 0 for an index without local features, got {self.verify}")
 
     def run(
-        self, snapshot: Snapshot, query: Mapping[str, NDArray[Any]], *, leave_out: Collection[int] = ()
+        self,
+        snapshot: Snapshot,
+        query: Mapping[str, NDArray[Any]],
+        *,
+        leave_out: Collection[int] = (),
+        scores: NDArray[np.float32] | None = None,
     ) -> list[Result]:
         """Rank the images of an index.
 
@@ -94,6 +99,8 @@ class Search:
             Its description.
         leave_out : collection of int
             Rows that are no results.
+        scores : ndarray of shape (n_rows,), float32, optional
+            Those of the query, where they are known already.
         """
         if not snapshot.n_living:
             return []
@@ -104,22 +111,28 @@ class Search:
         found: dict[int, Verification] = {}
         # One thread for BLAS: the last bits of a score, and so the order of near ties, would depend on their number.
         with single_threaded():
-            rows, scores = self._best(snapshot, query, wanted)
+            if scores is None:
+                scores = snapshot.scorer.scores(query)
+            rows, values = self._best(snapshot, query, scores, wanted)
             rows = self._verified(snapshot, query, rows, found)
             if self.expand:
                 like = [row for row in rows if not self.verify or (row in found and found[row].matrix is not None)]
                 if like:
                     images = [snapshot.described(row) for row in like[: self.expand]]
-                    rows, scores = self._best(snapshot, snapshot.scorer.expanded(query, images), wanted)
+                    expanded = snapshot.scorer.expanded(query, images)
+                    rows, values = self._best(snapshot, expanded, snapshot.scorer.scores(expanded), wanted)
                     rows = self._verified(snapshot, query, rows, found)
-        return [_result(snapshot, row, scores[row], found.get(row)) for row in rows[: self.k]]
+        return [_result(snapshot, row, values[row], found.get(row)) for row in rows[: self.k]]
 
     def _best(
-        self, snapshot: Snapshot, query: Mapping[str, NDArray[Any]], wanted: NDArray[np.bool_]
+        self,
+        snapshot: Snapshot,
+        query: Mapping[str, NDArray[Any]],
+        scores: NDArray[np.float32],
+        wanted: NDArray[np.bool_],
     ) -> tuple[list[int], dict[int, float]]:
         """Return the best rows in order, as many as any step looks at, and the score of each."""
         most = None if self.k is None else max(self.k, self.verify, self.expand)
-        scores = snapshot.scorer.scores(query)
         rows = best_rows(scores, wanted, most)
         settled = snapshot.scorer.settled(query, rows)
         return in_order(rows, scores[rows] if settled is None else settled, snapshot, most)

@@ -221,6 +221,15 @@ class IndexView:
         with single_threaded():
             return self._snapshot.scorer.scores(query)
 
+    def scores_many(self, queries: Sequence[Mapping[str, NDArray[Any]]]) -> NDArray[np.float32]:
+        """Return `scores` for several queries, up to rounding, shape (n_queries, n_rows), float32: for an index of
+        vectors sooner than one by one.
+        """
+        if not self._snapshot.segments or not len(queries):
+            return np.zeros((len(queries), len(self._snapshot.living)), np.float32)
+        with single_threaded():
+            return self._snapshot.scorer.scores_many(queries)
+
     def reload(self) -> bool:
         """See what a writer has changed since; return whether there was anything."""
         before = self._snapshot

@@ -81,6 +81,15 @@ class Scorer(ABC):
         Removed images have scores too; what they are has no meaning.
         """
 
+    @property
+    def together(self) -> int:
+        """How many queries `scores_many` had best be given at a time."""
+        return 1
+
+    def scores_many(self, queries: Sequence[Mapping[str, NDArray[Any]]]) -> NDArray[np.float32]:
+        """Return `scores` for several queries, up to rounding, shape (n_queries, n_images)."""
+        return np.stack([self.scores(query) for query in queries])
+
     def settled(self, query: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
         """Return the scores of a few images, the same to the last bit wherever in the index each lies.
 

@@ -28,6 +28,8 @@ __all__ = ["NOT_LOOKED_AT", "SEARCHES", "ExactScorer"]
 SEARCHES = ("exact", "faiss")
 #: The score of an image that FAISS did not bring up, which a ranking leaves out.
 NOT_LOOKED_AT = np.float32(-np.inf)
+#: Queries that are multiplied together: more gain little, and their scores take memory.
+_TOGETHER = 32
 #: Values of a block: some megabytes, which one thread is busy with for a millisecond. Fixed, so that no score depends
 #: on the number of threads.
 _BLOCK = 1 << 21
@@ -97,6 +99,11 @@ class ExactScorer(Scorer):
             map_threads(multiply, self._blocks(len(vector)), local_threads(self._n_jobs))
         return out
 
+    @property
+    def together(self) -> int:
+        """How many queries share a pass over the vectors; with FAISS there is none to share."""
+        return 1 if self._cells is not None else _TOGETHER
+
     def settled(self, query: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the cosine of some images, shape (m,), summed in one order for each: BLAS goes by the row's place."""
         vector = self._vector(query).astype(np.float64)
@@ -112,10 +119,9 @@ class ExactScorer(Scorer):
         return out
 
     def scores_many(self, queries: Sequence[Mapping[str, NDArray[Any]]]) -> NDArray[np.float32]:
-        """Return the scores of several queries, shape (n_queries, n_images), float32: ``scores`` up to rounding.
+        """Return ``scores`` for several queries, up to rounding, shape (n_queries, n_images), float32.
 
-        One pass over the vectors serves all queries, so that dozens of them cost about as much as a few; the result is
-        what the memory is needed for.
+        One pass over the vectors serves all queries: dozens cost about as much as a few.
         """
         vectors = [self._vector(query) for query in queries]
         out = np.empty((len(vectors), self._starts[-1]), np.float32)
