@@ -1,4 +1,4 @@
-"""The tables of the section retrieval: what an index of many images takes, and what else could have answered."""
+"""The tables of retrieval: what is found, what an index of many images takes, and what else could have answered."""
 
 from __future__ import annotations
 
@@ -7,9 +7,34 @@ from typing import Any
 
 from _format import caption, figure, markdown, threads, time
 
-__all__ = ["contenders_table", "growth_table"]
+__all__ = ["contenders_table", "covers_table", "growth_table"]
 
 _COMMAND = "python benchmarks/speed.py retrieval"
+
+
+def covers_table(results: Mapping[str, Any]) -> str:
+    """What is found of the DVD covers, by words and vectors, and what that costs; empty without the result."""
+    found = [results[name] for name in ("dvd-covers-networks", "dvd-covers") if name in results]
+    if "dvd-covers" not in results:
+        return ""
+    rows = []
+    for result in found:
+        for variant in result["variants"]:
+            cost = variant["cost"]
+            shares = [variant["recall"]["1"], variant["recall"]["10"], variant["map"]]
+            costs = [cost["index_ms_per_image"], cost["search_ms_per_query"], cost["index_bytes_per_image"] / 1e3]
+            name = f"{variant['name']} (a smoke run)" if result["quick"] else variant["name"]
+            rows.append([name, *(f"{100 * share:.1f}" for share in shares), *map(figure, costs)])
+    header = ["index", "recall@1 %", "recall@10 %", "mAP %", "adding: ms an image", "query: ms", "kB an image"]
+    one = found[-1]["variants"][0]
+    workers = found[-1]["environment"]["workers"]
+    loads = [result["environment"]["load_before"] for result in found]
+    what = (
+        f"{one['n_queries']} photographs by four cameras against {one['n_images']:,} images: the covers and all of "
+        f"15-Scene, on which alone everything was learned. Wall time with {workers} workers, reading "
+        f"and describing included (load before a run {min(loads):.1f} to {max(loads):.1f})."
+    )
+    return f"{markdown(header, rows)}\n\n{what} {caption(found, 'cvbow bench run dvd-covers')}"
 
 
 def growth_table(results: Mapping[str, Any]) -> str:

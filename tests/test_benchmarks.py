@@ -140,7 +140,7 @@ def readme(tmp_path: Path, tables: ModuleType, results: Path) -> Path:
     document.write_text(
         "# Title\n\nbefore\n\n<!-- speed -->\n<!-- /speed -->\n\nbetween\n\n"
         "<!-- scene15 -->\nold\n<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\n"
-        "<!-- comparison -->\n<!-- /comparison -->\nafter\n"
+        "<!-- comparison -->\n<!-- /comparison -->\n<!-- covers -->\n<!-- /covers -->\nafter\n"
     )
     assert tables.main(["--results", str(results), "--write", str(document)]) == 0
     return document
@@ -587,12 +587,28 @@ def test_the_tables_of_comparisons(tables: ModuleType) -> None:
     assert tables.DETAILS["comparison-kth"](found) == ""
 
 
+def test_the_table_of_covers(tables: ModuleType) -> None:
+    cost = {"index_ms_per_image": 30.25, "search_ms_per_query": 250.4, "index_bytes_per_image": 12_340}
+    variant = {"name": "words", "recall": {"1": 0.98, "5": 0.99, "10": 1.0}, "map": 0.985, "cost": cost}
+    variant |= {"n_queries": 400, "n_images": 4585}
+    result = {"variants": [variant], "quick": False}
+    found = details(dvd_covers=result, dvd_covers_networks={**result, "quick": True})
+    for one in found.values():
+        one["environment"]["workers"] = 2
+    lines = tables.covers_table(found).splitlines()
+    assert lines[2] == "| words (a smoke run) | 98.0 | 100.0 | 98.5 | 30.2 | 250 | 12.3 |"
+    assert lines[3] == "| words | 98.0 | 100.0 | 98.5 | 30.2 | 250 | 12.3 |"
+    assert "400 photographs by four cameras against 4,585 images" in lines[-1]
+    assert tables.covers_table({"dvd-covers-networks": result}) == ""
+
+
 def test_no_results_no_table(tables: ModuleType) -> None:
     assert {table({}) for table in tables.DETAILS.values()} == {""}
     assert (
         tables.scene15_comparison_table({})
         == tables.speed_table({})
         == tables.scene15_table({})
+        == tables.covers_table({})
         == tables.accuracy_table({"speed": SAMPLE})
         == ""
     )
@@ -605,7 +621,7 @@ def test_written_tables_pass_the_check_and_leave_the_rest_alone(
     assert text.startswith("# Title\n\nbefore\n\n<!-- speed -->\n")
     assert "<!-- /speed -->\n\nbetween\n\n<!-- scene15 -->" in text
     assert "<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\n" in text
-    assert text.endswith("<!-- comparison -->\n<!-- /comparison -->\nafter\n")
+    assert text.endswith("<!-- comparison -->\n<!-- /comparison -->\n<!-- covers -->\n<!-- /covers -->\nafter\n")
     assert "old" not in text
     arguments = ["--results", str(results)]
     assert tables.main([*arguments, "--check", str(readme)]) == 0
@@ -647,7 +663,7 @@ def test_markers_must_stand_once(
 def test_tables_smoke_runs_without_results(tmp_path: Path) -> None:
     done = run_script("tables.py", "--smoke", "--results", str(tmp_path), folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("no results yet") == 14
+    assert done.stdout.count("no results yet") == 15
 
 
 def test_the_readme_has_the_figures_of_the_results(tables: ModuleType) -> None:
