@@ -183,3 +183,43 @@ def test_mistakes_are_named() -> None:
         ApproximateKMeans(n_words=5).fit(data).predict(data[:, :7])
     with pytest.raises(ValueError, match="got uint8"):
         ApproximateKMeans(n_words=5).fit(data.astype(np.uint8))
+
+
+@pytest.mark.parametrize("kind", [ApproximateKMeans, KMeansDictionary])
+@pytest.mark.parametrize("k", [1, 2, 5, 40])
+def test_the_nearest_words_are_those_of_a_full_sort(kind: type, k: int) -> None:
+    dictionary = kind(n_words=60, **({"n_probes": 100} if kind is ApproximateKMeans else {})).fit(descriptors(2000))
+    fresh = descriptors(100, seed=1)
+    words, distances = dictionary.nearest_words(fresh, k)
+    squares = np.square(fresh.astype(float)[:, None] - dictionary.words_.astype(float)).sum(axis=2)
+    assert words.dtype == np.int32
+    assert distances.dtype == np.float32
+    np.testing.assert_array_equal(words, np.argsort(squares, axis=1)[:, :k])
+    np.testing.assert_allclose(distances, np.sort(squares, axis=1)[:, :k], rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(words[:, 0], dictionary.predict(fresh))
+
+
+def test_cells_with_fewer_words_than_are_asked_for() -> None:
+    words = np.array([[-4.5], [4.5], [9.0], [11.0], [30.0]], np.float32)
+    order, starts, kept = group_words(words, np.array([[0.0], [10.0], [30.0]], np.float32))
+    assert order.tolist() == [0, 1, 2, 3, 4]
+    search = ProbingSearch(words, starts, kept)
+    query = np.array([[29.0], [8.0]], np.float32)
+    # Of the smallest cells, of one word and of two, both are needed for two words, wherever a query lies.
+    labels, distances = search.nearest_words(query, 2, 1)
+    assert labels.tolist() == [[4, 3], [2, 3]]
+    np.testing.assert_allclose(distances, [[1, 18**2], [1, 9]], rtol=1e-5)
+    assert search.nearest_words(query, 5, 1)[0].tolist() == [[4, 3, 2, 1, 0], [2, 3, 1, 0, 4]]
+
+
+def test_more_words_than_there_are_cannot_be_nearest() -> None:
+    for dictionary in (
+        ApproximateKMeans(n_words=9).fit(descriptors(50)),
+        KMeansDictionary(n_words=9).fit(descriptors(50)),
+    ):
+        with pytest.raises(ValueError, match="k must not exceed the number of words, 9, got 10"):
+            dictionary.nearest_words(descriptors(3), 10)
+        with pytest.raises(ValueError, match="k must be an integer >= 1"):
+            dictionary.nearest_words(descriptors(3), 0)
+        with pytest.raises(NotFittedError):
+            clone(dictionary).nearest_words(descriptors(3), 1)

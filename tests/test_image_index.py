@@ -378,6 +378,30 @@ def test_a_query_can_be_left_out_of_its_own_ranking(index: ImageIndex, paths: li
     assert [r.path for r in next(index.search_many([elsewhere], None, exclude_self=True))] == left
 
 
+def test_a_query_is_described_as_one_whether_or_not_the_index_has_it(
+    index: ImageIndex, paths: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add(paths)
+    stored = found(index.search(paths[1], None))
+
+    def half(self: BlockWords, image: NDArray[np.uint8], *, box: Any = None) -> dict[str, NDArray[Any]]:
+        described = self.describe(image, box=box)
+        return {key: array if key == "image_size" else array[::2] for key, array in described.items()}
+
+    monkeypatch.setattr(BlockWords, "describe_query", half)
+    assert found(index.search(paths[1], None)) == stored, "nobody said that queries differ"
+    monkeypatch.setattr(BlockWords, "queries_differ", True)
+    asked = found(index.search(paths[1], None))
+    assert [score for _, score, *_ in asked] < [score for _, score, *_ in stored]
+    elsewhere = shutil.copyfile(paths[1], tmp_path / "elsewhere.png")
+    queries = [paths[1], elsewhere, np.array(Image.open(paths[1]))]
+    assert [found(index.search(query, None)) for query in queries] == [asked] * 3
+    assert [found(answer) for answer in index.search_many(queries, None)] == [asked] * 3
+    # What is stored is all that is left of a file that vanished.
+    os.unlink(paths[1])
+    assert found(index.search(paths[1], None)) == stored
+
+
 def test_a_box_is_looked_for_alone(index: ImageIndex, paths: list[str]) -> None:
     index.add(paths)
     box = (0, 0, 16, 8)

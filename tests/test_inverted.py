@@ -301,3 +301,51 @@ def test_hamming_weights_end_at_the_limit() -> None:
     assert weights[24] > 0
     assert not weights[25:].any()
     assert hamming_distances(np.uint64(0b1011), np.array([0b1000, 0b1011], np.uint64)).tolist() == [2, 0]
+
+
+@pytest.mark.parametrize("tf", ["raw", "log", "sqrt"])
+@pytest.mark.parametrize("with_bits", [False, True])
+def test_several_words_of_a_feature_against_all_pairs(tf: str, with_bits: bool) -> None:
+    rng = np.random.default_rng(5)
+    weights = hamming_weights(40, 20.0) if with_bits else None
+    bags = make_bags(rng, 20)
+    for number in range(5):
+        first = bags[number]
+        n = len(first["words"])
+        # Each feature's own word, and two more with other signatures.
+        words = np.concatenate([first["words"], rng.integers(0, N_WORDS, 2 * n).astype(np.int32)])
+        bits = np.concatenate([first["signatures"], rng.integers(0, 1 << 63, 2 * n, np.uint64)])
+        order = np.argsort(words, kind="stable")
+        query = {"words": words[order], "signatures": bits[order], "nearest": (np.arange(3 * n) < n)[order]}
+        scores = make_scorer(bags, (7,), tf=tf, weights=weights).scores(query)
+        expected = [assigned_score(query, bag, bags, tf, weights) for bag in bags]
+        own = assigned_score(query, first, bags, tf, weights)
+        if n == 0:
+            assert not scores.any()
+            continue
+        np.testing.assert_allclose(scores, np.array(expected) / own, rtol=1e-5, atol=1e-6)
+        assert scores[number] == pytest.approx(1)
+
+
+def assigned_score(query: Any, bag: Any, bags: list[Any], tf: str, weights: Any) -> float:
+    """The score but for the query's length, feature by feature."""
+    idf = dense_idf(bags, np.ones(len(bags), bool), "smooth")
+    length = np.linalg.norm(dense_tf(bag["words"], tf) * idf)
+    total = 0.0
+    for word, bits in zip(query["words"], query["signatures"], strict=True):
+        count = np.count_nonzero(query["words"] == word)
+        there = bag["signatures"][bag["words"] == word]
+        near = float(len(there)) if weights is None else weights[hamming_distances(bits, there)].sum(dtype=float)
+        total += float(term_weights(count, tf) / count * idf[word] ** 2 * term_weights(near, tf))
+    return total / length if length else 0.0
+
+
+def test_an_expanded_query_keeps_what_is_nearest() -> None:
+    bags = make_bags(np.random.default_rng(2), 4)
+    query = {**bags[0], "nearest": np.zeros(len(bags[0]["words"]), bool)}
+    scorer = make_scorer(bags)
+    joined = scorer.expanded(query, bags[1:3])
+    n = sum(len(bag["words"]) for bag in bags[:3])
+    assert joined["nearest"].shape == joined["words"].shape == (n,)
+    assert np.count_nonzero(joined["nearest"]) == n - len(bags[0]["words"])
+    assert (np.diff(joined["words"]) >= 0).all()

@@ -18,7 +18,7 @@ from cvbow.dictionary import BinaryDictionary, KMeansDictionary, VocabularyTree
 from cvbow.errors import CvbowError
 from cvbow.features import SIFT, Features, LocalFeatures
 from cvbow.images import read_image, resize
-from cvbow.retrieval import VisualWords, check_box, quantize, stored_points
+from cvbow.retrieval import VisualWords, check_box, quantize, stored_points, visual_words
 
 SMALL: dict[str, Any] = {"n_words": 150, "sample": 3000}
 
@@ -88,6 +88,60 @@ def test_images_find_their_changed_copies(images: list[np.ndarray], embedding_bi
             scores = scorer.scores(describer.describe(np.ascontiguousarray(changed)))
             assert scores.argmax() == row
             assert np.sort(scores)[-1] > 1.5 * np.sort(scores)[-2]
+
+
+def test_the_features_of_a_query_have_several_words(
+    fitted: VisualWords, images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not fitted.queries_differ, "150 words are too few"
+    plain = fitted.describe_query(images[0])
+    assert plain.keys() == fitted.layout().keys()
+    state = fitted._query_hash()
+    monkeypatch.setattr(visual_words, "_PER_ASSIGNMENT", 50)
+    assert fitted.queries_differ
+    assert fitted._query_hash() != state
+    stored, asked = fitted.describe(images[0]), fitted.describe_query(images[0])
+    n = len(stored["words"])
+    assert asked["words"].shape == asked["nearest"].shape == (4 * n,)
+    assert (np.diff(asked["words"]) >= 0).all()
+    for name in ("words", "places", "shapes", "signatures"):
+        np.testing.assert_array_equal(asked[name][asked["nearest"]], stored[name])
+    # Each feature's words, and their signatures, as the dictionary and the embedding have them.
+    features = fitted.extractor_.extract(images[0])
+    words = fitted.dictionary_.nearest_words(features.descriptors, 4)[0]
+    assert sorted(asked["words"].tolist()) == sorted(words.ravel().tolist())
+    for row in (0, n // 2, n - 1):
+        word = int(words[row, 3])
+        bits = fitted.embedding_.signatures(features.descriptors[row : row + 1], words[row, 3:])
+        assert bits[0] in asked["signatures"][asked["words"] == word]
+
+
+def test_queries_of_several_words_find_the_changed_copies(
+    images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visual_words, "_PER_ASSIGNMENT", 50)
+    for embedding_bits in (0, 64):
+        describer = VisualWords(**SMALL, embedding_bits=embedding_bits).fit(images)
+        scorer = open_scorer(describer, [describer.describe(image) for image in images])
+        for number, image in enumerate(images):
+            assert scorer.scores(describer.describe_query(image))[number] == pytest.approx(1)
+            changed = resize(np.rot90(image), (110, 90))
+            # Without signatures, 150 words with four for each feature tell little.
+            assert not embedding_bits or scorer.scores(describer.describe_query(changed)).argmax() == number
+        flat = np.full((50, 50), 128, np.uint8)
+        assert not scorer.scores(describer.describe_query(flat)).any()
+
+
+def test_only_dictionaries_that_know_them_give_several_words(
+    images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visual_words, "_PER_ASSIGNMENT", 1)
+    tree = VisualWords(dictionary=VocabularyTree(branching=4, depth=2), sample=3000).fit(images)
+    assert not tree.queries_differ
+    orb = LocalFeatures(detector="orb", descriptor="orb")
+    binary = VisualWords(orb, dictionary=BinaryDictionary(n_words=9), sample=3000, multiple_assignment=3).fit(images)
+    assert binary.queries_differ
+    assert len(binary.describe_query(images[0])["words"]) == 3 * len(binary.describe(images[0])["words"])
 
 
 def test_a_box_leaves_the_features_inside(fitted: VisualWords, images: list[np.ndarray]) -> None:
@@ -211,6 +265,7 @@ def test_bad_files_are_skipped_and_listed(images: list[np.ndarray], tmp_path: Pa
         ({"idf": None}, "idf must be one of"),
         ({"stop_most": 1.5}, "stop_most must be a number >= 0 and <= 1, got 1.5"),
         ({"stop_most": 0.6, "stop_least": 0.6}, "must not exceed 1 together"),
+        ({"multiple_assignment": 0}, "multiple_assignment must be an integer >= 1, got 0"),
         ({"max_hamming": -1}, "max_hamming must be an integer >= 0"),
         ({"hamming_sigma": 0}, "hamming_sigma must be a number > 0"),
         ({"n_words": 0}, "n_words must be None or an integer >= 1"),

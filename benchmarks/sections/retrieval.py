@@ -53,7 +53,8 @@ LABELS = {
 
 NOTES = (
     f"Images are made from {N_DESCRIBED} described real ones: bags take the features of one, {REPLACED:.0%} of them "
-    f"replaced by features of any; vectors are those of one with noise of length {NOISE}. Queries are further ones. "
+    f"replaced by features of any; vectors are those of one with noise of length {NOISE}. Queries are {N_QUERIES} "
+    "further real images, their features with several words each, as the index describes a query. "
     "The index is filled by ImageIndex.add, with made descriptions in place of computed ones; the time of making them "
     "is taken off.",
     "build_seconds is that of add without describing, all syncs to the disk included, from the empty index to that "
@@ -86,14 +87,15 @@ def run(options: Options) -> dict[str, Any]:
         signed = VisualWords(
             SIFT(max_points=1000), dictionary=ApproximateKMeans(n_words=n_words), random_state=options.seed
         )
-        for name, describer, described, describe_ms in _describers(signed, images, options):
+        for name, describer, described, queries, describe_ms in _describers(signed, images, options):
             made = MadeImages(described, options.seed)
             if name != "exact":
                 record["input"][f"features, {name}"] = rounded(np.mean([len(one["words"]) for one in described]))
+                record["input"]["words of a query"] = rounded(np.mean([len(one["words"]) for one in queries]))
             record["kinds"][name] = {
                 "describe_ms": rounded(describe_ms),
                 "layout": {key: [spec.dtype, *spec.shape] for key, spec in describer.layout().items()},
-                "sizes": _grow(name, describer, made, sizes, Path(folder) / name, options, record["left_out"]),
+                "sizes": _grow(name, describer, made, queries, sizes, Path(folder) / name, options, record["left_out"]),
             }
     return record
 
@@ -111,13 +113,14 @@ def _real_images(options: Options) -> tuple[dict[str, Any], list[Any]]:
 
 def _describers(
     signed: VisualWords, images: Sequence[Any], options: Options
-) -> list[tuple[str, Describer, list[Arrays], float]]:
-    """The three kinds of index: a fitted describer, the real images' descriptions, and the ms that one took."""
+) -> list[tuple[str, Describer, list[Arrays], list[Arrays], float]]:
+    """The three kinds of index: a fitted describer, the real images' descriptions, queries, and the ms of an image."""
     n_jobs = os.cpu_count() or 1
     signed.set_params(n_jobs=n_jobs).fit(images)
     plain = VisualWords(**{**signed.get_params(deep=False), "embedding_bits": 0})
     plain.extractor_, plain.dictionary_, plain.embedding_ = signed.extractor_, signed.dictionary_, None
-    some = images[:: -(-len(images) // N_DESCRIBED)]
+    step = -(-len(images) // N_DESCRIBED)
+    some, others = images[::step], images[step - 1 :: max(1, len(images) // N_QUERIES)][:N_QUERIES]
     described, ms = _described(signed, some)
     without = [{name: array for name, array in one.items() if name != "signatures"} for one in described]
     vlad = VLAD(KMeansDictionary(n_words=8 if options.smoke else 64))
@@ -125,10 +128,14 @@ def _describers(
     vectors = ImageVectors(backend, n_components=8 if options.smoke else N_COMPONENTS, n_jobs=n_jobs).fit(images)
     whitened, vectors_ms = _described(vectors, some)
     return [
-        ("inverted", plain, without, ms),
-        ("inverted, signatures", signed, described, ms),
-        ("exact", vectors, whitened, vectors_ms),
+        ("inverted", plain, without, _asked(plain, others), ms),
+        ("inverted, signatures", signed, described, _asked(signed, others), ms),
+        ("exact", vectors, whitened, _asked(vectors, others), vectors_ms),
     ]
+
+
+def _asked(describer: Describer, images: Sequence[Any]) -> list[Arrays]:
+    return [describer.describe_query(read_image(image, gray=describer.gray_only)) for image in images]
 
 
 def _described(describer: Describer, images: Sequence[Any]) -> tuple[list[Arrays], float]:
@@ -141,13 +148,13 @@ def _grow(
     name: str,
     describer: Describer,
     made: MadeImages,
+    queries: list[Arrays],
     sizes: Sequence[int],
     folder: Path,
     options: Options,
     left_out: list[str],
 ) -> list[dict[str, Any]]:
     """Fill an index step by step, and measure it at each size."""
-    queries = [made(number) for number in range(10**9, 10**9 + N_QUERIES)]
     file = folder.with_suffix(".npz")
     np.savez(file, **{f"{i}/{key}": array for i, query in enumerate(queries) for key, array in query.items()})
     records, seconds, first = [], 0.0, 0
@@ -233,11 +240,8 @@ def _inverted(
     frequency = np.bincount(stacked.indices, minlength=n_words)
     # The describer's defaults: tf = sqrt(n), idf = ln(1 + N / df).
     idf = np.log1p(stacked.shape[0] / np.maximum(frequency, 1))
-    matrix = _weighted(stacked, idf)
-    asked = _weighted(
-        csr_array(vstack([_counts(query["words"], np.array([0, len(query["words"])]), n_words) for query in queries])),
-        idf,
-    ).toarray()
+    matrix = _unit(_tf_idf(stacked, idf))
+    asked = np.concatenate([_query_vector(query, idf) for query in queries])
     record["nonzeros"] = int(matrix.nnz)
     contenders["scipy"] = lambda: np.array([_best(matrix @ query) for query in asked])
     if 4 * matrix.shape[0] * n_words > DENSE_BYTES:
@@ -287,13 +291,28 @@ def _counts(words: NDArray[np.int32], start: NDArray[np.int64], n_words: int) ->
     return counts
 
 
-def _weighted(counts: Any, idf: NDArray[np.float64]) -> Any:
-    """tf-idf vectors of unit length, float32."""
+def _tf_idf(counts: Any, idf: NDArray[np.float64]) -> Any:
     values = np.sqrt(counts.data.astype(np.float64)) * idf[counts.indices]
-    rows = np.repeat(np.arange(counts.shape[0]), np.diff(counts.indptr))
-    lengths = np.sqrt(np.bincount(rows, values * values, counts.shape[0]))
-    values /= lengths[rows]
-    return csr_array((values.astype(np.float32), counts.indices, counts.indptr), shape=counts.shape)
+    return csr_array((values, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def _unit(vectors: Any) -> Any:
+    """Rows of unit length, float32."""
+    rows = np.repeat(np.arange(vectors.shape[0]), np.diff(vectors.indptr))
+    lengths = np.sqrt(np.bincount(rows, vectors.data**2, vectors.shape[0]))
+    values = (vectors.data / lengths[rows]).astype(np.float32)
+    return csr_array((values, vectors.indices, vectors.indptr), shape=vectors.shape)
+
+
+def _query_vector(query: Arrays, idf: NDArray[np.float64]) -> NDArray[np.float32]:
+    """The tf-idf vector of all words of a query, so long that an image of its nearest ones scores 1; shape (1, n)."""
+    nearest = query["words"][query["nearest"]] if "nearest" in query else query["words"]
+    whole, own = (
+        _tf_idf(_counts(words, np.array([0, len(words)]), len(idf)), idf).toarray()
+        for words in (query["words"], nearest)
+    )
+    length = (whole @ own.T).item() / np.linalg.norm(own)
+    return np.asarray(whole / length, np.float32)
 
 
 def _best(scores: NDArray[np.float32]) -> NDArray[np.float32]:

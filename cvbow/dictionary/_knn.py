@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cvbow.dictionary._nearest import WordSearch
 from cvbow.parallel import map_threads
 
-__all__ = ["block_size", "nearest_words", "score_blocks"]
+__all__ = ["block_size", "largest", "nearest_words", "score_blocks"]
 
 #: Scores held at a time, 1 MB of float32.
 _SCORES = 1 << 18
@@ -49,9 +49,9 @@ def nearest_words(
     def find(task: slice) -> None:
         for rows, centered, scores in score_blocks(search, descriptors[task]):
             here = slice(task.start + rows.start, task.start + rows.stop)
-            largest = _largest(scores, k, words[here])
+            best = largest(scores, k, words[here])
             norms = np.einsum("ij,ij->i", centered, centered)
-            np.maximum(norms[:, None] - 2 * largest, 0, out=distances[here])
+            np.maximum(norms[:, None] - 2 * best, 0, out=distances[here])
 
     n = len(descriptors)
     map_threads(find, [slice(top, min(top + _TASK, n)) for top in range(0, n, _TASK)], n_threads)
@@ -90,7 +90,7 @@ def block_size(n_words: int) -> int:
     return max(32, _SCORES // n_words)
 
 
-def _largest(scores: NDArray[np.float32], k: int, columns: NDArray[np.int32]) -> NDArray[np.float32]:
+def largest(scores: NDArray[np.float32], k: int, columns: NDArray[np.int32]) -> NDArray[np.float32]:
     """Return each row's ``k`` largest scores, falling; fill in their columns, and overwrite the scores."""
     if k > _PICK:
         rest = scores.shape[1] - k

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.dictionary._knn import block_size, nearest_words
+from cvbow.dictionary._knn import block_size, largest, nearest_words
 from cvbow.dictionary._nearest import WordSearch
 from cvbow.parallel import map_threads
 
@@ -66,26 +66,39 @@ class ProbingSearch:
         self, descriptors: NDArray[np.float32], n_probes: int, *, n_threads: int = 1
     ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         """Return the nearest words found in ``n_probes`` cells and their squared distances, (n,) int32 and float32."""
+        labels, distances = self.nearest_words(descriptors, 1, n_probes, n_threads=n_threads)
+        return labels[:, 0], distances[:, 0]
+
+    def nearest_words(
+        self, descriptors: NDArray[np.float32], k: int, n_probes: int, *, n_threads: int = 1
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the ``k`` nearest words found, the nearest first, and their squared distances, both (n, k).
+
+        ``k`` is at most the number of words; more cells are looked into where so few have fewer words than that.
+        """
         n = len(descriptors)
-        labels, distances = np.empty(n, np.int32), np.empty(n, np.float32)
-        n_probes = min(n_probes, len(self.starts) - 1)
+        labels, distances = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
+        enough = int(np.searchsorted(np.cumsum(np.sort(np.diff(self.starts))), k)) + 1
+        n_probes = min(max(n_probes, enough), len(self.starts) - 1)
 
         def search(rows: slice) -> None:
-            labels[rows], distances[rows] = self._search(descriptors[rows], n_probes)
+            labels[rows], distances[rows] = self._search(descriptors[rows], k, n_probes)
 
         map_threads(search, [slice(top, min(top + _TASK, n)) for top in range(0, n, _TASK)], n_threads)
         return labels, distances
 
-    def _search(self, descriptors: NDArray[np.float32], n_probes: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        n, k = descriptors.shape
-        rows = np.empty((n, k + 1), np.float32)
-        np.subtract(descriptors, self.center, out=rows[:, :k])
-        rows[:, k] = 1
+    def _search(
+        self, descriptors: NDArray[np.float32], k: int, n_probes: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        n, size = descriptors.shape
+        rows = np.empty((n, size + 1), np.float32)
+        np.subtract(descriptors, self.center, out=rows[:, :size])
+        rows[:, size] = 1
         cells, _ = nearest_words(self.cells, descriptors, n_probes)
         pairs = np.argsort(cells, axis=None, kind="stable")
         row_of = pairs // n_probes
         ends = np.cumsum(np.bincount(cells.ravel(), minlength=len(self.starts) - 1)).tolist()
-        found, scores = np.empty(len(pairs), np.int32), np.empty(len(pairs), np.float32)
+        found, scores = np.zeros((len(pairs), k), np.int32), np.full((len(pairs), k), -np.inf, np.float32)
         start = 0
         for cell, stop in enumerate(ends):
             if stop == start:
@@ -95,17 +108,17 @@ class ProbingSearch:
             for top in range(start, stop, block):
                 end = min(top + block, stop)
                 products = rows[row_of[top:end]] @ self.operator[first:last].T
-                best = products.argmax(axis=1)
-                found[top:end] = best
+                some = min(k, last - first)
+                scores[top:end, :some] = largest(products, some, found[top:end, :some])
                 found[top:end] += first
-                scores[top:end] = np.take_along_axis(products, best[:, None], axis=1)[:, 0]
             start = stop
         # Back in the order of the pairs: of each descriptor, the cell nearest first.
         by_pair = np.empty_like(scores)
         by_pair[pairs] = scores
         words = np.empty_like(found)
         words[pairs] = found
-        best = by_pair.reshape(n, n_probes).argmax(axis=1)[:, None]
-        score = np.take_along_axis(by_pair.reshape(n, n_probes), best, axis=1)[:, 0]
-        norms = np.einsum("ij,ij->i", rows[:, :k], rows[:, :k])
-        return np.take_along_axis(words.reshape(n, n_probes), best, axis=1)[:, 0], np.maximum(norms - 2 * score, 0)
+        best = np.empty((n, k), np.int32)
+        score = largest(by_pair.reshape(n, n_probes * k), k, best)
+        norms = np.einsum("ij,ij->i", rows[:, :size], rows[:, :size])
+        labels = np.take_along_axis(words.reshape(n, n_probes * k), best, axis=1)
+        return labels, np.maximum(norms[:, None] - 2 * score, 0)

@@ -147,6 +147,29 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
         with single_threaded():
             return self._search().nearest(data, self.n_probes, n_threads=local_threads(self.n_jobs))[0]
 
+    def nearest_words(self, descriptors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the ``k`` nearest words found for each descriptor, the nearest first, and their squared distances.
+
+        Parameters
+        ----------
+        descriptors : array of shape (n, size), float32
+        k : int
+            From 1 to the number of words.
+
+        Returns
+        -------
+        words : ndarray of shape (n, k), int32
+        distances : ndarray of shape (n, k), float32
+        """
+        check_is_fitted(self, "words_")
+        self._validate()
+        check_int("k", k, minimum=1)
+        if k > len(self.words_):
+            raise ValueError(f"k must not exceed the number of words, {len(self.words_)}, got {k}")
+        data = check_descriptors(descriptors, self.words_.shape[1])
+        with single_threaded():
+            return self._search().nearest_words(data, k, self.n_probes, n_threads=local_threads(self.n_jobs))
+
     def _start(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
         order = np.random.default_rng(self.random_state).permutation(len(data))
         # Two equal words would leave one of them empty for good: of equal descriptors the first drawn counts.

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_int, check_real
 from cvbow.dictionary._clusters import check_descriptors, cluster_sums, fill_up, move_words
+from cvbow.dictionary._knn import nearest_words
 from cvbow.dictionary._nearest import WordSearch
 from cvbow.dictionary.growing import GrowingMixin
 from cvbow.parallel import local_threads, note, progress, single_threaded
@@ -133,6 +134,28 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         data = check_descriptors(descriptors, self.words_.shape[1])
         with single_threaded():
             return self._search().nearest(data, n_threads=local_threads(self.n_jobs))
+
+    def nearest_words(self, descriptors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the ``k`` nearest words of each descriptor, the nearest first, and their squared distances.
+
+        Parameters
+        ----------
+        descriptors : array of shape (n, size), float32
+        k : int
+            From 1 to the number of words.
+
+        Returns
+        -------
+        words : ndarray of shape (n, k), int32
+        distances : ndarray of shape (n, k), float32
+        """
+        check_is_fitted(self, "words_")
+        check_int("k", k, minimum=1)
+        if k > len(self.words_):
+            raise ValueError(f"k must not exceed the number of words, {len(self.words_)}, got {k}")
+        data = check_descriptors(descriptors, self.words_.shape[1])
+        with single_threaded():
+            return nearest_words(self._search(), data, k, n_threads=local_threads(self.n_jobs))
 
     def _search(self) -> WordSearch:
         # Prepared once per set of words, and kept out of pickles, clones and model files.

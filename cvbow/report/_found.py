@@ -95,7 +95,7 @@ def panels(
     arrays: Mapping[str, NDArray[Any]] | None = None
     if any(result.matrix is not None for result in results):
         if image is not None:
-            arrays = index.describer.describe(read_image(source, gray=index.describer.gray_only), box=box)
+            arrays = index.describer.describe_query(read_image(source, gray=index.describer.gray_only), box=box)
         elif row is not None and box is None:
             arrays = index.describe(row)
     size = None if image is None else (image.shape[1], image.shape[0])

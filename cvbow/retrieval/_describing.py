@@ -47,33 +47,41 @@ def hash_images(images: Sequence[ImageLike], *, n_jobs: int | None) -> Iterator[
     return run(hash_image, images, n_jobs=n_jobs)
 
 
-def describe_image(describer: Describer, image: ImageLike, box: Box | None = None) -> Described | ImageError:
-    """Describe an image, or tell why it cannot be read.
+def describe_image(
+    describer: Describer, image: ImageLike, box: Box | None = None, *, as_query: bool = False
+) -> Described | ImageError:
+    """Describe an image, to be stored or as a query, or tell why it cannot be read.
 
     Raises
     ------
     ValueError
         If the box lies outside the image.
     """
-    result: Described | ImageError = _Call(describer)((image, box))
+    result: Described | ImageError = _Call(describer, as_query)((image, box))
     return result
 
 
 def describe_images(
-    describer: Describer, images: Sequence[tuple[ImageLike, Box | None]], *, n_jobs: int | None
+    describer: Describer,
+    images: Sequence[tuple[ImageLike, Box | None]],
+    *,
+    n_jobs: int | None,
+    as_query: bool = False,
 ) -> Iterator[Described | ImageError]:
     """Yield `describe_image` of each image with its box."""
-    return run(_Call(describer), images, n_jobs=n_jobs)
+    return run(_Call(describer, as_query), images, n_jobs=n_jobs)
 
 
 class _Call:
     """What a worker does with one image; picklable, for processes and Dask."""
 
-    def __init__(self, describer: Describer) -> None:
+    def __init__(self, describer: Describer, as_query: bool) -> None:
         self.describer = describer
+        self.as_query = as_query and describer.queries_differ
         self.compute: Callable[..., Any] = _describe
         if describer.memory is not None:
-            self.compute = _Cached(describer.memory, _describe, (describer._state_hash(),))
+            state = describer._query_hash() if self.as_query else describer._state_hash()
+            self.compute = _Cached(describer.memory, _describe, (state,))
 
     def __call__(self, item: tuple[ImageLike, Box | None]) -> Described | ImageError:
         image, box = item
@@ -82,9 +90,12 @@ class _Call:
 
     def _described(self, image: ImageLike, box: Box | None) -> Described:
         source, name = load_source(image)
-        return Described(content_hash(source), self.compute(self.describer, source, name, box))
+        return Described(content_hash(source), self.compute(self.describer, source, name, box, self.as_query))
 
 
-def _describe(describer: Describer, source: Any, name: str | None, box: Box | None) -> dict[str, NDArray[Any]]:
+def _describe(
+    describer: Describer, source: Any, name: str | None, box: Box | None, as_query: bool
+) -> dict[str, NDArray[Any]]:
     image = read_image(source, gray=describer.gray_only, name=name)
-    return {key: np.asarray(array) for key, array in describer.describe(image, box=box).items()}
+    described = describer.describe_query(image, box=box) if as_query else describer.describe(image, box=box)
+    return {key: np.asarray(array) for key, array in described.items()}

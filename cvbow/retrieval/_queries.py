@@ -32,7 +32,7 @@ def answer(snapshot: Snapshot, search: Search, image: ImageLike, box: Box | None
         query.sha256 = hash_image(query.source)
         found = query.stored()
         if found is None:
-            described = describe_image(snapshot.describer, query.source, box)
+            described = describe_image(snapshot.describer, query.source, box, as_query=True)
             found = described if isinstance(described, ImageError) else described.arrays
         if isinstance(found, ImageError):
             raise found
@@ -52,7 +52,7 @@ def answers(
                 query.sha256 = sha256
             found = [query.stored() for query in queries]
             wanted = [(query.source, query.box) for query, one in zip(queries, found, strict=True) if one is None]
-            new = iter(list(describe_images(snapshot.describer, wanted, n_jobs=n_jobs)))
+            new = iter(list(describe_images(snapshot.describer, wanted, n_jobs=n_jobs, as_query=True)))
             ready: list[tuple[_Query, Description | ImageError]] = []
             for query, one in zip(queries, found, strict=True):
                 if one is None:
@@ -85,14 +85,20 @@ class _Query:
                 self.source = snapshot.file(self.row) or path
 
     def stored(self) -> Description | ImageError | None:
-        """Return what the index has stored of this content; None where the image is to be described."""
+        """Return what the index has stored of this content; None where the image is to be described.
+
+        So that an image has the same results whether or not the index has it, what is stored answers only where it is
+        what a query would be described as, or nothing else is left of the image.
+        """
         if isinstance(self.sha256, ImageError):
             if self.row is None or os.path.lexists(name_of(self.source)):
                 return self.sha256
             if self.box is not None:
                 return ImageError(self.sha256.path, "there is no such file, and a box needs its pixels")
             return self.snapshot.described(self.row)
-        rows = self.snapshot.rows_with(self.sha256) if self.box is None else []
+        if self.box is not None or self.snapshot.describer.queries_differ:
+            return None
+        rows = self.snapshot.rows_with(self.sha256)
         return self.snapshot.described(rows[0]) if rows else None
 
     def results(

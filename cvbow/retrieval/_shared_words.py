@@ -12,7 +12,8 @@ from cvbow.retrieval.hamming_embedding import hamming_distances
 
 __all__ = ["shared_words"]
 
-#: A word with more matches than this between the two images (a texture's) says nothing of where things are.
+#: A word with more matches than this between the two images (a texture's) says nothing of where things are; so many
+#: times as many where the query's features have several words each.
 _MOST_PER_WORD = 64
 #: Matches of one feature that are kept, those with the nearest signatures.
 _PER_FEATURE = 4
@@ -28,7 +29,7 @@ def shared_words(
     Parameters
     ----------
     query, candidate : mapping
-        Local words; ``words`` ascending.
+        Local words; ``words`` ascending. A query may have several for each of its features, and then ``nearest``.
     max_hamming : int
         Where both have signatures: how many bits may differ.
     """
@@ -40,7 +41,8 @@ def shared_words(
         return np.empty((0, 2), np.int64)
     own = np.searchsorted(a, a[rows], "right") - np.searchsorted(a, a[rows], "left")
     per_word = own * counts[rows]
-    few = per_word <= _MOST_PER_WORD
+    assigned = len(a) // max(int(np.count_nonzero(query["nearest"])), 1) if "nearest" in query else 1
+    few = per_word <= _MOST_PER_WORD * assigned
     rows, per_word = rows[few], per_word[few]
     if counts[rows].sum() > _MOST:
         order = np.argsort(per_word, kind="stable")

@@ -169,6 +169,15 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
             If the box has no area or lies outside the image.
         """
 
+    def describe_query(self, image: NDArray[np.uint8], *, box: Box | None = None) -> dict[str, NDArray[Any]]:
+        """Describe an image that is asked about: as `describe`, unless a describer takes more trouble over queries."""
+        return self.describe(image, box=box)
+
+    @property
+    def queries_differ(self) -> bool:
+        """Whether `describe_query` is not `describe`: what is stored of an image is then second best as a query."""
+        return False
+
     def derive(
         self, arrays: Mapping[str, NDArray[Any]], feature_start: NDArray[np.int64], n_images: int
     ) -> dict[str, NDArray[Any]]:
@@ -213,6 +222,10 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
     @abstractmethod
     def _state_hash(self) -> str:
         """Return a text that changes whenever descriptions would."""
+
+    def _query_hash(self) -> str:
+        """Return a text that changes whenever descriptions of queries would."""
+        return self._state_hash()
 
 
 def check_box(box: Box, image_size: tuple[int, int]) -> Box:

@@ -212,6 +212,18 @@ class ImageVectors(Describer):
 
         With a box, the vector is that of the pixels whose centres lie inside, as if they were an image.
         """
+        return self._described(image, box, as_query=False)
+
+    def describe_query(self, image: NDArray[np.uint8], *, box: Box | None = None) -> dict[str, NDArray[Any]]:
+        """Describe one image as `describe` does, its local features as those of a query."""
+        return self._described(image, box, as_query=True)
+
+    @property
+    def queries_differ(self) -> bool:
+        """Whether local features are stored that are described otherwise in a query."""
+        return "local_" in vars(self) and self.local_.queries_differ
+
+    def _described(self, image: NDArray[np.uint8], box: Box | None, *, as_query: bool) -> dict[str, NDArray[Any]]:
         check_is_fitted(self, "backend_")
         with single_threaded():
             pixels = read_image(image, gray=self.backend_.gray_only)
@@ -220,7 +232,8 @@ class ImageVectors(Describer):
             arrays: dict[str, NDArray[Any]] = {"vectors": self._whitened(self.backend_._vector(pixels))}
             if "local_" in vars(self):
                 local = read_image(image, gray=self.local_.gray_only)
-                arrays |= self.local_.describe(local, box=box)
+                describe = self.local_.describe_query if as_query else self.local_.describe
+                arrays |= describe(local, box=box)
         return arrays
 
     def _whitened(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -248,6 +261,9 @@ class ImageVectors(Describer):
         local = self.local_._state_hash() if "local_" in learned else None
         state = (self.backend_._state_hash(), learned.get("mean_"), learned.get("projection_"), local)
         return str(joblib.hash(state, hash_name="sha1"))
+
+    def _query_hash(self) -> str:
+        return f"{self._state_hash()} {self.local_._query_hash()}" if "local_" in vars(self) else self._state_hash()
 
     def _validate(self) -> None:
         if not isinstance(self.backend, ImageEncoder):

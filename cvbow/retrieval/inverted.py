@@ -8,6 +8,7 @@ see ``hamming_embedding``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from cvbow.retrieval.describer import Scorer, Segment
 from cvbow.retrieval.hamming_embedding import hamming_distances
-from cvbow.retrieval.postings import MAX_COUNT, blocks, narrowed
+from cvbow.retrieval.postings import MAX_COUNT, blocks, derive_postings, narrowed
 
 __all__ = ["IDF", "TF", "InvertedScorer"]
 
@@ -56,6 +57,10 @@ class InvertedScorer(Scorer):
     ``tf(d_w)`` becomes the mean over the query's features of that word of ``tf(sum_g weight(f, g))``, which for weights
     of 1 is the same. It is between 0 and the cosine.
 
+    Where features of the query have several words (``nearest`` tells the first of each), an image may have none but the
+    first ones, and ``|q|`` is what makes the score of an image with exactly the query's features 1. Others are below
+    it, but for rare mixtures of repeated features.
+
     Sums run over the words in ascending order, for each image on its own, in float64: the score of an image does not
     depend on the segment that it lies in.
     """
@@ -83,23 +88,20 @@ class InvertedScorer(Scorer):
         self.parts = [_Part(segment, self) for segment in segments]
 
     def scores(self, query: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return a score for each image, shape (n_images,), from 0 to 1; all 0 for a query without features."""
+        """Return a score for each image, shape (n_images,), float32; all 0 for a query without features."""
         scores = np.zeros(sum(part.n_images for part in self.parts), np.float32)
         words, counts = np.unique(query["words"], return_counts=True)
-        idf = self.idf[words]
-        term = term_weights(counts, self.tf)
-        norm = float(np.sqrt(np.square(term * idf).sum()))
+        term, idf = term_weights(counts, self.tf), self.idf[words]
+        if "nearest" in query:
+            norm = float(self._cosines(_Part(_alone(query), self), query, words, counts)[0])
+        else:
+            norm = float(np.sqrt(np.square(term * idf).sum()))
         if norm == 0:
             return scores
         start = 0
         for part in self.parts:
             stop = start + part.n_images
-            if self.weights is None:
-                used = idf > 0
-                sums = part.sums(words[used], (term * idf * idf)[used])
-            else:
-                sums = self._signature_sums(part, query, words, term / counts * idf * idf, self.weights)
-            scores[start:stop] = sums * part.inverse_norms / norm
+            scores[start:stop] = self._cosines(part, query, words, counts) / norm
             start = stop
         return scores
 
@@ -109,8 +111,23 @@ class InvertedScorer(Scorer):
         """Return the words of the query and of the results together: their tf vectors' sum (Chum et al., ICCV 2007)."""
         names = ("words",) if self.weights is None else ("words", "signatures")
         joined = {name: np.concatenate([bag[name] for bag in (query, *results)]) for name in names}
+        if "nearest" in query:
+            theirs = np.ones(len(joined["words"]) - len(query["words"]), bool)
+            joined["nearest"] = np.concatenate([query["nearest"], theirs])
         order = np.argsort(joined["words"], kind="stable")
         return {name: array[order] for name, array in joined.items()}
+
+    def _cosines(
+        self, part: _Part, query: Mapping[str, NDArray[Any]], words: NDArray[np.int32], counts: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Return the scores of a segment's images before the division by the query's length."""
+        term, idf = term_weights(counts, self.tf), self.idf[words]
+        if self.weights is None:
+            used = idf > 0
+            sums = part.sums(words[used], (term * idf * idf)[used])
+        else:
+            sums = self._signature_sums(part, query, words, term / counts * idf * idf, self.weights)
+        return sums * part.inverse_norms
 
     def _signature_sums(
         self,
@@ -203,6 +220,21 @@ class _Part:
         present = rows < len(self.words)
         present[present] = self.words[rows[present]] == words[present]
         return rows[present], present
+
+
+def _alone(query: Mapping[str, NDArray[Any]]) -> Segment:
+    """Return a segment of one image: the query's features with their nearest words."""
+    first = query["nearest"]
+    words = query["words"][first]
+    signatures = query["signatures"][first] if "signatures" in query else None
+    start = np.array([0, len(words)], np.int64)
+    return _Alone({"words": words, "feature_start": start, **derive_postings(words, start, signatures)})
+
+
+@dataclass(frozen=True)
+class _Alone:
+    arrays: dict[str, NDArray[Any]]
+    n_images: int = 1
 
 
 def term_weights(counts: NDArray[Any], tf: str) -> NDArray[np.float64]:

@@ -34,6 +34,8 @@ __all__ = ["VisualWords"]
 #: Words by default, and descriptors of the sample that there must be for each.
 _N_WORDS = 50_000
 _PER_WORD = 4
+#: Words of the dictionary for each further word of a query's feature.
+_PER_ASSIGNMENT = 1000
 
 
 class VisualWords(Describer):
@@ -55,6 +57,12 @@ class VisualWords(Describer):
     embedding_bits : {64, 0}, default 64
         Whether features have signatures (Hamming embedding), which tell the descriptors of one word apart: better
         rankings, for 20 bytes more per feature, two thirds of what the rest takes, and a slower search.
+    multiple_assignment : int, default 5
+        Words of each feature of a query, the nearest ones; a feature of the index has one. What a blur or another light
+        has pushed over the border to the next word is found again, for a search that takes some times as long
+        (H. Jegou, M. Douze and C. Schmid, "Improving bag-of-features for large scale image search", IJCV 2010). Fewer
+        where there are few words, which are wide: no more than one and another for every thousand of them; one with a
+        dictionary that knows the nearest word alone (``VocabularyTree``).
     max_hamming : int, default 20
         Features of one word match where their signatures differ in at most so many bits.
     hamming_sigma : float, default 16.0
@@ -99,6 +107,7 @@ class VisualWords(Describer):
         dictionary: Any = None,
         n_words: int | None = None,
         embedding_bits: int = N_BITS,
+        multiple_assignment: int = 5,
         max_hamming: int = 20,
         hamming_sigma: float = 16.0,
         tf: str = "sqrt",
@@ -115,6 +124,7 @@ class VisualWords(Describer):
         self.dictionary = dictionary
         self.n_words = n_words
         self.embedding_bits = embedding_bits
+        self.multiple_assignment = multiple_assignment
         self.max_hamming = max_hamming
         self.hamming_sigma = hamming_sigma
         self.tf = tf
@@ -198,6 +208,28 @@ class VisualWords(Describer):
         ValueError
             If the image breaks its rule, or the box has no area or lies outside the image.
         """
+        return self._described(image, box, 1)
+
+    def describe_query(self, image: NDArray[np.uint8], *, box: Box | None = None) -> dict[str, NDArray[Any]]:
+        """Return the words of an image that is asked about, ``multiple_assignment`` for each feature.
+
+        As `describe`, every feature as often as it has words; with more than one, there is also ``nearest`` (n,) bool:
+        whether a word is its feature's nearest.
+        """
+        return self._described(image, box, self._n_assigned)
+
+    @property
+    def queries_differ(self) -> bool:
+        """Whether a query's features have several words."""
+        return self._n_assigned > 1
+
+    @property
+    def _n_assigned(self) -> int:
+        if not hasattr(self.dictionary_, "nearest_words"):
+            return 1
+        return min(self.multiple_assignment, 1 + len(self.dictionary_.words_) // _PER_ASSIGNMENT)
+
+    def _described(self, image: NDArray[np.uint8], box: Box | None, n_assigned: int) -> dict[str, NDArray[Any]]:
         check_is_fitted(self, "dictionary_")
         if box is not None:
             height, width = image.shape[:2]
@@ -206,11 +238,17 @@ class VisualWords(Describer):
             features = self.extractor_.extract(image)
             if box is not None:
                 features = features.take(_inside(features, box))
-            words = self._words(features)
+            words = self._words(features, n_assigned)
+            features = features.take(np.repeat(np.arange(len(features)), n_assigned))
             signatures = None
             if self.embedding_ is not None:
-                signatures = self.embedding_.signatures(features.descriptors, words)
-        return quantize(features, words, signatures)
+                signatures = self.embedding_.signatures(features.descriptors, words.ravel())
+        arrays = quantize(features, words.ravel(), signatures)
+        if n_assigned > 1:
+            nearest = np.zeros(words.shape, bool)
+            nearest[:, :1] = True
+            arrays["nearest"] = nearest.ravel()[np.argsort(words, axis=None, kind="stable")]
+        return arrays
 
     def derive(
         self, arrays: Mapping[str, NDArray[Any]], feature_start: NDArray[np.int64], n_images: int
@@ -250,16 +288,22 @@ class VisualWords(Describer):
         self.n_sampled_ = sum(map(len, bags))
         return np.concatenate([bag.descriptors for bag in bags])
 
-    def _words(self, features: Features) -> NDArray[np.int32]:
+    def _words(self, features: Features, n_assigned: int) -> NDArray[np.int32]:
+        """Return the nearest words of each feature, shape (n, n_assigned)."""
         if not len(features):
-            return np.zeros(0, np.int32)
-        words: NDArray[np.int32] = self.dictionary_.predict(features.descriptors)
-        return words
+            return np.zeros((0, n_assigned), np.int32)
+        if n_assigned > 1:
+            words: NDArray[np.int32] = self.dictionary_.nearest_words(features.descriptors, n_assigned)[0]
+            return words
+        return np.asarray(self.dictionary_.predict(features.descriptors)[:, None])
 
     def _state_hash(self) -> str:
         check_is_fitted(self, "dictionary_")
         state = (self.extractor_._cache_key(), self.dictionary_, self.embedding_)
         return str(joblib.hash(state, hash_name="sha1"))
+
+    def _query_hash(self) -> str:
+        return f"{self._state_hash()} {self._n_assigned}"
 
     def _validate(self) -> None:
         if self.extractor is not None:
@@ -276,6 +320,7 @@ class VisualWords(Describer):
         check_int("n_words", self.n_words, minimum=1, none=True)
         if isinstance(self.embedding_bits, bool) or self.embedding_bits not in (0, N_BITS):
             raise ValueError(f"embedding_bits must be 0 or {N_BITS}, got {self.embedding_bits!r}")
+        check_int("multiple_assignment", self.multiple_assignment, minimum=1)
         check_int("max_hamming", self.max_hamming, minimum=0)
         check_real("hamming_sigma", self.hamming_sigma, minimum=0, open_minimum=True)
         check_choice("tf", self.tf, TF)
