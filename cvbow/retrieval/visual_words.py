@@ -34,7 +34,8 @@ __all__ = ["VisualWords"]
 #: Words by default, and descriptors of the sample that there must be for each.
 _N_WORDS = 50_000
 _PER_WORD = 4
-#: Words of the dictionary for each further word of a query's feature.
+#: Words of a query's feature where there are signatures, and words of the dictionary for each after the first.
+_ASSIGNED = 5
 _PER_ASSIGNMENT = 1000
 
 
@@ -57,9 +58,10 @@ class VisualWords(Describer):
     embedding_bits : {64, 0}, default 64
         Whether features have signatures (Hamming embedding), which tell the descriptors of one word apart: better
         rankings, for 20 bytes more per feature, two thirds of what the rest takes, and a slower search.
-    multiple_assignment : int, default 5
+    multiple_assignment : int or None, default None
         Words of each feature of a query, the nearest ones; a feature of the index has one. What a blur or another light
-        has pushed over the border to the next word is found again, for a search that takes some times as long
+        has pushed over the border to the next word is found again, for a search that takes some times as long. None is
+        5 with signatures, and 1 without them: then what more words bring is mostly chance
         (H. Jegou, M. Douze and C. Schmid, "Improving bag-of-features for large scale image search", IJCV 2010). Fewer
         where there are few words, which are wide: no more than one and another for every thousand of them; one with a
         dictionary that knows the nearest word alone (``VocabularyTree``).
@@ -107,7 +109,7 @@ class VisualWords(Describer):
         dictionary: Any = None,
         n_words: int | None = None,
         embedding_bits: int = N_BITS,
-        multiple_assignment: int = 5,
+        multiple_assignment: int | None = None,
         max_hamming: int = 20,
         hamming_sigma: float = 16.0,
         tf: str = "sqrt",
@@ -225,9 +227,12 @@ class VisualWords(Describer):
 
     @property
     def _n_assigned(self) -> int:
+        wanted = self.multiple_assignment
+        if wanted is None:
+            wanted = 1 if self.embedding_ is None else _ASSIGNED
         if not hasattr(self.dictionary_, "nearest_words"):
             return 1
-        return min(self.multiple_assignment, 1 + len(self.dictionary_.words_) // _PER_ASSIGNMENT)
+        return min(wanted, 1 + len(self.dictionary_.words_) // _PER_ASSIGNMENT)
 
     def _described(self, image: NDArray[np.uint8], box: Box | None, n_assigned: int) -> dict[str, NDArray[Any]]:
         check_is_fitted(self, "dictionary_")
@@ -320,7 +325,7 @@ class VisualWords(Describer):
         check_int("n_words", self.n_words, minimum=1, none=True)
         if isinstance(self.embedding_bits, bool) or self.embedding_bits not in (0, N_BITS):
             raise ValueError(f"embedding_bits must be 0 or {N_BITS}, got {self.embedding_bits!r}")
-        check_int("multiple_assignment", self.multiple_assignment, minimum=1)
+        check_int("multiple_assignment", self.multiple_assignment, minimum=1, none=True)
         check_int("max_hamming", self.max_hamming, minimum=0)
         check_real("hamming_sigma", self.hamming_sigma, minimum=0, open_minimum=True)
         check_choice("tf", self.tf, TF)
