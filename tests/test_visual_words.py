@@ -267,7 +267,7 @@ def test_bad_files_are_skipped_and_listed(images: list[np.ndarray], tmp_path: Pa
         ({"idf": None}, "idf must be one of"),
         ({"stop_most": 1.5}, "stop_most must be a number >= 0 and <= 1, got 1.5"),
         ({"stop_most": 0.6, "stop_least": 0.6}, "must not exceed 1 together"),
-        ({"multiple_assignment": 0}, "multiple_assignment must be an integer >= 1 or None, got 0"),
+        ({"multiple_assignment": 0}, "multiple_assignment must be None or an integer >= 1, got 0"),
         ({"max_hamming": -1}, "max_hamming must be an integer >= 0"),
         ({"hamming_sigma": 0}, "hamming_sigma must be a number > 0"),
         ({"n_words": 0}, "n_words must be None or an integer >= 1"),

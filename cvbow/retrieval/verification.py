@@ -80,7 +80,7 @@ def verify(
     *,
     model: str = "affine",
     tolerance: float = 0.012,
-    max_hamming: int = 24,
+    max_hamming: int = 20,
     min_inliers: int = 6,
 ) -> Verification:
     """Look for a map from one image to another under which their common words come to lie upon each other.
@@ -95,7 +95,7 @@ def verify(
     tolerance : float, default 0.012
         Largest error of an inlier: the root mean square of the errors in both images, each as a share of that image's
         longer side. 0.012 is 6 pixels of 500.
-    max_hamming : int, default 24
+    max_hamming : int, default 20
         Features of one word match if at most so many bits of their signatures differ; without signatures, all do.
     min_inliers : int, default 6
         With fewer there is no map.
