@@ -7,7 +7,7 @@ from typing import Any
 
 from _format import caption, figure, markdown, threads, time
 
-__all__ = ["contenders_table", "covers_table", "growth_table"]
+__all__ = ["contenders_table", "covers_table", "duplicates_table", "growth_table"]
 
 _COMMAND = "python benchmarks/speed.py retrieval"
 
@@ -35,6 +35,27 @@ def covers_table(results: Mapping[str, Any]) -> str:
         f"and describing included (load before a run {min(loads):.1f} to {max(loads):.1f})."
     )
     return f"{markdown(header, rows)}\n\n{what} {caption(found, 'cvbow bench run dvd-covers')}"
+
+
+def duplicates_table(results: Mapping[str, Any]) -> str:
+    """How many copies are found, by kind, and how many pairs are wrong; empty without the result."""
+    result = results.get("near-duplicates")
+    if result is None:
+        return ""
+    kinds = list(result["recall_by_kind"])
+    contenders = {"cvbow index duplicates": result}
+    contenders |= {f"PHash, {name}": one for name, one in result["perceptual_hash"].items() if name != "seconds"}
+    rows = []
+    for name, found in contenders.items():
+        shares = [found["recall"], *(found["recall_by_kind"][kind] for kind in kinds), found["precision"]]
+        cells = ["" if share is None else f"{100 * share:.1f}" for share in shares]
+        rows.append([name, *cells, str(found["pairs_with_a_copy"])])
+    header = ["by", "recall %", *kinds, "precision %", "pairs with a copy"]
+    what = (
+        f"{result['copies']} copies among {result['images']:,} images; recall of copies, precision of pairs that have "
+        "a copy in them."
+    )
+    return f"{markdown(header, rows)}\n\n{what} {caption([result], 'python benchmarks/near_duplicates.py')}"
 
 
 def growth_table(results: Mapping[str, Any]) -> str:

@@ -12,6 +12,9 @@ find each copy's original, and nothing else.
 A pair with a copy in it is right if it joins the copy with its original, with another copy of that, or with an image
 that is a duplicate of the original already without the copies. Those, the pairs of 15-Scene itself, are listed, and
 `--pictures` draws them side by side: what they are is for a person to say.
+
+Beside it, what is common elsewhere: OpenCV's perceptual hash of each file (`img_hash.PHash`, 64 bits), two files being
+the same picture where their hashes differ in at most so many bits.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ from _measure import ROOT, environment, rounded
 
 RESULTS = ROOT / "benchmarks" / "results" / "near-duplicates.json"
 KINDS = ("resized", "recompressed", "cropped")
+#: Bits in which perceptual hashes of one picture may differ: a strict choice, and a usual one.
+HASH_BITS = (4, 10)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,13 +97,10 @@ def _judge(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], l
     pairs = [(file_of[pair.first], file_of[pair.second], pair) for pair in found.pairs]
     own = [(a, b, pair) for a, b, pair in pairs if a not in origin and b not in origin]
     leader = _leaders([(a, b) for a, b, _ in own])
-    with_copy, wrong = 0, []
-    for a, b, pair in pairs:
-        if a in origin or b in origin:
-            with_copy += 1
-            originals = [origin.get(path, path) for path in (a, b)]
-            if len({leader.get(path, path) for path in originals}) > 1:
-                wrong.append([_name(a, data), _name(b, data), rounded(pair.score)])
+    with_copy = sum(a in origin or b in origin for a, b, _ in pairs)
+    wrong = [
+        [_name(a, data), _name(b, data), rounded(pair.score)] for a, b, pair in pairs if _is_wrong(a, b, origin, leader)
+    ]
     group_of = {file_of[path]: number for number, group in enumerate(found.groups) for path in group.paths}
     hit = {copy: group_of.get(copy, -1) == group_of.get(original, -2) for copy, original in origin.items()}
     kinds = Counter(_kind(copy) for copy in origin)
@@ -122,9 +124,47 @@ def _judge(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], l
             for a, b, p in own
             if p.reason != "identical"
         ],
+        "perceptual_hash": _by_hashes([*train, *test, *origin], origin, leader),
         "seconds": {name: rounded(value) for name, value in seconds.items()},
     }
     return result, [(a, b, pair.score) for a, b, pair in own if pair.reason != "identical"]
+
+
+def _is_wrong(a: Path, b: Path, origin: dict[Path, Path], leader: dict[Path, Path]) -> bool:
+    """Whether a pair has a copy in it, and something else that is not of the same picture."""
+    originals = [origin.get(path, path) for path in (a, b)]
+    return (a in origin or b in origin) and len({leader.get(path, path) for path in originals}) > 1
+
+
+def _by_hashes(paths: Sequence[Path], origin: dict[Path, Path], leader: dict[Path, Path]) -> dict[str, Any]:
+    """Recall and precision of the pairs of files whose perceptual hashes are near."""
+    import cv2
+
+    from cvbow.images import read_image
+    from cvbow.retrieval import hamming_distances
+
+    started = time.perf_counter()
+    hasher = cv2.img_hash.PHash.create()
+    hashes = np.concatenate([hasher.compute(read_image(path, gray=True)) for path in paths]).view(np.uint64)[:, 0]
+    near = []
+    for row, value in enumerate(hashes[:-1]):
+        distances = hamming_distances(hashes[row + 1 :], value)
+        others = np.flatnonzero(distances <= max(HASH_BITS))
+        near += [(paths[row], paths[row + 1 + other], int(distances[other])) for other in others.tolist()]
+    answer: dict[str, Any] = {"seconds": rounded(time.perf_counter() - started)}
+    for bits in HASH_BITS:
+        pairs = [(a, b) for a, b, distance in near if distance <= bits and (a in origin or b in origin)]
+        wrong = sum(_is_wrong(a, b, origin, leader) for a, b in pairs)
+        joined = {frozenset(pair) for pair in pairs}
+        kinds = Counter(_kind(copy) for copy in origin)
+        right = Counter(_kind(copy) for copy, original in origin.items() if frozenset((copy, original)) in joined)
+        answer[f"up to {bits} bits"] = {
+            "recall": rounded(sum(right.values()) / len(origin)),
+            "recall_by_kind": {kind: rounded(right[kind] / kinds[kind]) for kind in KINDS},
+            "precision": rounded(1 - wrong / len(pairs)) if pairs else None,
+            "pairs_with_a_copy": len(pairs),
+        }
+    return answer
 
 
 def _copy(source: Sequence[Path], copies: int, seed: int, folder: Path) -> dict[Path, Path]:

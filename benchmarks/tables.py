@@ -22,7 +22,7 @@ from typing import Any
 from _comparisons import corruptions_table, curve_table, kth_comparison_table, scene15_comparison_table
 from _details import augmentation_table, detectors_table, matching_table, pairs_table, stages_table
 from _format import caption, figure, markdown, threads, time
-from _indexes import contenders_table, covers_table, growth_table
+from _indexes import contenders_table, covers_table, duplicates_table, growth_table
 
 RESULTS = Path(__file__).resolve().parent / "results"
 #: The sections of the speed table.
@@ -202,6 +202,7 @@ DETAILS = {
     "comparison-kth": kth_comparison_table,
     "curve": curve_table,
     "corruptions": corruptions_table,
+    "duplicates": duplicates_table,
     "retrieval": growth_table,
     "retrieval-contenders": contenders_table,
 }

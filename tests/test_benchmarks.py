@@ -602,6 +602,18 @@ def test_the_table_of_covers(tables: ModuleType) -> None:
     assert tables.covers_table({"dvd-covers-networks": result}) == ""
 
 
+def test_the_table_of_duplicates(tables: ModuleType) -> None:
+    found = {"recall": 0.99, "recall_by_kind": {"resized": 1.0, "cropped": 0.98}, "precision": 1.0}
+    hashed = {**found, "recall": 0.6, "precision": None, "pairs_with_a_copy": 0}
+    place = SAMPLE["nearest"]["environment"]
+    result = {**found, "pairs_with_a_copy": 510, "copies": 500, "images": 4985, "environment": place}
+    result["perceptual_hash"] = {"seconds": 1.0, "up to 4 bits": hashed}
+    lines = tables.DETAILS["duplicates"]({"near-duplicates": result}).splitlines()
+    assert lines[0] == "| by | recall % | resized | cropped | precision % | pairs with a copy |"
+    assert lines[2] == "| cvbow index duplicates | 99.0 | 100.0 | 98.0 | 100.0 | 510 |"
+    assert lines[3] == "| PHash, up to 4 bits | 60.0 | 100.0 | 98.0 | | 0 |"
+
+
 def test_no_results_no_table(tables: ModuleType) -> None:
     assert {table({}) for table in tables.DETAILS.values()} == {""}
     assert (
@@ -663,7 +675,7 @@ def test_markers_must_stand_once(
 def test_tables_smoke_runs_without_results(tmp_path: Path) -> None:
     done = run_script("tables.py", "--smoke", "--results", str(tmp_path), folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("no results yet") == 15
+    assert done.stdout.count("no results yet") == 16
 
 
 def test_the_readme_has_the_figures_of_the_results(tables: ModuleType) -> None:
