@@ -401,7 +401,24 @@ def test_duplicates(own: Path, index: Path) -> None:
     (pair,) = groups[path_of(2), "small.png"]["pairs"]
     assert pair["reason"] == "copy"
     result = run("duplicates", index)
-    assert result.stdout.splitlines()[-1].startswith("2 groups among 8 images; 2 images more")
+    assert result.stdout.splitlines()[-1].startswith("2 groups among 8 images; with one of each group there would be 6")
+
+
+def test_the_map_that_is_verified_can_be_chosen(made: Path, tmp_path: Path) -> None:
+    query = made / "queries" / "0.png"
+    corners = np.array([[0, 0], [199, 0], [199, 159], [0, 159]], np.float32)
+    tilt = cv2.getPerspectiveTransform(corners, np.array([[10, 20], [180, 5], [195, 150], [5, 130]], np.float32))
+    tilted = write(tmp_path / "tilted.png", cv2.warpPerspective(cv2.imread(str(query)), tilt, (200, 160)))
+    matrices = {}
+    for model in ("similarity", "affine", "homography"):
+        picture = tmp_path / f"{model}.html"
+        (found,) = document("search", made / "photos.index", tilted, "--top", 1, "--model", model, "-o", picture)
+        matrices[model] = np.array(found["results"][0]["matrix"])
+        assert picture.stat().st_size > 1000
+    assert not matrices["affine"][2, :2].any()
+    assert matrices["homography"][2, :2].any()
+    assert matrices["similarity"][0, 0] == pytest.approx(matrices["similarity"][1, 1])
+    assert "'rigid' is not one of" in fails(2, "search", made / "photos.index", query, "--model", "rigid")
 
 
 def test_a_page_of_duplicates(own: Path, index: Path) -> None:

@@ -13,6 +13,7 @@ import click
 from cvbow.errors import CvbowError
 from cvbow.images import gather_images
 from cvbow.retrieval import AddReport, ImageIndex
+from cvbow.retrieval.verification import VERIFICATION_MODELS
 from cvbow_cli._common import echo_json, printable, skipped_as_json, tell_skipped
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "megabytes",
     "n_verified",
     "option_expand",
+    "option_model",
     "option_strict",
     "option_verify",
     "told_when_cut_off",
@@ -43,6 +45,13 @@ option_verify = click.option(
     type=click.IntRange(min=0),
     metavar="N",
     help=f"Verify the best N by geometry; {_VERIFIED} unless told otherwise, where the index has visual words.",
+)
+option_model = click.option(
+    "--model",
+    default="affine",
+    show_default=True,
+    type=click.Choice(VERIFICATION_MODELS),
+    help="The map between two images that is verified.",
 )
 option_expand = click.option(
     "--expand",
@@ -132,11 +141,11 @@ def echo_changes(
 def _echo_report(index: ImageIndex, name: str, report: AddReport, seconds: float, *, verb: str, quiet: bool) -> None:
     if not quiet:
         tell_skipped(report.skipped)
-        _tell("are copies of others in the index", [f"{path} = {other}" for path, other in report.copies])
-        _tell("have nothing to be found by", report.empty)
-        _tell("have no file any more", report.vanished)
+        _tell("copies of others in the index", [f"{path} = {other}" for path, other in report.copies])
+        _tell("with nothing to be found by", report.empty)
+        _tell("without a file any more", report.vanished)
         if verb != "update":
-            _tell(f"have changed since they were added ('cvbow index update {name}' takes them anew)", report.changed)
+            _tell(f"changed since they were added ('cvbow index update {name}' takes them anew)", report.changed)
     counts = (
         (len(report.unchanged), "there already"),
         (len(report.changed), "described anew" if verb == "update" else "changed, and left"),
@@ -150,7 +159,7 @@ def _echo_report(index: ImageIndex, name: str, report: AddReport, seconds: float
 
 def _tell(what: str, lines: Sequence[str]) -> None:
     if lines:
-        click.echo(printable(f"{images(len(lines))} {what}:"), err=True)
+        click.echo(printable(f"{what}: {images(len(lines))}"), err=True)
         for line in lines[:_SHOWN]:
             click.echo(f"  {printable(line)}", err=True)
         if len(lines) > _SHOWN:

@@ -11,7 +11,7 @@ from cvbow import storage
 from cvbow.retrieval import ImageIndex
 from cvbow.retrieval.duplicates import MIN_OVERLAP, MIN_SCORE, Duplicates, find_duplicates
 from cvbow_cli._common import echo_json, option_json, printable, skipped_as_json, tell_skipped, work_options, working
-from cvbow_cli._index_common import argument_index
+from cvbow_cli._index_common import argument_index, images
 
 __all__ = ["duplicates"]
 
@@ -88,8 +88,12 @@ def duplicates(
         click.echo(f"{group.score:.3f}  {', '.join(sorted({pair.reason for pair in group.pairs}))}")
         for path in group.paths:
             click.echo(f"  {printable(path)}")
-    more = sum(len(group.paths) - 1 for group in found.groups)
-    click.echo(f"{len(found.groups)} groups among {found.n_images} images; {more} images more than there are pictures")
+    n_groups = len(found.groups)
+    left = found.n_images - sum(len(group.paths) - 1 for group in found.groups)
+    click.echo(
+        f"{n_groups} group{'' if n_groups == 1 else 's'} among {images(found.n_images)}; "
+        f"with one of each group there would be {left}"
+    )
     if output is not None:
         click.echo(f"page        {printable(output)}")
 

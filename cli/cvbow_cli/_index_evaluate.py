@@ -9,7 +9,7 @@ import click
 from cvbow.errors import ImageError
 from cvbow.retrieval import ImageIndex, evaluate_index, read_ground_truth
 from cvbow_cli._common import echo_json, option_json, printable, tell_skipped, work_options, working
-from cvbow_cli._index_common import argument_index, n_verified, option_expand, option_verify
+from cvbow_cli._index_common import argument_index, n_verified, option_expand, option_model, option_verify
 
 __all__ = ["evaluate"]
 
@@ -30,6 +30,7 @@ def _places(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[
 @click.option("--images", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="Where names are found.")
 @click.option("--at", "k", default="1,5,10", show_default=True, metavar="K,K,...", callback=_places, help="Places.")
 @option_verify
+@option_model
 @option_expand
 @click.option("--keep-self", is_flag=True, help="A query that is in the index stays in its own ranking, and counts.")
 @click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Judge the first N results; otherwise all.")
@@ -42,6 +43,7 @@ def evaluate(
     images: str | None,
     k: tuple[int, ...],
     verify: int | None,
+    model: str,
     expand: int,
     keep_self: bool,
     depth: int | None,
@@ -74,6 +76,7 @@ def evaluate(
             k=k,
             verify=n_verified(opened, verify),
             expand=expand,
+            verify_options={"model": model},
             keep_self=keep_self,
             depth=depth,
             strict=strict,

@@ -11,7 +11,15 @@ from cvbow import storage
 from cvbow.errors import ImageError
 from cvbow.retrieval import Box, ImageIndex, Result
 from cvbow_cli._common import echo_json, option_json, printable, work_options, working
-from cvbow_cli._index_common import argument_index, images, lines_of, n_verified, option_expand, option_verify
+from cvbow_cli._index_common import (
+    argument_index,
+    images,
+    lines_of,
+    n_verified,
+    option_expand,
+    option_model,
+    option_verify,
+)
 
 __all__ = ["search"]
 
@@ -31,6 +39,7 @@ def _box(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Bo
 @click.argument("queries", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--top", default=10, show_default=True, type=click.IntRange(min=1), help="Results to show per image.")
 @option_verify
+@option_model
 @option_expand
 @click.option("--box", metavar="X,Y,W,H", callback=_box, help="Look for this part of the one IMAGE only, in pixels.")
 @click.option("--exclude-self", is_flag=True, help="Leave the query itself out of its results.")
@@ -50,6 +59,7 @@ def search(
     queries: tuple[str, ...],
     top: int,
     verify: int | None,
+    model: str,
     expand: int,
     box: Box | None,
     exclude_self: bool,
@@ -91,11 +101,12 @@ def search(
                 verify=n_verified(opened, verify),
                 expand=expand,
                 exclude_self=exclude_self,
+                verify_options={"model": model},
             )
         )
         files = [[] if isinstance(found, ImageError) else [opened.file(one.row) for one in found] for found in answers]
         if output is not None:
-            _draw(output, opened, paths, answers, box, as_page=as_page)
+            _draw(output, opened, paths, answers, box, {"model": model}, as_page=as_page)
         n_images = len(opened)
     failed = [found for found in answers if isinstance(found, ImageError)]
     if as_json:
@@ -127,17 +138,17 @@ def _draw(
     paths: list[str],
     answers: list[list[Result] | ImageError],
     box: Box | None,
+    options: dict[str, Any],
     *,
     as_page: bool,
 ) -> None:
     from cvbow.report.retrieval import Searched, write_search_page, write_search_picture
 
     if as_page:
-        write_search_page(
-            output, index, [Searched(path, found, box) for path, found in zip(paths, answers, strict=True)]
-        )
+        searches = [Searched(path, found, box) for path, found in zip(paths, answers, strict=True)]
+        write_search_page(output, index, searches, verify_options=options)
     elif not isinstance(answers[0], ImageError):
-        write_search_picture(output, index, paths[0], answers[0], box=box)
+        write_search_picture(output, index, paths[0], answers[0], box=box, verify_options=options)
 
 
 def _as_json(path: str, found: list[Result] | ImageError, files: list[str | None]) -> dict[str, Any]:
