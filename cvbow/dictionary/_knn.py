@@ -11,10 +11,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow._checks import check_int
 from cvbow.dictionary._nearest import WordSearch
 from cvbow.parallel import map_threads
 
-__all__ = ["block_size", "largest", "nearest_words", "score_blocks"]
+__all__ = ["block_size", "check_nearest", "largest", "nearest_words", "score_blocks"]
 
 #: Scores held at a time, 1 MB of float32.
 _SCORES = 1 << 18
@@ -56,6 +57,13 @@ def nearest_words(
     n = len(descriptors)
     map_threads(find, [slice(top, min(top + _TASK, n)) for top in range(0, n, _TASK)], n_threads)
     return words, distances
+
+
+def check_nearest(k: int, n_words: int) -> None:
+    """Raise ValueError unless ``k`` words of ``n_words`` can be the nearest."""
+    check_int("k", k, minimum=1)
+    if k > n_words:
+        raise ValueError(f"k must not exceed the number of words, {n_words}, got {k}")
 
 
 def score_blocks(

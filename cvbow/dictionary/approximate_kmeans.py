@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int, check_real
 from cvbow.dictionary._clusters import check_descriptors
+from cvbow.dictionary._knn import check_nearest
 from cvbow.dictionary._probing import ProbingSearch, group_words
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.parallel import local_threads, map_threads, note, progress, single_threaded
@@ -163,9 +164,7 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "words_")
         self._validate()
-        check_int("k", k, minimum=1)
-        if k > len(self.words_):
-            raise ValueError(f"k must not exceed the number of words, {len(self.words_)}, got {k}")
+        check_nearest(k, len(self.words_))
         data = check_descriptors(descriptors, self.words_.shape[1])
         with single_threaded():
             return self._search().nearest_words(data, k, self.n_probes, n_threads=local_threads(self.n_jobs))

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int, check_real
-from cvbow.dictionary._knn import nearest_words
+from cvbow.dictionary._knn import check_nearest, nearest_words
 from cvbow.dictionary._nearest import WordSearch
 from cvbow.parallel import local_threads, map_threads, progress, single_threaded
 
@@ -133,9 +133,7 @@ class BinaryDictionary(BaseEstimator):  # type: ignore[misc]
         distances : ndarray of shape (n, k), float32
         """
         check_is_fitted(self, "words_")
-        check_int("k", k, minimum=1)
-        if k > len(self.words_):
-            raise ValueError(f"k must not exceed the number of words, {len(self.words_)}, got {k}")
+        check_nearest(k, len(self.words_))
         data = check_binary(descriptors, self.words_.shape[1])
         with single_threaded():
             return _nearest(self._search(), data, k, local_threads(self.n_jobs))

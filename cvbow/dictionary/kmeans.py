@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_int, check_real
 from cvbow.dictionary._clusters import check_descriptors, cluster_sums, fill_up, move_words
-from cvbow.dictionary._knn import nearest_words
+from cvbow.dictionary._knn import check_nearest, nearest_words
 from cvbow.dictionary._nearest import WordSearch
 from cvbow.dictionary.growing import GrowingMixin
 from cvbow.parallel import local_threads, note, progress, single_threaded
@@ -150,9 +150,7 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         distances : ndarray of shape (n, k), float32
         """
         check_is_fitted(self, "words_")
-        check_int("k", k, minimum=1)
-        if k > len(self.words_):
-            raise ValueError(f"k must not exceed the number of words, {len(self.words_)}, got {k}")
+        check_nearest(k, len(self.words_))
         data = check_descriptors(descriptors, self.words_.shape[1])
         with single_threaded():
             return nearest_words(self._search(), data, k, n_threads=local_threads(self.n_jobs))
