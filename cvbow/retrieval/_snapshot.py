@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 import os
 import threading
 from typing import Any
@@ -45,7 +47,7 @@ class Snapshot:
         self.root = os.path.normpath(os.path.join(folder, manifest.root))
         self.alive = [_alive(entry) for entry in manifest.segments]
         sizes = [segment.n_images for segment in segments]
-        self.starts: NDArray[np.int64] = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(np.int64)
+        self.starts: list[int] = [0, *itertools.accumulate(sizes)]
         self._lock = threading.Lock()
         self._scorer: Scorer | None = None
 
@@ -109,8 +111,8 @@ class Snapshot:
         """Return a row's segment and its row there; IndexError where there is no such row."""
         if not 0 <= row < self.starts[-1]:
             raise IndexError(f"row must be from 0 to {self.starts[-1] - 1}, got {row}")
-        number = int(np.searchsorted(self.starts, row, side="right")) - 1
-        return number, row - int(self.starts[number])
+        number = bisect.bisect_right(self.starts, row) - 1
+        return number, row - self.starts[number]
 
     def record(self, row: int) -> Record:
         """Return what is known of an image, removed or not."""
@@ -127,13 +129,13 @@ class Snapshot:
         for number, segment in enumerate(self.segments):
             local = segment.by_path.get(key)
             if local is not None and self.alive[number][local]:
-                return int(self.starts[number]) + local
+                return self.starts[number] + local
         return None
 
     def rows_with(self, sha256: str) -> list[int]:
         """Return the rows of the images of this content, ascending."""
         return [
-            int(self.starts[number]) + local
+            self.starts[number] + local
             for number, segment in enumerate(self.segments)
             for local in segment.by_hash.get(sha256, ())
             if self.alive[number][local]

@@ -115,7 +115,7 @@ class ExactScorer(Scorer):
             for first in range(0, len(places), step):
                 some = places[first : first + step]
                 block = self._parts[number][rows[some] - self._starts[number]].astype(np.float64)
-                out[some] = (block * vector).sum(axis=1)
+                out[some] = np.einsum("ij,j->i", block, vector)
         return out
 
     def scores_many(self, queries: Sequence[Mapping[str, NDArray[Any]]]) -> NDArray[np.float32]:
