@@ -32,7 +32,8 @@ def covers_table(results: Mapping[str, Any]) -> str:
     what = (
         f"{one['n_queries']} photographs by four cameras against {one['n_images']:,} images: the covers and all of "
         f"15-Scene, on which alone everything was learned. Wall time with {workers} workers, reading "
-        f"and describing included (load before a run {min(loads):.1f} to {max(loads):.1f})."
+        f"and describing included, and of a query the ranking of all images (load before a run {min(loads):.1f} to "
+        f"{max(loads):.1f})."
     )
     return f"{markdown(header, rows)}\n\n{what} {caption(found, 'cvbow bench run dvd-covers')}"
 
