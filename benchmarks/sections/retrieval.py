@@ -91,7 +91,7 @@ def run(options: Options) -> dict[str, Any]:
             made = MadeImages(described, options.seed)
             if name != "exact":
                 record["input"][f"features, {name}"] = rounded(np.mean([len(one["words"]) for one in described]))
-                record["input"]["words of a query"] = rounded(np.mean([len(one["words"]) for one in queries]))
+                record["input"][f"words of a query, {name}"] = rounded(np.mean([len(one["words"]) for one in queries]))
             record["kinds"][name] = {
                 "describe_ms": rounded(describe_ms),
                 "layout": {key: [spec.dtype, *spec.shape] for key, spec in describer.layout().items()},
