@@ -17,7 +17,7 @@ from cvbow.features import as_gray
 from cvbow.images import read_image
 from cvbow.retrieval import ImageIndex, ImageVectors, VisualWords
 from cvbow.retrieval._duplicate_candidates import _WINDOWS, alike, alike_in_part, best_windows
-from cvbow.retrieval.duplicates import Duplicates, find_duplicates
+from cvbow.retrieval.duplicates import MIN_SCORE, Duplicates, find_duplicates
 from cvbow.retrieval.thumbnails import (
     SIDE,
     Agreement,
@@ -356,3 +356,17 @@ def test_candidates_by_thumbnails() -> None:
     assert alike_in_part(thumbs, [4]) == set()
     assert alike_in_part(thumbs, [0, 4, 7]) <= {(0, 4), (0, 7), (4, 7)}
     assert alike(thumbs[:0]) == []
+
+
+def test_copies_stay_upright() -> None:
+    image = picture(3)
+    small = thumbnail(image)
+    height, width = image.shape
+    for degrees, same in ((0, True), (0.3, True), (2, False), (5, False)):
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1)
+        turned = np.asarray(cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REFLECT), np.uint8)
+        judged = agreement(small, thumbnail(turned), np.eye(3))
+        # Beyond what a map is refined by, the details as they lie say that it is another picture.
+        assert (judged is not None and judged.detail >= MIN_SCORE) == same
+    slanted = cv2.warpAffine(image, np.array([[1, 0.05, 0], [0, 1, 0]]), (width, height), borderMode=cv2.BORDER_REFLECT)
+    assert agreement(small, thumbnail(np.asarray(slanted, np.uint8)), np.eye(3)) is None

@@ -35,6 +35,10 @@ _CORNERS = np.array([[0, 0], [SIDE, 0], [SIDE, SIDE], [0, SIDE]], np.float32) - 
 _ECC = (30, 1e-4)
 #: How far it may move a corner, in pixels of a thumbnail.
 _MAX_SHIFT = 4.0
+#: What is resized and cropped stays upright. How much higher a row may be at one end, or farther right a column, in
+#: pixels of a thumbnail: of copies 99 in a hundred stay below 0.6, and the others below 1.1; two photographs that were
+#: taken one after the other are mostly above 1.2.
+_MAX_SLANT = 1.2
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def agreement(
     Returns
     -------
     Agreement or None
-        None where the overlap is too small to tell, or either is flat there.
+        None where the overlap is too small to tell, or either is flat there, or the map turns or slants.
     """
     import cv2
 
@@ -146,6 +150,8 @@ def agreement(
     affine = np.ascontiguousarray(matrix[:2], np.float32)
     if refine:
         affine = _refined(part, whole, affine)
+    if max(abs(affine[0, 1]), abs(affine[1, 0])) * SIDE > _MAX_SLANT:
+        return None
     corners = (_CORNERS @ affine[:, :2].T + affine[:, 2]).astype(np.float32)
     area = abs(float(np.linalg.det(affine[:, :2]))) * SIDE**2
     common = float(cv2.intersectConvexConvex(corners, _CORNERS)[0])
