@@ -172,13 +172,22 @@ def test_parameters_decide(index: ImageIndex) -> None:
     most = find_duplicates(index, min_overlap=0.9).pairs
     assert {pair.reason for pair in most} == {"identical", "copy"}
     assert {pair.reason for pair in find_duplicates(index, min_score=1).pairs} == {"identical"}
+    whole = {pair.reason for pair in find_duplicates(index, min_part_score=1).pairs}
+    assert whole == {"identical", "copy"}
     # Without a search in windows, the part of a picture without keypoints is not found.
     assert ("08-part.jpg", "08.jpg") not in names(find_duplicates(index, few_features=0))
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("candidates", -1), ("min_score", 1.5), ("min_overlap", -0.1), ("few_features", 2.5), ("n_jobs", 0)],
+    [
+        ("candidates", -1),
+        ("min_score", 1.5),
+        ("min_part_score", 2),
+        ("min_overlap", -0.1),
+        ("few_features", 2.5),
+        ("n_jobs", 0),
+    ],
 )
 def test_a_bad_parameter_is_named(index: ImageIndex, name: str, value: object) -> None:
     with pytest.raises(ValueError, match=f"^{name} must be"):

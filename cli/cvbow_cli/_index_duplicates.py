@@ -9,7 +9,7 @@ import click
 
 from cvbow import storage
 from cvbow.retrieval import ImageIndex
-from cvbow.retrieval.duplicates import MIN_OVERLAP, MIN_SCORE, Duplicates, find_duplicates
+from cvbow.retrieval.duplicates import MIN_OVERLAP, MIN_PART_SCORE, MIN_SCORE, Duplicates, find_duplicates
 from cvbow_cli._common import echo_json, option_json, printable, skipped_as_json, tell_skipped, work_options, working
 from cvbow_cli._index_common import argument_index, images
 
@@ -24,6 +24,13 @@ __all__ = ["duplicates"]
     show_default=True,
     type=click.FloatRange(0, 1),
     help="Agreement of the details of a pair, at least.",
+)
+@click.option(
+    "--min-part-score",
+    default=MIN_PART_SCORE,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="The same where one is a part of the other.",
 )
 @click.option(
     "--min-overlap",
@@ -44,6 +51,7 @@ __all__ = ["duplicates"]
 def duplicates(
     index: str,
     min_score: float,
+    min_part_score: float,
     min_overlap: float,
     output: str | None,
     n_jobs: int,
@@ -74,7 +82,9 @@ def duplicates(
         working(quiet=quiet or as_json, backend=backend, address=scheduler),
         ImageIndex.open(index, n_jobs=n_jobs) as opened,
     ):
-        found = find_duplicates(opened, min_score=min_score, min_overlap=min_overlap, n_jobs=n_jobs)
+        found = find_duplicates(
+            opened, min_score=min_score, min_part_score=min_part_score, min_overlap=min_overlap, n_jobs=n_jobs
+        )
         if output is not None:
             from cvbow.report.duplicates import write_duplicates_page
 

@@ -8,7 +8,7 @@ thumbnails decide, laid upon each other by the map that was found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,19 +20,27 @@ from cvbow.errors import ImageError
 from cvbow.images import read_image
 from cvbow.parallel import effective_jobs, prefetched, progress, run, single_threaded
 from cvbow.retrieval._duplicate_candidates import Pair, alike, alike_in_part, best_windows, ranked
-from cvbow.retrieval.thumbnails import SIDE, Agreement, agreement, thumbnail, thumbnail_map, window_map
+from cvbow.retrieval.thumbnails import SIDE, agreement, thumbnail, thumbnail_map, window_map
 from cvbow.retrieval.verification import Verification, verify
 
 if TYPE_CHECKING:
     from cvbow.retrieval.image_index import ImageIndex
 
-__all__ = ["MIN_OVERLAP", "MIN_SCORE", "DuplicateGroup", "DuplicatePair", "Duplicates", "find_duplicates"]
+__all__ = [
+    "MIN_OVERLAP",
+    "MIN_PART_SCORE",
+    "MIN_SCORE",
+    "DuplicateGroup",
+    "DuplicatePair",
+    "Duplicates",
+    "find_duplicates",
+]
 
 #: What a pair must have, by default: the agreement of its details, the share of each image that the other one shows.
 MIN_SCORE, MIN_OVERLAP = 0.75, 0.5
 #: A part, which may lie anywhere, must agree by more than a whole picture: two photographs that were taken one after
 #: the other reach 0.9, and 99 of 100 copies 0.95.
-_PART_SCORE = 0.92
+MIN_PART_SCORE = 0.92
 #: The gray values of a pair correlate by at least this, whatever its details say.
 _MIN_SIMILARITY = 0.95
 #: Fewer inliers than a ranking asks for: the thumbnails have the last word.
@@ -118,6 +126,7 @@ def find_duplicates(
     *,
     candidates: int = 5,
     min_score: float = MIN_SCORE,
+    min_part_score: float = MIN_PART_SCORE,
     min_overlap: float = MIN_OVERLAP,
     few_features: int = 100,
     n_jobs: int | None = None,
@@ -134,7 +143,9 @@ def find_duplicates(
     candidates : int, default 5
         The best so many of each image's ranking are looked at; 0 looks at thumbnails alone.
     min_score : float, default 0.75
-        Of a pair, 0 to 1. A pair of which one is a part of the other needs 0.92 at least.
+        Of any pair, 0 to 1.
+    min_part_score : float, default 0.92
+        Of a pair of which one shows a part of the other, 0 to 1.
     min_overlap : float, default 0.5
         What share of its area each image of a pair must have in common with the other, at least, 0 to 1: with less,
         two parts of one photograph are no longer the same picture.
@@ -159,6 +170,7 @@ def find_duplicates(
     """
     check_int("candidates", candidates, minimum=0)
     check_real("min_score", min_score, minimum=0, maximum=1)
+    check_real("min_part_score", min_part_score, minimum=0, maximum=1)
     check_real("min_overlap", min_overlap, minimum=0, maximum=1)
     check_int("few_features", few_features, minimum=0)
     effective_jobs(n_jobs)
@@ -168,7 +180,8 @@ def find_duplicates(
     twins = {second for _, second in identical}
     rows = [row for row in rows if row not in twins]
     seen, thumbnails, unseen = _thumbnails(index, rows, n_jobs)
-    searches = _Comparison(index, seen, thumbnails, min_score=min_score, min_overlap=min_overlap)
+    least = {"copy": min_score, "part": max(min_score, min_part_score)}
+    searches = _Comparison(index, seen, thumbnails, least, min_overlap=min_overlap)
     found: dict[Pair, DuplicatePair] = {}
     for pair in alike(thumbnails):
         searches.try_whole(pair, found)
@@ -196,14 +209,14 @@ class _Comparison:
         index: ImageIndex,
         rows: Sequence[int],
         thumbnails: NDArray[np.uint8],
+        least: Mapping[str, float],
         *,
-        min_score: float,
         min_overlap: float,
     ) -> None:
         self.index = index
         self.rows = rows
         self.thumbnails = thumbnails
-        self.min_score = min_score
+        self.least = least
         self.min_overlap = min_overlap
 
     def few(self, few_features: int) -> list[int]:
@@ -250,21 +263,14 @@ class _Comparison:
         """Return the pair if its thumbnails agree under a map from the first to the second."""
         first, second = (self.thumbnails[at] for at in pair)
         judged = agreement(first, second, matrix, refine=refine)
-        if judged is None or not self._same(judged):
+        if judged is None or judged.similarity < _MIN_SIMILARITY or min(judged.overlap) < self.min_overlap:
+            return None
+        reason = "copy" if min(judged.overlap) >= _WHOLE else "part"
+        if judged.detail < self.least[reason]:
             return None
         names = [self.index.record(self.rows[at]).path for at in pair]
-        reason = "copy" if min(judged.overlap) >= _WHOLE else "part"
-        if reason == "part" and judged.detail < _PART_SCORE:
-            return None
         n_inliers = None if verified is None else verified.n_inliers
         return DuplicatePair(names[0], names[1], reason, min(judged.detail, 1.0), judged.overlap, n_inliers)
-
-    def _same(self, judged: Agreement) -> bool:
-        return (
-            judged.detail >= self.min_score
-            and judged.similarity >= _MIN_SIMILARITY
-            and min(judged.overlap) >= self.min_overlap
-        )
 
 
 def _identical(index: ImageIndex, rows: Sequence[int]) -> list[Pair]:
