@@ -430,7 +430,10 @@ def test_a_page_of_duplicates(own: Path, index: Path) -> None:
     run("duplicates", index, "-o", page)
     text = page.read_text(encoding="utf-8")
     # The surest last: the same bytes.
-    assert re.findall(r"<h2>(.+), score [01]\.\d\d\d</h2>", text) == ["1. copy", "2. same bytes"]
+    assert re.findall(r"<h2>(.+)</h2>", text) == ["Copies (1 group)", "Same bytes (1 group)"]
+    first, second = re.findall(r"<h3>(.+)</h3>", text)
+    assert re.fullmatch(r"1\. 2 images, score [01]\.\d{3}", first)
+    assert second == "1. 2 images"
     assert text.count("<figure>") == 4
     for name in (path_of(1), "same.png", path_of(2), "small.png"):
         assert text.count(f'alt="image 1: {name}"') + text.count(f'alt="image 2: {name}"') == 1

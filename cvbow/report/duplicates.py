@@ -12,6 +12,8 @@ from cvbow.retrieval.duplicates import DuplicateGroup, DuplicatePair, Duplicates
 __all__ = ["write_duplicates_page"]
 
 _SAID = {"identical": "same bytes", "copy": "copy", "part": "part"}
+#: A group stands under the first of these that one of its pairs is.
+_HEADINGS = {"part": "Parts", "copy": "Copies", "identical": "Same bytes"}
 
 
 def write_duplicates_page(
@@ -25,17 +27,21 @@ def write_duplicates_page(
     index : ImageIndex
         That was searched.
     found : Duplicates
-        What ``find_duplicates`` returned. The page has its groups in order of their scores, the least sure first, those
-        of the same bytes last.
+        What ``find_duplicates`` returned. The page has first the groups with parts, then those of whole copies, then
+        those of the same bytes; of each the least sure first.
     title : str, optional
         By default the index's name.
     """
-    groups = sorted(found.groups, key=lambda group: (group.score, group.paths))
-    sections = [
-        section(f"group{number}", f"{number}. {_joined(group)}", _figures(index, group))
-        for number, group in enumerate(groups, start=1)
-    ]
-    what = f"{_groups(len(groups))} in an index of {count(found.n_images)} images"
+    sections = []
+    for kind, heading in _HEADINGS.items():
+        groups = sorted((group for group in found.groups if _kind(group) == kind), key=lambda group: group.score)
+        if groups:
+            shown = [
+                f"<h3>{number}. {_scored(group)}</h3>\n{_figures(index, group)}"
+                for number, group in enumerate(groups, 1)
+            ]
+            sections.append(section(kind, f"{heading} ({_groups(len(groups))})", "\n".join(shown)))
+    what = f"{_groups(len(found.groups))} of the same picture in an index of {count(found.n_images)} images"
     hint = (
         "The least sure groups come first. The score is the agreement of the details where two images overlap, from 0 "
         "to 1; the overlap is the share of each one's area that the other shows."
@@ -48,12 +54,15 @@ def write_duplicates_page(
 
 
 def _groups(number: int) -> str:
-    return f"{count(number)} group{'' if number == 1 else 's'} of images that are the same picture"
+    return f"{count(number)} group{'' if number == 1 else 's'}"
 
 
-def _joined(group: DuplicateGroup) -> str:
-    reasons = ", ".join(_SAID[reason] for reason in _SAID if any(pair.reason == reason for pair in group.pairs))
-    return f"{reasons}, score {group.score:.3f}"
+def _kind(group: DuplicateGroup) -> str:
+    return next(kind for kind in _HEADINGS if any(pair.reason == kind for pair in group.pairs))
+
+
+def _scored(group: DuplicateGroup) -> str:
+    return f"{count(len(group.paths))} images" + ("" if _kind(group) == "identical" else f", score {group.score:.3f}")
 
 
 def _figures(index: ImageIndex, group: DuplicateGroup) -> str:

@@ -39,8 +39,8 @@ __all__ = [
 #: What a pair must have, by default: the agreement of its details, the share of each image that the other one shows.
 MIN_SCORE, MIN_OVERLAP = 0.75, 0.5
 #: A part, which may lie anywhere, must agree by more than a whole picture: two photographs that were taken one after
-#: the other reach 0.9, and 99 of 100 copies 0.95.
-MIN_PART_SCORE = 0.92
+#: the other reach 0.93, and 99 of 100 copies 0.95.
+MIN_PART_SCORE = 0.94
 #: The gray values of a pair correlate by at least this, whatever its details say.
 _MIN_SIMILARITY = 0.95
 #: Fewer inliers than a ranking asks for: the thumbnails have the last word.
@@ -144,7 +144,7 @@ def find_duplicates(
         The best so many of each image's ranking are looked at; 0 looks at thumbnails alone.
     min_score : float, default 0.75
         Of any pair, 0 to 1.
-    min_part_score : float, default 0.92
+    min_part_score : float, default 0.94
         Of a pair of which one shows a part of the other, 0 to 1.
     min_overlap : float, default 0.5
         What share of its area each image of a pair must have in common with the other, at least, 0 to 1: with less,
