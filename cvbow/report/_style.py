@@ -28,6 +28,7 @@ body {{ margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 s
 main {{ max-width: 72.5rem; margin: 0 auto; padding: 2rem 1.25rem 4rem }}
 h1 {{ font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; overflow-wrap: anywhere }}
 h2 {{ font-size: 1.2rem; line-height: 1.3; margin: 0 0 .75rem }}
+h3 {{ font-size: 1rem; line-height: 1.3; margin: 1.25rem 0 .5rem }}
 section {{ margin-top: 3rem; scroll-margin-top: 1rem }}
 p {{ margin: 0 0 .75rem; max-width: 46rem }}
 a {{ color: var(--link) }}

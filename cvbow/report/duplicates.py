@@ -11,7 +11,8 @@ from cvbow.retrieval.duplicates import DuplicateGroup, DuplicatePair, Duplicates
 
 __all__ = ["write_duplicates_page"]
 
-_SAID = {"identical": "same bytes", "copy": "copy", "part": "part"}
+#: What an image of a group has to do with an earlier one.
+_SAID = {"identical": "same bytes as", "copy": "copy of", "part": "overlaps"}
 #: A group stands under the first of these that one of its pairs is.
 _HEADINGS = {"part": "Parts", "copy": "Copies", "identical": "Same bytes"}
 
@@ -69,7 +70,7 @@ def _figures(index: ImageIndex, group: DuplicateGroup) -> str:
     number = {path: place for place, path in enumerate(group.paths, start=1)}
     joins: dict[str, list[str]] = {path: [] for path in group.paths}
     for pair in group.pairs:
-        joins[pair.second].append(f"<br>{_SAID[pair.reason]} of {number[pair.first]}{_figures_of(pair)}")
+        joins[pair.second].append(f"<br>{_SAID[pair.reason]} {number[pair.first]}{_figures_of(pair)}")
     figures = []
     for path, place in number.items():
         panel = unmarked(path, index.file(index.row(path)))
@@ -85,4 +86,4 @@ def _figures_of(pair: DuplicatePair) -> str:
     if pair.reason == "copy":
         return score
     first, second = map(percent, pair.overlap)
-    return f"{score}, in common {first} of that, {second} of this"
+    return f"{score}, in {first} of that, {second} of this"
