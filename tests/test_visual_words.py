@@ -281,6 +281,8 @@ def test_mistakes_are_named(images: list[np.ndarray], parameters: dict[str, Any]
 
 def test_more_mistakes_are_named(images: list[np.ndarray]) -> None:
     with pytest.raises(NotFittedError):
+        VisualWords().describe_query(images[0])
+    with pytest.raises(NotFittedError):
         VisualWords().describe(images[0])
     with pytest.raises(NotFittedError):
         VisualWords().layout()

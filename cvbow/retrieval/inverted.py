@@ -93,7 +93,7 @@ class InvertedScorer(Scorer):
         words, counts = np.unique(query["words"], return_counts=True)
         term, idf = term_weights(counts, self.tf), self.idf[words]
         if "nearest" in query:
-            norm = float(self._cosines(_Part(_alone(query), self), query, words, counts)[0])
+            norm = float(self._cosines(_Part(_alone(query), self), query, words, counts, term, idf)[0])
         else:
             norm = float(np.sqrt(np.square(term * idf).sum()))
         if norm == 0:
@@ -101,7 +101,7 @@ class InvertedScorer(Scorer):
         start = 0
         for part in self.parts:
             stop = start + part.n_images
-            scores[start:stop] = self._cosines(part, query, words, counts) / norm
+            scores[start:stop] = self._cosines(part, query, words, counts, term, idf) / norm
             start = stop
         return scores
 
@@ -118,10 +118,15 @@ class InvertedScorer(Scorer):
         return {name: array[order] for name, array in joined.items()}
 
     def _cosines(
-        self, part: _Part, query: Mapping[str, NDArray[Any]], words: NDArray[np.int32], counts: NDArray[np.intp]
+        self,
+        part: _Part,
+        query: Mapping[str, NDArray[Any]],
+        words: NDArray[np.int32],
+        counts: NDArray[np.intp],
+        term: NDArray[np.float64],
+        idf: NDArray[np.float64],
     ) -> NDArray[np.float64]:
         """Return the scores of a segment's images before the division by the query's length."""
-        term, idf = term_weights(counts, self.tf), self.idf[words]
         if self.weights is None:
             used = idf > 0
             sums = part.sums(words[used], (term * idf * idf)[used])

@@ -60,11 +60,11 @@ class VisualWords(Describer):
         rankings, for 20 bytes more per feature, two thirds of what the rest takes, and a slower search.
     multiple_assignment : int or None, default None
         Words of each feature of a query, the nearest ones; a feature of the index has one. What a blur or another light
-        has pushed over the border to the next word is found again, for a search that takes some times as long. None is
-        5 with signatures, and 1 without them: then what more words bring is mostly chance
-        (H. Jegou, M. Douze and C. Schmid, "Improving bag-of-features for large scale image search", IJCV 2010). Fewer
-        where there are few words, which are wide: no more than one and another for every thousand of them; one with a
-        dictionary that knows the nearest word alone (``VocabularyTree``).
+        has pushed over the border to the next word is found again, for a search that takes some times as long
+        (H. Jegou, M. Douze and C. Schmid, "Improving bag-of-features for large scale image search", IJCV 2010). None is
+        5 with signatures, and 1 without them: then what more words bring is mostly chance. Fewer where there are few
+        words, which are wide: no more than one and another for every thousand of them; one with a dictionary that knows
+        the nearest word alone (``VocabularyTree``).
     max_hamming : int, default 20
         Features of one word match where their signatures differ in at most so many bits.
     hamming_sigma : float, default 16.0
@@ -227,6 +227,7 @@ class VisualWords(Describer):
 
     @property
     def _n_assigned(self) -> int:
+        check_is_fitted(self, "dictionary_")
         wanted = self.multiple_assignment
         if wanted is None:
             wanted = 1 if self.embedding_ is None else _ASSIGNED
@@ -244,7 +245,8 @@ class VisualWords(Describer):
             if box is not None:
                 features = features.take(_inside(features, box))
             words = self._words(features, n_assigned)
-            features = features.take(np.repeat(np.arange(len(features)), n_assigned))
+            if n_assigned > 1:
+                features = features.take(np.repeat(np.arange(len(features)), n_assigned))
             signatures = None
             if self.embedding_ is not None:
                 signatures = self.embedding_.signatures(features.descriptors, words.ravel())
