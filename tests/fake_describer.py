@@ -18,7 +18,7 @@ class BlockWords(Describer):
     """Words are the mean grays of 8 x 8 blocks that are not of one colour; scores are shared words, counted."""
 
     kind: ClassVar[str] = "inverted"
-    _transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None, "memory": None}
+    transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None, "memory": None}
 
     def __init__(self, step: int = 8, n_jobs: int | None = None, memory: Any = None) -> None:
         self.step = step
@@ -32,10 +32,10 @@ class BlockWords(Describer):
     def fit(self, images: Sequence[Any] = (), y: object = None) -> Self:
         return self
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         pass
 
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         return str(self.step)
 
     def layout(self) -> dict[str, ArraySpec]:
@@ -114,10 +114,10 @@ class PlainVectors(Describer):
     def fit(self, images: Sequence[Any] = (), y: object = None) -> Self:
         return self
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         pass
 
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         return ""
 
     def layout(self) -> dict[str, ArraySpec]:

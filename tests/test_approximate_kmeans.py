@@ -168,7 +168,7 @@ def test_impossible_states_are_refused(name: str, value: np.ndarray | None, mess
         value[1] = value[2]
     setattr(dictionary, name, value)
     with pytest.raises(ValueError, match=message):
-        dictionary._validate_state()
+        dictionary.check_state()
 
 
 def test_mistakes_are_named() -> None:

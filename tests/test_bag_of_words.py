@@ -245,7 +245,7 @@ def test_descriptors_that_do_not_fit_are_refused() -> None:
 @pytest.mark.parametrize("idf", [None, np.zeros(3, np.float32), np.zeros(4), [0.0] * 4])
 def test_a_state_without_fitting_frequencies_is_refused(idf: object) -> None:
     encoder = fitted(4, weighting="tf-idf")
-    encoder._validate_state()
+    encoder.check_state()
     vars(encoder)["idf_"] = idf
     with pytest.raises(ValueError, match="idf_"):
-        encoder._validate_state()
+        encoder.check_state()

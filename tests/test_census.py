@@ -226,9 +226,9 @@ def test_any_number_of_workers_and_a_cache_give_the_same_vectors(tmp_path: Path)
 
 
 def test_the_cache_does_not_depend_on_workers() -> None:
-    key = CensusPyramid()._state_hash()
-    assert CensusPyramid(n_jobs=2, memory="somewhere")._state_hash() == key
-    assert CensusPyramid(mirror=True)._state_hash() != key
+    key = CensusPyramid().fingerprint()
+    assert CensusPyramid(n_jobs=2, memory="somewhere").fingerprint() == key
+    assert CensusPyramid(mirror=True).fingerprint() != key
 
 
 def test_save_and_load(tmp_path: Path) -> None:

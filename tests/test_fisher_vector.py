@@ -314,10 +314,10 @@ def test_a_stored_encoder_answers_the_same(tmp_path: Path) -> None:
 
 def test_an_impossible_state_is_not_stored(tmp_path: Path) -> None:
     encoder = encoder_of(random_mixture(3, 2))
-    encoder._validate_state()
+    encoder.check_state()
     encoder.dictionary_ = KMeansDictionary()
     with pytest.raises(ValueError, match="dictionary_ must be a GaussianMixtureDictionary"):
-        encoder._validate_state()
+        encoder.check_state()
     with pytest.raises((ValueError, ModelFileError)):
         storage.save(tmp_path / "encoder.cvbow", kind="encoder", state=encoder, metadata={})
 

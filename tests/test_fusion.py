@@ -563,10 +563,10 @@ def test_a_state_that_does_not_fit_is_refused() -> None:
     }
     for name, value in spoilt.items():
         model = FusionClassifier(WIDTHS).fit(X, labels)
-        model._validate_state()
+        model.check_state()
         setattr(model, name, value)
         with pytest.raises((ValueError, KeyError)):
-            model._validate_state()
+            model.check_state()
 
 
 # In a model of images.

@@ -214,7 +214,7 @@ def test_any_small_sample(n: int, n_words: int, n_more: int, seed: int) -> None:
     assert np.isfinite(words).all()
     assert len(dictionary.counts_) == len(words)
     assert error(more, words) <= before + 1e-6
-    dictionary._validate_state()
+    dictionary.check_state()
 
 
 def test_threads_and_runs_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:

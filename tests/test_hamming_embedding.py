@@ -124,4 +124,4 @@ def test_save_load_and_mistakes(tmp_path) -> None:  # type: ignore[no-untyped-de
     np.testing.assert_array_equal(again.signatures(data, words), embedding.signatures(data, words))
     embedding.medians_ = embedding.medians_[:, :9]
     with pytest.raises(ValueError, match="64 directions"):
-        embedding._validate_state()
+        embedding.check_state()

@@ -52,10 +52,10 @@ class FirstRow(ImageEncoder):
     def fit(self, images: Sequence[Any], y: object = None) -> Self:
         return self
 
-    def _vector(self, image: Pixels) -> NDArray[np.float32]:
+    def encode_image(self, image: Pixels) -> NDArray[np.float32]:
         return image[0, : self.length].astype(np.float32)
 
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         return str(self.length)
 
 
@@ -246,10 +246,10 @@ def test_neither_workers_nor_a_copy_nor_a_file_change_a_bit(tmp_path: Path, imag
     assert third.n_jobs is None
     for other in (second, third):
         np.testing.assert_array_equal(vectors_of(other, images), vectors_of(first, images))
-        assert other._state_hash() == first._state_hash()
+        assert other.fingerprint() == first.fingerprint()
         assert other.layout() == first.layout()
     changed = clone(first).set_params(n_components=4).fit(images)
-    assert changed._state_hash() != first._state_hash()
+    assert changed.fingerprint() != first.fingerprint()
 
 
 def test_fitting_again_forgets_the_first_time(images: list[Pixels]) -> None:
@@ -284,7 +284,7 @@ def test_local_features_are_stored_beside_the_vector(with_words: ImageVectors, i
         for name, array in expected.items():
             np.testing.assert_array_equal(found[name], array)
     assert len(with_words.describe(images[1])["words"]) > len(found["words"]) > 0
-    assert with_words._state_hash() != plain._state_hash()
+    assert with_words.fingerprint() != plain.fingerprint()
 
 
 def test_a_backend_of_colours_with_words_of_gray(images: list[Pixels]) -> None:
@@ -432,7 +432,7 @@ def test_images_that_are_none(images: list[Pixels]) -> None:
 def test_nothing_works_before_fit(images: list[Pixels]) -> None:
     describer = ImageVectors(FirstRow())
     assert describer.gray_only
-    for use in (describer.layout, lambda: describer.describe(images[0]), describer._state_hash):
+    for use in (describer.layout, lambda: describer.describe(images[0]), describer.fingerprint):
         with pytest.raises(NotFittedError):
             use()
 
@@ -457,11 +457,11 @@ def test_faiss_is_asked_for_when_it_is_not_there(monkeypatch: pytest.MonkeyPatch
 )
 def test_an_impossible_state_is_refused(change: dict[str, Any], message: str) -> None:
     describer = ImageVectors(RawPixels(size=2, n_components=None)).fit([textured(8, 8, seed) for seed in range(5)])
-    describer._validate_state()
+    describer.check_state()
     vars(describer).update(change)
     with pytest.raises(ValueError, match=message):
-        describer._validate_state()
+        describer.check_state()
     del describer.mean_
     if "mean_" not in change and set(change) <= {"projection_"}:
         with pytest.raises(ValueError, match="mean_ and projection_ must come together"):
-            describer._validate_state()
+            describer.check_state()

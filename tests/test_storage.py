@@ -55,7 +55,7 @@ ROOT = Path(__file__).parents[1]
 class Words(BaseEstimator):
     """A class of one's own, as cvbow's are: parameters, learned state, run-time settings, a cache, a validation."""
 
-    _transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None, "memory": None}
+    transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None, "memory": None}
 
     def __init__(self, n_words: int = 3, *, n_jobs: int | None = None, memory: Any = None, step: int = 4) -> None:
         self.n_words = n_words
@@ -71,7 +71,7 @@ class Words(BaseEstimator):
     def norms(self) -> np.ndarray:
         return np.sum(self.words_**2, axis=1)
 
-    def _validate_state(self) -> None:
+    def check_state(self) -> None:
         if self.words_.shape != (self.n_words, 2):
             raise ValueError(f"words_ must have shape ({self.n_words}, 2), got {self.words_.shape}")
 
@@ -351,7 +351,7 @@ def test_inspect_shows_all_but_the_state_and_builds_nothing(path: Path, monkeypa
         "p": {"q": None},
     }
     digest = save(path, Words().fit(), metadata)
-    monkeypatch.setattr(Words, "_validate_state", lambda self: pytest.fail("an object was built"))
+    monkeypatch.setattr(Words, "check_state", lambda self: pytest.fail("an object was built"))
     info = storage.inspect(path)
     assert info.state is None
     assert info.kind == "classifier"
@@ -491,7 +491,7 @@ def test_a_parameter_that_came_later_has_its_default(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["fit", "norms", "_validate_state", "get_params", "__class__", "__len__", "a b", "", "a.b"]
+    "name", ["fit", "norms", "check_state", "get_params", "__class__", "__len__", "a b", "", "a.b"]
 )
 def test_a_state_cannot_hide_methods(path: Path, name: str) -> None:
     save(path, Words().fit())

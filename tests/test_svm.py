@@ -530,7 +530,7 @@ def test_bad_data_is_refused(model: Any) -> None:
 @pytest.mark.parametrize("model", [LinearSVM(), KernelSVM()])
 def test_a_state_that_does_not_fit_is_refused(model: Any) -> None:
     X, labels = histograms(10, 3)
-    model.fit(X, labels)._validate_state()
+    model.fit(X, labels).check_state()
     model.classes_ = model.classes_[:2]
     with pytest.raises(ValueError, match="do not fit classes_"):
-        model._validate_state()
+        model.check_state()

@@ -96,10 +96,10 @@ def test_the_features_of_a_query_have_several_words(
     assert not fitted.queries_differ, "150 words are too few"
     plain = fitted.describe_query(images[0])
     assert plain.keys() == fitted.layout().keys()
-    state = fitted._query_hash()
+    state = fitted.query_fingerprint()
     monkeypatch.setattr(visual_words, "_PER_ASSIGNMENT", 50)
     assert fitted.queries_differ
-    assert fitted._query_hash() != state
+    assert fitted.query_fingerprint() != state
     stored, asked = fitted.describe(images[0]), fitted.describe_query(images[0])
     n = len(stored["words"])
     assert asked["words"].shape == asked["nearest"].shape == (4 * n,)
@@ -227,8 +227,8 @@ def test_fit_does_not_depend_on_workers_and_changes_nothing(images: list[np.ndar
         first, second = fitted.describe(image), other.describe(image)
         for name, array in first.items():
             np.testing.assert_array_equal(array, second[name])
-    assert fitted._state_hash() == other._state_hash()
-    assert fitted._state_hash() != VisualWords(**SMALL, random_state=1).fit(images)._state_hash()
+    assert fitted.fingerprint() == other.fingerprint()
+    assert fitted.fingerprint() != VisualWords(**SMALL, random_state=1).fit(images).fingerprint()
     assert set(fitted.seconds_) == {"extract", "dictionary", "embedding"}
 
 
@@ -238,11 +238,11 @@ def test_save_and_load(fitted: VisualWords, images: list[np.ndarray], tmp_path: 
     again = storage.load(path, kind="index").state
     for name, array in fitted.describe(images[3]).items():
         np.testing.assert_array_equal(again.describe(images[3])[name], array)
-    assert again._state_hash() == fitted._state_hash()
+    assert again.fingerprint() == fitted.fingerprint()
     assert not hasattr(clone(again), "dictionary_")
     again.embedding_.medians_ = again.embedding_.medians_[1:]
     with pytest.raises(ValueError, match="medians for each word"):
-        again._validate_state()
+        again.check_state()
 
 
 def test_bad_files_are_skipped_and_listed(images: list[np.ndarray], tmp_path: Path) -> None:

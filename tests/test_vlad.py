@@ -313,10 +313,10 @@ def test_a_stored_encoder_answers_the_same(residual_pca: int | None, tmp_path: P
 @pytest.mark.parametrize("axes", [None, np.zeros((3, 3, 1), np.float32), np.zeros((3, 3, 2))])
 def test_an_impossible_state_is_not_stored(axes: Any, tmp_path: Path) -> None:
     encoder = VLAD(KMeansDictionary(n_words=3), residual_pca=2).fit([random_bag(80, 3)])
-    encoder._validate_state()
+    encoder.check_state()
     encoder.axes_ = axes
     with pytest.raises(ValueError, match="axes_"):
-        encoder._validate_state()
+        encoder.check_state()
     with pytest.raises((ValueError, ModelFileError)):
         storage.save(tmp_path / "encoder.cvbow", kind="encoder", state=encoder, metadata={})
 

@@ -83,7 +83,7 @@ def command(
     """
     given = {name: value for name, value in transforms.items() if value not in (None, False)}
     augmenter = ImageAugmenter(**given) if given else make_augmenter(USUAL)
-    augmenter._validate()
+    augmenter.check_params()
     inside = os.path.realpath(output)
     if os.path.isdir(source) and os.path.commonpath([inside, os.path.realpath(source)]) == os.path.realpath(source):
         raise click.UsageError(f"OUT must lie outside of DIR, got {output} in {source}")

@@ -41,7 +41,7 @@ class BatchEncoder(ImageEncoder):
     @abstractmethod
     def _vectors(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]: ...
 
-    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self._vectors(self._input(image)[None])[0]
         return vector
 

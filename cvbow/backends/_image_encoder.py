@@ -54,8 +54,8 @@ class EncodedImages:
 class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg,misc]
     """Base class of the backends.
 
-    A subclass has the parameters ``n_jobs`` and ``memory``, defines ``fit``, ``vector_length``, ``_vector`` (an image
-    to its vector) and ``_state_hash`` (which changes whenever the vectors would).
+    A subclass has the parameters ``n_jobs`` and ``memory``, and defines ``fit``, ``vector_length``, ``encode_image``
+    and ``fingerprint``; ``check_params`` where a parameter has a rule.
     """
 
     n_jobs: int | None
@@ -75,14 +75,16 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         """Learn from images."""
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
     @abstractmethod
-    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+    def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the vector of one image (H, W) or (H, W, 3), shape (vector_length,), float32."""
 
     @abstractmethod
-    def _state_hash(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Return a text that changes whenever the vectors would: the key of what is cached of them."""
 
     def transform(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
         """Return a vector for each image, shape (n_images, vector_length), float32.
@@ -110,7 +112,7 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         rows: list[int] = []
         skipped: list[ImageError] = []
         doubtful: list[ImageError] = []
-        compute = self._cached(_vector_of, self._state_hash()) if self.memory is not None else _vector_of
+        compute = self._cached(_vector_of, self.fingerprint()) if self.memory is not None else _vector_of
         for row, result in enumerate(self._map(Call(self, compute), images, "encode")):
             if isinstance(result, ImageError):
                 if strict:
@@ -185,7 +187,7 @@ def try_image(image: ImageLike, function: Callable[[], Any]) -> Any:
 def _vector_of(encoder: ImageEncoder, source: Any, name: str | None) -> tuple[NDArray[np.float32], str | None]:
     """Return an image's vector, and why there is little to it, if so."""
     image = read_image(source, gray=encoder.gray_only, name=name)
-    vector = encoder._vector(image)
+    vector = encoder.encode_image(image)
     return vector, one_color(image) or (None if vector.any() else nothing_found(image))
 
 

@@ -20,11 +20,11 @@ __all__ = ["WholeImageEncoder"]
 class WholeImageEncoder(ImageEncoder):
     """Base class of vectors that follow from the image and the parameters alone, so that ``fit`` learns nothing.
 
-    A subclass has the parameters ``n_jobs`` and ``memory``, and defines ``vector_length``, ``_validate`` and
+    A subclass has the parameters ``n_jobs`` and ``memory``, and defines ``vector_length``, ``check_params`` and
     ``_describe``.
     """
 
-    _transient = {"n_jobs": None, "memory": None}  # noqa: RUF012
+    transient = {"n_jobs": None, "memory": None}  # noqa: RUF012
 
     @property
     def gray_only(self) -> bool:
@@ -39,24 +39,24 @@ class WholeImageEncoder(ImageEncoder):
         ValueError
             If a parameter breaks its rule.
         """
-        self._validate()
+        self.check_params()
         return self
 
     @abstractmethod
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
     @abstractmethod
     def _describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the vector of an image of any size: gray, or RGB where ``gray_only`` is False."""
 
-    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         with single_threaded():
             return self._describe(as_gray(image) if self.gray_only else as_rgb(image))
 
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         # The number of workers and the cache are not among what a vector depends on.
-        parameters = {key: value for key, value in self.get_params(deep=False).items() if key not in self._transient}
+        parameters = {key: value for key, value in self.get_params(deep=False).items() if key not in self.transient}
         return str(joblib.hash((type(self).__name__, parameters), hash_name="sha1"))
 
     def __sklearn_tags__(self) -> Any:
@@ -64,5 +64,5 @@ class WholeImageEncoder(ImageEncoder):
         tags.requires_fit = False
         return tags
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()

@@ -72,7 +72,7 @@ class BagEncoder(ImageEncoder):
         Time taken to ``extract`` the sample and to learn the ``dictionary``.
     """
 
-    _transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
+    transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class BagEncoder(ImageEncoder):
         CvbowError
             If no image could be read, or none of those read gave a descriptor.
         """
-        self._validate()
+        self.check_params()
         images = check_images(images)
         if len(images) == 0:
             raise ValueError("images must have at least one image, got none")
@@ -152,7 +152,7 @@ class BagEncoder(ImageEncoder):
             f"{4 * plan.quota * len(plan.positions) * self.extractor_.descriptor_size / 1e6:.0f} MB"
         )
         if self.memory is not None:
-            settings = joblib.hash(self.extractor_._cache_key()), plan.quota, self.random_state
+            settings = joblib.hash(self.extractor_.fingerprint()), plan.quota, self.random_state
             sampler.cached = self._cached(Sampler.draw, *settings)
         items = [(position, images[position]) for position in plan.positions]
         bags, self.skipped_ = gather_sample(self._map(sampler, items, "sample"))
@@ -167,7 +167,7 @@ class BagEncoder(ImageEncoder):
         if self.encoder_.wants_documents:
             counts = np.zeros(self.encoder_.n_words, np.int64)
             n_read = 0
-            compute = self._cached(_documents_of, self._state_hash()) if self.memory is not None else _documents_of
+            compute = self._cached(_documents_of, self.fingerprint()) if self.memory is not None else _documents_of
             for present in self._map(Call(self, compute), images, "document frequencies"):
                 if not isinstance(present, ImageError):
                     counts += present
@@ -193,7 +193,7 @@ class BagEncoder(ImageEncoder):
             descriptors = np.hstack([descriptors, np.float32(self.position_weight) * places]).astype(np.float32)
         return features if descriptors is features.descriptors else features.with_descriptors(descriptors)
 
-    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         features = self._fitted_extractor.extract(image)
         vector: NDArray[np.float32] = self.encoder_.encode(self._prepare(features))
         if not self.mirror:
@@ -202,19 +202,19 @@ class BagEncoder(ImageEncoder):
         mirrored = self.encoder_.encode(self._prepare(self._fitted_extractor.mirrored(features)))
         return mean_direction(vector, mirrored, self.encoder_.n_blocks)
 
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         check_is_fitted(self, "encoder_")
-        extractor = self._fitted_extractor._cache_key()
+        extractor = self._fitted_extractor.fingerprint()
         state = (extractor, self.reduce_, self.position_weight, self.mirror, self.encoder_)
         return str(joblib.hash(state, hash_name="sha1"))
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if not isinstance(self.extractor, Extractor):
             raise ValueError(f"extractor must be an Extractor such as DenseSIFT(), got {self.extractor!r}")
         if not isinstance(self.encoder, Encoder):
             raise ValueError(f"encoder must be an Encoder such as BagOfWords(), got {self.encoder!r}")
-        self.extractor._validate()
-        self.encoder._validate()
+        self.extractor.check_params()
+        self.encoder.check_params()
         check_real("position_weight", self.position_weight, minimum=0)
         check_mirror(self.mirror)
         if self.mirror and not self.extractor.can_mirror:
@@ -226,8 +226,8 @@ class BagEncoder(ImageEncoder):
         check_int("sample_images", self.sample_images, minimum=1)
         check_int("random_state", self.random_state, minimum=0)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
 
 
 def _documents_of(encoder: BagEncoder, source: Any, name: str | None) -> NDArray[np.int64]:

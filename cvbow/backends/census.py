@@ -109,11 +109,11 @@ class CensusPyramid(WholeImageEncoder):
     @property
     def vector_length(self) -> int:
         """Length of a vector: 256 values for each radius and cell."""
-        self._validate()
+        self.check_params()
         return N_CODES * len(self.radii) * sum(columns * rows for columns, rows in self._sizes())
 
     def _describe(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
-        self._validate()
+        self.check_params()
         counts = self._counts(to_working_size(gray, None, self.max_side))
         vector = self._normalize(counts)
         if not self.mirror:
@@ -164,7 +164,7 @@ class CensusPyramid(WholeImageEncoder):
     def _sizes(self) -> list[tuple[int, int]]:
         return [parse_grid(grid) for grid in self.grids]
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if isinstance(self.radii, (str, bytes)) or not isinstance(self.radii, Sequence) or not self.radii:
             raise ValueError(f"radii must be a sequence of at least one integer, got {self.radii!r}")
         for radius in self.radii:

@@ -101,7 +101,7 @@ class CnnEncoder(BatchEncoder):
     recognition", CVPR Workshops 2014: a layer of a trained network, at length 1, and a linear SVM.
     """
 
-    _transient = {"n_jobs": None, "memory": None}  # noqa: RUF012
+    transient = {"n_jobs": None, "memory": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -156,7 +156,7 @@ class CnnEncoder(BatchEncoder):
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         """Open the network and settle what goes into it and what comes out; the images teach it nothing."""
-        self._validate()
+        self.check_params()
         check_images(images)
         network = open_network(self.network, weights=self.weights, engine=self.engine, provider=self.provider)
         found = network.preprocessing({name: getattr(self, name) for name in _FACTS})
@@ -200,13 +200,13 @@ class CnnEncoder(BatchEncoder):
             self.network, self.network_hash_, weights=self.weights, engine=self.engine, provider=self.provider
         )
 
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         check_is_fitted(self, "network_hash_")
         state = (self.network_hash_, self.layer_, self.preprocessing_, self.pooling, self.normalization)
         # Engines agree up to rounding, which is not enough for a cache of exact vectors.
         return str(joblib.hash((*state, self._network().engine, self.provider, self.batch_size), hash_name="sha1"))
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_network(self.network)
         if self.weights is not None and not isinstance(self.weights, str | os.PathLike):
             raise ValueError(f"weights must be a path, a name or None, got {self.weights!r}")
@@ -218,5 +218,5 @@ class CnnEncoder(BatchEncoder):
         check_choice("provider", self.provider, PROVIDERS)
         check_int("batch_size", self.batch_size, minimum=1)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()

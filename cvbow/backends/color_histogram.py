@@ -64,7 +64,7 @@ class ColorHistogram(WholeImageEncoder):
     @property
     def vector_length(self) -> int:
         """Length of a vector: the product of the bins."""
-        self._validate()
+        self.check_params()
         return int(np.prod(self.bins))
 
     @property
@@ -75,7 +75,7 @@ class ColorHistogram(WholeImageEncoder):
     def _describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         import cv2
 
-        self._validate()
+        self.check_params()
         codes = {"hsv": cv2.COLOR_RGB2HSV, "lab": cv2.COLOR_RGB2LAB}
         pixels = image if self.space == "rgb" else cv2.cvtColor(image, codes[self.space])
         places = np.zeros(pixels.shape[:2], np.intp)
@@ -86,7 +86,7 @@ class ColorHistogram(WholeImageEncoder):
         counts = np.bincount(places.ravel(), minlength=self.vector_length)
         return np.asarray(np.sqrt(counts / counts.sum()), np.float32)
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_choice("space", self.space, SPACES)
         if not isinstance(self.bins, Sequence) or isinstance(self.bins, str) or len(self.bins) != 3:
             raise ValueError(f"bins must be three integers, one for each channel, got {self.bins!r}")

@@ -101,13 +101,13 @@ class Gist(WholeImageEncoder):
     @property
     def vector_length(self) -> int:
         """Length of a vector: a value for each filter and cell."""
-        self._validate()
+        self.check_params()
         return int(sum(self.orientations)) * int(self.grid) ** 2
 
     def _describe(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
         import cv2
 
-        self._validate()
+        self.check_params()
         size = int(self.size)
         # No contrast is no energy: rounding errors would get the vector's whole length.
         if gray.max() == gray.min():
@@ -159,7 +159,7 @@ class Gist(WholeImageEncoder):
             start += n
         return np.concatenate(found)
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("size", self.size, minimum=16)
         if self.size % 16:
             raise ValueError(f"size must be a multiple of 16, got {self.size!r}")

@@ -56,7 +56,7 @@ class MultiCrop(ImageEncoder):
     ((1, 1280), 5)
     """
 
-    _transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
+    transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
 
     #: Views of an image.
     n_views = 5
@@ -89,14 +89,14 @@ class MultiCrop(ImageEncoder):
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         """Fit the backend on the whole images; errors are its own."""
-        self._validate()
+        self.check_params()
         self.backend_ = fit_inside(self.backend, check_images(images), y, n_jobs=self.n_jobs, memory=self.memory)
         self.skipped_ = list(getattr(self.backend_, "skipped_", None) or [])
         self.seconds_ = dict(getattr(self.backend_, "seconds_", None) or {})
         return self
 
-    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.concatenate([self.backend_._vector(view) for view in self._views(image)])
+    def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.concatenate([self.backend_.encode_image(view) for view in self._views(image)])
 
     def _views(self, image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
         height, width = image.shape[:2]
@@ -104,20 +104,20 @@ class MultiCrop(ImageEncoder):
         corners = [(0, 0), (0, width - w), (height - h, 0), (height - h, width - w)]
         return [image, *(np.ascontiguousarray(image[y : y + h, x : x + w]) for y, x in corners)]
 
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         check_is_fitted(self, "backend_")
-        state = (type(self.backend_).__name__, self.backend_._state_hash(), self.share)
+        state = (type(self.backend_).__name__, self.backend_.fingerprint(), self.share)
         return str(joblib.hash(state, hash_name="sha1"))
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if not isinstance(self.backend, ImageEncoder) or hasattr(self.backend, "n_views"):
             raise ValueError(f"backend must be an ImageEncoder with one view of an image, got {self.backend!r}")
         check_real("share", self.share, minimum=0, maximum=1, open_minimum=True)
         if self.share == 1:
             raise ValueError(f"share must be below 1, got {self.share!r}")
-        self.backend._validate()
+        self.backend.check_params()
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "backend_" in vars(self) and not isinstance(self.backend_, ImageEncoder):
             raise ValueError("backend_ must be an ImageEncoder")

@@ -49,7 +49,7 @@ class RawPixels(ImageEncoder):
     The pixels of an image get mean 0 and deviation 1; an image of one colour is the zero vector.
     """
 
-    _transient = {"n_jobs": None, "memory": None, "skipped_": None}  # noqa: RUF012
+    transient = {"n_jobs": None, "memory": None, "skipped_": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class RawPixels(ImageEncoder):
         """
         from sklearn.decomposition import PCA
 
-        self._validate()
+        self.check_params()
         images = check_images(images)
         if len(images) == 0:
             raise ValueError("images must have at least one image, got none")
@@ -117,7 +117,7 @@ class RawPixels(ImageEncoder):
             self.pca_ = pca.fit(squares[:n_read])
         return self
 
-    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         square = self._square(image)
         if self.pca_ is None:
             return square
@@ -131,17 +131,17 @@ class RawPixels(ImageEncoder):
         deviation = values.std()
         return values / deviation if deviation > 0 else np.zeros_like(values)
 
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         check_is_fitted(self, "pca_")
         return str(joblib.hash((type(self).__name__, self.size, self.color, self.pca_), hash_name="sha1"))
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("size", self.size, minimum=2)
         check_int("n_components", self.n_components, minimum=1, none=True)
         check_flag("color", self.color)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
 
 
 def _square_of(encoder: RawPixels, source: Any, name: str | None) -> NDArray[np.float32]:

@@ -51,7 +51,7 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
     {'census': slice(0, 256, None), 'gist': slice(256, 1408, None)}
     """
 
-    _transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
+    transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
 
     def __init__(
         self, channels: Sequence[tuple[str, ImageEncoder]], *, n_jobs: int | None = None, memory: Any = None
@@ -107,7 +107,7 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
         CvbowError
             If a channel that learns from images could read none.
         """
-        self._validate()
+        self.check_params()
         images = check_images(images)
         fitted: list[tuple[str, ImageEncoder]] = []
         skipped: dict[str, ImageError] = {}
@@ -123,24 +123,24 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
         self.skipped_ = list(skipped.values())
         return self
 
-    def _vector(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.concatenate([encoder._vector(image) for _, encoder in self.channels_])
+    def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.concatenate([encoder.encode_image(image) for _, encoder in self.channels_])
 
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         check_is_fitted(self, "channels_")
-        state = [(name, type(encoder).__name__, encoder._state_hash()) for name, encoder in self.channels_]
+        state = [(name, type(encoder).__name__, encoder.fingerprint()) for name, encoder in self.channels_]
         return str(joblib.hash(state, hash_name="sha1"))
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         _check_channels("channels", self.channels)
         taken = {"channels", "n_jobs", "memory"}
         for name, encoder in self.channels:
             if "__" in name or name in taken:
                 raise ValueError(f"a channel's name must not be {', '.join(sorted(taken))} or hold '__', got {name!r}")
-            encoder._validate()
+            encoder.check_params()
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "channels_" in vars(self):
             _check_channels("channels_", self.channels_)
             if [name for name, _ in self.channels_] != [name for name, _ in self.channels]:

@@ -37,7 +37,7 @@ def check_augmentation(augmenter: object, n_augmented: object, augment_seed: obj
         return
     if not isinstance(augmenter, ImageAugmenter):
         raise ValueError(f"augmenter must be an ImageAugmenter or None, got {augmenter!r}")
-    augmenter._validate()
+    augmenter.check_params()
     for name in _NOT_TRANSFORMS:
         if getattr(augmenter, name):
             raise ValueError(f"augmenter must only transform images, got one with {name}={getattr(augmenter, name)!r}")

@@ -34,7 +34,7 @@ class _SquaredHingeSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     class_weight: Any
     max_iter: int
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_real("C", self.C, minimum=0, open_minimum=True)
         check_int("max_iter", self.max_iter, minimum=1)
         if self.class_weight is not None and not isinstance(self.class_weight, Mapping):
@@ -148,7 +148,7 @@ class LinearSVM(_SquaredHingeSVM):
             If a parameter breaks its rule, the vectors are not finite, there are fewer than two classes, or the views
             of an image differ in their label.
         """
-        self._validate()
+        self.check_params()
         vectors = check_vectors(X)
         groups = Groups(views, copies)
         labels, weights = self._encode(y, len(vectors), groups)
@@ -198,12 +198,12 @@ class LinearSVM(_SquaredHingeSVM):
         vectors = check_vectors(X, self.n_features_in_)
         return np.asarray(vectors @ self.coef_.T + self.intercept_, np.float64)
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_flag("standardize", self.standardize)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "coef_" in vars(self):
             k = 1 if len(self.classes_) == 2 else len(self.classes_)
             if self.coef_.shape != (k, self.n_features_in_) or self.intercept_.shape != (k,):
@@ -251,7 +251,7 @@ class KernelSVM(_SquaredHingeSVM):
 
     def fit(self, X: ArrayLike, y: ArrayLike, *, views: int = 1, copies: int = 1) -> Self:
         """Learn from vectors X (n, d) and labels y (n,); views, copies and errors as for ``LinearSVM``."""
-        self._validate()
+        self.check_params()
         check_choice("kernel", self.kernel, KERNELS)
         if self.gamma is not None:
             check_real("gamma", self.gamma, minimum=0, open_minimum=True)
@@ -273,8 +273,8 @@ class KernelSVM(_SquaredHingeSVM):
         kernel, _ = kernel_matrix(self.kernel, vectors, self.vectors_, self.gamma_)
         return np.asarray(kernel @ self.dual_ + self.intercept_, np.float64)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         check_choice("kernel", self.kernel, KERNELS)
         if "dual_" in vars(self):
             k = 1 if len(self.classes_) == 2 else len(self.classes_)

@@ -126,7 +126,7 @@ class FusionClassifier(_SquaredHingeSVM):
             If a parameter breaks its rule, the channels do not fit the vectors, the vectors are not finite, or there
             are fewer than two classes.
         """
-        self._validate()
+        self.check_params()
         vectors = check_vectors(X)
         groups = Groups(views, copies)
         labels, weights = self._encode(y, len(vectors), groups)
@@ -250,16 +250,16 @@ class FusionClassifier(_SquaredHingeSVM):
         vectors = self._shorten(check_vectors(X, self.n_features_in_))
         return np.asarray(self._kernel(self.landmarks_, vectors).T @ self.dual_ + self.intercept_)
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_choice("head", self.head, ("ridge", "svm"))
         check_real("alpha", self.alpha, minimum=0, open_minimum=True)
         check_int("n_components", self.n_components, minimum=1, none=True)
         check_int("n_landmarks", self.n_landmarks, minimum=1, none=True)
         check_int("random_state", self.random_state, minimum=0)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "dual_" not in vars(self):
             return
         k = 1 if len(self.classes_) == 2 else len(self.classes_)

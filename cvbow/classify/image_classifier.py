@@ -61,7 +61,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Time taken by ``extract`` (drawing the sample), ``dictionary``, ``encode``, ``classifier`` and in ``total``.
     """
 
-    _transient = {"skipped_": None, "seconds_": None}  # noqa: RUF012
+    transient = {"skipped_": None, "seconds_": None}  # noqa: RUF012
     # Model files from before there was augmentation have no such values.
     augmenter: ImageAugmenter | None = None
     n_augmented: int = 0
@@ -103,9 +103,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If fewer than two classes have an image that can be read.
         """
         started = time.perf_counter()
-        self._validate()
+        self.check_params()
         classifier = make_classifier(self.classifier) if isinstance(self.classifier, str) else clone(self.classifier)
-        getattr(classifier, "_validate", lambda: None)()
+        getattr(classifier, "check_params", lambda: None)()
         labels = np.asarray(y)
         if labels.ndim != 1 or len(labels) != len(images):
             raise ValueError(f"y must hold a label for each of {len(images)} images, got shape {labels.shape}")
@@ -335,15 +335,15 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         # The temperature of our own classifiers is that of the views' mean decisions.
         return softmax(two if temperature is None else two * temperature)
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if not isinstance(self.backend, ImageEncoder):
             raise ValueError(f"backend must be an ImageEncoder such as BagEncoder(...), got {self.backend!r}")
         if not isinstance(self.classifier, str) and not hasattr(self.classifier, "fit"):
             raise ValueError(f"classifier must be a name or a classifier, got {self.classifier!r}")
         check_augmentation(self.augmenter, self.n_augmented, self.augment_seed)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
 
 
 class Answers:

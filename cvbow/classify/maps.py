@@ -29,7 +29,7 @@ class _Map(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Check the parameters, and keep the number of columns of X (n, d)."""
-        self._validate()
+        self.check_params()
         self.n_features_in_ = check_vectors(X).shape[1]
         return self
 
@@ -37,11 +37,11 @@ class _Map(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "n_features_in_")
         return check_vectors(X, self.n_features_in_)
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
 
 
 class AdditiveMap(_Map):
@@ -92,7 +92,7 @@ class AdditiveMap(_Map):
             np.multiply(size, np.sin(phase), out=mapped[:, 2 * sample])
         return mapped.reshape(n, -1)
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_choice("kernel", self.kernel, _PERIODS)
         check_int("n_samples", self.n_samples, minimum=1)
         if self.n_samples > 3:
@@ -129,7 +129,7 @@ class HellingerMap(_Map):
         np.sqrt(size, out=size)
         return np.copysign(size, vectors, out=size)
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_flag("normalize", self.normalize)
 
 

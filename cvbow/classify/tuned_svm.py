@@ -120,10 +120,10 @@ class TunedLinearSVM(LinearSVM):
         self.scores_ = (right[:, judged > 0] / judged[judged > 0]).mean(axis=1)
         self.C_ = candidates[int(self.scores_.argmax())]
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if isinstance(self.Cs, str) or not isinstance(self.Cs, Sequence) or len(self.Cs) == 0:
             raise ValueError(f"Cs must be at least one number, got {self.Cs!r}")
         for C in self.Cs:
             check_real("Cs", C, minimum=0, open_minimum=True)
         check_int("n_folds", self.n_folds, minimum=2)
-        super()._validate()
+        super().check_params()

@@ -70,7 +70,7 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
         Iterations done.
     """
 
-    _transient = {"n_jobs": None}  # noqa: RUF012
+    transient = {"n_jobs": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
         ValueError
             If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
         """
-        self._validate()
+        self.check_params()
         data = check_descriptors(descriptors)
         if len(data) == 0:
             raise ValueError("descriptors must have at least one row to learn words from, got none")
@@ -143,7 +143,7 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
     def predict(self, descriptors: NDArray[np.float32]) -> NDArray[np.int32]:
         """Return the nearest word found for each descriptor, (n, k) to (n,) int32."""
         check_is_fitted(self, "words_")
-        self._validate()
+        self.check_params()
         data = check_descriptors(descriptors, self.words_.shape[1])
         with single_threaded():
             return self._search().nearest(data, self.n_probes, n_threads=local_threads(self.n_jobs))[0]
@@ -163,7 +163,7 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
         distances : ndarray of shape (n, k), float32
         """
         check_is_fitted(self, "words_")
-        self._validate()
+        self.check_params()
         check_nearest(k, len(self.words_))
         data = check_descriptors(descriptors, self.words_.shape[1])
         with single_threaded():
@@ -204,7 +204,7 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
         state: dict[str, object] = super().__getstate__()
         return {key: value for key, value in state.items() if key != "_search_cache"}
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("n_words", self.n_words, minimum=1)
         check_int("n_probes", self.n_probes, minimum=1)
         check_int("n_cells", self.n_cells, minimum=1, none=True)
@@ -212,8 +212,8 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
         check_real("tol", self.tol, minimum=0)
         check_int("random_state", self.random_state, minimum=0)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "words_" not in vars(self):
             return
         words, centers, starts = self.words_, vars(self).get("centers_"), vars(self).get("cell_start_")

@@ -62,7 +62,7 @@ class BinaryDictionary(BaseEstimator):  # type: ignore[misc]
     [0, 255]
     """
 
-    _transient = {"n_jobs": None}  # noqa: RUF012
+    transient = {"n_jobs": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class BinaryDictionary(BaseEstimator):  # type: ignore[misc]
         ValueError
             If a parameter breaks its rule, or the descriptors are empty or not uint8.
         """
-        self._validate()
+        self.check_params()
         data = check_binary(descriptors)
         if len(data) == 0:
             raise ValueError("descriptors must have at least one row to learn words from, got none")
@@ -167,14 +167,14 @@ class BinaryDictionary(BaseEstimator):  # type: ignore[misc]
                 )
         return data[list(chosen.values())]
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("n_words", self.n_words, minimum=1)
         check_int("max_iter", self.max_iter, minimum=1)
         check_real("tol", self.tol, minimum=0)
         check_int("random_state", self.random_state, minimum=0)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "words_" in vars(self):
             words = self.words_
             if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype != np.uint8 or not words.size:

@@ -64,7 +64,7 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
         Iterations of EM done.
     """
 
-    _transient = {"n_jobs": None}  # noqa: RUF012
+    transient = {"n_jobs": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
         ValueError
             If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
         """
-        self._validate()
+        self.check_params()
         data = check_descriptors(descriptors)
         if len(data) == 0:
             raise ValueError("descriptors must have at least one row to learn a mixture from, got none")
@@ -211,15 +211,15 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
         # A square may leave float32 where its root does not.
         self.variances_ = np.clip(variances, _FLOAT32.tiny, _FLOAT32.max).astype(np.float32)
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("n_words", self.n_words, minimum=1)
         check_int("max_iter", self.max_iter, minimum=1)
         check_real("tol", self.tol, minimum=0)
         check_real("min_variance", self.min_variance, minimum=1e-8, maximum=1)
         check_int("random_state", self.random_state, minimum=0)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "means_" not in vars(self):
             return
         learned = [vars(self).get(name) for name in ("weights_", "means_", "variances_")]

@@ -55,7 +55,7 @@ class GrowingMixin:
             If a parameter breaks its rule, or the descriptors are binary (uint8), of another size than the words, or
             not all finite, or there are none and no words yet.
         """
-        self._validate()
+        self.check_params()
         fitted = "words_" in vars(self)
         data = check_descriptors(descriptors, self.words_.shape[1] if fitted else None)
         if not fitted and len(data) == 0:
@@ -103,7 +103,7 @@ class GrowingMixin:
             not all finite.
         """
         check_is_fitted(self, "words_")
-        self._validate()
+        self.check_params()
         check_int("n_words", n_words, minimum=1)
         data = check_descriptors(descriptors, self.words_.shape[1])
         threads = local_threads(self.n_jobs)
@@ -152,7 +152,7 @@ class GrowingMixin:
         """Return the words that k-means starts from."""
 
     @abstractmethod
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         """Check the parameters."""
 
 

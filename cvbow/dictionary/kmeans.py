@@ -74,7 +74,7 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         Iterations (passes) done.
     """
 
-    _transient = {"n_jobs": None}  # noqa: RUF012
+    transient = {"n_jobs": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
         """
-        self._validate()
+        self.check_params()
         data = check_descriptors(descriptors)
         if len(data) == 0:
             raise ValueError("descriptors must have at least one row to learn words from, got none")
@@ -167,8 +167,8 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         state: dict[str, object] = super().__getstate__()
         return {key: value for key, value in state.items() if key != "_search_cache"}
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "words_" in vars(self):
             words = self.words_
             if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype != np.float32 or not words.size:
@@ -177,7 +177,7 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
             if not isinstance(counts, np.ndarray) or counts.shape != (len(words),) or counts.dtype != np.float64:
                 raise ValueError("counts_ must be a float64 array with a value per word")
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("n_words", self.n_words, minimum=1)
         check_choice("algorithm", self.algorithm, ("lloyd", "mini-batch"))
         check_choice("init", self.init, ("random", "k-means++"))

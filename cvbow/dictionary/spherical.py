@@ -54,7 +54,7 @@ class SphericalDictionary(BaseEstimator):  # type: ignore[misc]
         Iterations done.
     """
 
-    _transient = {"n_jobs": None}  # noqa: RUF012
+    transient = {"n_jobs": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class SphericalDictionary(BaseEstimator):  # type: ignore[misc]
         ValueError
             If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
         """
-        self._validate()
+        self.check_params()
         data = check_descriptors(descriptors)
         if len(data) == 0:
             raise ValueError("descriptors must have at least one row to learn words from, got none")
@@ -115,14 +115,14 @@ class SphericalDictionary(BaseEstimator):  # type: ignore[misc]
         with single_threaded():
             return _project(data, self.words_, local_threads(self.n_jobs))[0]
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("n_words", self.n_words, minimum=1)
         check_int("max_iter", self.max_iter, minimum=1)
         check_real("tol", self.tol, minimum=0)
         check_int("random_state", self.random_state, minimum=0)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "words_" in vars(self):
             words = self.words_
             if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype != np.float32 or not words.size:

@@ -61,7 +61,7 @@ class VocabularyTree(BaseEstimator):  # type: ignore[misc]
         The leaves, in the order of ``nodes_``.
     """
 
-    _transient = {"n_jobs": None}  # noqa: RUF012
+    transient = {"n_jobs": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class VocabularyTree(BaseEstimator):  # type: ignore[misc]
         ValueError
             If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
         """
-        self._validate()
+        self.check_params()
         data = check_descriptors(descriptors)
         if len(data) == 0:
             raise ValueError("descriptors must have at least one row to learn words from, got none")
@@ -193,7 +193,7 @@ class VocabularyTree(BaseEstimator):  # type: ignore[misc]
         state: dict[str, object] = super().__getstate__()
         return {key: value for key, value in state.items() if key != "_search_cache"}
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("branching", self.branching, minimum=2)
         check_int("depth", self.depth, minimum=1)
         check_int("min_split", self.min_split, minimum=2)
@@ -201,8 +201,8 @@ class VocabularyTree(BaseEstimator):  # type: ignore[misc]
         check_real("tol", self.tol, minimum=0)
         check_int("random_state", self.random_state, minimum=0)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "nodes_" not in vars(self):
             return
         nodes, children = self.nodes_, vars(self).get("n_children_")

@@ -72,7 +72,7 @@ class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         data = check_descriptors(X, len(self.mean_))
         return np.asarray((data - self.mean_) @ self.matrix_, np.float32)
 
-    def _validate_state(self) -> None:
+    def check_state(self) -> None:
         check_real("eps", self.eps, minimum=0, open_minimum=True)
         if "matrix_" in vars(self):
             mean, matrix = vars(self).get("mean_"), self.matrix_

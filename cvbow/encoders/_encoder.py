@@ -57,7 +57,7 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
             Normalised; a cell without points is zero.
         """
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule: called by ``fit``, and before a backend reads an image."""
 
     def encode(self, features: Features) -> NDArray[np.float32]:

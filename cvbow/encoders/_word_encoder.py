@@ -59,7 +59,7 @@ class WordEncoder(Encoder):
         ValueError
             If a parameter breaks its rule, or the sample has no descriptors or ones of the wrong kind.
         """
-        self._validate()
+        self.check_params()
         descriptors = self._check(stack_descriptors(features_sample))
         dictionary = KMeansDictionary() if self.dictionary is None else clone(self.dictionary)
         self.dictionary_ = dictionary.fit(descriptors, None)  # FrozenEstimator insists on a y
@@ -110,17 +110,17 @@ class WordEncoder(Encoder):
         state: dict[str, object] = super().__getstate__()
         return {key: value for key, value in state.items() if key != "_search_cache"}
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_choice("pooling", self.pooling, POOLINGS)
         check_choice("normalization", self.normalization, NORMALIZATIONS)
         check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
         if self.dictionary is not None and not hasattr(self.dictionary, "fit"):
             raise ValueError(f"dictionary must be an estimator or None, got {self.dictionary!r}")
-        if hasattr(self.dictionary, "_validate"):
-            self.dictionary._validate()
+        if hasattr(self.dictionary, "check_params"):
+            self.dictionary.check_params()
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "dictionary_" in vars(self):
             self._check_words()
 

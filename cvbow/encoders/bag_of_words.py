@@ -85,7 +85,7 @@ class BagOfWords(Encoder):
         ValueError
             If a parameter breaks its rule or the sample has no descriptors.
         """
-        self._validate()
+        self.check_params()
         descriptors = stack_descriptors(features_sample)
         self.dictionary_ = clone(self.dictionary or KMeansDictionary()).fit(descriptors, None)
         if self.weighting == "tf-idf":
@@ -131,17 +131,17 @@ class BagOfWords(Encoder):
             histograms = _divide(histograms, np.sqrt(np.einsum("ij,ij->i", histograms, histograms)))
         return histograms
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_choice("weighting", self.weighting, WEIGHTINGS)
         check_choice("normalization", self.normalization, NORMALIZATIONS)
         check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
         if isinstance(self.dictionary, KMeansDictionary):
-            self.dictionary._validate()
+            self.dictionary.check_params()
         elif self.dictionary is not None and not hasattr(self.dictionary, "fit"):
             raise ValueError(f"dictionary must be an estimator or None, got {self.dictionary!r}")
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if self.weighting == "tf-idf" and "dictionary_" in vars(self):
             idf = vars(self).get("idf_")
             if not isinstance(idf, np.ndarray) or idf.shape != (self.n_words,) or idf.dtype != np.float32:

@@ -86,7 +86,7 @@ class FisherVector(Encoder):
         ValueError
             If a parameter breaks its rule or the sample has no descriptors.
         """
-        self._validate()
+        self.check_params()
         descriptors = stack_descriptors(features_sample)
         dictionary = self.dictionary if self.dictionary is not None else GaussianMixtureDictionary()
         self.dictionary_ = clone(dictionary).fit(descriptors)
@@ -137,15 +137,15 @@ class FisherVector(Encoder):
         gradients /= np.maximum(sizes, 1)[:, None, None, None]
         return gradients.reshape(len(sums), -1)
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if self.dictionary is not None and not isinstance(self.dictionary, GaussianMixtureDictionary):
             raise ValueError(f"dictionary must be a GaussianMixtureDictionary or None, got {self.dictionary!r}")
         check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
         check_real("posterior_threshold", self.posterior_threshold, minimum=0, maximum=0.5)
         check_choice("normalization", self.normalization, ("l2", "none"))
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "dictionary_" in vars(self) and not isinstance(self.dictionary_, GaussianMixtureDictionary):
             raise ValueError("dictionary_ must be a GaussianMixtureDictionary")
 

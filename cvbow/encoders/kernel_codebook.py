@@ -120,14 +120,14 @@ class KernelCodebook(WordEncoder):
             return check_binary(descriptors, size)
         return super()._check(descriptors, size)
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_int("n_nearest", self.n_nearest, minimum=1)
         if self.sigma is not None:
             check_real("sigma", self.sigma, minimum=0, open_minimum=True)
         check_choice("ambiguity", self.ambiguity, ("uncertainty", "kernel"))
 
-    def _validate_state(self) -> None:
-        super()._validate_state()
+    def check_state(self) -> None:
+        super().check_state()
         if "dictionary_" in vars(self):
             check_real("sigma_", vars(self).get("sigma_"), minimum=0, open_minimum=True)

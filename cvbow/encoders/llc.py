@@ -95,8 +95,8 @@ class LLC(WordEncoder):
         solved = np.linalg.solve(covariance, np.ones((*words.shape, 1)))[..., 0]
         return np.asarray(solved / solved.sum(axis=1, keepdims=True))
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_int("n_nearest", self.n_nearest, minimum=1)
         # Below, rounding alone could make the equations of more words than dimensions unsolvable.
         check_real("regularization", self.regularization, minimum=1e-6)

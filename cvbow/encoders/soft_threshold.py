@@ -87,8 +87,8 @@ class SoftThreshold(DenseEncoder):
         directions = np.divide(words, lengths, out=np.zeros(words.shape), where=lengths > 0)
         return np.ascontiguousarray(directions.T, np.float32)
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_real("alpha", self.alpha, minimum=0)
         if not isinstance(self.split_sign, bool):
             raise ValueError(f"split_sign must be True or False, got {self.split_sign!r}")

@@ -87,7 +87,7 @@ class SpatialPyramid(Encoder):
         ValueError
             If a parameter breaks its rule or the sample has no descriptors.
         """
-        self._validate()
+        self.check_params()
         self.encoder_ = clone(self.encoder).fit(features_sample)
         return self
 
@@ -138,10 +138,10 @@ class SpatialPyramid(Encoder):
     def _grid_sizes(self) -> list[tuple[int, int]]:
         return [parse_grid(grid) for grid in self.grids]
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if not isinstance(self.encoder, Encoder):
             raise ValueError(f"encoder must be an Encoder, got {self.encoder!r}")
-        self.encoder._validate()
+        self.encoder.check_params()
         if isinstance(self.grids, (str, bytes)) or not isinstance(self.grids, Sequence) or not self.grids:
             raise ValueError(f"grids must be a sequence of at least one grid such as '2x2', got {self.grids!r}")
         self._grid_sizes()
@@ -157,8 +157,8 @@ class SpatialPyramid(Encoder):
             check_choice("level_weights", self.level_weights, ("equal", "cells", "lazebnik"))
         check_choice("normalization", self.normalization, ("l2", "l1", "none"))
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
 
 
 def parse_grid(grid: object) -> tuple[int, int]:

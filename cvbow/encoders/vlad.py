@@ -98,7 +98,7 @@ class VLAD(Encoder):
         ValueError
             If a parameter breaks its rule or the sample has no descriptors.
         """
-        self._validate()
+        self.check_params()
         descriptors = _check(stack_descriptors(features_sample))
         if self.residual_pca is not None and self.residual_pca > descriptors.shape[1]:
             raise ValueError(
@@ -174,7 +174,7 @@ class VLAD(Encoder):
         largest = np.take_along_axis(axes, np.abs(axes).argmax(axis=1)[:, None], axis=1)
         return np.where(largest < 0, -axes, axes).astype(np.float32)
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
         for name in ("intra_normalization", "unit_residuals"):
             if not isinstance(getattr(self, name), bool):
@@ -183,8 +183,8 @@ class VLAD(Encoder):
             check_int("residual_pca", self.residual_pca, minimum=1)
         check_choice("normalization", self.normalization, ("l2", "none"))
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "dictionary_" not in vars(self):
             return
         self._check_words()

@@ -87,7 +87,7 @@ def _refuse(unknown: Collection[str], known: Sequence[str]) -> None:
 
 
 def _checked(recipe: DescriberRecipe) -> DescriberRecipe:
-    recipe.describer(seed=0)._validate()
+    recipe.describer(seed=0).check_params()
     return recipe
 
 

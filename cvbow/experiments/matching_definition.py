@@ -121,7 +121,7 @@ def _variant(table: Table, shared: Mapping[str, Any]) -> MatchingVariant:
     table.finish()
     variant = MatchingVariant(name, settings)
     try:
-        variant.extractor()._validate()
+        variant.extractor().check_params()
     except (ValueError, TypeError) as error:
         raise ValueError(f"{table.path}: {name}: {error}") from None
     return variant

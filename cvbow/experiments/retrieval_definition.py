@@ -233,7 +233,7 @@ def _describer(table: Table, seed: int) -> DescriberRecipe:
         settings["backend_settings"] = take_settings(table.table("backend_settings"))
     recipe = DescriberRecipe(kind, settings)
     try:
-        recipe.describer(seed=seed)._validate()
+        recipe.describer(seed=seed).check_params()
     except NetworkError:
         # One that cvbow knows and that is not on this machine: running asks for it, reading does not.
         pass

@@ -35,8 +35,8 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
         self, image: NDArray[np.uint8], detections: Detections
     ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]: ...
 
-    def _validate(self) -> None:
-        return
+    def check_params(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
 
     def refusal(self, detector: Detector | None) -> str | None:
         """Say why the points of a detector cannot be described; None where they can."""
@@ -66,7 +66,7 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
         ValueError
             If the image or a parameter breaks its rule, or the descriptor cannot be had at another detector's points.
         """
-        self._validate()
+        self.check_params()
         pixels = as_gray(image)
         reason = self.refusal(detections.detector)
         if reason is not None:

@@ -31,7 +31,8 @@ class Detector(BaseEstimator):  # type: ignore[misc]
     def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections: ...
 
     @abstractmethod
-    def _validate(self) -> None: ...
+    def check_params(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
 
     def detect(self, image: NDArray[np.uint8], *, limit: int | None = None) -> Detections:
         """Find points in an image.
@@ -56,7 +57,7 @@ class Detector(BaseEstimator):  # type: ignore[misc]
         ImportError
             If the OpenCV that is installed lacks the algorithm.
         """
-        self._validate()
+        self.check_params()
         check_int("limit", limit, minimum=1, none=True)
         return self._detect(as_gray(image), limit)
 

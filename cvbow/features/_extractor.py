@@ -37,7 +37,8 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
     @abstractmethod
     def _extract(self, image: NDArray[np.uint8]) -> Features: ...
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
         check_sides(self.min_side, self.max_side)
 
     def extract(self, image: NDArray[np.uint8]) -> Features:
@@ -58,7 +59,7 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         ValueError
             If the image or a parameter breaks its rule.
         """
-        self._validate()
+        self.check_params()
         pixels = as_gray(image) if self.gray_only else as_rgb(image)
         working = self._to_working_size(pixels)
         found = self._extract(working)
@@ -75,7 +76,7 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         copy: Self = clone(self)
         return copy
 
-    def _cache_key(self) -> object:
+    def fingerprint(self) -> object:
         """Return what changes whenever the features of a settled extractor would."""
         return self
 

@@ -47,7 +47,7 @@ class _BinaryOfBytes(_Binary):
         """Number of bytes."""
         return self.n_bytes
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if isinstance(self.n_bytes, bool) or self.n_bytes not in self.sizes:
             raise ValueError(f"n_bytes must be one of {', '.join(map(str, self.sizes))}, got {self.n_bytes!r}")
 
@@ -101,8 +101,8 @@ class BRIEFDescriptor(_BinaryOfBytes):
         super().__init__(n_bytes=n_bytes)
         self.use_orientation = use_orientation
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_flag("use_orientation", self.use_orientation)
 
     def _options(self) -> dict[str, Any]:
@@ -145,7 +145,7 @@ class FREAKDescriptor(_Binary):
         """Number of bytes: 64."""
         return 64
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_flag("use_orientation", self.use_orientation)
 
     def _options(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class _BlobDetector(Detector):
     max_sigma: float | None
     n_scales: int
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_real("threshold", self.threshold, minimum=0, open_minimum=True)
         if self.edge_ratio is not None:
             check_real("edge_ratio", self.edge_ratio, minimum=1)

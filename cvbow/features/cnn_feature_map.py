@@ -152,7 +152,7 @@ class CnnFeatureMap(Extractor):
         FileNotFoundError, NetworkError, ValueError
             As the class says.
         """
-        self._validate()
+        self.check_params()
         network, facts = self._opened()
         network.check_layer(self.layer)
         network.check_input(facts.n_channels, facts.size)
@@ -161,7 +161,7 @@ class CnnFeatureMap(Extractor):
         copy: CnnFeatureMap = clone(self).set_params(network_hash=network.digest, preprocessing=found)
         return copy
 
-    def _cache_key(self) -> object:
+    def fingerprint(self) -> object:
         network, facts = self._opened()
         # Wherever the network lies; and engines agree up to rounding, which is not enough for a cache.
         what = network.digest, self.layer, facts.as_dict(), self.normalization
@@ -178,8 +178,8 @@ class CnnFeatureMap(Extractor):
             return network, network.preprocessing({name: getattr(self, name) for name in names})
         return network, Preprocessing.from_dict(self.preprocessing)
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_network(self.network)
         if self.network_hash is not None and not isinstance(self.network_hash, str):
             raise ValueError(f"network_hash must be a SHA-256 in hexadecimal or None, got {self.network_hash!r}")

@@ -59,7 +59,7 @@ class ShiTomasiDetector(Detector):
         self.subpixel = subpixel
         self.point_size = point_size
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_real("quality", self.quality, minimum=0, maximum=1, open_minimum=True)
         check_real("min_distance", self.min_distance, minimum=0)
         check_int("block_size", self.block_size, minimum=1)
@@ -133,8 +133,8 @@ class HarrisDetector(ShiTomasiDetector):
         )
         self.k = k
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_real("k", self.k, minimum=0, maximum=0.25)
 
     def _extra(self) -> dict[str, Any]:
@@ -174,7 +174,7 @@ class FASTDetector(Detector):
         self.subpixel = subpixel
         self.point_size = point_size
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("threshold", self.threshold, minimum=1)
         check_flag("nonmax_suppression", self.nonmax_suppression)
         check_flag("subpixel", self.subpixel)

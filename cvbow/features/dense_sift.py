@@ -134,8 +134,8 @@ class DenseSIFT(Extractor):
     def _n_channels(self) -> int:
         return 1 if self.gray_only else 3
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_int("step", self.step, minimum=1)
         if isinstance(self.bin_sizes, (str, bytes)) or not isinstance(self.bin_sizes, Sequence) or not self.bin_sizes:
             raise ValueError(f"bin_sizes must be a sequence of at least one integer, got {self.bin_sizes!r}")

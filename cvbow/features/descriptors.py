@@ -104,7 +104,7 @@ class KAZEDescriptor(KeypointDescriptor):
         """Number of values: 64, or 128."""
         return 128 if self.extended else 64
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_flag("extended", self.extended)
 
     def refusal(self, detector: Detector | None) -> str | None:
@@ -179,7 +179,7 @@ class DAISYDescriptor(KeypointDescriptor):
         """Number of values: (n_rings * n_around + 1) * n_directions."""
         return (self.n_rings * self.n_around + 1) * self.n_directions
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_real("radius", self.radius, minimum=1)
         check_int("n_rings", self.n_rings, minimum=1)
         check_int("n_around", self.n_around, minimum=1)
@@ -215,7 +215,7 @@ class VGGDescriptor(KeypointDescriptor):
         """Number of values."""
         return self.dimensions
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if self.dimensions not in VGG_TYPES:
             raise ValueError(f"dimensions must be 120, 80, 64 or 48, got {self.dimensions!r}")
 
@@ -243,7 +243,7 @@ class PatchDescriptor(Descriptor):
         """Number of values: ``patch_size`` squared."""
         return self.patch_size**2
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("patch_size", self.patch_size, minimum=2)
 
     def _describe(

@@ -153,7 +153,7 @@ class _EdgeDetector(Detector):
     def _edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
         """Return the edges, and the gradient along x and y."""
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("step", self.step, minimum=1)
         check_real("point_size", self.point_size, minimum=0, open_minimum=True)
 
@@ -177,8 +177,8 @@ class _GradientDetector(_EdgeDetector):
         self.step = step
         self.point_size = point_size
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_real("threshold", self.threshold, minimum=0)
 
     def _edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
@@ -236,8 +236,8 @@ class CannyDetector(_EdgeDetector):
         self.step = step
         self.point_size = point_size
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_real("sigma", self.sigma, minimum=0)
         check_real("low", self.low, minimum=0)
         check_real("high", self.high, minimum=0)
@@ -271,8 +271,8 @@ class LaplacianDetector(_EdgeDetector):
         self.step = step
         self.point_size = point_size
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_real("sigma", self.sigma, minimum=0)
         check_real("threshold", self.threshold, minimum=0)
 

@@ -28,7 +28,7 @@ class GridDetector(Detector):
         self.step = step
         self.point_size = point_size
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("step", self.step, minimum=1)
         check_real("point_size", self.point_size, minimum=0, open_minimum=True)
 

@@ -65,7 +65,7 @@ class SIFTDetector(KeypointDetector):
         self.edge_threshold = edge_threshold
         self.sigma = sigma
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("n_octave_layers", self.n_octave_layers, minimum=1)
         check_real("contrast_threshold", self.contrast_threshold, minimum=0)
         check_real("edge_threshold", self.edge_threshold, minimum=1)
@@ -111,7 +111,7 @@ class ORBDetector(KeypointDetector):
         self.n_levels = n_levels
         self.fast_threshold = fast_threshold
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("n_points", self.n_points, minimum=1, none=True)
         check_real("scale_factor", self.scale_factor, minimum=1, open_minimum=True)
         check_int("n_levels", self.n_levels, minimum=1)
@@ -152,7 +152,7 @@ class AKAZEDetector(KeypointDetector):
         self.n_octave_layers = n_octave_layers
         self.diffusivity = diffusivity
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_real("threshold", self.threshold, minimum=0)
         check_int("n_octaves", self.n_octaves, minimum=1)
         check_int("n_octave_layers", self.n_octave_layers, minimum=1)
@@ -203,7 +203,7 @@ class BRISKDetector(KeypointDetector):
         self.threshold = threshold
         self.n_octaves = n_octaves
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("threshold", self.threshold, minimum=1)
         check_int("n_octaves", self.n_octaves, minimum=0)
 
@@ -235,7 +235,7 @@ class STARDetector(KeypointDetector):
         self.threshold = threshold
         self.line_threshold = line_threshold
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if self.max_size not in _STAR_SIZES:
             raise ValueError(f"max_size must be one of {', '.join(map(str, _STAR_SIZES))}, got {self.max_size!r}")
         check_int("threshold", self.threshold, minimum=0)
@@ -270,7 +270,7 @@ class MSDDetector(KeypointDetector):
         self.threshold = threshold
         self.scale_factor = scale_factor
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_real("threshold", self.threshold, minimum=0)
         check_real("scale_factor", self.scale_factor, minimum=1, open_minimum=True)
 
@@ -316,7 +316,7 @@ class HarrisLaplaceDetector(KeypointDetector):
         self.max_corners = max_corners
         self.n_layers = n_layers
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("n_octaves", self.n_octaves, minimum=1)
         check_real("corner_threshold", self.corner_threshold, minimum=0)
         check_real("dog_threshold", self.dog_threshold, minimum=0)

@@ -94,11 +94,11 @@ class LocalFeatures(Extractor):
         """Whether descriptors are bits, eight to a byte."""
         return make_descriptor(self.descriptor).is_binary
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         detector, descriptor = make_detector(self.detector), make_descriptor(self.descriptor)
-        detector._validate()
-        descriptor._validate()
+        detector.check_params()
+        descriptor.check_params()
         check_int("max_points", self.max_points, minimum=1, none=True)
         check_choice("selection", self.selection, SELECTIONS)
         check_choice("orientation", self.orientation, ORIENTATIONS)
@@ -107,8 +107,8 @@ class LocalFeatures(Extractor):
         if reason is not None:
             raise ValueError(reason)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Find points, without describing them.
@@ -127,7 +127,7 @@ class LocalFeatures(Extractor):
         ValueError
             If the image or a parameter breaks its rule.
         """
-        self._validate()
+        self.check_params()
         pixels = as_gray(image)
         working = self._to_working_size(pixels)
         found = self._detect(working)

@@ -54,7 +54,7 @@ class MSERDetector(Detector):
         self.max_area = max_area
         self.max_variation = max_variation
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("delta", self.delta, minimum=1)
         check_int("min_area", self.min_area, minimum=1)
         check_real("max_area", self.max_area, minimum=0, maximum=1, open_minimum=True)
@@ -161,7 +161,7 @@ class SimpleBlobDetector(KeypointDetector):
         self.min_inertia_ratio = min_inertia_ratio
         self.min_convexity = min_convexity
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_real("min_threshold", self.min_threshold, minimum=0)
         check_real("max_threshold", self.max_threshold, minimum=0)
         check_real("threshold_step", self.threshold_step, minimum=0, open_minimum=True)

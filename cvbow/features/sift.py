@@ -59,8 +59,8 @@ class SIFT(Extractor):
         """Number of values in a descriptor: 128."""
         return 128
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_int("max_points", self.max_points, minimum=1, none=True)
         check_real("contrast_threshold", self.contrast_threshold, minimum=0)
         check_real("edge_threshold", self.edge_threshold, minimum=1)

@@ -82,8 +82,8 @@ class WhitenedPatches(Extractor):
         """Number of values in a descriptor: those of a patch."""
         return self.patch_size**2 * (3 if self.color else 1)
 
-    def _validate(self) -> None:
-        super()._validate()
+    def check_params(self) -> None:
+        super().check_params()
         check_int("patch_size", self.patch_size, minimum=2)
         check_int("step", self.step, minimum=1)
         check_flag("color", self.color)

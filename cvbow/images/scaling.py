@@ -27,7 +27,7 @@ _MOST_VALUES = 4096
 
 # Wrapped for set_output, transform would lose its parameter's name; images are no table.
 class _ImageScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg,misc]
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
     def fit(self, images: Images, y: object = None) -> Self:
@@ -38,7 +38,7 @@ class _ImageScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         ValueError
             If a parameter breaks its rule, or the images are none, of several sizes, or not finite.
         """
-        self._validate()
+        self.check_params()
         stack = _stack(images)
         self.image_shape_ = stack.shape[1:]
         self._learn(stack)
@@ -56,7 +56,7 @@ class _ImageScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def _checked(self, images: Images) -> NDArray[Any]:
         check_is_fitted(self, "image_shape_")
-        self._validate()
+        self.check_params()
         stack = _stack(images)
         if stack.shape[1:] != self.image_shape_:
             raise ValueError(f"images must have the shape they had in fit, {self.image_shape_}, got {stack.shape[1:]}")
@@ -98,7 +98,7 @@ class SamplewiseScaler(_ImageScaler):
         self.standardize = standardize
         self.eps = eps
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_flag("center", self.center)
         check_flag("standardize", self.standardize)
         check_real("eps", self.eps, minimum=0)
@@ -139,7 +139,7 @@ class FeaturewiseScaler(_ImageScaler):
         self.over = over
         self.eps = eps
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_flag("center", self.center)
         check_flag("standardize", self.standardize)
         check_choice("over", self.over, ("channel", "pixel"))
@@ -224,7 +224,7 @@ class ImageZCA(_ImageScaler):
     def __init__(self, *, eps: float = 0.1) -> None:
         self.eps = eps
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_real("eps", self.eps, minimum=0, open_minimum=True)
 
     def _learn(self, stack: NDArray[Any]) -> None:

@@ -89,8 +89,8 @@ def make_model(
     values, for_classifier = resolve(preset, settings)
     classifier = make_classifier(values["classifier"], **for_classifier)
     backend = _backend(values, n_jobs, memory)
-    backend._validate()
-    getattr(classifier, "_validate", lambda: None)()
+    backend.check_params()
+    getattr(classifier, "check_params", lambda: None)()
     recipe = {"preset": preset, **{key: value for key, value in values.items() if _setting(key).applies(values)}}
     for key, value in {**CLASSIFIERS[values["classifier"]].defaults, **for_classifier}.items():
         # Some of a classifier's parameters have the name of a setting: max_iter, random_state, algorithm.

@@ -80,7 +80,7 @@ class _Call:
         self.as_query = as_query and describer.queries_differ
         self.compute: Callable[..., Any] = _describe
         if describer.memory is not None:
-            state = describer._query_hash() if self.as_query else describer._state_hash()
+            state = describer.query_fingerprint() if self.as_query else describer.fingerprint()
             self.compute = _Cached(describer.memory, _describe, (state,))
 
     def __call__(self, item: tuple[ImageLike, Box | None]) -> Described | ImageError:

@@ -148,7 +148,7 @@ def build(folder: str, describer: Describer, *, root: str, overwrite: bool) -> W
     NotFittedError
         When the describer is not fitted.
     """
-    describer._validate()
+    describer.check_params()
     describer.layout()
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise IndexFileError(folder, "is not an index, and will not be overwritten")

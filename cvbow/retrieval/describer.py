@@ -216,16 +216,16 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
         return set(GEOMETRY) <= set(self.layout())
 
     @abstractmethod
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
     @abstractmethod
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         """Return a text that changes whenever descriptions would."""
 
-    def _query_hash(self) -> str:
+    def query_fingerprint(self) -> str:
         """Return a text that changes whenever descriptions of queries would."""
-        return self._state_hash()
+        return self.fingerprint()
 
 
 def check_box(box: Box, image_size: tuple[int, int]) -> Box:

@@ -69,7 +69,7 @@ class HammingEmbedding(BaseEstimator):  # type: ignore[misc]
         ValueError
             If a parameter breaks its rule, there are no descriptors, or the shapes do not fit.
         """
-        self._validate()
+        self.check_params()
         check_int("n_words", n_words, minimum=1)
         if len(descriptors) == 0:
             raise ValueError("descriptors must have at least one row to learn medians from, got none")
@@ -118,11 +118,11 @@ class HammingEmbedding(BaseEstimator):  # type: ignore[misc]
             np.matmul(_real(descriptors[rows]), self.projection_.T, out=projected[rows])
         return projected
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         check_int("random_state", self.random_state, minimum=0)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "medians_" not in vars(self):
             return
         for name in ("projection_", "medians_"):

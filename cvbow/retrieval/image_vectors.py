@@ -85,7 +85,7 @@ class ImageVectors(Describer):
     """
 
     kind: ClassVar[str] = "exact"
-    _transient: ClassVar[dict[str, Any]] = {"n_jobs": None, "memory": None, "skipped_": None}
+    transient: ClassVar[dict[str, Any]] = {"n_jobs": None, "memory": None, "skipped_": None}
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class ImageVectors(Describer):
         CvbowError
             If the backend can learn nothing from the images, or they do not differ enough to be whitened.
         """
-        self._validate()
+        self.check_params()
         if self.search == "faiss":
             check_faiss()
         images = check_images(images)
@@ -229,7 +229,7 @@ class ImageVectors(Describer):
             pixels = read_image(image, gray=self.backend_.gray_only)
             if box is not None:
                 pixels = _inside(pixels, box)
-            arrays: dict[str, NDArray[Any]] = {"vectors": self._whitened(self.backend_._vector(pixels))}
+            arrays: dict[str, NDArray[Any]] = {"vectors": self._whitened(self.backend_.encode_image(pixels))}
             if "local_" in vars(self):
                 local = read_image(image, gray=self.local_.gray_only)
                 describe = self.local_.describe_query if as_query else self.local_.describe
@@ -255,34 +255,36 @@ class ImageVectors(Describer):
             n_jobs=self.n_jobs,
         )
 
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         check_is_fitted(self, "backend_")
         learned = vars(self)
-        local = self.local_._state_hash() if "local_" in learned else None
-        state = (self.backend_._state_hash(), learned.get("mean_"), learned.get("projection_"), local)
+        local = self.local_.fingerprint() if "local_" in learned else None
+        state = (self.backend_.fingerprint(), learned.get("mean_"), learned.get("projection_"), local)
         return str(joblib.hash(state, hash_name="sha1"))
 
-    def _query_hash(self) -> str:
-        return f"{self._state_hash()} {self.local_._query_hash()}" if "local_" in vars(self) else self._state_hash()
+    def query_fingerprint(self) -> str:
+        return (
+            f"{self.fingerprint()} {self.local_.query_fingerprint()}" if "local_" in vars(self) else self.fingerprint()
+        )
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if not isinstance(self.backend, ImageEncoder):
             raise ValueError(f"backend must be an ImageEncoder such as BagEncoder(...), got {self.backend!r}")
-        self.backend._validate()
+        self.backend.check_params()
         check_int("n_components", self.n_components, minimum=1, none=True)
         check_flag("whiten", self.whiten)
         if self.local is not None:
             if not isinstance(self.local, Describer):
                 raise ValueError(f"local must be a Describer such as VisualWords() or None, got {self.local!r}")
-            self.local._validate()
+            self.local.check_params()
         check_choice("search", self.search, SEARCHES)
         check_int("n_probes", self.n_probes, minimum=1)
         check_int("n_candidates", self.n_candidates, minimum=1)
         check_int("sample_images", self.sample_images, minimum=2)
         check_int("random_state", self.random_state, minimum=0)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         state = vars(self)
         if "backend_" in state and not isinstance(state["backend_"], ImageEncoder):
             raise ValueError("backend_ must be an ImageEncoder")

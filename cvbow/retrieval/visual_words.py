@@ -100,7 +100,7 @@ class VisualWords(Describer):
     """
 
     kind: ClassVar[str] = "inverted"
-    _transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
+    transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class VisualWords(Describer):
         CvbowError
             If no image could be read, or none of those read gave a descriptor.
         """
-        self._validate()
+        self.check_params()
         images = check_images(images)
         if len(images) == 0:
             raise ValueError("images must have at least one image, got none")
@@ -271,7 +271,7 @@ class VisualWords(Describer):
     def scorer(self, segments: Sequence[Segment], alive: Sequence[NDArray[np.bool_]]) -> InvertedScorer:
         """Prepare to score the images of opened segments: see ``InvertedScorer``."""
         check_is_fitted(self, "dictionary_")
-        self._validate()
+        self.check_params()
         return InvertedScorer(
             segments,
             alive,
@@ -304,26 +304,26 @@ class VisualWords(Describer):
             return words
         return np.asarray(self.dictionary_.predict(features.descriptors)[:, None])
 
-    def _state_hash(self) -> str:
+    def fingerprint(self) -> str:
         check_is_fitted(self, "dictionary_")
-        state = (self.extractor_._cache_key(), self.dictionary_, self.embedding_)
+        state = (self.extractor_.fingerprint(), self.dictionary_, self.embedding_)
         return str(joblib.hash(state, hash_name="sha1"))
 
-    def _query_hash(self) -> str:
-        return f"{self._state_hash()} {self._n_assigned}"
+    def query_fingerprint(self) -> str:
+        return f"{self.fingerprint()} {self._n_assigned}"
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         if self.extractor is not None:
             if not isinstance(self.extractor, Extractor):
                 raise ValueError(f"extractor must be an Extractor such as SIFT() or None, got {self.extractor!r}")
-            self.extractor._validate()
+            self.extractor.check_params()
         if self.dictionary is not None:
             if not all(hasattr(self.dictionary, name) for name in ("fit", "predict", "get_params")):
                 raise ValueError(
                     f"dictionary must be one that predicts words, such as VocabularyTree(), or None, "
                     f"got {self.dictionary!r}"
                 )
-            self.dictionary._validate()
+            self.dictionary.check_params()
         check_int("n_words", self.n_words, minimum=1, none=True)
         if isinstance(self.embedding_bits, bool) or self.embedding_bits not in (0, N_BITS):
             raise ValueError(f"embedding_bits must be 0 or {N_BITS}, got {self.embedding_bits!r}")
@@ -342,8 +342,8 @@ class VisualWords(Describer):
         check_int("sample_images", self.sample_images, minimum=1)
         check_int("random_state", self.random_state, minimum=0)
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
         if "dictionary_" not in vars(self):
             return
         n_words = len(self.dictionary_.words_)

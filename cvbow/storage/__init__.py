@@ -7,10 +7,10 @@ verifies it and builds what it holds, `inspect` verifies it and builds nothing. 
 A class is storable when it has a line in `ALLOWED` and its ``__dict__`` holds plain values, arrays and storable
 objects. It may declare
 
-``_transient : ClassVar[Mapping[str, Any]]``
+``transient : ClassVar[Mapping[str, Any]]``
     attributes that belong to a run and not to the model, with the value that is stored instead
     (``{"n_jobs": None}``); `load` gives them that value, whatever a file says;
-``_validate_state(self) -> None``
+``check_state(self) -> None``
     called on every object that `load` builds, to raise ValueError where its state is impossible.
 """
 

@@ -43,7 +43,7 @@ class Rule:
         Attributes that are left out: not needed to answer, or not storable.
     check : callable or None
         Takes the state as a dict before the object gets it and raises ValueError where it is unsafe. Classes of cvbow
-        have a method ``_validate_state()`` instead, called once the object has its state.
+        have a method ``check_state()`` instead, called once the object has its state.
     """
 
     drop: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ def transient(name: str, cls: type) -> Mapping[str, Any]:
     """Attributes of a class that belong to a run and not to the model, with the value that is stored instead."""
     if name.startswith("sklearn."):
         return {"n_jobs": None, "memory": None, "verbose": False}
-    declared: Mapping[str, Any] = getattr(cls, "_transient", {})
+    declared: Mapping[str, Any] = getattr(cls, "transient", {})
     return declared
 
 

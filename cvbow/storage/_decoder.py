@@ -175,8 +175,8 @@ class Decoder:
             check(attributes)
         result = cls.__new__(cls)
         vars(result).update(attributes)
-        if not name.startswith("sklearn.") and hasattr(cls, "_validate_state"):
-            cls._validate_state(result)
+        if not name.startswith("sklearn.") and hasattr(cls, "check_state"):
+            cls.check_state(result)
         return result
 
     def _defaults(self, cls: type, attributes: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -166,7 +166,7 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
             ``channel_shift_intensity`` and ``brightness``, None for no change. A positive theta turns what is shown
             clockwise.
         """
-        self._validate()
+        self.check_params()
         return draw(self, int(img_shape[0]), int(img_shape[1]), generator(seed))
 
     def apply_transform(self, x: NDArray[Any], transform_parameters: dict[str, Any]) -> NDArray[Any]:
@@ -184,7 +184,7 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
         ndarray of the same shape
             uint8 for uint8, else float32; never sharing memory with `x`.
         """
-        self._validate()
+        self.check_params()
         unknown = set(transform_parameters) - _PARAMETERS
         if unknown:
             raise ValueError(
@@ -194,7 +194,7 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
 
     def random_transform(self, x: NDArray[Any], seed: Seed = None) -> NDArray[Any]:
         """Transform an image at random; as ``apply_transform`` with what ``get_random_transform`` draws."""
-        self._validate()
+        self.check_params()
         return self._random(check_pixels(x), seed)
 
     def standardize(self, x: NDArray[Any]) -> NDArray[np.float32]:
@@ -214,7 +214,7 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
         NotFittedError
             If a parameter needs what ``fit`` learns.
         """
-        self._validate()
+        self.check_params()
         values = np.asarray(x)
         if values.ndim == 4:
             return np.stack([self._standardize(one) for one in values]) if len(values) else values.astype(np.float32)
@@ -241,7 +241,7 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
         ValueError
             If a parameter breaks its rule, there is no image, they differ in size, or are too large for ZCA.
         """
-        self._validate()
+        self.check_params()
         check_flag("augment", augment)
         check_int("rounds", rounds, minimum=1)
         check_int("seed", seed, minimum=0, none=True)
@@ -298,7 +298,7 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
             values = (values.reshape(-1) @ self.zca_whitening_matrix_).reshape(values.shape)
         return values
 
-    def _validate(self) -> None:
+    def check_params(self) -> None:
         for name in _FLAGS:
             check_flag(name, getattr(self, name))
         for name in ("rotation_range", "shear_range", "channel_shift_range", "zca_epsilon"):
@@ -329,8 +329,8 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
         if self.interpolation_order > 1:
             raise ValueError(f"interpolation_order must be 0 or 1, got {self.interpolation_order!r}")
 
-    def _validate_state(self) -> None:
-        self._validate()
+    def check_state(self) -> None:
+        self.check_params()
 
     def __sklearn_is_fitted__(self) -> bool:
         return "mean_" in vars(self)

@@ -84,7 +84,7 @@ def augment_images(
     check_int("n", n, minimum=1)
     check_int("seed", seed, minimum=0)
     check_choice("image_format", image_format, FORMATS)
-    augmenter._validate()
+    augmenter.check_params()
     if not len(images):
         raise CvbowError("there is no image to augment")
     target = Path(os.path.realpath(folder))

@@ -78,7 +78,7 @@ class BatchIterator:
         check_int("prefetch", prefetch, minimum=0)
         for name, flag in (("shuffle", shuffle), ("strict", strict)):
             check_flag(name, flag)
-        augmenter._validate()
+        augmenter.check_params()
         if len(source) == 0:
             raise CvbowError("there is no image to make batches of")
         self.n = self.samples = len(source)
