@@ -1,6 +1,6 @@
 """The one place that knows joblib: ordered parallel work, thread limits, and progress.
 
-Work runs on joblib's threads unless a surrounding ``joblib.parallel_config`` names another backend (processes, Dask);
+Work runs on joblib's threads unless a surrounding ``joblib.parallel_config`` names another executor (processes, Dask);
 OpenCV and BLAS release the interpreter lock, so threads cost no copies. While work runs, BLAS and OpenCV use one
 thread in each worker: the workers are the parallelism, and a sum's order, hence its last bits, then depends neither on
 the number of workers nor on the number of cores.
@@ -20,9 +20,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 __all__ = [
+    "EXECUTORS",
     "Reporter",
     "default_jobs",
     "effective_jobs",
+    "executor",
     "local_threads",
     "map_threads",
     "note",
@@ -30,14 +32,14 @@ __all__ = [
     "progress",
     "reporting",
     "run",
-    "scheduler",
     "single_threaded",
 ]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-BACKENDS = ("threads", "processes", "dask")
+#: What can run the work of many images: names for :func:`executor`.
+EXECUTORS = ("threads", "processes", "dask")
 
 
 class Reporter(Protocol):
@@ -149,7 +151,7 @@ def run(
     Parameters
     ----------
     function : callable
-        Must be picklable for a backend of processes or Dask.
+        Must be picklable where the executor is processes or Dask.
     items : iterable
         Read as workers come free, a few items per worker ahead. Workers do not wait for the caller: results pile up
         while it is slower than they are.
@@ -284,39 +286,39 @@ def _set_threads(libraries: list[Any], numbers: list[int | None]) -> None:
 
 
 @contextlib.contextmanager
-def scheduler(backend: str = "threads", address: str | None = None) -> Iterator[None]:
-    """Choose where the work inside the block runs.
+def executor(name: str = "threads", scheduler: str | None = None) -> Iterator[None]:
+    """Choose what runs the work inside the block.
 
     Parameters
     ----------
-    backend : {"threads", "processes", "dask"}
+    name : {"threads", "processes", "dask"}
         Dask needs the extra ``cvbow[dask]``.
-    address : str, optional
-        A running Dask scheduler, ``tcp://host:port``; without it Dask starts workers on this machine.
+    scheduler : str, optional
+        The address of a running Dask scheduler, ``tcp://host:port``; without it Dask starts workers on this machine.
 
     Raises
     ------
     ValueError
-        If the backend is unknown, or an address comes with a backend that has none.
+        If there is no executor of this name, or a scheduler is given to one other than Dask.
     ImportError
         If Dask is asked for and not installed.
     """
-    if backend not in BACKENDS:
-        raise ValueError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
-    if address is not None and backend != "dask":
-        raise ValueError(f"scheduler goes with the backend dask, got {address!r} with {backend!r}")
+    if name not in EXECUTORS:
+        raise ValueError(f"executor must be one of {', '.join(EXECUTORS)}, got {name!r}")
+    if scheduler is not None and name != "dask":
+        raise ValueError(f"scheduler needs the executor dask, got {scheduler!r} with {name!r}")
     import joblib
 
-    if backend == "threads":
+    if name == "threads":
         with joblib.parallel_config(backend="threading"):
             yield
-    elif backend == "processes":
+    elif name == "processes":
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
             yield
     else:
         try:
             from distributed import Client
         except ImportError as error:
-            raise ImportError("the backend dask needs the extra: pip install 'cvbow[dask]'") from error
-        with Client(address) as client, joblib.parallel_config(backend="dask", client=client):
+            raise ImportError("the executor dask needs the extra: pip install 'cvbow[dask]'") from error
+        with Client(scheduler) as client, joblib.parallel_config(backend="dask", client=client):
             yield

@@ -29,7 +29,7 @@ from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords, SpatialPyramid
 from cvbow.errors import CvbowError, ImageError
 from cvbow.features import DenseSIFT, Features
-from cvbow.parallel import reporting, scheduler
+from cvbow.parallel import executor, reporting
 
 Pixels = NDArray[np.uint8]
 
@@ -225,7 +225,7 @@ def test_neither_workers_nor_processes_change_a_bit(images: list[Pixels], weight
     for other_words, other in (vectors(2), vectors(None), vectors(-1)):
         np.testing.assert_array_equal(other_words, words)
         np.testing.assert_array_equal(other, expected)
-    with scheduler("processes"):
+    with executor("processes"):
         other_words, other = vectors(2)
     np.testing.assert_array_equal(other_words, words)
     np.testing.assert_array_equal(other, expected)

@@ -22,7 +22,7 @@ from cvbow.classify import ImageClassifier
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords, SpatialPyramid
 from cvbow.features import SIFT, DenseSIFT, Extractor, Features
-from cvbow.parallel import scheduler
+from cvbow.parallel import executor
 
 N = 6
 
@@ -118,7 +118,7 @@ def test_kinds_of_memory(
 
 
 def test_workers_of_every_kind_share_a_cache(paths: list[Path], memory: Path, extractions: Extractions) -> None:
-    with scheduler("processes"):
+    with executor("processes"):
         by_processes = run(encoder_with(memory, n_jobs=2), paths)
     assert extractions.since() == 0
     np.testing.assert_array_equal(run(encoder_with(memory, n_jobs=2), paths), by_processes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -323,7 +324,7 @@ def test_the_hash_depends_on_neither_the_workers_nor_the_cache(tiny_dataset: Pat
             ["--n-jobs", "2"],
             ["--n-jobs", "2", "--cache", str(tmp_path / "cache")],
             ["--n-jobs", "1", "--cache", str(tmp_path / "cache")],
-            ["--n-jobs", "2", "--backend", "processes"],
+            ["--n-jobs", "2", "--executor", "processes"],
         )
     ):
         model = tmp_path / f"{number}.cvbow"
@@ -333,6 +334,27 @@ def test_the_hash_depends_on_neither_the_workers_nor_the_cache(tiny_dataset: Pat
     assert len(set(hashes)) == 1
     run("train", tiny_dataset, "-o", tmp_path / "other.cvbow", *SMALL, "--set", "random_state=1")
     assert json.loads(run("info", tmp_path / "other.cvbow", "--json").stdout)["content_hash"] != hashes[0]
+
+
+def test_the_old_name_of_the_executor_works_and_says_so(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = []
+    stats = ("stats", tiny_dataset, "-o", tmp_path / "out")
+
+    def executor(name: str, scheduler: str | None) -> contextlib.AbstractContextManager[None]:
+        chosen.append(name)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr("cvbow.parallel.executor", executor)
+    old = run(*stats, "--backend", "processes", "--quiet")
+    assert old.exit_code == 0
+    assert old.stderr == "cvbow: warning: --backend is now --executor; the next version will not know the old name\n"
+    assert run(*stats, "--executor", "processes", "--quiet").stderr == ""
+    assert run(*stats, "--backend", "processes", "--executor", "threads").exit_code == 0
+    assert chosen == ["processes", "processes", "threads"]
+    assert "'mpi' is not one of 'threads', 'processes', 'dask'" in run(*stats, "--backend", "mpi").stderr
+    assert "--backend" not in run("stats", "--help").stdout
 
 
 def test_names_that_could_steer_the_terminal_are_escaped(tiny_dataset: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""parallel.py: order, errors, limits on native threads, backends, and what is reported."""
+"""parallel.py: order, errors, limits on native threads, executors, and what is reported."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from cvbow import parallel
 from cvbow.parallel import (
     default_jobs,
     effective_jobs,
+    executor,
     local_threads,
     map_threads,
     note,
@@ -30,7 +31,6 @@ from cvbow.parallel import (
     progress,
     reporting,
     run,
-    scheduler,
     single_threaded,
 )
 
@@ -266,10 +266,10 @@ def test_default_jobs_is_what_none_stands_for() -> None:
         assert effective_jobs(2) == 2
         with default_jobs(None):
             assert effective_jobs(None) == 3
-        with default_jobs(2), scheduler("processes"):
+        with default_jobs(2), executor("processes"):
             assert effective_jobs(None) == 2
     assert effective_jobs(None) == 1
-    with scheduler("processes"), default_jobs(2):
+    with executor("processes"), default_jobs(2):
         assert effective_jobs(None) == 2
         assert type(joblib.parallel.get_active_backend()[0]).__name__ == "LokyBackend"
 
@@ -362,11 +362,11 @@ def test_a_task_is_finished_even_when_it_fails() -> None:
     assert collector.events[-1] == ("finish",)
 
 
-# Backends
+# Executors
 
 
 def test_processes_give_the_same_results_and_are_limited_to_one_native_thread() -> None:
-    with scheduler("processes"):
+    with executor("processes"):
         seen = list(run(square_and_surroundings, range(12), n_jobs=2))
         with pytest.raises(KeyError, match="seven"):
             list(run(fail_at_seven, range(12), n_jobs=2))
@@ -378,37 +378,37 @@ def test_processes_give_the_same_results_and_are_limited_to_one_native_thread() 
 
 def test_threads_are_the_default_and_can_be_named() -> None:
     assert {process for _, process, _, _ in run(square_and_surroundings, range(4), n_jobs=2)} == {os.getpid()}
-    with scheduler("processes"), scheduler("threads"):
+    with executor("processes"), executor("threads"):
         assert {process for _, process, _, _ in run(square_and_surroundings, range(4), n_jobs=2)} == {os.getpid()}
 
 
-def test_the_backend_is_as_before_after_the_block() -> None:
+def test_the_executor_is_as_before_after_the_block() -> None:
     before = type(joblib.parallel.get_active_backend()[0])
-    with scheduler("threads"):
+    with executor("threads"):
         assert type(joblib.parallel.get_active_backend()[0]).__name__ == "ThreadingBackend"
     assert type(joblib.parallel.get_active_backend()[0]) is before
 
 
-def test_an_unknown_backend_is_refused() -> None:
+def test_an_unknown_executor_is_refused() -> None:
     with (
-        pytest.raises(ValueError, match=r"^backend must be one of threads, processes, dask, got 'mpi'$"),
-        scheduler("mpi"),
+        pytest.raises(ValueError, match=r"^executor must be one of threads, processes, dask, got 'mpi'$"),
+        executor("mpi"),
     ):
         pass
 
 
-@pytest.mark.parametrize("backend", ["threads", "processes"])
-def test_an_address_goes_with_dask_alone(backend: str) -> None:
+@pytest.mark.parametrize("name", ["threads", "processes"])
+def test_a_scheduler_goes_with_dask_alone(name: str) -> None:
     with (
-        pytest.raises(ValueError, match=rf"^scheduler goes with the backend dask, got 'tcp://h:1' with '{backend}'$"),
-        scheduler(backend, "tcp://h:1"),
+        pytest.raises(ValueError, match=rf"^scheduler needs the executor dask, got 'tcp://h:1' with '{name}'$"),
+        executor(name, "tcp://h:1"),
     ):
         pass
 
 
 def test_dask_that_is_not_installed_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(ImportError, match=re.escape("pip install 'cvbow[dask]'")), scheduler("dask"):
+    with pytest.raises(ImportError, match=re.escape("pip install 'cvbow[dask]'")), executor("dask"):
         pass
 
 
@@ -416,7 +416,7 @@ def test_dask_gives_the_same_results() -> None:
     distributed = pytest.importorskip("distributed", reason="needs the extra: pip install 'cvbow[dask]'")
     with (
         distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
-        scheduler("dask", cluster.scheduler_address),
+        executor("dask", cluster.scheduler_address),
     ):
         assert list(run(square, range(30))) == [square(item) for item in range(30)]
         assert {result[2:] for result in run(square_and_surroundings, range(4))} == {(1, 1)}

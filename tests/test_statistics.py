@@ -26,7 +26,7 @@ from cvbow.images import (
     summarize_images,
     thumbnail,
 )
-from cvbow.parallel import scheduler
+from cvbow.parallel import executor
 
 RNG = np.random.default_rng(2)
 STACK = RNG.integers(0, 256, (23, 5, 4, 3), dtype=np.uint8)
@@ -176,7 +176,7 @@ def test_a_summary_says_what_is_there(mixed: Path) -> None:
 def test_workers_change_nothing(mixed: Path) -> None:
     images = list_images(mixed)
     one = summarize_images(images)
-    with scheduler("processes"):
+    with executor("processes"):
         others = [summarize_images(images, n_jobs=2)]
     others.append(summarize_images(images, n_jobs=3))
     for other in others:

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 import click
 
+from cvbow import parallel
 from cvbow.errors import ImageError
 from cvbow.images import ImageList, list_images
-from cvbow.parallel import BACKENDS, reporting, scheduler
 
 __all__ = [
     "echo_json",
@@ -37,13 +37,14 @@ def work_options(command: F) -> F:
         (
             click.option("--n-jobs", default=-1, show_default=True, help="Workers; -1: every core. Changes no result."),
             click.option(
-                "--backend",
-                type=click.Choice(BACKENDS),
+                "--executor",
+                type=click.Choice(parallel.EXECUTORS),
                 default="threads",
                 show_default=True,
-                help="Where workers run.",
+                help="What runs the workers.",
             ),
-            click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, tcp://host:port (--backend dask)."),
+            click.option("--backend", hidden=True, expose_value=False, is_eager=True, callback=_old_name_of_executor),
+            click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, tcp://host:port (--executor dask)."),
             click.option("--quiet", "-q", is_flag=True, help="No notes and no progress on stderr."),
         )
     ):
@@ -51,13 +52,20 @@ def work_options(command: F) -> F:
     return command
 
 
+def _old_name_of_executor(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        click.echo("cvbow: warning: --backend is now --executor; the next version will not know the old name", err=True)
+        # The option is eager, so --executor, if it is not given as well, finds its default here.
+        ctx.default_map = {**(ctx.default_map or {}), "executor": value}
+
+
 @contextlib.contextmanager
-def working(*, quiet: bool, backend: str, address: str | None) -> Iterator[None]:
-    """Run the block on the chosen backend, with notes on stderr and a progress bar where that is a terminal."""
+def working(*, quiet: bool, executor: str, scheduler: str | None) -> Iterator[None]:
+    """Run the block on the chosen executor, with notes on stderr and a progress bar where that is a terminal."""
     with contextlib.ExitStack() as stack:
         if not quiet:
-            stack.enter_context(reporting(TerminalReporter()))
-        stack.enter_context(scheduler(backend, address))
+            stack.enter_context(parallel.reporting(TerminalReporter()))
+        stack.enter_context(parallel.executor(executor, scheduler))
         yield
 
 

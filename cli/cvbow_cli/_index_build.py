@@ -60,7 +60,7 @@ def build(
     overwrite: bool,
     strict: bool,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -89,7 +89,7 @@ def build(
     _check_new(output, overwrite=overwrite)
     images = images_of(sources, quiet=quiet or as_json)
     learned = images_of(learn_on, quiet=True) if learn_on else images
-    with working(quiet=quiet, backend=backend, address=scheduler):
+    with working(quiet=quiet, executor=executor, scheduler=scheduler):
         describer.fit(learned)
         with ImageIndex.build(output, describer, root=root, overwrite=overwrite, n_jobs=n_jobs) as made:
             with told_when_cut_off(made, "add", output, sources):

@@ -33,7 +33,7 @@ def add(
     sources: tuple[str, ...],
     strict: bool,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -52,7 +52,7 @@ def add(
     started = time.perf_counter()
     given = images_of(sources, quiet=quiet or as_json)
     with (
-        working(quiet=quiet, backend=backend, address=scheduler),
+        working(quiet=quiet, executor=executor, scheduler=scheduler),
         ImageIndex.open(index, write=True, n_jobs=n_jobs) as opened,
     ):
         with told_when_cut_off(opened, "add", index, sources):
@@ -73,7 +73,7 @@ def update(
     remove_vanished: bool,
     strict: bool,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -90,7 +90,7 @@ def update(
     started = time.perf_counter()
     given = images_of(sources, quiet=quiet or as_json) if sources else None
     with (
-        working(quiet=quiet, backend=backend, address=scheduler),
+        working(quiet=quiet, executor=executor, scheduler=scheduler),
         ImageIndex.open(index, write=True, n_jobs=n_jobs) as opened,
     ):
         with told_when_cut_off(opened, "update", index, sources):

@@ -55,7 +55,7 @@ def duplicates(
     min_overlap: float,
     output: str | None,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -79,7 +79,7 @@ def duplicates(
         if os.path.splitext(output)[1].casefold() not in (".html", ".htm"):
             raise click.UsageError(f"--output must end in .html, got {output}")
     with (
-        working(quiet=quiet or as_json, backend=backend, address=scheduler),
+        working(quiet=quiet or as_json, executor=executor, scheduler=scheduler),
         ImageIndex.open(index, n_jobs=n_jobs) as opened,
     ):
         found = find_duplicates(

@@ -49,7 +49,7 @@ def evaluate(
     depth: int | None,
     strict: bool,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -67,7 +67,7 @@ def evaluate(
     """
     ground_truth = read_ground_truth(truth, images=images)
     with (
-        working(quiet=quiet or as_json, backend=backend, address=scheduler),
+        working(quiet=quiet or as_json, executor=executor, scheduler=scheduler),
         ImageIndex.open(index, n_jobs=n_jobs) as opened,
     ):
         judged = evaluate_index(

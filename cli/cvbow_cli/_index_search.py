@@ -65,7 +65,7 @@ def search(
     exclude_self: bool,
     output: str | None,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -90,7 +90,7 @@ def search(
         raise click.UsageError(f"--box goes with one IMAGE, got {len(paths)}")
     as_page = _check_output(output, len(paths))
     with (
-        working(quiet=quiet or as_json, backend=backend, address=scheduler),
+        working(quiet=quiet or as_json, executor=executor, scheduler=scheduler),
         ImageIndex.open(index, n_jobs=n_jobs) as opened,
     ):
         answers = list(

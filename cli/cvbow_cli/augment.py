@@ -61,7 +61,7 @@ def command(
     image_format: str,
     strict: bool,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -88,7 +88,7 @@ def command(
     if os.path.isdir(source) and os.path.commonpath([inside, os.path.realpath(source)]) == os.path.realpath(source):
         raise click.UsageError(f"OUT must lie outside of DIR, got {output} in {source}")
     images = list_images(source, flat=True)
-    with working(quiet=quiet, backend=backend, address=scheduler):
+    with working(quiet=quiet, executor=executor, scheduler=scheduler):
         done = augment_images(
             images, output, augmenter, n=n, seed=seed, image_format=image_format, strict=strict, n_jobs=n_jobs
         )

@@ -85,7 +85,7 @@ def run_command(
     output: str | None,
     cache: str | None,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -106,7 +106,7 @@ def run_command(
     folders = _folders(definition, data, several=kind.several_data_sets)
     if output is not None:
         storage.check_writable(output)
-    with working(quiet=quiet or as_json, backend=backend, address=scheduler):
+    with working(quiet=quiet or as_json, executor=executor, scheduler=scheduler):
         result = kind.run(definition, folders, n_jobs=n_jobs, memory=cache, quick=quick)
     if output is not None:
         write_result(output, result)

@@ -62,7 +62,7 @@ def command(
     seed: int,
     cache: str | None,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -85,7 +85,7 @@ def command(
     if output is not None:
         storage.check_writable(output)
     images, protocol, title = _material(source, benchmark, data)
-    with working(quiet=quiet or as_json, backend=backend, address=scheduler):
+    with working(quiet=quiet or as_json, executor=executor, scheduler=scheduler):
         result = compare(
             images,
             protocol,

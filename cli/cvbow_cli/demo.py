@@ -14,14 +14,14 @@ __all__ = ["command"]
 @click.command(name="demo")
 @work_options
 @option_json
-def command(n_jobs: int, backend: str, scheduler: str | None, quiet: bool, as_json: bool) -> None:
+def command(n_jobs: int, executor: str, scheduler: str | None, quiet: bool, as_json: bool) -> None:
     """Train on real handwritten digits, judge on others, and show what comes out. Nothing is downloaded.
 
     \b
     Example:
       cvbow demo
     """
-    with working(quiet=quiet or as_json, backend=backend, address=scheduler):
+    with working(quiet=quiet or as_json, executor=executor, scheduler=scheduler):
         result = run_digits(n_jobs=n_jobs)
     report = result.report
     if as_json:

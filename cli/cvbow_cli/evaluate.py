@@ -35,7 +35,7 @@ def command(
     report: str | None,
     strict: bool,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -52,7 +52,7 @@ def command(
     started = time.perf_counter()
     if report is not None:
         storage.check_writable(report)
-    with working(quiet=quiet, backend=backend, address=scheduler):
+    with working(quiet=quiet, executor=executor, scheduler=scheduler):
         classifier = ImageClassifier.load(model, n_jobs=n_jobs)
         images = labelled_images(source, "test", quiet=quiet or as_json)
         judged, answers = classifier.evaluate(images.paths, images.labels, strict=strict)

@@ -60,7 +60,7 @@ def command(
     layer: str | None,
     top: int,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -83,7 +83,7 @@ def command(
     failed = False
     if network is not None and not given:
         given, top = True, 5
-    with working(quiet=True, backend=backend, address=scheduler):
+    with working(quiet=True, executor=executor, scheduler=scheduler):
         classifier, images = _classifier(paths, network, weights, labels, layer, n_jobs)
         names = [str(name) for name in classifier.classes_]
         for chunk in _chunks(images):

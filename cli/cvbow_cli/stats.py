@@ -33,7 +33,7 @@ def command(
     split: str | None,
     strict: bool,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -54,7 +54,7 @@ def command(
         images = images.select(split)
         if not len(images):
             raise click.UsageError(f"{source} has no images of the split {split}")
-    with working(quiet=quiet, backend=backend, address=scheduler):
+    with working(quiet=quiet, executor=executor, scheduler=scheduler):
         summary = summarize_images(images, size=size, strict=strict, n_jobs=n_jobs)
     files = summary.write(output)
     found = summary.as_dict()

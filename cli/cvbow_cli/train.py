@@ -45,7 +45,7 @@ def command(
     strict: bool,
     cache: str | None,
     n_jobs: int,
-    backend: str,
+    executor: str,
     scheduler: str | None,
     quiet: bool,
     as_json: bool,
@@ -69,7 +69,7 @@ def command(
     model = make_model(preset, settings=changes, n_jobs=n_jobs, memory=cache)
     storage.check_writable(output)
     images = labelled_images(source, "train", quiet=quiet or as_json)
-    with working(quiet=quiet, backend=backend, address=scheduler):
+    with working(quiet=quiet, executor=executor, scheduler=scheduler):
         model.fit(images.paths, images.labels, strict=strict)
     content_hash = model.save(output)
     n_read = len(images) - len(model.skipped_)
