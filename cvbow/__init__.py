@@ -1,6 +1,6 @@
 """cvbow: classical image recognition. Images to vectors to answers, on a CPU, the same on every run.
 
-The names below load when they are first used.
+The names below load when they are first used; ``__init__.pyi`` tells editors and type checkers what they are.
 """
 
 from __future__ import annotations

@@ -1,0 +1,36 @@
+# What an editor and a type checker see of the names that __init__.py loads lazily; a test keeps the two lists equal.
+
+from cvbow.backends import BagEncoder as BagEncoder
+from cvbow.classify import CLASSIFIERS as CLASSIFIERS
+from cvbow.classify import ClassificationReport as ClassificationReport
+from cvbow.classify import ImageClassifier as ImageClassifier
+from cvbow.classify import KernelSVM as KernelSVM
+from cvbow.classify import LinearSVM as LinearSVM
+from cvbow.classify import classification_report as classification_report
+from cvbow.classify import make_classifier as make_classifier
+from cvbow.dictionary import GaussianMixtureDictionary as GaussianMixtureDictionary
+from cvbow.dictionary import KMeansDictionary as KMeansDictionary
+from cvbow.encoders import LLC as LLC
+from cvbow.encoders import VLAD as VLAD
+from cvbow.encoders import BagOfWords as BagOfWords
+from cvbow.encoders import FisherVector as FisherVector
+from cvbow.encoders import SpatialPyramid as SpatialPyramid
+from cvbow.errors import CvbowError as CvbowError
+from cvbow.errors import DatasetError as DatasetError
+from cvbow.errors import ImageError as ImageError
+from cvbow.errors import IndexFileError as IndexFileError
+from cvbow.errors import ModelFileError as ModelFileError
+from cvbow.features import SIFT as SIFT
+from cvbow.features import DenseSIFT as DenseSIFT
+from cvbow.features import Features as Features
+from cvbow.features import LocalFeatures as LocalFeatures
+from cvbow.images import ImageAugmenter as ImageAugmenter
+from cvbow.images import ImageList as ImageList
+from cvbow.images import list_images as list_images
+from cvbow.images import read_image as read_image
+from cvbow.matching import match_images as match_images
+from cvbow.presets import PRESETS as PRESETS
+from cvbow.presets import make_model as make_model
+from cvbow.retrieval import ImageIndex as ImageIndex
+
+__version__: str
