@@ -46,7 +46,7 @@ from cvbow.retrieval._manifest import ArrayEntry, Manifest, SegmentEntry
 from cvbow.retrieval._searching import best_rows, in_order
 from cvbow.retrieval.verification import Verification
 from cvbow.storage import ALLOWED, Rule
-from cvbow.storage._arrays import ArrayRecord
+from cvbow.storage.arrays import ArrayRecord
 
 TESTS = Path(__file__).resolve().parent
 Change = Callable[[Path], None]

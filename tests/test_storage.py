@@ -47,7 +47,7 @@ from cvbow import storage
 from cvbow.errors import ModelFileError
 from cvbow.storage import _atomic, _container, _layout
 from cvbow.storage._allowed import build_tree
-from cvbow.storage._encoder import Encoder
+from cvbow.storage._serializer import Serializer
 
 ROOT = Path(__file__).parents[1]
 
@@ -587,7 +587,7 @@ def test_every_scikit_learn_class_of_the_list_is_tested_here() -> None:
     names = {name for name in storage.ALLOWED if name.startswith("sklearn.")}
     found: set[str] = {"LabelBinarizer", "FrozenEstimator"}  # the latter with the words that it keeps
     for number in range(len(CLASSIFIERS)):
-        text = json.dumps(Encoder().encode(fitted(number), "state"))
+        text = json.dumps(Serializer().serialize(fitted(number), "state"))
         found |= {name.rpartition(".")[2] for name in names if f'"class": "{name}"' in text}
     assert found == {name.rpartition(".")[2] for name in names}
     assert not any("SVC" in name and "Linear" not in name for name in names)
@@ -1302,7 +1302,7 @@ def test_manifests_that_are_none_are_refused(path: Path, text: bytes) -> None:
 )
 def test_forged_array_records_are_refused(path: Path, record: Any, message: str) -> None:
     save(path, 0.5)
-    text = manifest_text(path).replace('"arrays":[]', f'"arrays":[{_container.canonical(record)}]')
+    text = manifest_text(path).replace('"arrays":[]', f'"arrays":[{_container.canonical_json(record).decode()}]')
     path.write_bytes(archive(resealed(text)))
     for read in (load, storage.inspect):
         with pytest.raises(ModelFileError, match=message):

@@ -20,7 +20,7 @@ from cvbow.dictionary._filestorage import read_matrices, write_matrix
 from cvbow.dictionary.binary import BinaryDictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.errors import ModelFileError
-from cvbow.storage._atomic import check_writable, replacing
+from cvbow.storage import check_writable, replacing
 
 __all__ = ["export_words", "import_words"]
 

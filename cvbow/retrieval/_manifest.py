@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cvbow.errors import IndexFileError
-from cvbow.storage import replacing
-from cvbow.storage._arrays import ArrayRecord
-from cvbow.storage._container import canonical
+from cvbow.storage import canonical_json, replacing
+from cvbow.storage.arrays import ArrayRecord
 
 __all__ = ["FORMAT_VERSION", "NAME", "SEGMENTS", "ArrayEntry", "Manifest", "SegmentEntry"]
 
@@ -202,5 +201,5 @@ def _require(condition: object) -> None:
 
 
 def _sealed(content: Mapping[str, Any]) -> bytes:
-    seal = hashlib.sha256(canonical(content).encode("ascii")).hexdigest()
-    return canonical({**content, "manifest_hash": seal}).encode("ascii")
+    seal = hashlib.sha256(canonical_json(content)).hexdigest()
+    return canonical_json({**content, "manifest_hash": seal})

@@ -7,7 +7,7 @@ import os
 import re
 from typing import NamedTuple
 
-from cvbow.storage._container import canonical
+from cvbow.storage import canonical_json
 
 __all__ = ["Record", "file_of", "key_of", "records_from_json", "records_to_json", "stored_root"]
 
@@ -64,7 +64,7 @@ def stored_root(folder: str, root: str | os.PathLike[str] | None) -> str:
 
 def records_to_json(records: list[Record]) -> bytes:
     """Give the text of ``images.json``."""
-    return canonical([[record.path, record.sha256, record.is_file] for record in records]).encode("ascii")
+    return canonical_json([[record.path, record.sha256, record.is_file] for record in records])
 
 
 def records_from_json(text: bytes, n_images: int) -> list[Record]:

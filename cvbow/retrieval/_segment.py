@@ -21,7 +21,7 @@ from cvbow.errors import IndexFileError
 from cvbow.retrieval._manifest import SEGMENTS, ArrayEntry, SegmentEntry
 from cvbow.retrieval._records import Record, records_from_json, records_to_json
 from cvbow.retrieval.describer import ArraySpec, Describer
-from cvbow.storage._arrays import ArrayRecord, check_values, raw_bytes
+from cvbow.storage.arrays import ArrayRecord, check_values, raw_bytes
 
 __all__ = ["IMAGES", "OpenSegment", "Part", "open_segment", "sync_folder", "write_segment"]
 

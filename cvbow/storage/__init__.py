@@ -27,11 +27,22 @@ from typing import Any
 from cvbow.errors import ModelFileError
 from cvbow.storage._allowed import ALLOWED, Rule
 from cvbow.storage._atomic import check_writable, replacing
-from cvbow.storage._container import FORMAT_VERSION, content_hash, is_kind, read, write
-from cvbow.storage._decoder import Decoder, holds_fitted_sklearn
-from cvbow.storage._encoder import Encoder
+from cvbow.storage._container import FORMAT_VERSION, canonical_json, content_hash, is_kind, read, write
+from cvbow.storage._deserializer import Deserializer, holds_fitted_sklearn
+from cvbow.storage._serializer import Serializer
 
-__all__ = ["ALLOWED", "FORMAT_VERSION", "Rule", "StoredModel", "check_writable", "inspect", "load", "replacing", "save"]
+__all__ = [
+    "ALLOWED",
+    "FORMAT_VERSION",
+    "Rule",
+    "StoredModel",
+    "canonical_json",
+    "check_writable",
+    "inspect",
+    "load",
+    "replacing",
+    "save",
+]
 
 
 @dataclass(frozen=True)
@@ -99,15 +110,14 @@ def save(path: str | os.PathLike[str], *, kind: str, state: object, metadata: Ma
     if not is_kind(kind):
         raise ValueError(f"kind must be a word of at most 40 lower-case letters, got {kind!r}")
     check_writable(path)
-    described = Encoder(plain=True).encode(dict(metadata), "metadata")
+    described = Serializer(plain=True).serialize(dict(metadata), "metadata")
     if "$" in described:
         raise TypeError("metadata must have keys that are str and other than '$'")
-    encoder = Encoder()
-    tree = encoder.encode(state, "state")
+    serializer = Serializer()
+    tree = serializer.serialize(state, "state")
     # What cannot be read back must not be written.
-    decoder = Decoder(encoder.arrays)
-    decoder.decode(tree, "state")
-    digest = content_hash(kind, tree, described, encoder.arrays)
+    Deserializer(serializer.arrays).build(tree, "state")
+    digest = content_hash(kind, tree, described, serializer.arrays)
     manifest = {
         "format": "cvbow",
         "format_version": FORMAT_VERSION,
@@ -117,7 +127,7 @@ def save(path: str | os.PathLike[str], *, kind: str, state: object, metadata: Ma
         "metadata": described,
         "tree": tree,
     }
-    write(path, manifest, encoder.arrays)
+    write(path, manifest, serializer.arrays)
     return digest
 
 
@@ -159,13 +169,13 @@ def _stored(path: str | os.PathLike[str], kind: str | None) -> StoredModel:
         raise ModelFileError(path, f"holds {_article(found)}, not {_article(kind)}")
     state, notes = None, []
     try:
-        metadata = Decoder(plain=True).decode(manifest["metadata"], "metadata")
+        metadata = Deserializer(plain=True).build(manifest["metadata"], "metadata")
         notes += _sklearn_differs(versions) if holds_fitted_sklearn(manifest["tree"]) else []
         if kind is not None:
-            decoder = Decoder(arrays)
-            state = decoder.decode(manifest["tree"], "state")
-            decoder.finish()
-            notes += decoder.warnings
+            deserializer = Deserializer(arrays)
+            state = deserializer.build(manifest["tree"], "state")
+            deserializer.finish()
+            notes += deserializer.warnings
     except MemoryError as error:
         raise ModelFileError(path, "does not fit into memory") from error
     except Exception as error:

@@ -22,11 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import ModelFileError
-from cvbow.storage._arrays import ArrayRecord, check_values, raw_bytes
 from cvbow.storage._atomic import check_writable, replacing
 from cvbow.storage._layout import MANIFEST, directory, directory_size, local_header, local_size, member_name, members_of
+from cvbow.storage.arrays import ArrayRecord, check_values, raw_bytes
 
-__all__ = ["FORMAT_VERSION", "canonical", "content_hash", "is_kind", "read", "write"]
+__all__ = ["FORMAT_VERSION", "canonical_json", "content_hash", "is_kind", "read", "write"]
 
 FORMAT_VERSION = 1
 
@@ -43,9 +43,9 @@ _FOREIGN = {
 }
 
 
-def canonical(value: object) -> str:
+def canonical_json(value: object) -> bytes:
     """JSON in the one form that is written: ASCII, no spaces, keys in their order, no NaN."""
-    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def content_hash(kind: str, tree: object, metadata: object, arrays: Sequence[NDArray[Any]]) -> str:
@@ -245,7 +245,7 @@ class _Reader:
 
 
 def _content(kind: str, tree: object, metadata: object) -> bytes:
-    return canonical({"kind": kind, "tree": tree, "metadata": metadata}).encode("ascii")
+    return canonical_json({"kind": kind, "tree": tree, "metadata": metadata})
 
 
 def _update(digest: Any, part: bytes | NDArray[Any]) -> None:
@@ -253,12 +253,12 @@ def _update(digest: Any, part: bytes | NDArray[Any]) -> None:
     head = b"text"
     if isinstance(part, np.ndarray):
         record = ArrayRecord.of(part).to_json()
-        head = canonical([record["dtype"], record["shape"]]).encode("ascii")
+        head = canonical_json([record["dtype"], record["shape"]])
     size = part.nbytes if isinstance(part, np.ndarray) else len(part)
     digest.update(struct.pack("<QQ", len(head), size) + head)
     digest.update(raw_bytes(part, c_order=True) if isinstance(part, np.ndarray) else part)
 
 
 def _sealed(manifest: Mapping[str, Any]) -> bytes:
-    seal = hashlib.sha256(canonical(manifest).encode("ascii")).hexdigest()
-    return canonical({**manifest, "manifest_hash": seal}).encode("ascii")
+    seal = hashlib.sha256(canonical_json(manifest)).hexdigest()
+    return canonical_json({**manifest, "manifest_hash": seal})

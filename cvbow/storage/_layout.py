@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from cvbow.storage._arrays import ArrayRecord
+from cvbow.storage.arrays import ArrayRecord
 
 __all__ = ["MANIFEST", "directory", "directory_size", "local_header", "local_size", "member_name", "members_of"]
 

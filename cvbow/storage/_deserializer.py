@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.storage._allowed import ALLOWED, build_tree, check_attribute, dropped, resolve, transient
-from cvbow.storage._arrays import to_dtype
-from cvbow.storage._encoder import MAX_DEPTH, SCALARS
+from cvbow.storage._serializer import MAX_DEPTH, SCALARS
+from cvbow.storage.arrays import to_dtype
 
-__all__ = ["Decoder", "holds_fitted_sklearn"]
+__all__ = ["Deserializer", "holds_fitted_sklearn"]
 
 _REALS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 _KEYS = {
@@ -36,15 +36,15 @@ _KEYS = {
 }
 
 
-class Decoder:
+class Deserializer:
     """Builds values from a tree; a refusal is a ValueError, whatever else a class makes of a forged state aside.
 
     Parameters
     ----------
     arrays : sequence of ndarray
-        What `Encoder.arrays` held. A tree must use each of them once, in their order.
+        What `Serializer.arrays` held. A tree must use each of them once, in their order.
     plain : bool
-        Refuse arrays and objects, as `Encoder` does.
+        Refuse arrays and objects, as `Serializer` does.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Decoder:
         self._used = 0
         self._depth = 0
 
-    def decode(self, tree: object, where: str) -> Any:
+    def build(self, tree: object, where: str) -> Any:
         """Build one value; `where` names it in errors."""
         if tree is None or isinstance(tree, bool | int | float | str):
             return tree
@@ -68,11 +68,11 @@ class Decoder:
             raise ValueError(f"{where} is nested more than {MAX_DEPTH} levels deep")
         try:
             if isinstance(tree, list):
-                return [self.decode(item, f"{where}[{i}]") for i, item in enumerate(tree)]
+                return [self.build(item, f"{where}[{i}]") for i, item in enumerate(tree)]
             if not isinstance(tree, dict):
                 raise ValueError(f"{where} is no JSON value")
             if "$" not in tree:
-                return {key: self.decode(item, f"{where}[{key!a}]") for key, item in tree.items()}
+                return {key: self.build(item, f"{where}[{key!a}]") for key, item in tree.items()}
             kind = tree["$"]
             if not isinstance(kind, str) or tuple(tree) != ("$", *_KEYS.get(kind, ())) or kind not in self._kinds:
                 raise ValueError(f"{where} is of a kind that is not known: {_show(kind)}")
@@ -91,21 +91,21 @@ class Decoder:
         return _REALS[tree["value"]]
 
     def _tuple(self, tree: dict[str, Any], where: str) -> tuple[Any, ...]:
-        return tuple(self.decode(item, f"{where}[{i}]") for i, item in enumerate(_typed(tree["items"], list, where)))
+        return tuple(self.build(item, f"{where}[{i}]") for i, item in enumerate(_typed(tree["items"], list, where)))
 
     def _dict(self, tree: dict[str, Any], where: str) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
         for pair in _typed(tree["items"], list, where):
             if not isinstance(pair, list) or len(pair) != 2:
                 raise ValueError(f"{where} has an entry that is not a pair")
-            key = self.decode(pair[0], f"a key of {where}")
+            key = self.build(pair[0], f"a key of {where}")
             if isinstance(key, bool) or not isinstance(key, str | int | np.integer) or key in result:
                 raise ValueError(f"{where} has a key that is repeated or neither str nor int")
-            result[key] = self.decode(pair[1], f"{where}[{key!a}]")
+            result[key] = self.build(pair[1], f"{where}[{key!a}]")
         return result
 
     def _scalar(self, tree: dict[str, Any], where: str) -> Any:
-        name, value = tree["type"], self.decode(tree["value"], where)
+        name, value = tree["type"], self.build(tree["value"], where)
         if name == "str":
             return np.str_(_typed(value, str, where))
         if not isinstance(name, str) or name not in SCALARS:
@@ -167,7 +167,7 @@ class Decoder:
             check_attribute(key, cls)
             if key in dropped(name):
                 raise ValueError(f"{where} has the attribute {key}, which is never stored")
-        attributes = {key: self.decode(item, f"{where}.{key}") for key, item in state.items()}
+        attributes = {key: self.build(item, f"{where}.{key}") for key, item in state.items()}
         attributes |= {key: item for key, item in transient(name, cls).items() if key in attributes}
         attributes |= self._defaults(cls, attributes, where)
         check = ALLOWED[name].check
@@ -197,7 +197,7 @@ class Decoder:
         return found
 
     def _part(self, tree: dict[str, Any], part: str, where: str) -> NDArray[Any]:
-        array = self.decode(tree[part], f"{where}.{part}")
+        array = self.build(tree[part], f"{where}.{part}")
         if not isinstance(array, np.ndarray):
             raise ValueError(f"{where}.{part} is not an array")
         return array

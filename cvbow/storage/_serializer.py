@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.storage._allowed import check_attribute, dropped, is_cache, public_name, transient
-from cvbow.storage._arrays import dtype_spec, storable, stored_dtype
+from cvbow.storage.arrays import dtype_spec, storable, stored_dtype
 
-__all__ = ["MAX_DEPTH", "SCALARS", "Encoder"]
+__all__ = ["MAX_DEPTH", "SCALARS", "Serializer"]
 
 MAX_DEPTH = 50
 SCALARS: dict[str, Any] = {
@@ -28,7 +28,7 @@ SCALARS: dict[str, Any] = {
 _MAX_INT_BITS = 4096  # Python itself refuses to parse integers of more than 4300 digits
 
 
-class Encoder:
+class Serializer:
     """Turns values into a tree.
 
     Parameters
@@ -47,8 +47,8 @@ class Encoder:
         self.arrays: list[NDArray[Any]] = []
         self._open: set[int] = set()
 
-    def encode(self, value: object, where: str) -> Any:
-        """Encode one value; `where` names it in errors.
+    def serialize(self, value: object, where: str) -> Any:
+        """Serialize one value; `where` names it in errors.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class Encoder:
         if isinstance(value, np.generic):
             return self._scalar(value, where)
         if isinstance(value, os.PathLike):
-            return self.encode(os.fspath(value), where)  # comes back as text
+            return self.serialize(os.fspath(value), where)  # comes back as text
         if id(value) in self._open:
             raise ValueError(f"{where} contains itself")
         if len(self._open) >= MAX_DEPTH:
@@ -83,9 +83,9 @@ class Encoder:
 
     def _container(self, value: object, where: str) -> Any:
         if type(value) is list:
-            return [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+            return [self.serialize(item, f"{where}[{i}]") for i, item in enumerate(value)]
         if type(value) is tuple:
-            return {"$": "tuple", "items": [self.encode(item, f"{where}[{i}]") for i, item in enumerate(value)]}
+            return {"$": "tuple", "items": [self.serialize(item, f"{where}[{i}]") for i, item in enumerate(value)]}
         if type(value) is dict:
             return self._dict(value, where)
         if not self.plain:
@@ -109,18 +109,18 @@ class Encoder:
             raise TypeError(f"{where} is a numpy.{type(value).__name__}, which a model file cannot hold")
         plain = value.item()
         if self.plain:
-            return self.encode(plain, where)
+            return self.serialize(plain, where)
         parts = [plain.real, plain.imag] if isinstance(plain, complex) else plain
-        return {"$": "scalar", "type": name, "value": self.encode(parts, where)}
+        return {"$": "scalar", "type": name, "value": self.serialize(parts, where)}
 
     def _dict(self, value: dict[Any, Any], where: str) -> Any:
         if all(type(key) is str for key in value) and "$" not in value:
-            return {_check_text(key, where): self.encode(item, f"{where}[{key!r}]") for key, item in value.items()}
+            return {_check_text(key, where): self.serialize(item, f"{where}[{key!r}]") for key, item in value.items()}
         items = []
         for key, item in value.items():
             if type(key) is not str and type(key) is not int and not isinstance(key, np.integer | np.str_):
                 raise TypeError(f"{where} has the key {key!r}; a model file holds dicts with str and int keys only")
-            items.append([self.encode(key, f"a key of {where}"), self.encode(item, f"{where}[{key!r}]")])
+            items.append([self.serialize(key, f"a key of {where}"), self.serialize(item, f"{where}[{key!r}]")])
         return {"$": "dict", "items": items}
 
     def _array(self, value: NDArray[Any], where: str) -> Any:
@@ -155,7 +155,7 @@ class Encoder:
         for key, item in sorted(vars(value).items()):
             if key not in left_out and not is_cache(key, type(value)):
                 check_attribute(key, type(value))
-                state[key] = self.encode(replaced.get(key, item), f"{where}.{key}")
+                state[key] = self.serialize(replaced.get(key, item), f"{where}.{key}")
         return {"$": "object", "class": name, "state": state}
 
 
