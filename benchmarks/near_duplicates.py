@@ -71,8 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _judge(options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], list[tuple[Path, Path, float]]]:
-    from cvbow.retrieval import ImageIndex, VisualWords
-    from cvbow.retrieval.duplicates import find_duplicates
+    from cvbow.duplicates import find_duplicates
+    from cvbow.index import ImageIndex
+    from cvbow.retrieval import VisualWords
 
     data = options.data / "scene15"
     train, test = (sorted((data / part).glob("*/*.*")) for part in ("train", "test"))

@@ -24,7 +24,7 @@ _HOME = {
     "ImageAugmenter": "cvbow.images",
     "ImageClassifier": "cvbow.classify",
     "ImageError": "cvbow.errors",
-    "ImageIndex": "cvbow.retrieval",
+    "ImageIndex": "cvbow.index",
     "ImageList": "cvbow.images",
     "IndexFileError": "cvbow.errors",
     "KMeansDictionary": "cvbow.dictionary",

@@ -28,9 +28,9 @@ from cvbow.images import ImageAugmenter as ImageAugmenter
 from cvbow.images import ImageList as ImageList
 from cvbow.images import list_images as list_images
 from cvbow.images import read_image as read_image
+from cvbow.index import ImageIndex as ImageIndex
 from cvbow.matching import match_images as match_images
 from cvbow.presets import PRESETS as PRESETS
 from cvbow.presets import make_model as make_model
-from cvbow.retrieval import ImageIndex as ImageIndex
 
 __version__: str

@@ -27,8 +27,8 @@ import fake_describer
 import numpy as np
 from PIL import Image
 
-import cvbow.retrieval._merging as merging
-from cvbow.retrieval import ImageIndex
+import cvbow.index._merging as merging
+from cvbow.index import ImageIndex
 
 fake_describer.allow()
 # Merges come early, so that few images are enough for several.

@@ -27,6 +27,8 @@ TIERS = (
     {"backends"},
     {"classify", "matching"},
     {"retrieval"},
+    {"index"},
+    {"duplicates"},
     {"datasets", "presets"},
     {"experiments"},
     {"report"},

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cvbow.experiments import index_recipe
 from cvbow.images import gather_images
-from cvbow.retrieval import ImageIndex
+from cvbow.index import ImageIndex
 from cvbow_cli.main import cli
 
 COMMANDS = ("build", "search", "add", "update", "remove", "evaluate", "duplicates", "info", "check", "compact")

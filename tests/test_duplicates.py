@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 
 from cvbow.backends import RawPixels
 from cvbow.dictionary import KMeansDictionary
-from cvbow.features import as_gray
-from cvbow.images import read_image
-from cvbow.retrieval import ImageIndex, ImageVectors, VisualWords
-from cvbow.retrieval._duplicate_candidates import _WINDOWS, alike, alike_in_part, best_windows
-from cvbow.retrieval.duplicates import MIN_SCORE, Duplicates, find_duplicates
-from cvbow.retrieval.thumbnails import (
+from cvbow.duplicates import MIN_SCORE, Duplicates, find_duplicates
+from cvbow.duplicates._candidates import _WINDOWS, alike, alike_in_part, best_windows
+from cvbow.duplicates.thumbnails import (
     SIDE,
     Agreement,
     agreement,
@@ -28,6 +25,10 @@ from cvbow.retrieval.thumbnails import (
     thumbnail_map,
     window_map,
 )
+from cvbow.features import as_gray
+from cvbow.images import read_image
+from cvbow.index import ImageIndex
+from cvbow.retrieval import ImageVectors, VisualWords
 
 Image = NDArray[np.uint8]
 

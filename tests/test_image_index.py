@@ -30,20 +30,10 @@ from cvbow import storage
 from cvbow.backends import RawPixels
 from cvbow.errors import ImageError, IndexFileError
 from cvbow.features import SIFT
-from cvbow.retrieval import (
-    ArraySpec,
-    Describer,
-    ImageIndex,
-    ImageVectors,
-    VisualWords,
-    _lock,
-    _merging,
-    _searching,
-    _segment,
-    _writer,
-)
-from cvbow.retrieval._manifest import ArrayEntry, Manifest, SegmentEntry
-from cvbow.retrieval._searching import best_rows, in_order
+from cvbow.index import ImageIndex, _lock, _merging, _searching, _segment, _writer
+from cvbow.index._manifest import ArrayEntry, Manifest, SegmentEntry
+from cvbow.index._searching import best_rows, in_order
+from cvbow.retrieval import ArraySpec, Describer, ImageVectors, VisualWords
 from cvbow.retrieval.verification import Verification
 from cvbow.storage import ALLOWED, Rule
 from cvbow.storage.arrays import ArrayRecord
@@ -731,7 +721,7 @@ def test_one_writer_at_a_time(index: ImageIndex, paths: list[str]) -> None:
 def test_a_killed_writer_leaves_no_lock(index: ImageIndex, flock: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     index.close()
     code = (
-        "import sys, time\nfrom cvbow.retrieval import _lock\n"
+        "import sys, time\nfrom cvbow.index import _lock\n"
         "def unknown(handle): raise NotImplementedError\n"
         f"if not {flock}: _lock._lock = unknown\n"
         "lock = _lock.WriterLock(sys.argv[1])\nprint('ready', flush=True)\ntime.sleep(60)"
@@ -858,7 +848,7 @@ def test_a_full_disk_leaves_the_index_as_it_was(
 
 def reseal(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Change a manifest and seal it as if it had been written so."""
-    from cvbow.retrieval._manifest import _sealed
+    from cvbow.index._manifest import _sealed
 
     content = json.loads((folder / "manifest.json").read_text())
     del content["manifest_hash"]

@@ -25,7 +25,8 @@ from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary
 from cvbow.encoders import VLAD, FisherVector
 from cvbow.errors import CvbowError, ImageError
 from cvbow.features import SIFT, DenseSIFT
-from cvbow.retrieval import ArraySpec, ImageIndex, ImageVectors, VisualWords, exact
+from cvbow.index import ImageIndex
+from cvbow.retrieval import ArraySpec, ImageVectors, VisualWords, exact
 from cvbow.retrieval.exact import ExactScorer
 from cvbow.retrieval.image_vectors import _inside
 

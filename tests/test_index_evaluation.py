@@ -15,7 +15,8 @@ from scipy.linalg import hadamard
 
 from cvbow.backends import RawPixels
 from cvbow.errors import ImageError
-from cvbow.retrieval import GroundTruth, ImageIndex, ImageVectors, Query, evaluate_index, read_groups
+from cvbow.index import ImageIndex, evaluate_index
+from cvbow.retrieval import GroundTruth, ImageVectors, Query, read_groups
 
 #: Patterns of 8x8 pixels of -1 and 1 that do not correlate, and have mean 0.
 PATTERNS = hadamard(64)[1:].reshape(-1, 8, 8)

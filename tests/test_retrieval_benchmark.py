@@ -27,7 +27,8 @@ from cvbow.experiments import (
     target_rows,
     write_result,
 )
-from cvbow.retrieval import ImageIndex, ImageVectors, evaluate_index
+from cvbow.index import ImageIndex, evaluate_index
+from cvbow.retrieval import ImageVectors
 from cvbow_cli.main import cli
 
 COVERS = """

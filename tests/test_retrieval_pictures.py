@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from cvbow.backends import ColorHistogram
 from cvbow.errors import ImageError
 from cvbow.features import SIFT
+from cvbow.index import ImageIndex, Result
 from cvbow.report._canvas import SKY, VERMILLION, YELLOW
 from cvbow.report._found import panels, rendered
 from cvbow.report.retrieval import Searched, draw_search, write_search_page, write_search_picture
-from cvbow.retrieval import ImageIndex, ImageVectors, Result, VisualWords
+from cvbow.retrieval import ImageVectors, VisualWords
 
 #: The first image of the index is the query without so many columns and rows.
 LEFT, TOP = 30, 20

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cvbow.dictionary import KMeansDictionary
 from cvbow.features import SIFT, Features
 from cvbow.images import read_image
-from cvbow.retrieval import _maps
+from cvbow.matching import maps
 from cvbow.retrieval._shared_words import shared_words
 from cvbow.retrieval.quantized import quantize, stored_points
 from cvbow.retrieval.verification import Verification, verify
@@ -346,51 +346,51 @@ def test_fits_against_least_squares_and_opencv() -> None:
 
     design = np.column_stack([a, np.ones(30)])
     expected = np.linalg.lstsq(design * root, b * root, rcond=None)[0].T
-    np.testing.assert_allclose(_maps.fit_affine(a, b, weights)[:2], expected, atol=1e-12)
+    np.testing.assert_allclose(maps.fit_affine(a, b, weights)[:2], expected, atol=1e-12)
 
     # A similarity is linear in cos, sin and the shift.
     x, y, one, zero = a[:, 0], a[:, 1], np.ones(30), np.zeros(30)
     design = np.vstack([np.column_stack([x, -y, one, zero]), np.column_stack([y, x, zero, one])])
     roots = np.concatenate([root, root])
     c, s, t, u = np.linalg.lstsq(design * roots, b.T.reshape(-1, 1) * roots, rcond=None)[0][:, 0]
-    np.testing.assert_allclose(_maps.fit_similarity(a, b, weights)[:2], [[c, -s, t], [s, c, u]], atol=1e-12)
+    np.testing.assert_allclose(maps.fit_similarity(a, b, weights)[:2], [[c, -s, t], [s, c, u]], atol=1e-12)
 
     truth = np.array([[1.1, 0.2, 0.1], [-0.1, 0.9, 0.05], [0.3, -0.2, 1]])
     exact = cv2.perspectiveTransform(a[None], truth)[0]
-    np.testing.assert_allclose(_maps.fit_homography(a, exact), truth, atol=1e-9)
+    np.testing.assert_allclose(maps.fit_homography(a, exact), truth, atol=1e-9)
     noisy = exact + rng.normal(0, 0.001, exact.shape)
-    np.testing.assert_allclose(_maps.fit_homography(a, noisy), cv2.findHomography(a, noisy, 0)[0], atol=5e-3)
+    np.testing.assert_allclose(maps.fit_homography(a, noisy), cv2.findHomography(a, noisy, 0)[0], atol=5e-3)
 
 
 def test_fits_refuse_what_determines_nothing() -> None:
     line = np.column_stack([np.linspace(-0.5, 0.5, 20), np.linspace(0, 0.3, 20)])
     point, ones = np.full((20, 2), 0.25), np.ones(20)
-    assert _maps.fit_affine(line, line, ones) is None
-    assert _maps.fit_homography(line, line) is None
-    assert _maps.fit_similarity(line, line, ones) is not None
-    assert _maps.fit_similarity(point, point, ones) is None
-    assert _maps.fit_affine(point[:0], point[:0], ones[:0]) is None
-    assert _maps.fit_similarity(point[:0], point[:0], ones[:0]) is None
+    assert maps.fit_affine(line, line, ones) is None
+    assert maps.fit_homography(line, line) is None
+    assert maps.fit_similarity(line, line, ones) is not None
+    assert maps.fit_similarity(point, point, ones) is None
+    assert maps.fit_affine(point[:0], point[:0], ones[:0]) is None
+    assert maps.fit_similarity(point[:0], point[:0], ones[:0]) is None
 
 
 @given(values=st.lists(st.floats(-3, 3), min_size=4, max_size=4), seed=st.integers(0, 100))
 def test_small_matrices_against_numpy(values: list[float], seed: int) -> None:
     linear = np.array(values).reshape(2, 2)
-    high, low = _maps.stretches(linear)
+    high, low = maps.stretches(linear)
     np.testing.assert_allclose([high, abs(low)], np.linalg.svd(linear, compute_uv=False), atol=1e-9)
     assert low * high == pytest.approx(np.linalg.det(linear), abs=1e-9)
     points = np.random.default_rng(seed).normal(size=(9, 2)) @ linear
     least = np.linalg.eigvalsh(np.cov(points.T, bias=True))[0]
-    assert _maps.spread(points) == pytest.approx(math.sqrt(max(least, 0)), abs=1e-6)
+    assert maps.spread(points) == pytest.approx(math.sqrt(max(least, 0)), abs=1e-6)
 
 
 def test_derivative_and_horizon() -> None:
     matrix = np.array([[0.9, 0.1, 0.2], [-0.2, 1.1, -0.1], [0.4, -0.3, 1.25]])
     step = 1e-6
-    ahead = _maps.map_points(matrix, step * np.eye(2)) - _maps.map_points(matrix, np.zeros((2, 2)))
-    np.testing.assert_allclose(_maps.derivative(matrix), ahead.T / step, rtol=1e-5)
+    ahead = maps.map_points(matrix, step * np.eye(2)) - maps.map_points(matrix, np.zeros((2, 2)))
+    np.testing.assert_allclose(maps.derivative(matrix), ahead.T / step, rtol=1e-5)
     beyond = np.array([[-4.0, 0.0], [0.0, 0.0]])
-    mapped = _maps.map_points(matrix, beyond)
+    mapped = maps.map_points(matrix, beyond)
     assert np.isinf(mapped[0]).all()
     assert np.isfinite(mapped[1]).all()
 

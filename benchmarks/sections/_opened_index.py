@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from cvbow.index import ImageIndex
 from cvbow.parallel import single_threaded
-from cvbow.retrieval import ImageIndex
 
 
 def memory() -> dict[str, float]:

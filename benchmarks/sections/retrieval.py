@@ -26,7 +26,8 @@ from cvbow.dictionary import ApproximateKMeans, KMeansDictionary
 from cvbow.encoders import VLAD
 from cvbow.features import SIFT
 from cvbow.images import read_image
-from cvbow.retrieval import Describer, ImageIndex, ImageVectors, VisualWords
+from cvbow.index import ImageIndex
+from cvbow.retrieval import Describer, ImageVectors, VisualWords
 from sections._made_images import NOISE, REPLACED, Arrays, MadeImages
 from sections.inputs import Options, image_files, texture
 

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from cvbow.retrieval import ImageIndex
+from cvbow.index import ImageIndex
 from cvbow_cli._common import echo_json, option_json, printable, work_options, working
 from cvbow_cli._index_common import (
     argument_index,

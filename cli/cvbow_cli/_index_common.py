@@ -12,7 +12,7 @@ import click
 
 from cvbow.errors import CvbowError
 from cvbow.images import gather_images
-from cvbow.retrieval import AddReport, ImageIndex
+from cvbow.index import AddReport, ImageIndex
 from cvbow.retrieval.verification import VERIFICATION_MODELS
 from cvbow_cli._common import echo_json, printable, skipped_as_json, tell_skipped
 

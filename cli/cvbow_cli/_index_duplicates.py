@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from cvbow import storage
-from cvbow.retrieval import ImageIndex
-from cvbow.retrieval.duplicates import MIN_OVERLAP, MIN_PART_SCORE, MIN_SCORE, Duplicates, find_duplicates
+from cvbow.duplicates import MIN_OVERLAP, MIN_PART_SCORE, MIN_SCORE, Duplicates, find_duplicates
+from cvbow.index import ImageIndex
 from cvbow_cli._common import echo_json, option_json, printable, skipped_as_json, tell_skipped, work_options, working
 from cvbow_cli._index_common import argument_index, images
 

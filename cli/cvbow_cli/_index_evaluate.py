@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from cvbow.errors import ImageError
-from cvbow.retrieval import ImageIndex, evaluate_index, read_ground_truth
+from cvbow.index import ImageIndex, evaluate_index
+from cvbow.retrieval import read_ground_truth
 from cvbow_cli._common import echo_json, option_json, printable, tell_skipped, work_options, working
 from cvbow_cli._index_common import argument_index, n_verified, option_expand, option_model, option_verify
 

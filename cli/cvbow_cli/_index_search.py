@@ -9,7 +9,8 @@ import click
 
 from cvbow import storage
 from cvbow.errors import ImageError
-from cvbow.retrieval import Box, ImageIndex, Result
+from cvbow.index import ImageIndex, Result
+from cvbow.retrieval import Box
 from cvbow_cli._common import echo_json, option_json, printable, work_options, working
 from cvbow_cli._index_common import (
     argument_index,

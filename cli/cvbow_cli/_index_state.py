@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cvbow.retrieval import ImageIndex
+from cvbow.index import ImageIndex
 from cvbow_cli._common import echo_json, option_json, printable
 from cvbow_cli._index_common import argument_index, megabytes
 

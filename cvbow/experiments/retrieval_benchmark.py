@@ -15,8 +15,9 @@ from cvbow.datasets import Place, RetrievalLayout, RetrievalSet, identify, load_
 from cvbow.errors import DatasetError
 from cvbow.experiments.environment import environment, peak_memory
 from cvbow.experiments.retrieval_definition import RetrievalDefinition, RetrievalVariant
+from cvbow.index import ImageIndex, evaluate_index
 from cvbow.parallel import note
-from cvbow.retrieval import Describer, GroundTruth, ImageIndex, evaluate_index
+from cvbow.retrieval import Describer, GroundTruth
 
 __all__ = ["RETRIEVAL_KIND", "figure_of", "retrieval_table", "run_retrieval_benchmark"]
 

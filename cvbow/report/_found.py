@@ -16,6 +16,7 @@ from cvbow.backends import ImageLike
 from cvbow.errors import ImageError
 from cvbow.features import as_rgb
 from cvbow.images import read_image
+from cvbow.index import ImageIndex, Result
 from cvbow.matching import transform_points
 from cvbow.report._canvas import (
     SKY,
@@ -31,7 +32,7 @@ from cvbow.report._canvas import (
     text_width,
 )
 from cvbow.report._html import breakable, escape
-from cvbow.retrieval import Box, ImageIndex, Result, check_box, stored_points
+from cvbow.retrieval import Box, check_box, stored_points
 from cvbow.retrieval.verification import verify
 
 __all__ = ["Panel", "figure", "panels", "rendered", "said", "unmarked"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
+from cvbow.duplicates import DuplicateGroup, DuplicatePair, Duplicates
+from cvbow.index import ImageIndex
 from cvbow.report._found import figure, unmarked
 from cvbow.report._html import count, page, percent, section, write_page
-from cvbow.retrieval import ImageIndex
-from cvbow.retrieval.duplicates import DuplicateGroup, DuplicatePair, Duplicates
 
 __all__ = ["write_duplicates_page"]
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike
 from cvbow.errors import ImageError
+from cvbow.index import ImageIndex, Result
 from cvbow.report._canvas import (
     DARK,
     SKY,
@@ -29,7 +30,7 @@ from cvbow.report._canvas import (
 )
 from cvbow.report._found import Panel, figure, panels, rendered, said
 from cvbow.report._html import breakable, count, escape, page, section, write_page
-from cvbow.retrieval import Box, ImageIndex, Result
+from cvbow.retrieval import Box
 
 __all__ = ["Searched", "draw_search", "write_search_page", "write_search_picture"]
 

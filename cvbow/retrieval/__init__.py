@@ -1,8 +1,6 @@
-"""Finding the same thing in many images: describers, indexes, geometric verification, ranking measures."""
+"""Finding the same thing in many images: describers, scorers, geometric verification, ranking measures."""
 
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Scorer, Segment, check_box
-from cvbow.retrieval.duplicates import DuplicateGroup, DuplicatePair, Duplicates, find_duplicates
-from cvbow.retrieval.evaluation import evaluate_index
 from cvbow.retrieval.ground_truth import (
     GroundTruth,
     Query,
@@ -13,7 +11,6 @@ from cvbow.retrieval.ground_truth import (
     read_pairs,
 )
 from cvbow.retrieval.hamming_embedding import HammingEmbedding, hamming_distances
-from cvbow.retrieval.image_index import AddReport, ImageIndex, Record, RemoveReport, Result
 from cvbow.retrieval.image_vectors import ImageVectors
 from cvbow.retrieval.quantized import local_words_layout, quantize, stored_points
 from cvbow.retrieval.ranking import DEFINITIONS, Ranking
@@ -22,29 +19,19 @@ from cvbow.retrieval.visual_words import VisualWords
 
 __all__ = [
     "DEFINITIONS",
-    "AddReport",
     "ArraySpec",
     "Box",
     "Describer",
-    "DuplicateGroup",
-    "DuplicatePair",
-    "Duplicates",
     "GroundTruth",
     "HammingEmbedding",
-    "ImageIndex",
     "ImageVectors",
     "Query",
     "Ranking",
-    "Record",
-    "RemoveReport",
-    "Result",
     "Scorer",
     "Segment",
     "Verification",
     "VisualWords",
     "check_box",
-    "evaluate_index",
-    "find_duplicates",
     "groups_by_number",
     "hamming_distances",
     "local_words_layout",

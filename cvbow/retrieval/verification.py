@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int, check_real
-from cvbow.retrieval._maps import (
+from cvbow.matching.maps import (
     derivative,
     fit_affine,
     fit_homography,

@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_int, check_real
+from cvbow.duplicates._candidates import Pair, alike, alike_in_part, best_windows, ranked
+from cvbow.duplicates.thumbnails import SIDE, agreement, thumbnail, thumbnail_map, window_map
 from cvbow.errors import ImageError
 from cvbow.images import read_image
 from cvbow.parallel import effective_jobs, prefetched, progress, run, single_threaded
-from cvbow.retrieval._duplicate_candidates import Pair, alike, alike_in_part, best_windows, ranked
-from cvbow.retrieval.thumbnails import SIDE, agreement, thumbnail, thumbnail_map, window_map
 from cvbow.retrieval.verification import Verification, verify
 
 if TYPE_CHECKING:
-    from cvbow.retrieval.image_index import ImageIndex
+    from cvbow.index.image_index import ImageIndex
 
 __all__ = [
     "MIN_OVERLAP",

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import IndexFileError
-from cvbow.retrieval._manifest import SEGMENTS, ArrayEntry, SegmentEntry
-from cvbow.retrieval._records import Record, records_from_json, records_to_json
+from cvbow.index._manifest import SEGMENTS, ArrayEntry, SegmentEntry
+from cvbow.index._records import Record, records_from_json, records_to_json
 from cvbow.retrieval.describer import ArraySpec, Describer
 from cvbow.storage.arrays import ArrayRecord, check_values, raw_bytes
 

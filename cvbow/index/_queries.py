@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike
 from cvbow.errors import ImageError
+from cvbow.index._describing import describe_image, describe_images, hash_image, hash_images, is_path, name_of
+from cvbow.index._searching import Result, Search
+from cvbow.index._snapshot import Snapshot
 from cvbow.parallel import prefetched, progress, single_threaded
-from cvbow.retrieval._describing import describe_image, describe_images, hash_image, hash_images, is_path, name_of
-from cvbow.retrieval._searching import Result, Search
-from cvbow.retrieval._snapshot import Snapshot
 from cvbow.retrieval.describer import Box
 
 __all__ = ["answer", "answers"]

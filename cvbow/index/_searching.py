@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_flag, check_int
+from cvbow.index._snapshot import Snapshot
 from cvbow.parallel import single_threaded
-from cvbow.retrieval._snapshot import Snapshot
 from cvbow.retrieval.describer import Describer
 from cvbow.retrieval.verification import Verification, verify
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike
 from cvbow.errors import ImageError
+from cvbow.index._describing import describe_images, hash_images, is_path, name_of
+from cvbow.index._records import Record, key_of
+from cvbow.index._segment import Part
+from cvbow.index._snapshot import Snapshot
+from cvbow.index._writer import Writer
 from cvbow.parallel import progress
-from cvbow.retrieval._describing import describe_images, hash_images, is_path, name_of
-from cvbow.retrieval._records import Record, key_of
-from cvbow.retrieval._segment import Part
-from cvbow.retrieval._snapshot import Snapshot
-from cvbow.retrieval._writer import Writer
 from cvbow.retrieval.describer import ArraySpec
 
 __all__ = ["AddReport", "Item", "add_items", "items_of"]

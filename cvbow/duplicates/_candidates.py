@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.duplicates.thumbnails import SIDE, details
 from cvbow.parallel import prefetched, progress, single_threaded
-from cvbow.retrieval.thumbnails import SIDE, details
 
 if TYPE_CHECKING:
-    from cvbow.retrieval.image_index import ImageIndex
+    from cvbow.index.image_index import ImageIndex
 
 __all__ = ["Pair", "alike", "alike_in_part", "best_windows", "ranked"]
 

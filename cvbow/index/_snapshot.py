@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from cvbow import storage
 from cvbow.errors import IndexFileError, ModelFileError
-from cvbow.retrieval._manifest import Manifest, SegmentEntry
-from cvbow.retrieval._records import Record, file_of, key_of
-from cvbow.retrieval._segment import OpenSegment, open_segment
+from cvbow.index._manifest import Manifest, SegmentEntry
+from cvbow.index._records import Record, file_of, key_of
+from cvbow.index._segment import OpenSegment, open_segment
 from cvbow.retrieval.describer import ArraySpec, Describer, Scorer
 
 __all__ = ["Snapshot", "load_describer"]

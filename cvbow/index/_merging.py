@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cvbow.retrieval._manifest import SegmentEntry
+from cvbow.index._manifest import SegmentEntry
 
 __all__ = ["FANOUT", "MAX_BYTES", "compaction", "next_merge"]
 

@@ -11,9 +11,9 @@ import numpy as np
 from cvbow._checks import check_flag, check_int
 from cvbow.errors import ImageError
 from cvbow.images import content_hash, natural_key
-from cvbow.retrieval._searching import Result
+from cvbow.index._searching import Result
+from cvbow.index.image_index import ImageIndex
 from cvbow.retrieval.ground_truth import GroundTruth, Query
-from cvbow.retrieval.image_index import ImageIndex
 from cvbow.retrieval.ranking import DEFINITIONS, Ranking
 
 __all__ = ["evaluate_index"]

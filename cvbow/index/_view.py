@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from cvbow.backends import ImageLike
 from cvbow.backends._image_encoder import check_images
 from cvbow.errors import ImageError
+from cvbow.index._queries import answer, answers
+from cvbow.index._records import Record
+from cvbow.index._searching import Result, Search
+from cvbow.index._snapshot import Snapshot
 from cvbow.parallel import single_threaded
-from cvbow.retrieval._queries import answer, answers
-from cvbow.retrieval._records import Record
-from cvbow.retrieval._searching import Result, Search
-from cvbow.retrieval._snapshot import Snapshot
 from cvbow.retrieval.describer import Box, Describer
 
 __all__ = ["IndexView"]

@@ -18,14 +18,14 @@ import numpy as np
 from cvbow._checks import check_flag, check_int
 from cvbow.backends import ImageLike
 from cvbow.backends._image_encoder import check_images
+from cvbow.index._adding import AddReport, add_items, items_of
+from cvbow.index._manifest import Manifest
+from cvbow.index._records import Record, stored_root
+from cvbow.index._searching import Result
+from cvbow.index._snapshot import Snapshot
+from cvbow.index._view import IndexView
+from cvbow.index._writer import Writer, build
 from cvbow.parallel import effective_jobs
-from cvbow.retrieval._adding import AddReport, add_items, items_of
-from cvbow.retrieval._manifest import Manifest
-from cvbow.retrieval._records import Record, stored_root
-from cvbow.retrieval._searching import Result
-from cvbow.retrieval._snapshot import Snapshot
-from cvbow.retrieval._view import IndexView
-from cvbow.retrieval._writer import Writer, build
 from cvbow.retrieval.describer import Describer
 
 __all__ = ["AddReport", "ImageIndex", "Record", "RemoveReport", "Result"]
@@ -60,7 +60,8 @@ class ImageIndex(IndexView):
 
     Examples
     --------
-    >>> from cvbow.retrieval import ImageIndex, VisualWords
+    >>> from cvbow.index import ImageIndex
+    >>> from cvbow.retrieval import VisualWords
     >>> describer = VisualWords(n_words=10_000).fit(some_images)                         # doctest: +SKIP
     >>> with ImageIndex.build("photos.index", describer) as index:                       # doctest: +SKIP
     ...     report = index.add(paths)

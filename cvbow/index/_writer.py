@@ -16,11 +16,11 @@ from collections.abc import Sequence
 
 from cvbow import storage
 from cvbow.errors import IndexFileError
-from cvbow.retrieval import _lock, _manifest
-from cvbow.retrieval._manifest import SEGMENTS, Manifest, SegmentEntry
-from cvbow.retrieval._merging import compaction, next_merge
-from cvbow.retrieval._segment import Part, sync_folder, write_segment
-from cvbow.retrieval._snapshot import Snapshot
+from cvbow.index import _lock, _manifest
+from cvbow.index._manifest import SEGMENTS, Manifest, SegmentEntry
+from cvbow.index._merging import compaction, next_merge
+from cvbow.index._segment import Part, sync_folder, write_segment
+from cvbow.index._snapshot import Snapshot
 from cvbow.retrieval.describer import Describer
 
 __all__ = ["Writer", "build"]

@@ -1,0 +1,21 @@
+"""The same picture again: near-duplicates in an index of images."""
+
+from cvbow.duplicates.finding import (
+    MIN_OVERLAP,
+    MIN_PART_SCORE,
+    MIN_SCORE,
+    DuplicateGroup,
+    DuplicatePair,
+    Duplicates,
+    find_duplicates,
+)
+
+__all__ = [
+    "MIN_OVERLAP",
+    "MIN_PART_SCORE",
+    "MIN_SCORE",
+    "DuplicateGroup",
+    "DuplicatePair",
+    "Duplicates",
+    "find_duplicates",
+]
