@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["COUNT", "FLAG", "NUMBER", "TEXT", "TEXTS", "WHOLE", "Rule", "Table", "bundled", "one_of"]
+__all__ = ["COUNT", "FLAG", "NUMBER", "TEXT", "TEXTS", "WHOLE", "Rule", "TomlTable", "bundled", "one_of"]
 
 _PACKAGE = Path(__file__).resolve().parent
 #: What ships, and the folder of a checkout where it is edited; in a wheel it is in cvbow/_data.
@@ -53,7 +53,7 @@ def one_of(choices: Collection[str]) -> Rule:
     return Rule(f"one of {', '.join(choices)}", lambda value: isinstance(value, str) and value in choices)
 
 
-class Table:
+class TomlTable:
     """A table of a TOML file. Each key is taken by a rule; ``finish`` refuses what nobody took.
 
     Parameters
@@ -72,7 +72,7 @@ class Table:
         self.known: list[str] = []
 
     @classmethod
-    def read(cls, path: Path) -> Table:
+    def read(cls, path: Path) -> TomlTable:
         """Read a file.
 
         Raises
@@ -98,19 +98,19 @@ class Table:
             self.fail(key, rule.words)
         return value
 
-    def table(self, key: str, *, needed: bool = False) -> Table:
+    def table(self, key: str, *, needed: bool = False) -> TomlTable:
         """Return the table below a key; an empty one where there is none and none is needed."""
         rule = Rule("a table", lambda value: isinstance(value, dict))
-        return Table(self.path, self.take(key, rule, _NEEDED if needed else {}), f"{self.above}{key}.")
+        return TomlTable(self.path, self.take(key, rule, _NEEDED if needed else {}), f"{self.above}{key}.")
 
-    def tables(self, key: str) -> list[Table]:
+    def tables(self, key: str) -> list[TomlTable]:
         """Return the tables of an array of tables."""
         rule = Rule(
             f"tables, each below [[{self.above}{key}]]",
             lambda value: isinstance(value, list) and all(isinstance(item, dict) for item in value),
         )
         found = self.take(key, rule, [])
-        return [Table(self.path, item, f"{self.above}{key}[{number}].") for number, item in enumerate(found, 1)]
+        return [TomlTable(self.path, item, f"{self.above}{key}[{number}].") for number, item in enumerate(found, 1)]
 
     def fail(self, key: str, rule: str) -> NoReturn:
         """Raise the ValueError of a value that must be something else."""

@@ -17,7 +17,7 @@ MAX_LINES = 400
 # A layer imports from the tiers above its own in this list; layers of one tier do not know each other.
 TIERS = (
     {"errors"},
-    {"_checks", "_toml", "storage"},
+    {"_checks", "_toml", "storage", "tables"},
     {"parallel"},
     {"images"},
     {"networks"},
@@ -30,7 +30,7 @@ TIERS = (
     {"index"},
     {"duplicates"},
     {"datasets", "presets"},
-    {"experiments"},
+    {"demo", "experiments"},
     {"report"},
     {"cvbow_cli"},
 )

@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 
-from cvbow.experiments import index_recipe
 from cvbow.images import gather_images
 from cvbow.index import ImageIndex
+from cvbow.presets import index_recipe
 from cvbow_cli.main import cli
 
 COMMANDS = ("build", "search", "add", "update", "remove", "evaluate", "duplicates", "info", "check", "compact")

@@ -20,9 +20,10 @@ from cvbow import ImageClassifier, list_images
 from cvbow.backends import BagEncoder, ChannelUnion, CnnEncoder, ColorHistogram, MultiCrop, RawPixels
 from cvbow.datasets import LabelledImages
 from cvbow.errors import NetworkError
-from cvbow.experiments import Contender, FixedSplit, KFold, RandomSplits, compare, parse_contender
+from cvbow.experiments import FixedSplit, KFold, RandomSplits, compare
 from cvbow.experiments.significance import bootstrap_interval, mcnemar_test, paired_splits_test
 from cvbow.images.corruptions import CORRUPTIONS, corrupt
+from cvbow.presets import Contender, parse_contender
 from cvbow.report import comparison_tables, tables_as_markdown, tables_as_text, write_comparison_plots
 from cvbow_cli.main import cli
 

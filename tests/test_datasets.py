@@ -12,7 +12,7 @@ import pytest
 from own_datasets import register, tiny_manifest
 from tiny_images import write_dataset
 
-from cvbow._toml import Table
+from cvbow._toml import TomlTable
 from cvbow.datasets import (
     LabelledImages,
     RetrievalLayout,
@@ -32,7 +32,7 @@ from cvbow.images import list_images
 
 
 def layout(kind: str, **options: object) -> Layout:
-    table = Table(Path("test.toml"), dict(options))
+    table = TomlTable(Path("test.toml"), dict(options))
     made = LAYOUTS[kind](table)
     table.finish()
     return made

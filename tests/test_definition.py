@@ -9,8 +9,8 @@ import pytest
 
 from cvbow import _toml
 from cvbow.datasets import RetrievalLayout, Sequences, dataset_names, find_dataset
+from cvbow.demo import DIGIT_SETTINGS
 from cvbow.experiments import (
-    DIGIT_SETTINGS,
     ComparisonDefinition,
     Definition,
     FixedSplit,

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from cvbow._toml import Table
+from cvbow._toml import TomlTable
 from cvbow.datasets import RetrievalLayout, dataset_names, find_dataset, load_dataset, locate, verify
 from cvbow.datasets.layouts import LAYOUTS
 from cvbow.errors import DatasetError
 
 
 def layout(kind: str, **options: object) -> RetrievalLayout:
-    table = Table(Path("test.toml"), dict(options))
+    table = TomlTable(Path("test.toml"), dict(options))
     made = LAYOUTS[kind](table)
     table.finish()
     assert isinstance(made, RetrievalLayout)

@@ -28,8 +28,8 @@ from cvbow import ImageClassifier, list_images
 from cvbow.backends import CnnEncoder
 from cvbow.classify import PretrainedClassifier
 from cvbow.errors import NetworkError
-from cvbow.experiments import parse_contender
 from cvbow.networks import known_models, open_network, torchvision_models
+from cvbow.presets import parse_contender
 from cvbow_cli.main import cli
 
 torch = pytest.importorskip("torch", reason="needs the extra torch")

@@ -14,6 +14,7 @@ import click
 from cvbow import parallel
 from cvbow.errors import ImageError
 from cvbow.images import ImageList, list_images
+from cvbow.tables import printable
 
 __all__ = [
     "echo_json",
@@ -152,8 +153,3 @@ def tell_skipped(skipped: Sequence[ImageError], limit: int = 20) -> None:
             click.echo(f"  {printable(str(error))}", err=True)
         if len(skipped) > limit:
             click.echo(f"  and {len(skipped) - limit} more; --json lists them all", err=True)
-
-
-def printable(text: str) -> str:
-    """Return the text with what could steer a terminal, and what cannot be encoded, escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from cvbow.errors import IndexFileError
-from cvbow.experiments import WORDS, index_recipe
 from cvbow.index import ImageIndex
-from cvbow.presets import parse_setting
+from cvbow.presets import WORDS, index_recipe, parse_setting
 from cvbow_cli._common import option_json, work_options, working
 from cvbow_cli._index_common import echo_changes, images_of, option_strict, told_when_cut_off
 

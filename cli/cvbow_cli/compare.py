@@ -14,10 +14,10 @@ from cvbow.experiments import (
     SplitProtocol,
     compare,
     find_benchmark,
-    parse_contender,
     write_result,
 )
 from cvbow.images import list_images
+from cvbow.presets import parse_contender
 from cvbow.report import comparison_tables, tables_as_markdown, tables_as_text, write_comparison_plots
 from cvbow_cli._common import echo_json, option_json, printable, work_options, working
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cvbow.experiments import run_digits
+from cvbow.demo import run_digits
 from cvbow_cli._common import echo_json, option_json, work_options, working
 from cvbow_cli._tables import echo_report
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, Rule, Table, bundled, one_of
+from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, Rule, TomlTable, bundled, one_of
 from cvbow.datasets.layouts import LAYOUTS, Layout
 
 __all__ = ["Manifest", "RemoteFile", "dataset_names", "find_dataset", "read_dataset"]
@@ -93,7 +93,7 @@ def read_dataset(path: Path) -> Manifest:
     ValueError
         That names the file and the key which is missing, unknown or wrong.
     """
-    table = Table.read(path)
+    table = TomlTable.read(path)
     layout = table.take("layout", one_of(LAYOUTS))
     options = table.table("options")
     manifest = Manifest(
@@ -116,7 +116,7 @@ def read_dataset(path: Path) -> Manifest:
     return manifest
 
 
-def _remote_file(table: Table) -> RemoteFile:
+def _remote_file(table: TomlTable) -> RemoteFile:
     web = Rule(
         "a list of addresses that begin with http:// or https://",
         lambda value: TEXTS.holds(value) and value and all(re.match("https?://", url) for url in value),

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cvbow._toml import TEXT, TEXTS, Rule, Table
+from cvbow._toml import TEXT, TEXTS, Rule, TomlTable
 from cvbow.datasets.images import LabelledImages, step_inside
 from cvbow.datasets.retrieval_sets import NumberedGroups, OxfordBuildings, References
 from cvbow.datasets.sequences import Sequences
@@ -68,7 +68,7 @@ class Folders:
     needs_folder = True
 
     @classmethod
-    def from_table(cls, table: Table) -> Folders:
+    def from_table(cls, table: TomlTable) -> Folders:
         """Read the keys of the same names."""
         return cls(
             tuple(table.take("inside", TEXTS, [])),
@@ -115,7 +115,7 @@ class CifarBinary:
     files = (*((f"data_batch_{number}", "train") for number in range(1, 6)), ("test_batch", "test"))
 
     @classmethod
-    def from_table(cls, table: Table) -> CifarBinary:
+    def from_table(cls, table: TomlTable) -> CifarBinary:
         """Take no keys."""
         return cls()
 
@@ -151,7 +151,7 @@ class Digits:
     needs_folder = False
 
     @classmethod
-    def from_table(cls, table: Table) -> Digits:
+    def from_table(cls, table: TomlTable) -> Digits:
         """Take no keys."""
         return cls()
 
@@ -183,7 +183,7 @@ class NumberedClasses:
     needs_folder = True
 
     @classmethod
-    def from_table(cls, table: Table) -> NumberedClasses:
+    def from_table(cls, table: TomlTable) -> NumberedClasses:
         """Read the keys of the same names."""
         return cls(tuple(table.take("classes", TEXTS)), table.take("splits", TEXT))
 
@@ -227,7 +227,7 @@ class LabelFiles:
     needs_folder = True
 
     @classmethod
-    def from_table(cls, table: Table) -> LabelFiles:
+    def from_table(cls, table: TomlTable) -> LabelFiles:
         """Read the key ``inside``: as for ``Folders``."""
         return cls(tuple(table.take("inside", TEXTS, [])))
 
@@ -257,7 +257,7 @@ class LabelFiles:
 
 
 #: Every layout, by the name it has in a manifest.
-LAYOUTS: dict[str, Callable[[Table], Layout]] = {
+LAYOUTS: dict[str, Callable[[TomlTable], Layout]] = {
     "folders": Folders.from_table,
     "cifar-binary": CifarBinary.from_table,
     "digits": Digits.from_table,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from cvbow._toml import COUNT, TEXT, TEXTS, Table, one_of
+from cvbow._toml import COUNT, TEXT, TEXTS, TomlTable, one_of
 from cvbow.datasets.images import LabelledImages, step_inside
 from cvbow.errors import DatasetError
 from cvbow.images import IMAGE_SUFFIXES, natural_key
@@ -72,7 +72,7 @@ class References:
     needs_folder = True
 
     @classmethod
-    def from_table(cls, table: Table) -> References:
+    def from_table(cls, table: TomlTable) -> References:
         """Read the keys of the same names."""
         return cls(
             table.take("references", TEXT), tuple(table.take("queries", TEXTS)), tuple(table.take("inside", TEXTS, []))
@@ -119,7 +119,7 @@ class NumberedGroups:
     needs_folder = True
 
     @classmethod
-    def from_table(cls, table: Table) -> NumberedGroups:
+    def from_table(cls, table: TomlTable) -> NumberedGroups:
         """Read the keys of the same names."""
         return cls(
             table.take("size", COUNT),
@@ -157,7 +157,7 @@ class OxfordBuildings:
     needs_folder = True
 
     @classmethod
-    def from_table(cls, table: Table) -> OxfordBuildings:
+    def from_table(cls, table: TomlTable) -> OxfordBuildings:
         """Read the key of the same name."""
         return cls(tuple(table.take("leave_out", TEXTS, [])))
 

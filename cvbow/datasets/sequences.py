@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._toml import TEXTS, Table
+from cvbow._toml import TEXTS, TomlTable
 from cvbow.datasets.images import LabelledImages
 from cvbow.errors import DatasetError
 from cvbow.images import IMAGE_SUFFIXES, natural_key
@@ -59,7 +59,7 @@ class Sequences:
     needs_folder = True
 
     @classmethod
-    def from_table(cls, table: Table) -> Sequences:
+    def from_table(cls, table: TomlTable) -> Sequences:
         """Read the key of the same name."""
         return cls(tuple(table.take("only", TEXTS, [])))
 

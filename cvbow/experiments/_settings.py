@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from cvbow._toml import Table
+from cvbow._toml import TomlTable
 from cvbow.presets import parse_setting
 
 __all__ = ["take_settings"]
 
 
-def take_settings(table: Table) -> dict[str, Any]:
+def take_settings(table: TomlTable) -> dict[str, Any]:
     """Take values as ``--set`` does, which also knows ``"none"``, a word that TOML lacks."""
     if "random_state" in table.values:
         table.fail("random_state", "left to the key seeds")

@@ -18,12 +18,12 @@ from cvbow.classify import ImageClassifier, make_classifier
 from cvbow.datasets import LabelledImages, fingerprint
 from cvbow.errors import CvbowError
 from cvbow.experiments._drawing import Split, at_most, by_class, shuffled
-from cvbow.experiments.contenders import Contender
 from cvbow.experiments.environment import environment, peak_memory
 from cvbow.experiments.protocols import SplitProtocol
 from cvbow.experiments.significance import bootstrap_interval, holm, mcnemar_test, paired_splits_test
 from cvbow.images.corruptions import CORRUPTIONS, STRENGTHS, CorruptedImage
 from cvbow.parallel import note
+from cvbow.presets import Contender
 
 __all__ = ["KIND", "compare"]
 

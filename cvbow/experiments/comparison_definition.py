@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, WHOLE, Rule, Table, one_of
+from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, WHOLE, Rule, TomlTable, one_of
 from cvbow.classify import CLASSIFIERS
 from cvbow.datasets import dataset_names
-from cvbow.experiments.contenders import Contender, parse_contender
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
+from cvbow.presets import Contender, parse_contender
 
 __all__ = ["ComparisonDefinition", "comparison_definition"]
 
@@ -60,7 +60,7 @@ class ComparisonDefinition:
     published: ClassVar[tuple[()]] = ()
 
 
-def comparison_definition(name: str, table: Table) -> ComparisonDefinition:
+def comparison_definition(name: str, table: TomlTable) -> ComparisonDefinition:
     """Take a definition from a table; ValueError that names the file and the key that is missing, unknown or wrong."""
     texts = table.take("contenders", TEXTS)
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cvbow._toml import TEXT, WHOLE, Rule, Table, bundled, one_of
+from cvbow._toml import TEXT, WHOLE, Rule, TomlTable, bundled, one_of
 from cvbow.datasets import dataset_names
 from cvbow.experiments._settings import take_settings
 from cvbow.experiments.comparison_definition import ComparisonDefinition, comparison_definition
@@ -115,7 +115,7 @@ def read_benchmark(path: str | os.PathLike[str]) -> AnyDefinition:
     """
     path = Path(path)
     table = _inherited(path, ())
-    readers: dict[str, Callable[[str, Table], AnyDefinition]] = {
+    readers: dict[str, Callable[[str, TomlTable], AnyDefinition]] = {
         "classification": _definition,
         "comparison": comparison_definition,
         "matching": matching_definition,
@@ -124,8 +124,8 @@ def read_benchmark(path: str | os.PathLike[str]) -> AnyDefinition:
     return readers[table.take("kind", one_of(KINDS), KINDS[0])](path.stem, table)
 
 
-def _inherited(path: Path, above: tuple[Path, ...]) -> Table:
-    table = Table.read(path)
+def _inherited(path: Path, above: tuple[Path, ...]) -> TomlTable:
+    table = TomlTable.read(path)
     like = table.take("like", TEXT, None)
     if like is None:
         return table
@@ -134,12 +134,12 @@ def _inherited(path: Path, above: tuple[Path, ...]) -> Table:
         table.fail("like", "the name of another definition")
     base = _inherited(others[like], (*above, path.resolve()))
     own = {key: value for key, value in table.values.items() if key != "like"}
-    merged = Table(path, {key: value for key, value in base.values.items() if key != "like"} | own)
+    merged = TomlTable(path, {key: value for key, value in base.values.items() if key != "like"} | own)
     merged.known.append("like")
     return merged
 
 
-def _definition(name: str, table: Table) -> Definition:
+def _definition(name: str, table: TomlTable) -> Definition:
     protocol = read_protocol(table.table("protocol", needed=True))
     settings = take_settings(table.table("settings"))
     preset = table.take("preset", one_of(PRESETS))
@@ -169,7 +169,7 @@ def _definition(name: str, table: Table) -> Definition:
     return definition
 
 
-def _variant(table: Table, preset: str, shared: Mapping[str, Any]) -> Variant:
+def _variant(table: TomlTable, preset: str, shared: Mapping[str, Any]) -> Variant:
     variant = Variant(
         table.take("name", TEXT),
         table.take("preset", one_of(PRESETS), preset),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from cvbow._toml import NUMBER, TEXT, Rule, Table, one_of
+from cvbow._toml import NUMBER, TEXT, Rule, TomlTable, one_of
 from cvbow.datasets import Sequences, dataset_names, find_dataset
 from cvbow.features import LocalFeatures
 
@@ -84,7 +84,7 @@ class MatchingDefinition:
     published: ClassVar[tuple[()]] = ()
 
 
-def matching_definition(name: str, table: Table) -> MatchingDefinition:
+def matching_definition(name: str, table: TomlTable) -> MatchingDefinition:
     """Take a definition from a table; ValueError that names the file and the key that is missing, unknown or wrong."""
     protocol = table.table("protocol")
     shared = table.table("settings").values
@@ -110,7 +110,7 @@ def matching_definition(name: str, table: Table) -> MatchingDefinition:
     return definition
 
 
-def _variant(table: Table, shared: Mapping[str, Any]) -> MatchingVariant:
+def _variant(table: TomlTable, shared: Mapping[str, Any]) -> MatchingVariant:
     settings = {
         **shared,
         "detector": table.take("detector", TEXT),

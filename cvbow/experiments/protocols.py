@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cvbow._toml import COUNT, TEXT, TEXTS, Rule, Table, one_of
+from cvbow._toml import COUNT, TEXT, TEXTS, Rule, TomlTable, one_of
 from cvbow.datasets import LabelledImages
 from cvbow.experiments._drawing import Split, at_most, by_class, first, make_split, shuffled
 from cvbow.images import natural_key
@@ -224,7 +224,7 @@ PROTOCOLS: dict[str, tuple[type, dict[str, Rule]]] = {
 }
 
 
-def read_protocol(table: Table) -> SplitProtocol:
+def read_protocol(table: TomlTable) -> SplitProtocol:
     """Build a protocol from a table with its ``kind`` and keys.
 
     Raises

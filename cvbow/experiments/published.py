@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cvbow._toml import NUMBER, TEXT, Rule, Table, one_of
+from cvbow._toml import NUMBER, TEXT, Rule, TomlTable, one_of
 
 __all__ = ["STATUS", "Published", "take_published"]
 
@@ -38,7 +38,7 @@ class Published:
     status: str
 
 
-def take_published(table: Table) -> Published:
+def take_published(table: TomlTable) -> Published:
     """Take a figure from a table; ValueError that names the file and the key that is missing, unknown or wrong."""
     figure = Published(
         method=table.take("method", TEXT),

@@ -5,20 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, WHOLE, Rule, Table, one_of
+from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, WHOLE, Rule, TomlTable, one_of
 from cvbow.datasets import RetrievalLayout, dataset_names, find_dataset
-from cvbow.dictionary import VocabularyTree
 from cvbow.errors import NetworkError
 from cvbow.experiments._settings import take_settings
-from cvbow.experiments.contenders import parse_contender
 from cvbow.experiments.published import Published, take_published
-from cvbow.features import SIFT, LocalFeatures
-from cvbow.presets import PRESETS, make_model
-from cvbow.retrieval import Describer, ImageVectors, VisualWords
+from cvbow.presets import DescriberRecipe
 
-__all__ = ["DescriberRecipe", "RetrievalDefinition", "RetrievalProtocol", "RetrievalVariant", "retrieval_definition"]
+__all__ = ["RetrievalDefinition", "RetrievalProtocol", "RetrievalVariant", "retrieval_definition"]
 
 KINDS = ("words", "vectors")
 #: Besides these, the name of a data set.
@@ -62,49 +58,6 @@ class RetrievalProtocol:
         more = f" with all of {', '.join(self.distractors)}" if self.distractors else ""
         kept = "kept in their own ranking" if self.keep_self else "left out of their own ranking"
         return f"index{more}; learned on {self.learn_on}, never on queries, which are {kept}"
-
-
-@dataclass(frozen=True)
-class DescriberRecipe:
-    """What an index learns, and how it sees images.
-
-    Attributes
-    ----------
-    kind : {"words", "vectors"}
-        ``VisualWords`` or ``ImageVectors``.
-    settings : mapping
-        Parameters of that class. Of words also ``extractor``, a mapping of parameters of ``SIFT``, or, with
-        ``detector``, of ``LocalFeatures``; and ``tree``, of ``VocabularyTree``. Of vectors also ``backend``, what
-        ``cvbow compare`` takes; ``backend_settings``, changes where that is a preset; and ``local``, a mapping like
-        that of words.
-    """
-
-    kind: str
-    settings: Mapping[str, Any]
-
-    def describer(self, *, seed: int, n_jobs: int | None = None, memory: Any = None) -> Describer:
-        """Return it unfitted."""
-        settings = dict(self.settings)
-        common = {"n_jobs": n_jobs, "memory": memory, "random_state": seed}
-        if self.kind == "words":
-            extractor, tree = settings.pop("extractor", {}), settings.pop("tree", None)
-            return VisualWords(
-                extractor=LocalFeatures(**extractor) if "detector" in extractor else SIFT(**extractor),
-                dictionary=None if tree is None else VocabularyTree(**tree, random_state=seed),
-                **settings,
-                **common,
-            )
-        contender = parse_contender(settings.pop("backend"))
-        changes = settings.pop("backend_settings", {})
-        backend = contender.backend(seed=seed)
-        if changes:
-            if contender.parts[0] not in PRESETS or len(contender.parts) > 1:
-                raise ValueError("backend_settings must go with a preset")
-            backend = make_model(contender.parts[0], settings={**changes, "random_state": seed}, n_jobs=None).backend
-        local = settings.pop("local", None)
-        if local is not None:
-            local = DescriberRecipe("words", local).describer(seed=seed)
-        return ImageVectors(backend, local=local, **settings, **common)
 
 
 @dataclass(frozen=True)
@@ -162,7 +115,7 @@ class RetrievalDefinition:
         return tuple(figure for variant in self.variants for figure in variant.published)
 
 
-def retrieval_definition(name: str, table: Table) -> RetrievalDefinition:
+def retrieval_definition(name: str, table: TomlTable) -> RetrievalDefinition:
     """Take a definition from a table; ValueError that names the file and the key that is missing, unknown or wrong."""
     dataset = table.take("dataset", one_of(_retrieval_sets()))
     seed = table.take("seed", WHOLE, 0)
@@ -189,14 +142,14 @@ def retrieval_definition(name: str, table: Table) -> RetrievalDefinition:
     return definition
 
 
-def _keys(table: Table) -> list[str]:
+def _keys(table: TomlTable) -> list[str]:
     described = table.table("describers", needed=True).values
     if not described:
         table.fail("describers", "one table or more")
     return list(described)
 
 
-def _protocol(table: Table, dataset: str) -> RetrievalProtocol:
+def _protocol(table: TomlTable, dataset: str) -> RetrievalProtocol:
     others = [other for other in dataset_names() if other != dataset]
     distractors = Rule(
         f"a list of different data sets, of {', '.join(others)}",
@@ -224,7 +177,7 @@ def _protocol(table: Table, dataset: str) -> RetrievalProtocol:
     return protocol
 
 
-def _describer(table: Table, seed: int) -> DescriberRecipe:
+def _describer(table: TomlTable, seed: int) -> DescriberRecipe:
     kind = table.take("kind", one_of(KINDS))
     if kind == "vectors":
         table.take("backend", TEXT)
@@ -242,7 +195,7 @@ def _describer(table: Table, seed: int) -> DescriberRecipe:
     return recipe
 
 
-def _variant(table: Table, describers: Mapping[str, DescriberRecipe]) -> RetrievalVariant:
+def _variant(table: TomlTable, describers: Mapping[str, DescriberRecipe]) -> RetrievalVariant:
     variant = RetrievalVariant(
         name=table.take("name", TEXT),
         describer=table.take("describer", one_of(describers)),

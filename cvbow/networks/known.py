@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from cvbow._toml import TEXT, Table, bundled
+from cvbow._toml import TEXT, TomlTable, bundled
 from cvbow.errors import NetworkError
 from cvbow.networks.locating import NETWORKS
 
@@ -35,7 +35,7 @@ def find_known_network(name: str) -> Path:
     files = bundled("datasets/networks")
     if name not in files:
         raise ValueError(f"network must be one of {', '.join(files)}, got {name!r}")
-    file = str(Table.read(files[name]).take("file", TEXT))
+    file = str(TomlTable.read(files[name]).take("file", TEXT))
     folder = os.environ.get(NETWORKS)
     if not folder or not (Path(folder) / file).exists():
         raise NetworkError(name, f"the network is the file {file}; {NETWORKS} must name a folder that has it")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int
-from cvbow._toml import COUNT, Rule, Table, bundled
+from cvbow._toml import COUNT, Rule, TomlTable, bundled
 from cvbow.images import resize
 
 __all__ = ["CHANNEL_ORDERS", "INTERPOLATIONS", "RESIZES", "Preprocessing", "find_preprocessing"]
@@ -195,9 +195,9 @@ def find_preprocessing(
     wanted = {key: _spread(key, value) for key, value in given.items() if value is not None}
     beside = path.with_suffix(".toml")
     if beside.is_file():
-        said = _read(Table.read(beside))
+        said = _read(TomlTable.read(beside))
     else:
-        tables = (Table.read(file) for file in bundled("datasets/networks").values())
+        tables = (TomlTable.read(file) for file in bundled("datasets/networks").values())
         known = next((table for table in tables if table.values.get("sha256") == digest), None)
         said = dict(otherwise or {}) if known is None else _read(known)
     if "size" in wanted or "resize" in wanted:
@@ -233,7 +233,7 @@ _SIZE = Rule(
 _TEXT = Rule("text", lambda value: isinstance(value, str))
 
 
-def _read(table: Table) -> dict[str, Any]:
+def _read(table: TomlTable) -> dict[str, Any]:
     rules = {"size": _SIZE, "channel_order": _TEXT, "mean": _NUMBERS, "scale": _NUMBERS, "resize": _TEXT}
     rules |= {"shorter_side": COUNT, "interpolation": _TEXT}
     found = {key: table.take(key, rule, None) for key, rule in {**rules, "layer": _TEXT}.items()}

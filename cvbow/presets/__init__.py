@@ -1,4 +1,4 @@
-"""Named recipes: every number of a pipeline from image to class, with the reason beside it.
+"""Named recipes: of models, of what takes part in a comparison, and of indexes; every number with the reason beside it.
 
 A recipe is a flat table of settings, so that one can be looked at in ``cvbow info``, changed on the command line with
 ``--set key=value``, and written in a benchmark definition. ``make_model`` builds the model from it.
@@ -6,6 +6,8 @@ A recipe is a flat table of settings, so that one can be looked at in ``cvbow in
 
 from cvbow.presets.augmenting import TRANSFORMS, make_augmenter
 from cvbow.presets.building import make_model, resolve
+from cvbow.presets.contenders import Contender, parse_contender
+from cvbow.presets.index_recipes import WORDS, DescriberRecipe, index_recipe
 from cvbow.presets.recipes import PRESETS, Preset
 from cvbow.presets.settings import SETTINGS, Setting, parse_setting
 
@@ -13,10 +15,15 @@ __all__ = [
     "PRESETS",
     "SETTINGS",
     "TRANSFORMS",
+    "WORDS",
+    "Contender",
+    "DescriberRecipe",
     "Preset",
     "Setting",
+    "index_recipe",
     "make_augmenter",
     "make_model",
+    "parse_contender",
     "parse_setting",
     "resolve",
 ]

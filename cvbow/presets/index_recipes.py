@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from cvbow.experiments.contenders import parse_contender
-from cvbow.experiments.retrieval_definition import DescriberRecipe
-from cvbow.features import SIFT
-from cvbow.presets import PRESETS, SETTINGS
-from cvbow.retrieval import ImageVectors, VisualWords
+from cvbow.dictionary import VocabularyTree
+from cvbow.features import SIFT, LocalFeatures
+from cvbow.presets.building import make_model
+from cvbow.presets.contenders import parse_contender
+from cvbow.presets.recipes import PRESETS
+from cvbow.presets.settings import SETTINGS
+from cvbow.retrieval import Describer, ImageVectors, VisualWords
 
-__all__ = ["WORDS", "index_recipe"]
+__all__ = ["WORDS", "DescriberRecipe", "index_recipe"]
 
 #: What is asked for by this name is ``VisualWords``.
 WORDS = "words"
@@ -27,6 +30,49 @@ _CHANGES: dict[str, dict[str, Any]] = {
 #: Set otherwise than by a setting.
 _NOT_SETTINGS = ("backend", "extractor", "dictionary", "local", "n_jobs", "memory", "random_state")
 _OF_CLASSIFIERS = ("augment", "augment_with", "classifier", "random_state")
+
+
+@dataclass(frozen=True)
+class DescriberRecipe:
+    """What an index learns, and how it sees images.
+
+    Attributes
+    ----------
+    kind : {"words", "vectors"}
+        ``VisualWords`` or ``ImageVectors``.
+    settings : mapping
+        Parameters of that class. Of words also ``extractor``, a mapping of parameters of ``SIFT``, or, with
+        ``detector``, of ``LocalFeatures``; and ``tree``, of ``VocabularyTree``. Of vectors also ``backend``, what
+        ``cvbow compare`` takes; ``backend_settings``, changes where that is a preset; and ``local``, a mapping like
+        that of words.
+    """
+
+    kind: str
+    settings: Mapping[str, Any]
+
+    def describer(self, *, seed: int, n_jobs: int | None = None, memory: Any = None) -> Describer:
+        """Return it unfitted."""
+        settings = dict(self.settings)
+        common = {"n_jobs": n_jobs, "memory": memory, "random_state": seed}
+        if self.kind == "words":
+            extractor, tree = settings.pop("extractor", {}), settings.pop("tree", None)
+            return VisualWords(
+                extractor=LocalFeatures(**extractor) if "detector" in extractor else SIFT(**extractor),
+                dictionary=None if tree is None else VocabularyTree(**tree, random_state=seed),
+                **settings,
+                **common,
+            )
+        contender = parse_contender(settings.pop("backend"))
+        changes = settings.pop("backend_settings", {})
+        backend = contender.backend(seed=seed)
+        if changes:
+            if contender.parts[0] not in PRESETS or len(contender.parts) > 1:
+                raise ValueError("backend_settings must go with a preset")
+            backend = make_model(contender.parts[0], settings={**changes, "random_state": seed}, n_jobs=None).backend
+        local = settings.pop("local", None)
+        if local is not None:
+            local = DescriberRecipe("words", local).describer(seed=seed)
+        return ImageVectors(backend, local=local, **settings, **common)
 
 
 def index_recipe(

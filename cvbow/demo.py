@@ -1,4 +1,4 @@
-"""The demonstration: real handwritten digits that ship with scikit-learn, so nothing is downloaded.
+"""The demonstration that ``cvbow demo`` runs: handwritten digits that come with scikit-learn, so nothing is downloaded.
 
 1,797 gray images of 8 x 8 pixels from the UCI set "Optical Recognition of Handwritten Digits" (E. Alpaydin and
 C. Kaynak, 1998).

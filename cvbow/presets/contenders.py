@@ -8,7 +8,8 @@ from typing import Any
 
 from cvbow.backends import ChannelUnion, CnnEncoder, ColorHistogram, ImageEncoder, MultiCrop, RawPixels
 from cvbow.networks import find_known_network, is_model_name, known_models, known_networks
-from cvbow.presets import PRESETS, make_model
+from cvbow.presets.building import make_model
+from cvbow.presets.recipes import PRESETS
 
 __all__ = ["FLOORS", "Contender", "parse_contender"]
 

@@ -1,0 +1,91 @@
+"""A table of texts, for a terminal and for Markdown; and how figures are written in it."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Table", "duration", "figure", "percent", "printable"]
+
+#: A column whose cells all are like this, or empty, stands to the right: "81.4 ± 0.5", "< 0.0001", "26.3 ms", "+5 %".
+_FIGURE = re.compile(r"(< )?[+-]?\d[\d,.]*(%| .*)?")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of texts.
+
+    Attributes
+    ----------
+    heads : sequence of str
+        Of the columns; empty for a list of names with their values.
+    rows : sequence of sequence of str
+        As many cells in each as there are columns.
+    title : str
+        What the table is of: a phrase without a full stop.
+    notes : str
+        What must be said besides: whole sentences.
+    """
+
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    title: str = ""
+    notes: str = ""
+
+    def text(self) -> str:
+        """Return it for a terminal: columns of figures to the right, and nothing that could steer the terminal."""
+        lines = [[printable(cell) for cell in row] for row in ([self.heads] if self.heads else []) + [*self.rows]]
+        cells = zip(*lines, strict=True)
+        columns = [_aligned(column, right) for column, right in zip(cells, self._right(), strict=True)]
+        body = "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+        around = [textwrap.fill(printable(part), 110) for part in (self.title, self.notes)]
+        return "\n\n".join(part for part in (around[0], body, around[1]) if part)
+
+    def markdown(self) -> str:
+        """Return it in Markdown."""
+        right = self._right()
+        heads = self.heads or [""] * len(right)
+        marks = ["---:" if figures else "---" for figures in right]
+        lines = ([cell.replace("|", r"\|") for cell in row] for row in (heads, marks, *self.rows))
+        body = "\n".join("|" + "".join(f" {cell} |" if cell else " |" for cell in line) for line in lines)
+        return "\n\n".join(part for part in (self.title and f"{self.title}:", body, self.notes) if part)
+
+    def _right(self) -> list[bool]:
+        """Tell which columns hold figures."""
+        if not self.rows:
+            return [False] * len(self.heads)
+        return [
+            any(column) and all(not cell or _FIGURE.fullmatch(cell) for cell in column)
+            for column in zip(*self.rows, strict=True)
+        ]
+
+
+def _aligned(cells: Sequence[str], right: bool) -> list[str]:
+    width = max(map(len, cells))
+    return [cell.rjust(width) if right else cell.ljust(width) for cell in cells]
+
+
+def figure(value: float | None) -> str:
+    """Return a number as a person reads it, with about three digits; nothing for None."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+
+
+def percent(share: float | None, spread: float | None = None) -> str:
+    """Return shares of 1 in percent, "81.4 ± 0.5" with a spread; nothing for None."""
+    if share is None:
+        return ""
+    return f"{100 * share:.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
+
+
+def duration(seconds: float) -> str:
+    """Return a time in seconds or milliseconds."""
+    return f"{figure(seconds)} s" if seconds >= 0.1 else f"{figure(1e3 * seconds)} ms"
+
+
+def printable(text: str) -> str:
+    """Return the text with what could steer a terminal, and what cannot be encoded, escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
