@@ -18,13 +18,32 @@ __all__ = ["common_points", "corner_error", "matching_accuracy", "matching_score
 
 
 def transfer_errors(homography: ArrayLike, a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    """Return the distances ``|b - H a|`` in pixels of the second image; points (m, 2) of both; shape (m,)."""
+    """Return the distances ``|b - H a|``.
+
+    Parameters
+    ----------
+    homography : array of shape (3, 3)
+    a, b : array of shape (m, 2)
+        Matched points, x, y in pixels.
+
+    Returns
+    -------
+    ndarray of shape (m,), float64
+        Pixels of the second image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.matching import transfer_errors
+    >>> transfer_errors(np.eye(3), [[0, 0], [5, 5]], [[0, 1], [8, 9]]).tolist()
+    [1.0, 5.0]
+    """
     difference = transform_points(homography, a) - np.asarray(b, np.float64)
     return np.hypot(difference[:, 0], difference[:, 1])
 
 
 def common_points(a: Features, b: Features, homography: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the rows of ``a`` that fall into the image of ``b`` under the homography, and of ``b`` the other way."""
+    """Return the rows of ``a`` that fall into the image of ``b`` under ``homography``, and of ``b`` the other way."""
     forth = transform_points(homography, a.points[:, :2])
     back = transform_points(np.linalg.inv(np.asarray(homography, np.float64)), b.points[:, :2])
     return _inside(forth, b.image_size), _inside(back, a.image_size)
@@ -33,10 +52,32 @@ def common_points(a: Features, b: Features, homography: ArrayLike) -> tuple[NDAr
 def repeatability(a: Features, b: Features, homography: ArrayLike, *, distance: float = 3.0) -> float:
     """Return the share of points that were found again: pairs that are each other's nearest within ``distance``.
 
-    The pairs, of points of the part that both images show, are measured in the second image's pixels, and divided by
-    the smaller number of points in that part (Schmid et al. 2000 with one-to-one pairs). 0 where one image has no point
-    there. Points at one place, of several orientations, count as one. Their sizes play no role, so that detectors
-    without scale can be compared with others.
+    The number of pairs in the part that both images show is divided by the smaller number of points there (Schmid et
+    al. 2000 with one-to-one pairs). Points of several orientations at one place count as one. Their sizes play no role,
+    so that detectors without scale can be compared with others.
+
+    Parameters
+    ----------
+    a, b : Features
+    homography : array of shape (3, 3)
+        The true map from ``a`` to ``b``.
+    distance : float, default 3.0
+        Pixels of the second image.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0 where one image has no point in the common part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.features import SIFT
+    >>> from cvbow.matching import repeatability
+    >>> image = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8).repeat(8, 0).repeat(8, 1)
+    >>> a, b = (SIFT().extract(part) for part in (image, image[:, 16:]))
+    >>> repeatability(a, b, [[1, 0, -16], [0, 1, 0], [0, 0, 1]]) > 0.9
+    True
     """
     rows_a, rows_b = common_points(a, b, homography)
     here, there = (np.unique(points[:, :2], axis=0) for points in (a.points[rows_a], b.points[rows_b]))
@@ -56,7 +97,20 @@ def matching_score(
 ) -> float:
     """Return the correct matches over the smaller number of points in the part that both images show.
 
-    A match is correct when it is at most ``distance`` pixels from where the homography sends it. 0 without points.
+    Parameters
+    ----------
+    a, b : Features
+    pairs : ndarray of shape (m, 2), intp
+        The matches: rows of ``a`` and of ``b``.
+    homography : array of shape (3, 3)
+        The true map from ``a`` to ``b``.
+    distance : float, default 3.0
+        A match is correct when it is at most so many pixels from where the homography sends it.
+
+    Returns
+    -------
+    float
+        From 0 to 1; 0 where one image has no point in the common part.
     """
     fewer = min(map(len, common_points(a, b, homography)))
     errors = transfer_errors(homography, a.points[pairs[:, 0], :2], b.points[pairs[:, 1], :2])
@@ -77,6 +131,12 @@ def matching_accuracy(errors: ArrayLike, thresholds: ArrayLike = tuple(range(1, 
     Returns
     -------
     ndarray of shape (t,), float64
+
+    Examples
+    --------
+    >>> from cvbow.matching import matching_accuracy
+    >>> matching_accuracy([0.5, 1.5, 20], thresholds=[1, 3]).round(2).tolist()
+    [0.33, 0.67]
     """
     errors, limits = np.asarray(errors, np.float64), np.asarray(thresholds, np.float64)
     if len(errors) == 0:
@@ -94,6 +154,13 @@ def corner_error(found: ArrayLike | None, homography: ArrayLike, image_size: tup
     homography : array of shape (3, 3)
     image_size : (width, height)
         Of the first image; its corners are the centres of its corner pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.matching import corner_error
+    >>> corner_error([[1, 0, 3], [0, 1, 4], [0, 0, 1]], np.eye(3), (640, 480))
+    5.0
     """
     if found is None:
         return float("inf")

@@ -32,6 +32,13 @@ def geometry_errors(matrix: ArrayLike, a: ArrayLike, b: ArrayLike, *, model: str
         Pixels. For a homography and an affine map the symmetric transfer error, the root mean square of the distances
         ``|b - H a|`` and ``|a - H^-1 b|``; infinite beyond the horizon. For a fundamental matrix the Sampson distance,
         to first order how far the points have to move to agree.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.matching import geometry_errors
+    >>> geometry_errors(np.eye(3), [[0, 0], [5, 5]], [[0, 0], [8, 9]], model="homography").tolist()
+    [0.0, 5.0]
     """
     check_choice("model", model, MODELS)
     matrix = np.asarray(matrix, np.float64)
@@ -50,10 +57,25 @@ def geometry_errors(matrix: ArrayLike, a: ArrayLike, b: ArrayLike, *, model: str
 
 
 def transform_points(matrix: ArrayLike, points: ArrayLike) -> NDArray[np.float64]:
-    """Map points (m, 2) by a homography or affine map (3, 3); infinite where a point goes beyond the horizon.
+    """Map points by a homography or an affine map.
 
-    A point is beyond the horizon where its third coordinate has another sign than ``det(H)``, as for a map that keeps
-    orientation it is then behind the camera, or where it is 0.
+    Parameters
+    ----------
+    matrix : array of shape (3, 3)
+    points : array of shape (m, 2)
+        x, y in pixels.
+
+    Returns
+    -------
+    ndarray of shape (m, 2), float64
+        Infinite where a point goes beyond the horizon: where its third coordinate is 0 or has another sign than
+        ``det(H)``. A map that keeps orientation puts such a point behind the camera.
+
+    Examples
+    --------
+    >>> from cvbow.matching import transform_points
+    >>> transform_points([[2, 0, 10], [0, 2, 0], [0, 0, 1]], [[0, 0], [3, 4]]).tolist()
+    [[10.0, 0.0], [16.0, 8.0]]
     """
     matrix, points = np.asarray(matrix, np.float64), check_points("points", points)
     mapped = points @ matrix[:, :2].T + matrix[:, 2]

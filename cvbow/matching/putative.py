@@ -53,6 +53,7 @@ def putative_matches(
     Examples
     --------
     >>> import numpy as np
+    >>> from cvbow.matching import putative_matches
     >>> a = np.array([[0, 0], [4, 0]], np.float32)
     >>> b = np.array([[4, 1], [0, 9], [4, 9]], np.float32)
     >>> pairs, distances = putative_matches(a, b)

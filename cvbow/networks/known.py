@@ -13,7 +13,14 @@ __all__ = ["find_known_network", "known_networks"]
 
 
 def known_networks() -> tuple[str, ...]:
-    """Return the names of the networks whose preprocessing comes with cvbow."""
+    """Return the names of the networks whose preprocessing comes with cvbow.
+
+    Examples
+    --------
+    >>> from cvbow.networks import known_networks
+    >>> known_networks()[:2]
+    ('mobilenet-v1-0.75', 'squeezenet1.1')
+    """
     return tuple(bundled("datasets/networks"))
 
 

@@ -30,6 +30,10 @@ def check_network(network: object) -> None:
 def locate_network(network: str | os.PathLike[str]) -> Path:
     """Return where a network is: at its path, or under the same name in the folder that CVBOW_NETWORKS names.
 
+    Parameters
+    ----------
+    network : path
+
     Raises
     ------
     NetworkError

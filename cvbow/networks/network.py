@@ -28,6 +28,23 @@ class Network(ABC):
         Where that computes.
     digest : str
         SHA-256, in hexadecimal, that no other network or weights have.
+
+    Examples
+    --------
+    >>> import base64, pathlib, tempfile
+    >>> import numpy as np
+    >>> from cvbow.networks import open_network
+    >>> data = base64.b64decode(  # one rectifier: x (1, 3, 8, 8) to y
+    ...     "CAhCBAoAEA06SAoMCgF4EgF5IgRSZWx1WhsKAXgSFgoUCAESEAoCCAEK"
+    ...     "AggDCgIICAoCCAhiGwoBeRIWChQIARIQCgIIAQoCCAMKAggICgIICA=="
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "tiny.onnx")
+    ...     _ = path.write_bytes(data)
+    ...     network = open_network(path, engine="opencv")
+    ...     rectified = network.run(np.full((1, 3, 8, 8), -1, np.float32), "y")
+    >>> network.names, rectified.shape
+    (('y',), (1, 3, 8, 8))
     """
 
     path: Path

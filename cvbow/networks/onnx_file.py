@@ -38,6 +38,13 @@ class Layer:
         Of its first output, by which it can be asked for.
     kind : str
         The operator: ``Conv``, ``Relu``, ...
+
+    Examples
+    --------
+    >>> from cvbow.networks import Layer
+    >>> layers = Layer("conv1", "Conv"), Layer("relu1", "Relu")
+    >>> [layer.name for layer in layers if layer.kind == "Relu"]
+    ['relu1']
     """
 
     name: str
@@ -55,6 +62,13 @@ class OnnxGraph:
     outputs : tuple of str
     layers : tuple of Layer
         In the order in which they are computed.
+
+    Examples
+    --------
+    >>> from cvbow.networks import Layer, OnnxGraph
+    >>> layers = Layer("pool5", "MaxPool"), Layer("scores", "Gemm")
+    >>> OnnxGraph({"image": (1, 3, 224, 224)}, ("scores",), layers).names
+    ('scores', 'pool5')
     """
 
     inputs: dict[str, tuple[int, ...]]
@@ -70,10 +84,26 @@ class OnnxGraph:
 def read_graph(data: bytes) -> OnnxGraph:
     """Read the inputs, outputs and layers of an ONNX file.
 
+    Parameters
+    ----------
+    data : bytes
+        The file's content.
+
     Raises
     ------
     ValueError
         If the bytes are not an ONNX file with a network in it.
+
+    Examples
+    --------
+    >>> import base64
+    >>> from cvbow.networks import read_graph
+    >>> data = base64.b64decode(  # one rectifier: x (1, 3, 8, 8) to y
+    ...     "CAhCBAoAEA06SAoMCgF4EgF5IgRSZWx1WhsKAXgSFgoUCAESEAoCCAEK"
+    ...     "AggDCgIICAoCCAhiGwoBeRIWChQIARIQCgIIAQoCCAMKAggICgIICA=="
+    ... )
+    >>> read_graph(data)
+    OnnxGraph(inputs={'x': (1, 3, 8, 8)}, outputs=('y',), layers=(Layer(name='y', kind='Relu'),))
     """
     inputs: dict[str, tuple[int, ...]] = {}
     outputs: list[str] = []

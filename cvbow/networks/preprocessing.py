@@ -55,6 +55,15 @@ class Preprocessing:
     ------
     ValueError
         If a value breaks its rule.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.networks import Preprocessing
+    >>> inception = Preprocessing((64, 64), "rgb", mean=(128, 128, 128), scale=(1 / 128,) * 3, resize="crop")
+    >>> planes = inception.prepare(np.full((100, 200, 3), 255, np.uint8))
+    >>> planes.shape, round(float(planes.max()), 3)
+    ((3, 64, 64), 0.992)
     """
 
     size: tuple[int, int]

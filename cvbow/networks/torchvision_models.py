@@ -48,12 +48,26 @@ _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
 
 
 def is_model_name(network: object) -> bool:
-    """Whether ``network`` is written as torchvision's names are, and no file has that name."""
+    """Whether ``network`` is written as torchvision's names are, and no file has that name.
+
+    Examples
+    --------
+    >>> from cvbow.networks import is_model_name
+    >>> is_model_name("resnet50"), is_model_name("networks/resnet50.onnx")
+    (True, False)
+    """
     return isinstance(network, str) and bool(_NAME.fullmatch(network)) and not Path(network).is_file()
 
 
 def known_models() -> tuple[str, ...]:
-    """Return the names of torchvision's classification models; without torchvision, the best known."""
+    """Return the names of torchvision's classification models; without torchvision, the best known.
+
+    Examples
+    --------
+    >>> from cvbow.networks import known_models
+    >>> "resnet50" in known_models()
+    True
+    """
     if not _is_installed():
         return tuple(MODELS)
     from torchvision import models

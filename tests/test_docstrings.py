@@ -1,0 +1,77 @@
+"""What docstrings promise: examples that run, every parameter named, no public method without words."""
+
+from __future__ import annotations
+
+import doctest
+import functools
+import importlib
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (ROOT / "cvbow").rglob("*.py")}
+WITH_EXAMPLES = sorted(module for module, path in FILES.items() if ">>> " in path.read_text(encoding="utf-8"))
+ROOMS = ("matching", "networks")
+PUBLIC: dict[str, Any] = {
+    f"{room}.{name}": getattr(module, name)
+    for room in ROOMS
+    for module in [importlib.import_module(f"cvbow.{room}")]
+    for name in module.__all__
+}
+CLASSES = [name for name, value in PUBLIC.items() if inspect.isclass(value)]
+FUNCTIONS = [name for name, value in PUBLIC.items() if inspect.isfunction(value)]
+
+
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
+def test_examples_run_as_they_are_printed(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    # With no names but its own, as in a reader's session.
+    examples = doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module), globs={})
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    printed: list[str] = []
+    for example in examples:
+        runner.run(example, out=printed.append)
+    assert not runner.failures, "".join(printed)
+    assert runner.tries > 0
+    assert not list(tmp_path.iterdir()), "examples leave no files"
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_class_has_an_example(name: str) -> None:
+    doc = inspect.cleandoc(PUBLIC[name].__doc__)
+    assert "\nExamples\n--------\n>>> " in doc
+
+
+@pytest.mark.parametrize("name", CLASSES + FUNCTIONS)
+def test_every_parameter_is_named(name: str) -> None:
+    """As an entry of a numpydoc section, or `so` in the text."""
+    doc = inspect.cleandoc(PUBLIC[name].__doc__)
+    try:
+        parameters = inspect.signature(PUBLIC[name]).parameters.values()
+    except ValueError:  # of an exception that takes what any exception takes
+        return
+    missing = [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+        and not re.search(rf"^([\w, ]+, )?{parameter.name}(, [\w, ]+)?( : .*)?$|`{parameter.name}\b", doc, re.MULTILINE)
+    ]
+    assert not missing
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_public_method_is_described(name: str) -> None:
+    """In its own docstring or in that of what it overrides."""
+    ours = [base for base in inspect.getmro(PUBLIC[name]) if base.__module__.startswith("cvbow.")]
+    kinds = (property, classmethod, staticmethod, functools.cached_property)
+    methods = {
+        method
+        for base in ours
+        for method, value in vars(base).items()
+        if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, kinds))
+    }
+    assert not [method for method in sorted(methods) if not inspect.getdoc(getattr(PUBLIC[name], method))]
