@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from cvbow.features import (
     Detector,
     LocalFeatures,
     _opencv,
-    local_features,
     make_descriptor,
     make_detector,
 )
@@ -315,9 +313,3 @@ def test_both_versions_of_opencv_find_the_same_in_a_photograph(shared_data: Path
 
 
 COUNTS = {"sift": 2312, "orb": 11767, "fast": 5628}
-
-
-def test_the_examples_in_the_documentation() -> None:
-    results = doctest.testmod(local_features, optionflags=doctest.ELLIPSIS)
-    assert results.attempted >= 3
-    assert results.failed == 0

@@ -18,7 +18,20 @@ __all__ = ["Descriptor", "KeypointDescriptor", "unit_length"]
 
 
 class Descriptor(BaseEstimator):  # type: ignore[misc]
-    """Base class: a scikit-learn estimator of plain parameters with ``describe(image, detections)``."""
+    """Base class: a scikit-learn estimator of plain parameters with ``describe(image, detections)``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.features import make_descriptor, make_detector
+    >>> image = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    >>> detections = make_detector("harris").detect(image, limit=30)
+    >>> for name in ("rootsift", "brief"):
+    ...     rows, descriptors = make_descriptor(name).describe(image, detections)
+    ...     print(name, len(rows) <= 30, descriptors.shape[1], descriptors.dtype)
+    rootsift True 128 float32
+    brief True 32 uint8
+    """
 
     #: Descriptors are bits, eight to a byte; otherwise float32, of length 1 or zero.
     is_binary: ClassVar[bool] = False

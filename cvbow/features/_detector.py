@@ -20,7 +20,16 @@ __all__ = ["Detector", "KeypointDetector"]
 
 
 class Detector(BaseEstimator):  # type: ignore[misc]
-    """Base class: a scikit-learn estimator of plain parameters with ``detect(image) -> Detections``."""
+    """Base class: a scikit-learn estimator of plain parameters with ``detect(image) -> Detections``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.features import DETECTORS
+    >>> image = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
+    >>> {name: len(DETECTORS[name]().detect(image, limit=30)) for name in ("sobel", "harris", "fast")}
+    {'sobel': 30, 'harris': 30, 'fast': 30}
+    """
 
     #: Side of the patch that is to be described, over the size of a point.
     patch_factor: ClassVar[float] = 1.0

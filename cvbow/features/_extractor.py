@@ -21,6 +21,17 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
     A subclass has the parameters ``min_side`` and ``max_side`` and defines ``descriptor_size`` and ``_extract``, which
     sees an image of the working size: gray, or RGB where ``gray_only`` is False. Points come back in the coordinates of
     the image that was given.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.features import SIFT, DenseSIFT, Extractor
+    >>> image = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8).repeat(8, 0).repeat(8, 1)
+    >>> for extractor in (SIFT(max_points=50), DenseSIFT(step=8)):
+    ...     features = extractor.extract(image)
+    ...     print(isinstance(extractor, Extractor), features.descriptors.shape)
+    True (50, 128)
+    True (1895, 128)
     """
 
     min_side: int | None
@@ -150,13 +161,7 @@ def _check_image(image: object) -> None:
 
 
 def check_sides(min_side: int | None, max_side: int | None) -> None:
-    """Check the limits to an image's sides.
-
-    Raises
-    ------
-    ValueError
-        Unless both are None or integers >= 1, and the first does not exceed the second.
-    """
+    """Raise ValueError unless ``min_side`` and ``max_side`` are None or integers >= 1, and in that order."""
     check_int("min_side", min_side, minimum=1, none=True)
     check_int("max_side", max_side, minimum=1, none=True)
     if min_side is not None and max_side is not None and min_side > max_side:

@@ -27,6 +27,15 @@ class Features:
     ------
     ValueError
         If the shapes or dtypes do not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import Features
+    >>> points = np.array([[10, 20, 8, -1], [30, 5, 8, -1]], np.float32)
+    >>> features = Features(points, np.eye(2, 128, dtype=np.float32), image_size=(64, 48))
+    >>> len(features), features.take(np.array([1])).points.tolist()
+    (2, [[30.0, 5.0, 8.0, -1.0]])
     """
 
     points: NDArray[np.float32]

@@ -94,7 +94,20 @@ class CnnFeatureMap(Extractor):
 
     Examples
     --------
-    >>> CnnFeatureMap("squeezenet1.1.onnx", "conv10_2").extract(image)  # doctest: +SKIP
+    >>> import base64, pathlib, tempfile
+    >>> import numpy as np
+    >>> from cvbow.features import CnnFeatureMap
+    >>> data = base64.b64decode(  # one rectifier: x (1, 3, 8, 8) to y
+    ...     "CAhCBAoAEA06SAoMCgF4EgF5IgRSZWx1WhsKAXgSFgoUCAESEAoCCAEK"
+    ...     "AggDCgIICAoCCAhiGwoBeRIWChQIARIQCgIIAQoCCAMKAggICgIICA=="
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "tiny.onnx")
+    ...     _ = path.write_bytes(data)
+    ...     extractor = CnnFeatureMap(path, "y", size=8, channel_order="rgb", mean=0, scale=1 / 255, engine="opencv")
+    ...     features = extractor.extract(np.zeros((32, 32, 3), np.uint8))
+    >>> features.descriptors.shape, features.points[0].tolist()
+    ((64, 3), [1.5, 1.5, 4.0, -1.0])
     """
 
     # A network has an input of its own size.

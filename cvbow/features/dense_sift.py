@@ -89,6 +89,7 @@ class DenseSIFT(Extractor):
     Examples
     --------
     >>> import numpy as np
+    >>> from cvbow import DenseSIFT
     >>> image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
     >>> features = DenseSIFT(step=8, bin_sizes=(4,)).extract(image)
     >>> features.points.shape, features.descriptors.shape

@@ -54,6 +54,7 @@ class LocalFeatures(Extractor):
     Examples
     --------
     >>> import numpy as np
+    >>> from cvbow import LocalFeatures
     >>> image = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
     >>> LocalFeatures("harris", "rootsift", max_points=20).extract(image).descriptors.shape
     (20, 128)
@@ -108,6 +109,7 @@ class LocalFeatures(Extractor):
             raise ValueError(reason)
 
     def check_state(self) -> None:
+        """Raise ValueError if parameters that were loaded break their rules."""
         self.check_params()
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:

@@ -90,10 +90,21 @@ DESCRIPTORS: dict[str, type[Descriptor]] = {
 def make_detector(detector: str | Detector) -> Detector:
     """Return a detector with its default parameters for a name, and one that is given as it is.
 
+    Parameters
+    ----------
+    detector : str or Detector
+        A key of ``DETECTORS``, or a detector.
+
     Raises
     ------
     ValueError
         If it is neither; the message lists the names.
+
+    Examples
+    --------
+    >>> from cvbow.features import make_detector
+    >>> make_detector("harris").set_params(k=0.06)
+    HarrisDetector(k=0.06)
     """
     if isinstance(detector, Detector):
         return detector
@@ -104,10 +115,21 @@ def make_detector(detector: str | Detector) -> Detector:
 def make_descriptor(descriptor: str | Descriptor) -> Descriptor:
     """Return a descriptor with its default parameters for a name, and one that is given as it is.
 
+    Parameters
+    ----------
+    descriptor : str or Descriptor
+        A key of ``DESCRIPTORS``, or a descriptor.
+
     Raises
     ------
     ValueError
         If it is neither; the message lists the names.
+
+    Examples
+    --------
+    >>> from cvbow.features import make_descriptor
+    >>> make_descriptor("rootsift").descriptor_size
+    128
     """
     if isinstance(descriptor, Descriptor):
         return descriptor

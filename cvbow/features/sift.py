@@ -33,6 +33,15 @@ class SIFT(Extractor):
         RootSIFT (Arandjelovic and Zisserman, CVPR 2012) in place of L2 norm 1.
     min_side, max_side : int or None, default None and 1024
         Limits to the image's sides in pixels; see ``DenseSIFT``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import SIFT
+    >>> image = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8).repeat(8, 0).repeat(8, 1)
+    >>> features = SIFT(max_points=50).extract(image)
+    >>> features.points.shape, features.descriptors.shape
+    ((50, 4), (50, 128))
     """
 
     def __init__(

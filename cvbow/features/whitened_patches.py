@@ -50,6 +50,7 @@ class WhitenedPatches(Extractor):
     Examples
     --------
     >>> import numpy as np
+    >>> from cvbow.features import WhitenedPatches
     >>> image = np.arange(32 * 32 * 3, dtype=np.uint8).reshape(32, 32, 3)
     >>> WhitenedPatches().extract(image).descriptors.shape
     (729, 108)
