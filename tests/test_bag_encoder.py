@@ -24,7 +24,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from synthetic import textured
 
 from cvbow.backends import BagEncoder
-from cvbow.backends._sampling import Sampler, plan_sample
+from cvbow.backends.fitting import Sampler, plan_sample
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords, SpatialPyramid
 from cvbow.errors import CvbowError, ImageError

@@ -590,7 +590,7 @@ def test_a_union_of_channels_tells_the_classifier_its_columns(name: str, tmp_pat
         model = ImageClassifier(clone(union).set_params(n_jobs=n_jobs), classifier).fit(images, labels)
         digests.add(model.save(tmp_path / "model.cvbow"))
     assert len(digests) == 1
-    widths = {key: columns.stop - columns.start for key, columns in model.backend_.channel_slices_.items()}
+    widths = {key: columns.stop - columns.start for key, columns in model.backend_.channel_slices.items()}
     assert model.classifier_.channels_ == widths
     assert list(model.classifier_.directions_) == ["census", "gist"]
     new, truth = textures(3)

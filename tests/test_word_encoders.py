@@ -20,8 +20,8 @@ from sklearn.exceptions import NotFittedError
 from cvbow import storage
 from cvbow.dictionary import BinaryDictionary, KMeansDictionary, SphericalDictionary, VocabularyTree
 from cvbow.encoders import LLC, BagOfWords, Encoder, KernelCodebook, SoftThreshold, SpatialPyramid, Triangle
-from cvbow.encoders._normalize import NORMALIZATIONS, normalize_as
 from cvbow.encoders._pooling import POOLINGS
+from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
 from cvbow.errors import ModelFileError
 from cvbow.features import Features
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import functools
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -12,16 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.backends._image_encoder import (
-    Call,
-    ImageEncoder,
-    ImageLike,
-    _Cached,
-    load_source,
-    nothing_found,
-    one_color,
-    try_image,
-)
+from cvbow.backends._image_encoder import Call, ImageEncoder, nothing_found, one_color
+from cvbow.backends.caching import CachedFunction
+from cvbow.backends.loading import ImageLike, load_source, try_image
 from cvbow.images import read_image
 
 __all__ = ["BatchEncoder"]
@@ -61,7 +52,7 @@ class _BatchCall:
 
     def __init__(self, encoder: BatchEncoder, compute: Callable[..., Any]) -> None:
         self.encoder = encoder
-        self.compute = compute
+        self.cached = compute if isinstance(compute, CachedFunction) else None
 
     def __call__(self, images: Sequence[ImageLike]) -> list[Any]:
         """Return for each image its vector and the doubt about it, or its ImageError."""
@@ -75,41 +66,27 @@ class _BatchCall:
 
     def _cached_or_ready(self, image: ImageLike) -> Any:
         source, name = load_source(image)
-        if isinstance(self.compute, _Cached):
-            with contextlib.suppress(_MissingError):
-                return _replaced(self.compute, _missing)(self.encoder, source, name)
-        return _Ready(self.encoder, source, name, keep=isinstance(self.compute, _Cached))
+        key = None
+        if self.cached is not None:
+            key = self.cached.key_of(source)
+            if self.cached.has(key):
+                return self.cached(self.encoder, source, name)
+        return _Ready(self.encoder, source, name, key)
 
     def _kept(self, ready: _Ready, vector: NDArray[np.float32]) -> Any:
         # A row of the batch would hold the memory of all.
         result = vector.copy(), ready.one_color or (None if vector.any() else ready.nothing_found)
-        if isinstance(self.compute, _Cached):
-            return _replaced(self.compute, lambda *arguments: result)(self.encoder, ready.source, ready.name)
+        if self.cached is not None and ready.key is not None:
+            self.cached.keep(ready.key, result)
         return result
 
 
 class _Ready:
-    """An image that was read, as the input of the encoder; the pixels are let go."""
+    """An image that was read, as the input of the encoder, and its key in the cache; the pixels are let go."""
 
-    def __init__(self, encoder: BatchEncoder, source: Any, name: str | None, *, keep: bool) -> None:
+    def __init__(self, encoder: BatchEncoder, source: Any, name: str | None, key: tuple[object, ...] | None) -> None:
+        self.key = key
         image = read_image(source, gray=encoder.gray_only, name=name)
         self.input = encoder._input(image)
         self.one_color = one_color(image)
         self.nothing_found = nothing_found(image)
-        self.source = source if keep else None
-        self.name = name
-
-
-def _replaced(cached: _Cached, function: Callable[..., Any]) -> _Cached:
-    """Return the cache with another function to ask for what is not there; results go by the name of the first."""
-    view = copy.copy(cached)
-    view.function = functools.wraps(cached.function)(function)
-    return view
-
-
-class _MissingError(Exception):
-    pass
-
-
-def _missing(*arguments: Any) -> Any:
-    raise _MissingError

@@ -6,27 +6,23 @@ worker, however many images there are.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import threading
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.base import BaseEstimator, TransformerMixin
 
+from cvbow.backends.caching import CachedFunction
+from cvbow.backends.loading import ImageLike, check_images, load_source, path_of, try_image
 from cvbow.errors import ImageError
-from cvbow.images import content_hash, read_bytes, read_image
-from cvbow.images.derived import DerivedImage
-from cvbow.parallel import default_jobs, run
+from cvbow.images import read_image
+from cvbow.parallel import run
 
-__all__ = ["EncodedImages", "ImageEncoder", "ImageLike"]
-
-#: A path, pixels: uint8 (H, W) or (H, W, 3) RGB, or what makes them when they are wanted.
-ImageLike = str | os.PathLike[str] | NDArray[np.uint8] | DerivedImage
+__all__ = ["Call", "EncodedImages", "ImageEncoder", "nothing_found", "one_color"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,11 +51,30 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Base class of the backends.
 
     A subclass has the parameters ``n_jobs`` and ``memory``, and defines ``fit``, ``vector_length``, ``encode_image``
-    and ``fingerprint``; ``check_params`` where a parameter has a rule.
+    and ``fingerprint``; ``check_params`` where a parameter has a rule; ``parts`` where other backends are inside.
+
+    Attributes
+    ----------
+    n_views : int
+        Views of an image that a vector consists of, each an example of its own to a classifier.
+    n_sampled_ : int or None
+        Descriptors that a dictionary was learned from.
+    skipped_ : list of ImageError or None
+        Images that ``fit`` was to learn from and that could not be read.
+    seconds_ : dict or None
+        Time taken to learn, by step. This and the two before are None where nothing of the kind is known, as in a
+        backend that was loaded.
     """
+
+    transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}
 
     n_jobs: int | None
     memory: Any
+
+    n_views: int = 1
+    n_sampled_: int | None = None
+    skipped_: list[ImageError] | None = None
+    seconds_: dict[str, float] | None = None
 
     @property
     @abstractmethod
@@ -70,6 +85,30 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def gray_only(self) -> bool:
         """Whether the colours of an image are never looked at."""
         return False
+
+    @property
+    def channel_slices(self) -> dict[str, slice] | None:
+        """Which columns of one view's vector are whose, by name; None where it is of one kind."""
+        return None
+
+    def parts(self) -> Sequence[ImageEncoder]:
+        """Return the backends inside this one, the fitted ones once there are any."""
+        return ()
+
+    @property
+    def n_words(self) -> int | None:
+        """Number of words, of the first part that has words; None where there are none."""
+        return next((part.n_words for part in self.parts() if part.n_words is not None), None)
+
+    @property
+    def network_file(self) -> Path | None:
+        """The file with the network that the backend itself runs, which a model file does not hold; None without."""
+        return None
+
+    @property
+    def network_hashes(self) -> frozenset[str]:
+        """SHA-256 of each network without which the backend does not answer."""
+        return frozenset(digest for part in self.parts() for digest in part.network_hashes)
 
     @abstractmethod
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
@@ -112,8 +151,7 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         rows: list[int] = []
         skipped: list[ImageError] = []
         doubtful: list[ImageError] = []
-        compute = self._cached(_vector_of, self.fingerprint()) if self.memory is not None else _vector_of
-        for row, result in enumerate(self._map(Call(self, compute), images, "encode")):
+        for row, result in enumerate(self._map(Call(self, self._through_cache(_vector_of)), images, "encode")):
             if isinstance(result, ImageError):
                 if strict:
                     raise result
@@ -122,7 +160,7 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             vectors[len(rows)], doubt = result
             rows.append(row)
             if doubt is not None:
-                doubtful.append(ImageError(_path(images[row]) or f"image {row}", doubt))
+                doubtful.append(ImageError(path_of(images[row]) or f"image {row}", doubt))
         # The rows that were not used are the tail: giving it back in place avoids a second copy of the rest.
         vectors.resize((len(rows), self.vector_length), refcheck=False)
         return EncodedImages(vectors, np.array(rows, np.intp), skipped, doubtful)
@@ -130,58 +168,8 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def _map(self, function: Callable[[Any], Any], items: Sequence[Any], task: str) -> Iterator[Any]:
         return run(function, items, n_jobs=self.n_jobs, task=task, total=len(items))
 
-    def _cached(self, function: Callable[..., Any], *key: object) -> _Cached:
-        return _Cached(self.memory, function, key)
-
-
-def check_images(images: Sequence[ImageLike]) -> Sequence[ImageLike]:
-    """Return the images as a sequence of paths and arrays; a lone path or image is refused."""
-    if isinstance(images, (str, bytes, os.PathLike)):
-        raise ValueError(f"images must be a sequence of paths or arrays, got the single path {os.fspath(images)!r}")
-    if isinstance(images, np.ndarray):
-        # A lone colour image would pass for a stack of gray ones that are three pixels wide.
-        if images.dtype == np.uint8 and (images.ndim < 3 or (images.ndim == 3 and images.shape[2] in (3, 4))):
-            raise ValueError(f"images must be a sequence of images, got one array of shape {images.shape}")
-        return list(images)
-    return images if isinstance(images, (list, tuple)) else list(images)
-
-
-def fit_inside(
-    encoder: ImageEncoder, images: Sequence[ImageLike], y: object, *, n_jobs: int | None, memory: Any
-) -> ImageEncoder:
-    """Fit a clone of a backend that is part of another, which lends it its cache and workers where it has none."""
-    inside: ImageEncoder = clone(encoder)
-    if inside.memory is None:
-        inside.set_params(memory=memory)
-    with default_jobs(n_jobs):
-        return inside.fit(images, y)
-
-
-def load_source(image: ImageLike) -> tuple[Any, str | None]:
-    """Return what ``read_image`` takes, and the name for its errors; bytes are read once, for pixels and cache key."""
-    if isinstance(image, np.ndarray):
-        return image, None
-    if isinstance(image, DerivedImage):
-        return image.loaded(), image.name
-    return read_bytes(image), os.fspath(image)
-
-
-def _path(image: ImageLike) -> str | None:
-    """Return the path of an image, or of the one that it is made from; None for pixels."""
-    if isinstance(image, np.ndarray):
-        return None
-    return image.name if isinstance(image, DerivedImage) else os.fspath(image)
-
-
-def try_image(image: ImageLike, function: Callable[[], Any]) -> Any:
-    """Return the function's result, or the ImageError that it raised; a missing file is one of those."""
-    try:
-        return function()
-    except ImageError as error:
-        # Made anew: the error's traceback and cause hold the file's bytes, and those of every bad file would add up.
-        return ImageError(error.path, error.reason)
-    except FileNotFoundError:
-        return ImageError(_path(image) or "image", "there is no such file")
+    def _through_cache(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return function if self.memory is None else CachedFunction(self.memory, function, self.fingerprint())
 
 
 def _vector_of(encoder: ImageEncoder, source: Any, name: str | None) -> tuple[NDArray[np.float32], str | None]:
@@ -212,38 +200,3 @@ class Call:
 
     def __call__(self, image: ImageLike) -> Any:
         return try_image(image, lambda: self.compute(self.encoder, *load_source(image)))
-
-
-class _Cached:
-    """A function of (encoder, source, name, ...) behind joblib.Memory, keyed on the source's content and on ``key``."""
-
-    def __init__(self, memory: Any, function: Callable[..., Any], key: Sequence[object]) -> None:
-        from joblib import Memory
-
-        from cvbow import __version__
-
-        self.memory = memory if isinstance(memory, Memory) else Memory(os.fspath(memory), verbose=0)
-        self.function = function
-        self.key = hashlib.sha256(repr((__version__, *key)).encode()).hexdigest()
-
-    def __call__(self, encoder: ImageEncoder, source: Any, name: str | None, *args: object) -> Any:
-        with _memory_lock:
-            call = self.memory.cache(_keyed, ignore=["function", "arguments"])
-        return call(
-            self.function.__qualname__,
-            content_hash(source),
-            self.key,
-            args,
-            function=self.function,
-            arguments=(encoder, source, name, *args),
-        )
-
-
-# joblib writes the source of a cached function when it first wraps it, which two threads should not do at once.
-_memory_lock = threading.Lock()
-
-
-def _keyed(
-    what: str, content: str, key: str, args: object, function: Callable[..., Any], arguments: tuple[Any, ...]
-) -> Any:
-    return function(*arguments)

@@ -10,7 +10,8 @@ import joblib
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.backends._image_encoder import ImageEncoder, ImageLike
+from cvbow.backends._image_encoder import ImageEncoder
+from cvbow.backends.loading import ImageLike
 from cvbow.features import as_gray, as_rgb
 from cvbow.parallel import single_threaded
 
@@ -23,8 +24,6 @@ class WholeImageEncoder(ImageEncoder):
     A subclass has the parameters ``n_jobs`` and ``memory``, and defines ``vector_length``, ``check_params`` and
     ``_describe``.
     """
-
-    transient = {"n_jobs": None, "memory": None}  # noqa: RUF012
 
     @property
     def gray_only(self) -> bool:

@@ -14,14 +14,15 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int, check_real
-from cvbow.backends._image_encoder import Call, ImageEncoder, ImageLike, check_images, load_source
+from cvbow.backends._image_encoder import Call, ImageEncoder
 from cvbow.backends._mirror import check_mirror, mean_direction
-from cvbow.backends._sampling import Sampler, gather_sample, plan_sample
+from cvbow.backends.fitting import Sample, draw_sample
+from cvbow.backends.loading import ImageLike, check_images, load_source
 from cvbow.encoders import Encoder
 from cvbow.errors import ImageError
 from cvbow.features import Extractor, Features
 from cvbow.images import read_image
-from cvbow.parallel import default_jobs, note, single_threaded
+from cvbow.parallel import default_jobs, single_threaded
 
 __all__ = ["BagEncoder"]
 
@@ -72,8 +73,6 @@ class BagEncoder(ImageEncoder):
         Time taken to ``extract`` the sample and to learn the ``dictionary``.
     """
 
-    transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
-
     def __init__(
         self,
         extractor: Extractor,
@@ -111,6 +110,19 @@ class BagEncoder(ImageEncoder):
         return bool(self._fitted_extractor.gray_only)
 
     @property
+    def n_words(self) -> int | None:
+        """Number of words of the encoder's dictionary; NotFittedError before ``fit``."""
+        check_is_fitted(self, "encoder_")
+        words: int | None = self.encoder_.n_words
+        return words
+
+    @property
+    def network_hashes(self) -> frozenset[str]:
+        """SHA-256 of the extractor's network, where it has one."""
+        digest = self._fitted_extractor.network_hash
+        return frozenset() if digest is None else frozenset([digest])
+
+    @property
     def _fitted_extractor(self) -> Extractor:
         found: Extractor = vars(self).get("extractor_", self.extractor)
         return found
@@ -132,43 +144,34 @@ class BagEncoder(ImageEncoder):
             If no image could be read, or none of those read gave a descriptor.
         """
         self.check_params()
-        images = check_images(images)
-        if len(images) == 0:
-            raise ValueError("images must have at least one image, got none")
-        started = time.perf_counter()
-        self.extractor_ = self.extractor.settled()
-        bags = self._draw(images)
+        images = check_images(images, minimum=1)
+        sample = draw_sample(
+            self.extractor,
+            images,
+            sample=self.sample,
+            sample_images=self.sample_images,
+            seed=self.random_state,
+            n_jobs=self.n_jobs,
+            memory=self.memory,
+        )
+        self.extractor_ = sample.extractor
+        self.n_sampled_, self.skipped_ = sample.n_descriptors, sample.skipped
         drawn = time.perf_counter()
         with single_threaded(), default_jobs(self.n_jobs):
-            self._learn(images, bags)
-        self.seconds_ = {"extract": drawn - started, "dictionary": time.perf_counter() - drawn}
+            self._learn(images, sample)
+        self.seconds_ = {"extract": sample.seconds, "dictionary": time.perf_counter() - drawn}
         return self
 
-    def _draw(self, images: Sequence[ImageLike]) -> list[Features]:
-        plan = plan_sample(len(images), self.sample, self.sample_images, self.random_state)
-        sampler = Sampler(self.extractor_, plan.quota, self.random_state)
-        note(
-            f"sample: up to {plan.quota} descriptors from each of {len(plan.positions)} images; at most about "
-            f"{4 * plan.quota * len(plan.positions) * self.extractor_.descriptor_size / 1e6:.0f} MB"
-        )
-        if self.memory is not None:
-            settings = joblib.hash(self.extractor_.fingerprint()), plan.quota, self.random_state
-            sampler.cached = self._cached(Sampler.draw, *settings)
-        items = [(position, images[position]) for position in plan.positions]
-        bags, self.skipped_ = gather_sample(self._map(sampler, items, "sample"))
-        self.n_sampled_ = sum(map(len, bags))
-        return bags
-
-    def _learn(self, images: Sequence[ImageLike], bags: list[Features]) -> None:
+    def _learn(self, images: Sequence[ImageLike], sample: Sample) -> None:
         self.reduce_ = None
         if self.reduce is not None:
-            self.reduce_ = _fit_reduce(self.reduce, np.concatenate([bag.descriptors for bag in bags]))
-        self.encoder_ = clone(self.encoder).fit([self._prepare(bag) for bag in bags])
+            self.reduce_ = _fit_reduce(self.reduce, sample.descriptors())
+        self.encoder_ = clone(self.encoder).fit([self._prepare(bag) for bag in sample.bags])
         if self.encoder_.wants_documents:
             counts = np.zeros(self.encoder_.n_words, np.int64)
             n_read = 0
-            compute = self._cached(_documents_of, self.fingerprint()) if self.memory is not None else _documents_of
-            for present in self._map(Call(self, compute), images, "document frequencies"):
+            documents = Call(self, self._through_cache(_documents_of))
+            for present in self._map(documents, images, "document frequencies"):
                 if not isinstance(present, ImageError):
                     counts += present
                     n_read += 1
@@ -242,7 +245,7 @@ def _documents_of(encoder: BagEncoder, source: Any, name: str | None) -> NDArray
 def _fit_reduce(reduce: Any, descriptors: NDArray[Any]) -> Any:
     """Fit a clone of ``reduce``; where it wants more components than there are descriptors, it gets fewer."""
     reduce = clone(reduce)
-    wanted = getattr(reduce, "n_components", None)
+    wanted = reduce.get_params().get("n_components")
     if isinstance(wanted, int) and wanted > len(descriptors):
         warnings.warn(
             f"reduce wants {wanted} dimensions, but the sample has {len(descriptors)} descriptors: "

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_int
 from cvbow.backends._batches import BatchEncoder
-from cvbow.backends._image_encoder import ImageLike, check_images
+from cvbow.backends.loading import ImageLike, check_images
 from cvbow.networks import ENGINES, PROVIDERS, Network, Preprocessing, check_network, open_network, open_same_network
 
 __all__ = ["CnnEncoder"]
@@ -101,8 +101,6 @@ class CnnEncoder(BatchEncoder):
     recognition", CVPR Workshops 2014: a layer of a trained network, at length 1, and a linear SVM.
     """
 
-    transient = {"n_jobs": None, "memory": None}  # noqa: RUF012
-
     def __init__(
         self,
         network: str | os.PathLike[str],
@@ -176,6 +174,12 @@ class CnnEncoder(BatchEncoder):
     def network_file(self) -> Path:
         """The file with the network or its weights, which a model file does not hold; NotFittedError before ``fit``."""
         return self._network().path
+
+    @property
+    def network_hashes(self) -> frozenset[str]:
+        """The network's SHA-256; NotFittedError before ``fit``."""
+        check_is_fitted(self, "network_hash_")
+        return frozenset([self.network_hash_])
 
     def _input(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         return Preprocessing.from_dict(self.preprocessing_).prepare(image)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_real
-from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images, fit_inside
+from cvbow.backends._image_encoder import ImageEncoder
+from cvbow.backends.fitting import fit_inside
+from cvbow.backends.loading import ImageLike, check_images
 
 __all__ = ["MultiCrop"]
 
@@ -56,9 +58,6 @@ class MultiCrop(ImageEncoder):
     ((1, 1280), 5)
     """
 
-    transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
-
-    #: Views of an image.
     n_views = 5
 
     def __init__(
@@ -76,11 +75,14 @@ class MultiCrop(ImageEncoder):
         return self.n_views * int(self.backend_.vector_length)
 
     @property
-    def channel_slices_(self) -> dict[str, slice] | None:
+    def channel_slices(self) -> dict[str, slice] | None:
         """Which columns of one view's vector are whose, where the backend is a ``ChannelUnion``; otherwise None."""
         check_is_fitted(self, "backend_")
-        slices: dict[str, slice] | None = getattr(self.backend_, "channel_slices_", None)
-        return slices
+        return self.backend_.channel_slices
+
+    def parts(self) -> Sequence[ImageEncoder]:
+        """Return the backend inside."""
+        return [vars(self).get("backend_", self.backend)]
 
     @property
     def gray_only(self) -> bool:
@@ -91,8 +93,8 @@ class MultiCrop(ImageEncoder):
         """Fit the backend on the whole images; errors are its own."""
         self.check_params()
         self.backend_ = fit_inside(self.backend, check_images(images), y, n_jobs=self.n_jobs, memory=self.memory)
-        self.skipped_ = list(getattr(self.backend_, "skipped_", None) or [])
-        self.seconds_ = dict(getattr(self.backend_, "seconds_", None) or {})
+        self.skipped_ = list(self.backend_.skipped_ or ())
+        self.seconds_ = dict(self.backend_.seconds_ or {})
         return self
 
     def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -110,7 +112,7 @@ class MultiCrop(ImageEncoder):
         return str(joblib.hash(state, hash_name="sha1"))
 
     def check_params(self) -> None:
-        if not isinstance(self.backend, ImageEncoder) or hasattr(self.backend, "n_views"):
+        if not isinstance(self.backend, ImageEncoder) or self.backend.n_views > 1:
             raise ValueError(f"backend must be an ImageEncoder with one view of an image, got {self.backend!r}")
         check_real("share", self.share, minimum=0, maximum=1, open_minimum=True)
         if self.share == 1:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_flag, check_int
-from cvbow.backends._image_encoder import Call, ImageEncoder, ImageLike, check_images
+from cvbow.backends._image_encoder import Call, ImageEncoder
+from cvbow.backends.loading import ImageLike, check_images
 from cvbow.errors import CvbowError, ImageError
 from cvbow.features import as_gray, as_rgb
 from cvbow.images import read_image, resize
@@ -48,8 +49,6 @@ class RawPixels(ImageEncoder):
     R. Fergus and W. Freeman, "80 million tiny images", PAMI 2008, whose squares of 32 pixels people still recognise.
     The pixels of an image get mean 0 and deviation 1; an image of one colour is the zero vector.
     """
-
-    transient = {"n_jobs": None, "memory": None, "skipped_": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -94,23 +93,22 @@ class RawPixels(ImageEncoder):
         from sklearn.decomposition import PCA
 
         self.check_params()
-        images = check_images(images)
-        if len(images) == 0:
-            raise ValueError("images must have at least one image, got none")
+        images = check_images(images, minimum=1)
         self.pca_ = None
-        self.skipped_: list[ImageError] = []
+        skipped: list[ImageError] = []
+        self.skipped_ = skipped
         if self.n_components is None:
             return self
         squares = np.empty((len(images), self._n_values), np.float32)
         n_read = 0
         for result in self._map(Call(self, _square_of), images, "pixels"):
             if isinstance(result, ImageError):
-                self.skipped_.append(result)
+                skipped.append(result)
             else:
                 squares[n_read] = result
                 n_read += 1
         if n_read == 0:
-            raise CvbowError(f"none of the {len(images)} images could be read; the first: {self.skipped_[0]}")
+            raise CvbowError(f"none of the {len(images)} images could be read; the first: {skipped[0]}")
         # The covariance's eigenvectors are exact and the same on every run; the default solver may draw at random.
         pca = PCA(min(int(self.n_components), n_read, self._n_values), svd_solver="covariance_eigh")
         with single_threaded(), np.errstate(invalid="ignore"):  # one image has no variance to take shares of

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow.backends._image_encoder import ImageEncoder, ImageLike, check_images, fit_inside
+from cvbow.backends._image_encoder import ImageEncoder
+from cvbow.backends.fitting import fit_inside
+from cvbow.backends.loading import ImageLike, check_images
 from cvbow.errors import ImageError
 
 __all__ = ["ChannelUnion"]
@@ -47,11 +49,9 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
     >>> from cvbow.backends import CensusPyramid, Gist
     >>> union = ChannelUnion([("census", CensusPyramid(radii=(1,), grids=("1x1",))), ("gist", Gist())])
     >>> image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
-    >>> union.fit([image]).channel_slices_
+    >>> union.fit([image]).channel_slices
     {'census': slice(0, 256, None), 'gist': slice(256, 1408, None)}
     """
-
-    transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
 
     def __init__(
         self, channels: Sequence[tuple[str, ImageEncoder]], *, n_jobs: int | None = None, memory: Any = None
@@ -77,7 +77,7 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
         return sum(encoder.vector_length for _, encoder in self.channels_)
 
     @property
-    def channel_slices_(self) -> dict[str, slice]:
+    def channel_slices(self) -> dict[str, slice]:
         """Which columns of a vector are whose, by the channels' names and in their order."""
         check_is_fitted(self, "channels_")
         slices, start = {}, 0
@@ -85,6 +85,10 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
             slices[name] = slice(start, start + encoder.vector_length)
             start = slices[name].stop
         return slices
+
+    def parts(self) -> Sequence[ImageEncoder]:
+        """Return the channels."""
+        return [encoder for _, encoder in vars(self).get("channels_", self.channels)]
 
     @property
     def gray_only(self) -> bool:
@@ -111,16 +115,17 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
         images = check_images(images)
         fitted: list[tuple[str, ImageEncoder]] = []
         skipped: dict[str, ImageError] = {}
-        self.seconds_: dict[str, float] = {}
+        times: dict[str, float] = {}
         for name, channel in self.channels:
             encoder = fit_inside(channel, images, y, n_jobs=self.n_jobs, memory=self.memory)
             fitted.append((name, encoder))
-            for error in getattr(encoder, "skipped_", None) or []:
+            for error in encoder.skipped_ or ():
                 skipped.setdefault(str(error.path), error)
-            for step, seconds in (getattr(encoder, "seconds_", None) or {}).items():
-                self.seconds_[step] = self.seconds_.get(step, 0.0) + seconds
+            for step, seconds in (encoder.seconds_ or {}).items():
+                times[step] = times.get(step, 0.0) + seconds
         self.channels_ = fitted
         self.skipped_ = list(skipped.values())
+        self.seconds_ = times
         return self
 
     def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:

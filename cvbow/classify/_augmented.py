@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cvbow._checks import check_int
-from cvbow.backends import ImageEncoder, ImageLike
-from cvbow.backends._image_encoder import EncodedImages
+from cvbow.backends import EncodedImages, ImageEncoder, ImageLike
 from cvbow.errors import ImageError
 from cvbow.images import AugmentedImage, ImageAugmenter
 from cvbow.images.derived import DerivedImage

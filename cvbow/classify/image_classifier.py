@@ -14,9 +14,8 @@ from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from cvbow import storage
 from cvbow.backends import ImageEncoder, ImageLike
-from cvbow.backends._image_encoder import check_images
+from cvbow.backends.loading import check_images
 from cvbow.classify._augmented import check_augmentation, with_copies
-from cvbow.classify._contents import n_words, network_hashes
 from cvbow.classify._temperature import softmax
 from cvbow.classify.metrics import ClassificationReport, classification_report
 from cvbow.classify.registry import make_classifier
@@ -111,7 +110,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"y must hold a label for each of {len(images)} images, got shape {labels.shape}")
         _need_two_classes(labels, "the images")
         self.backend_ = clone(self.backend).fit(images)
-        if strict and getattr(self.backend_, "skipped_", None):
+        if strict and self.backend_.skipped_:
             raise self.backend_.skipped_[0]
         learned = time.perf_counter()
         n_copies = self.n_augmented + 1
@@ -137,7 +136,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = self.classifier_.classes_
         ended = time.perf_counter()
         self.seconds_ = {
-            **getattr(self.backend_, "seconds_", {"extract": 0.0, "dictionary": learned - started}),
+            **(self.backend_.seconds_ or {"extract": 0.0, "dictionary": learned - started}),
             "encode": done - learned,
             "classifier": ended - done,
             "total": ended - started,
@@ -244,10 +243,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         metadata = {
             "recipe": dict(self.recipe or {}),
             "classes": [str(name) for name in self.classes_],
-            "n_words": n_words(self.backend_),
+            "n_words": self.backend_.n_words,
             "vector_length": int(self.backend_.vector_length),
         }
-        hashes = network_hashes(self.backend_)
+        hashes = sorted(self.backend_.network_hashes)
         if hashes:
             metadata["network_hashes"] = hashes
         return storage.save(path, kind=KIND, state=self, metadata=metadata)
@@ -286,13 +285,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def _n_views(self) -> int:
         """Views of an image whose vectors the backend puts side by side; see ``MultiCrop``."""
-        return int(getattr(self.backend_, "n_views", 1))
+        return int(self.backend_.n_views)
 
     def _tell(self, classifier: Any, n_copies: int) -> dict[str, Any]:
         """Return what ``fit`` of a classifier takes besides vectors and labels."""
         told: dict[str, Any] = {}
         # A classifier that weighs channels is told which columns are whose.
-        slices = getattr(self.backend_, "channel_slices_", None)
+        slices = self.backend_.channel_slices
         if slices is not None:
             told["channels"] = slices
         if self._n_views > 1:

@@ -26,6 +26,11 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     wants_documents = False
 
     @property
+    def n_words(self) -> int | None:
+        """Number of words of the dictionary; None where there is none."""
+        return None
+
+    @property
     def n_blocks(self) -> int:
         """Parts of equal length that a vector consists of, each normalised by itself: the cells of a pyramid."""
         return 1

@@ -15,8 +15,8 @@ from cvbow._checks import check_choice, check_real
 from cvbow.dictionary import KMeansDictionary, WordSearch
 from cvbow.dictionary._clusters import check_descriptors
 from cvbow.encoders._encoder import Encoder, stack_descriptors
-from cvbow.encoders._normalize import NORMALIZATIONS, normalize_as
 from cvbow.encoders._pooling import POOLINGS
+from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
 from cvbow.features import Features
 from cvbow.parallel import single_threaded
 

@@ -19,7 +19,7 @@ from cvbow.dictionary import GaussianMixtureDictionary
 from cvbow.dictionary._clusters import check_descriptors
 from cvbow.encoders._cells import common_cells
 from cvbow.encoders._encoder import Encoder, stack_descriptors
-from cvbow.encoders._normalize import normalize_rows, signed_power, to_float32
+from cvbow.encoders.normalize import normalize_rows, signed_power, to_float32
 from cvbow.features import Features
 from cvbow.parallel import single_threaded
 

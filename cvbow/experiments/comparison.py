@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_int
+from cvbow.backends import ImageEncoder
 from cvbow.classify import ImageClassifier, make_classifier
 from cvbow.datasets import LabelledImages, fingerprint
 from cvbow.errors import CvbowError
@@ -319,11 +320,10 @@ def _model_bytes(model: ImageClassifier | None) -> int | None:
         return path.stat().st_size + _network_bytes(model.backend_)
 
 
-def _network_bytes(backend: Any) -> int:
+def _network_bytes(backend: ImageEncoder) -> int:
     """Return the size of the networks that a backend needs beside its model file."""
-    inside = [getattr(backend, "backend_", None), *(part for _, part in getattr(backend, "channels_", ()))]
-    own = backend.network_file.stat().st_size if hasattr(backend, "network_file") else 0
-    return own + sum(_network_bytes(part) for part in inside if part is not None)
+    own = 0 if backend.network_file is None else backend.network_file.stat().st_size
+    return own + sum(map(_network_bytes, backend.parts()))
 
 
 def _spread(values: Sequence[float]) -> dict[str, float | None]:

@@ -205,9 +205,8 @@ def _described(
     note(f"{name}: learning from {len(plan.learn)} images")
     started = time.perf_counter()
     describer.fit(plan.learn)
-    skipped = getattr(describer, "skipped_", ())
-    if skipped:
-        raise skipped[0]
+    if describer.skipped_:
+        raise describer.skipped_[0]
     learned = time.perf_counter()
     note(f"{name}: indexing {len(plan.indexed)} images")
     found = []

@@ -180,7 +180,7 @@ def _run(model: ImageClassifier, images: LabelledImages, split: Split, seed: int
         "n_train": len(train),
         "n_test": len(test),
         # Descriptors that the dictionary was learned from: where the sample has room for all, those of the images.
-        "n_sampled": getattr(model.backend_, "n_sampled_", None),
+        "n_sampled": model.backend_.n_sampled_,
         "accuracy": report.accuracy,
         "mean_class_accuracy": report.mean_class_accuracy,
         "seconds": {"train": round(trained - started, 3), "test": round(tested - trained, 3)}

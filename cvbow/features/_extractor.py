@@ -39,6 +39,8 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
 
     #: A reader may skip the colours when this is True.
     gray_only = True
+    #: SHA-256 of the network that a settled extractor runs, without which it finds nothing; None where there is none.
+    network_hash: str | None = None
 
     @property
     @abstractmethod

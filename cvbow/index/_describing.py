@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike
-from cvbow.backends._image_encoder import _Cached, load_source, try_image
+from cvbow.backends.caching import CachedFunction
+from cvbow.backends.loading import load_source, try_image
 from cvbow.errors import ImageError
 from cvbow.images import content_hash, read_image
 from cvbow.parallel import run
@@ -81,7 +82,7 @@ class _Call:
         self.compute: Callable[..., Any] = _describe
         if describer.memory is not None:
             state = describer.query_fingerprint() if self.as_query else describer.fingerprint()
-            self.compute = _Cached(describer.memory, _describe, (state,))
+            self.compute = CachedFunction(describer.memory, _describe, state)
 
     def __call__(self, item: tuple[ImageLike, Box | None]) -> Described | ImageError:
         image, box = item

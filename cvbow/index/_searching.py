@@ -18,7 +18,7 @@ from cvbow.retrieval.verification import Verification, verify
 
 __all__ = ["Result", "Search", "best_rows", "in_order"]
 
-# How much `Scorer.settled` may differ from `Scorer.scores`, twice: the scores of two images are compared.
+# How much `Scorer.stable_scores` may differ from `Scorer.scores`, twice: the scores of two images are compared.
 _SLACK = np.float32(2e-4)
 
 
@@ -134,8 +134,8 @@ class Search:
         """Return the best rows in order, as many as any step looks at, and the score of each."""
         most = None if self.k is None else max(self.k, self.verify, self.expand)
         rows = best_rows(scores, wanted, most)
-        settled = snapshot.scorer.settled(query, rows)
-        return in_order(rows, scores[rows] if settled is None else settled, snapshot, most)
+        stable = snapshot.scorer.stable_scores(query, rows)
+        return in_order(rows, scores[rows] if stable is None else stable, snapshot, most)
 
     def _verified(
         self,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike
-from cvbow.backends._image_encoder import check_images
+from cvbow.backends.loading import check_images
 from cvbow.errors import ImageError
 from cvbow.index._queries import answer, answers
 from cvbow.index._records import Record

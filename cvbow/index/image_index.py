@@ -17,7 +17,7 @@ import numpy as np
 
 from cvbow._checks import check_flag, check_int
 from cvbow.backends import ImageLike
-from cvbow.backends._image_encoder import check_images
+from cvbow.backends.loading import check_images
 from cvbow.index._adding import AddReport, add_items, items_of
 from cvbow.index._manifest import Manifest
 from cvbow.index._records import Record, stored_root

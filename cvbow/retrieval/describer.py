@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from cvbow.backends import ImageLike
+from cvbow.errors import ImageError
 
 __all__ = ["GEOMETRY", "ArraySpec", "Box", "Describer", "Scorer", "Segment", "check_box"]
 
@@ -90,7 +91,7 @@ class Scorer(ABC):
         """Return `scores` for several queries, up to rounding, shape (n_queries, n_images)."""
         return np.stack([self.scores(query) for query in queries])
 
-    def settled(self, query: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
+    def stable_scores(self, query: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
         """Return the scores of a few images, the same to the last bit wherever in the index each lies.
 
         Parameters
@@ -130,8 +131,13 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
     #: "inverted" or "exact".
     kind: ClassVar[str]
 
+    transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}
+
     n_jobs: int | None
     memory: Any
+
+    #: Images that ``fit`` was to learn from and that could not be read; None where that is not known.
+    skipped_: list[ImageError] | None = None
 
     @property
     @abstractmethod

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.encoders._normalize import normalize_rows
+from cvbow.encoders.normalize import normalize_rows
 from cvbow.parallel import local_threads, map_threads, single_threaded
 from cvbow.retrieval._faiss import FaissCells
 from cvbow.retrieval.describer import Scorer, Segment
@@ -104,7 +104,7 @@ class ExactScorer(Scorer):
         """How many queries share a pass over the vectors; with FAISS there is none to share."""
         return 1 if self._cells is not None else _TOGETHER
 
-    def settled(self, query: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    def stable_scores(self, query: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the cosine of some images, shape (m,), summed in one order for each: BLAS goes by the row's place."""
         vector = self._vector(query).astype(np.float64)
         numbers = np.searchsorted(self._starts, rows, side="right") - 1

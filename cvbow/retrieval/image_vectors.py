@@ -14,14 +14,14 @@ from typing import Any, ClassVar, Self
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_flag, check_int
 from cvbow.backends import ImageEncoder, ImageLike
-from cvbow.backends._image_encoder import check_images, fit_inside
-from cvbow.encoders._normalize import normalize_rows
+from cvbow.backends.fitting import choose_positions, fit_inside
+from cvbow.backends.loading import check_images
+from cvbow.encoders.normalize import normalize_rows
 from cvbow.errors import CvbowError
 from cvbow.images import read_image
 from cvbow.parallel import default_jobs, single_threaded
@@ -85,7 +85,6 @@ class ImageVectors(Describer):
     """
 
     kind: ClassVar[str] = "exact"
-    transient: ClassVar[dict[str, Any]] = {"n_jobs": None, "memory": None, "skipped_": None}
 
     def __init__(
         self,
@@ -145,34 +144,23 @@ class ImageVectors(Describer):
         self.check_params()
         if self.search == "faiss":
             check_faiss()
-        images = check_images(images)
-        if len(images) == 0:
-            raise ValueError("images must have at least one image, got none")
+        images = check_images(images, minimum=1)
         for name in ("mean_", "projection_", "local_"):
             if name in vars(self):
                 delattr(self, name)
-        self.skipped_: list[Any] = []
-        self.backend_: ImageEncoder = fit_inside(self.backend, images, y, n_jobs=self.n_jobs, memory=self.memory)
+        self.skipped_ = []
+        self.backend_ = fit_inside(self.backend, images, y, n_jobs=self.n_jobs, memory=self.memory)
         if self.whiten or self.n_components is not None:
             with default_jobs(self.n_jobs):
-                encoded = self.backend_.encode_images(self._drawn(images))
+                positions = choose_positions(len(images), self.sample_images, self.random_state)
+                encoded = self.backend_.encode_images([images[position] for position in positions])
             self.skipped_ = encoded.skipped
             self._learn(encoded.vectors)
         if self.local is not None:
-            self.local_: Describer = clone(self.local)
-            if self.local_.memory is None:
-                self.local_.set_params(memory=self.memory)
-            with default_jobs(self.n_jobs):
-                self.local_.fit(images, y)
+            self.local_ = fit_inside(self.local, images, y, n_jobs=self.n_jobs, memory=self.memory)
             if not self.local_.has_geometry:
                 raise ValueError(f"local must store words and places, such as VisualWords(), got {self.local!r}")
         return self
-
-    def _drawn(self, images: Sequence[ImageLike]) -> Sequence[ImageLike]:
-        if len(images) <= self.sample_images:
-            return images
-        chosen = np.random.default_rng(self.random_state).choice(len(images), self.sample_images, replace=False)
-        return [images[position] for position in np.sort(chosen)]
 
     def _learn(self, vectors: NDArray[np.float32]) -> None:
         """Learn mean and directions from vectors (n, d); images without features say nothing of either."""

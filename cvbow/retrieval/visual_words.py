@@ -18,11 +18,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_int, check_real
 from cvbow.backends import ImageLike
-from cvbow.backends._image_encoder import check_images
-from cvbow.backends._sampling import Sampler, gather_sample, plan_sample
+from cvbow.backends.fitting import draw_sample
+from cvbow.backends.loading import check_images
 from cvbow.dictionary import ApproximateKMeans
 from cvbow.features import SIFT, Extractor, Features
-from cvbow.parallel import default_jobs, note, run, single_threaded
+from cvbow.parallel import default_jobs, single_threaded
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Segment, check_box
 from cvbow.retrieval.hamming_embedding import N_BITS, HammingEmbedding, hamming_weights
 from cvbow.retrieval.inverted import IDF, TF, InvertedScorer
@@ -100,7 +100,6 @@ class VisualWords(Describer):
     """
 
     kind: ClassVar[str] = "inverted"
-    transient = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}  # noqa: RUF012
 
     def __init__(
         self,
@@ -161,12 +160,17 @@ class VisualWords(Describer):
             If no image could be read, or none of those read gave a descriptor.
         """
         self.check_params()
-        images = check_images(images)
-        if len(images) == 0:
-            raise ValueError("images must have at least one image, got none")
-        started = time.perf_counter()
-        extractor = self._extractor().settled()
-        descriptors = self._draw(images, extractor)
+        images = check_images(images, minimum=1)
+        sample = draw_sample(
+            self._extractor(),
+            images,
+            sample=self.sample,
+            sample_images=self.sample_images,
+            seed=self.random_state,
+            n_jobs=self.n_jobs,
+        )
+        self.n_sampled_, self.skipped_ = sample.n_descriptors, sample.skipped
+        descriptors = sample.descriptors()
         drawn = time.perf_counter()
         n_words = max(1, min(_N_WORDS, len(descriptors) // _PER_WORD)) if self.n_words is None else self.n_words
         dictionary = ApproximateKMeans(n_words=n_words, random_state=self.random_state)
@@ -178,9 +182,9 @@ class VisualWords(Describer):
                 words = self.dictionary_.predict(descriptors)
                 embedding = HammingEmbedding(random_state=self.random_state)
                 self.embedding_ = embedding.fit(descriptors, words, len(self.dictionary_.words_))
-        self.extractor_ = extractor
+        self.extractor_ = sample.extractor
         ended = time.perf_counter()
-        self.seconds_ = {"extract": drawn - started, "dictionary": learned - drawn, "embedding": ended - learned}
+        self.seconds_ = {"extract": sample.seconds, "dictionary": learned - drawn, "embedding": ended - learned}
         return self
 
     def layout(self) -> dict[str, ArraySpec]:
@@ -285,15 +289,6 @@ class VisualWords(Describer):
 
     def _extractor(self) -> Extractor:
         return SIFT(max_points=1000) if self.extractor is None else self.extractor
-
-    def _draw(self, images: Sequence[ImageLike], extractor: Extractor) -> NDArray[Any]:
-        plan = plan_sample(len(images), self.sample, self.sample_images, self.random_state)
-        sampler = Sampler(extractor, plan.quota, self.random_state)
-        note(f"sample: up to {plan.quota} descriptors from each of {len(plan.positions)} images")
-        items = [(position, images[position]) for position in plan.positions]
-        bags, self.skipped_ = gather_sample(run(sampler, items, n_jobs=self.n_jobs, task="sample", total=len(items)))
-        self.n_sampled_ = sum(map(len, bags))
-        return np.concatenate([bag.descriptors for bag in bags])
 
     def _words(self, features: Features, n_assigned: int) -> NDArray[np.int32]:
         """Return the nearest words of each feature, shape (n, n_assigned)."""

@@ -1,0 +1,68 @@
+"""Images as they are given, a path or pixels, to what a worker reads; a bad file is told apart and stops nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.errors import ImageError
+from cvbow.images import read_bytes
+from cvbow.images.derived import DerivedImage
+
+__all__ = ["ImageLike", "check_images", "load_source", "path_of", "try_image"]
+
+#: A path, pixels: uint8 (H, W) or (H, W, 3) RGB, or what makes them when they are wanted.
+ImageLike = str | os.PathLike[str] | NDArray[np.uint8] | DerivedImage
+
+#: Shapes of a pixel of a colour image.
+_PIXEL = ((3,), (4,))
+
+
+def check_images(images: Sequence[ImageLike], *, minimum: int = 0) -> Sequence[ImageLike]:
+    """Return the images as a list or tuple of paths and arrays.
+
+    Raises
+    ------
+    ValueError
+        For a lone path or image, and where there are fewer than ``minimum`` (0 or 1).
+    """
+    if isinstance(images, (str, bytes, os.PathLike)):
+        raise ValueError(f"images must be a sequence of paths or arrays, got the single path {os.fspath(images)!r}")
+    # A lone colour image would pass for a stack of gray ones that are three pixels wide.
+    if isinstance(images, np.ndarray) and images.dtype == np.uint8 and (images.ndim < 3 or images.shape[2:] in _PIXEL):
+        raise ValueError(f"images must be a sequence of images, got one array of shape {images.shape}")
+    found = images if isinstance(images, (list, tuple)) else list(images)
+    if len(found) < minimum:
+        raise ValueError("images must have at least one image, got none")
+    return found
+
+
+def load_source(image: ImageLike) -> tuple[Any, str | None]:
+    """Return what ``read_image`` takes, and the name for its errors; bytes are read once, for pixels and cache key."""
+    if isinstance(image, np.ndarray):
+        return image, None
+    if isinstance(image, DerivedImage):
+        return image.loaded(), image.name
+    return read_bytes(image), os.fspath(image)
+
+
+def path_of(image: ImageLike) -> str | None:
+    """Return the path of an image, or of the one that it is made from; None for pixels."""
+    if isinstance(image, np.ndarray):
+        return None
+    return image.name if isinstance(image, DerivedImage) else os.fspath(image)
+
+
+def try_image(image: ImageLike, function: Callable[[], Any]) -> Any:
+    """Return the function's result, or the ImageError that it raised; a missing file is one of those."""
+    try:
+        return function()
+    except ImageError as error:
+        # Made anew: the error's traceback and cause hold the file's bytes, and those of every bad file would add up.
+        return ImageError(error.path, error.reason)
+    except FileNotFoundError:
+        return ImageError(path_of(image) or "image", "there is no such file")
