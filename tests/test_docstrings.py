@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FILES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (ROOT / "cvbow").rglob("*.py")}
 WITH_EXAMPLES = sorted(module for module, path in FILES.items() if ">>> " in path.read_text(encoding="utf-8"))
-ROOMS = ("features", "matching", "networks")
+ROOMS = ("classify", "features", "matching", "networks")
 PUBLIC: dict[str, Any] = {
     f"{room}.{name}": getattr(module, name)
     for room in ROOMS
@@ -75,6 +75,6 @@ def test_every_public_method_is_described(name: str) -> None:
         method
         for base in ours
         for method, value in vars(base).items()
-        if not method.startswith("_") and (inspect.isfunction(value) or isinstance(value, kinds))
+        if not method.startswith(("_", "check_")) and (inspect.isfunction(value) or isinstance(value, kinds))
     }
     assert not [method for method in sorted(methods) if not inspect.getdoc(getattr(PUBLIC[name], method))]

@@ -118,6 +118,17 @@ class LinearSVM(_SquaredHingeSVM):
     intercept_ : ndarray of shape (n_classes,), float64; (1,) for two classes
     temperature_ : float
         Factor of the decisions in the softmax that gives probabilities, learned on held-out vectors.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import LinearSVM
+    >>> X = np.array([[1, 0], [0.9, 0.1], [0, 1], [0.2, 0.8]], np.float32)
+    >>> svm = LinearSVM(C=10).fit(X, ["a", "a", "b", "b"])
+    >>> svm.predict([[0.8, 0.1], [0.1, 0.7]]).tolist()
+    ['a', 'b']
+    >>> svm.predict_proba([[0.8, 0.1]]).round(1).tolist()
+    [[0.6, 0.4]]
     """
 
     def __init__(
@@ -232,6 +243,14 @@ class KernelSVM(_SquaredHingeSVM):
     dual_ : ndarray of shape (n, n_classes), float32; (n, 1) for two classes
     intercept_ : ndarray of shape (n_classes,), float64
     gamma_ : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import KernelSVM
+    >>> X = np.array([[0, 0], [1, 1], [0, 1], [1, 0]], np.float32)
+    >>> KernelSVM("rbf").fit(X, ["same", "same", "other", "other"]).predict([[0.1, 0], [0.9, 0.1]]).tolist()
+    ['same', 'other']
     """
 
     def __init__(

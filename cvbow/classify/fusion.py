@@ -82,6 +82,18 @@ class FusionClassifier(_SquaredHingeSVM):
     temperature_ : float
         Factor of the decisions in the softmax that gives probabilities, learned on decisions for vectors that were left
         out: one at a time for the ridge, in five parts for the SVM, a fifth of them where only some are kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.classify import FusionClassifier
+    >>> random = np.random.default_rng(0)
+    >>> shape, color = random.normal(size=(40, 8)), random.normal(size=(40, 4))
+    >>> y = color[:, 0] > 0
+    >>> X = np.hstack([shape, color])
+    >>> model = FusionClassifier({"shape": 8, "color": 4}, weights={"shape": 0, "color": 1}).fit(X, y)
+    >>> model.channels_, model.score(X, y) > 0.9
+    ({'shape': 8, 'color': 4}, True)
     """
 
     def __init__(

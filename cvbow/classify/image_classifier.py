@@ -58,6 +58,18 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Training images that could not be read.
     seconds_ : dict
         Time taken by ``extract`` (drawing the sample), ``dictionary``, ``encode``, ``classifier`` and in ``total``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import BagEncoder, BagOfWords, DenseSIFT, ImageClassifier, KMeansDictionary
+    >>> random = np.random.default_rng(0)
+    >>> fine = [random.integers(0, 256, (32, 32), np.uint8) for _ in range(6)]
+    >>> coarse = [image[:8, :8].repeat(4, 0).repeat(4, 1) for image in fine]
+    >>> backend = BagEncoder(DenseSIFT(step=4, bin_sizes=(4,)), BagOfWords(KMeansDictionary(n_words=10)))
+    >>> model = ImageClassifier(backend, "linear-svm").fit(fine[1:] + coarse[1:], ["fine"] * 5 + ["coarse"] * 5)
+    >>> model.predict([fine[0], coarse[0]]).tolist()
+    ['fine', 'coarse']
     """
 
     transient = {"skipped_": None, "seconds_": None}  # noqa: RUF012
@@ -355,6 +367,17 @@ class Answers:
     rows : ndarray of shape (n_read,), intp
         Position of each in the sequence of images that was given.
     skipped : list of ImageError
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import ImageClassifier
+    >>> from cvbow.backends import ColorHistogram
+    >>> white, black = np.full((8, 8, 3), 255, np.uint8), np.zeros((8, 8, 3), np.uint8)
+    >>> model = ImageClassifier(ColorHistogram(), "naive-bayes").fit([white, black] * 3, ["white", "black"] * 3)
+    >>> answers = model.answer([black, "missing.png", white])
+    >>> answers.labels.tolist(), answers.rows.tolist(), len(answers.skipped)
+    (['black', 'white'], [0, 2], 1)
     """
 
     def __init__(

@@ -60,6 +60,16 @@ class AdditiveMap(_Map):
     -----
     The vector holds ``sqrt(x L k(0))`` of all values, then ``sqrt(2 x L k(j L))`` times ``cos(j L log x)`` and then
     times ``sin(j L log x)`` of all values for j = 1 to n_samples, k being the spectrum and L the period. Zero stays 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.classify import AdditiveMap
+    >>> X = np.array([[0.2, 0.8], [0.5, 0.5]], np.float32)
+    >>> mapped = AdditiveMap("chi2", n_samples=3).fit_transform(X)
+    >>> x, y = X
+    >>> round(float(mapped[0] @ mapped[1]), 2), round(float((2 * x * y / (x + y)).sum()), 2)
+    (0.89, 0.9)
     """
 
     def __init__(self, kernel: str = "chi2", *, n_samples: int = 1) -> None:
@@ -106,6 +116,12 @@ class HellingerMap(_Map):
     ----------
     normalize : bool, default True
         Bring each vector to L1 norm 1 first, and so to L2 norm 1; zero stays zero.
+
+    Examples
+    --------
+    >>> from cvbow.classify import HellingerMap
+    >>> HellingerMap().fit_transform([[1, 3], [0, 2]]).astype(float).round(2).tolist()
+    [[0.5, 0.87], [0.0, 1.0]]
     """
 
     def __init__(self, *, normalize: bool = True) -> None:

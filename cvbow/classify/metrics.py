@@ -31,6 +31,15 @@ class ClassificationReport:
     log_loss : float
         Mean of -log of the probability of the true class, probabilities cut at 1e-15; a class the model does not know
         has probability 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import classification_report
+    >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    >>> report = classification_report(["cat", "dog", "dog"], probabilities, ["cat", "dog"])
+    >>> report.confusion.tolist(), round(report.accuracy, 2), report.mean_class_accuracy
+    ([[1, 0], [1, 1]], 0.67, 0.75)
     """
 
     classes: list[str]
@@ -110,6 +119,14 @@ def classification_report(
     ------
     ValueError
         If there are no images, the shapes do not fit, or a predicted class is none of ``classes``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import classification_report
+    >>> report = classification_report(["cat", "dog"], np.array([[0.9, 0.1], [0.6, 0.4]]), ["cat", "dog"])
+    >>> report.recall.tolist(), report.precision.tolist()
+    ([1.0, 0.0], [0.5, nan])
     """
     probabilities = np.asarray(probabilities, np.float64)
     known = [str(name) for name in np.asarray(classes)]

@@ -48,6 +48,25 @@ class PretrainedClassifier:
     ValueError
         If a parameter breaks its rule, or the network has not a score for each label, or no labels are given and
         nobody says its classes.
+
+    Examples
+    --------
+    >>> import base64, pathlib, tempfile
+    >>> import numpy as np
+    >>> from cvbow.classify import PretrainedClassifier
+    >>> data = base64.b64decode(  # a network whose scores for three classes are the three channels of one pixel
+    ...     "CAhCBAoAEA06SAoMCgF4EgF5IgRSZWx1WhsKAXgSFgoUCAESEAoCCAEK"
+    ...     "AggDCgIIAQoCCAFiGwoBeRIWChQIARIQCgIIAQoCCAMKAggBCgIIAQ=="
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "tiny.onnx")
+    ...     _ = path.write_bytes(data)
+    ...     model = PretrainedClassifier(
+    ...         path, ["red", "green", "blue"], size=1, channel_order="rgb", mean=0, scale=1 / 255, engine="opencv"
+    ...     )
+    ...     answers = model.answer([np.full((4, 4, 3), (0, 255, 0), np.uint8)])
+    >>> answers.labels.tolist()
+    ['green']
     """
 
     def __init__(
@@ -90,6 +109,10 @@ class PretrainedClassifier:
 
 def read_labels(path: str | os.PathLike[str]) -> list[str]:
     """Read the names of a network's classes: a line each, or ``index,name`` with the indices from 0 up.
+
+    Parameters
+    ----------
+    path : path of a text file in UTF-8
 
     Raises
     ------

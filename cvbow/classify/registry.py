@@ -26,6 +26,13 @@ class ClassifierEntry:
         Returns it, unfitted; takes its parameters as keywords over the defaults here.
     defaults : mapping
         Where they differ from the class's own.
+
+    Examples
+    --------
+    >>> from cvbow.classify import CLASSIFIERS
+    >>> entry = CLASSIFIERS["random-forest"]
+    >>> entry.summary, type(entry.make()).__name__
+    ('500 random trees', 'RandomForestClassifier')
     """
 
     summary: str
@@ -166,6 +173,12 @@ def make_classifier(name: str, **parameters: Any) -> Any:
     ------
     ValueError
         If the name is unknown, or the classifier has no such parameter; the message lists the choices.
+
+    Examples
+    --------
+    >>> from cvbow import make_classifier
+    >>> make_classifier("linear-svm", C=3.0).C
+    3.0
     """
     entry = CLASSIFIERS.get(name)
     if entry is None:

@@ -44,6 +44,15 @@ class TunedLinearSVM(LinearSVM):
         Mean class accuracies on held-out vectors, in the order of ascending C.
     classes_, coef_, intercept_, temperature_
         As for ``LinearSVM``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.classify import TunedLinearSVM
+    >>> X = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    >>> svm = TunedLinearSVM(Cs=(0.01, 1, 100)).fit(X, X[:, 0] > 0)
+    >>> svm.C_ in svm.Cs, svm.scores_.shape
+    (True, (3,))
     """
 
     def __init__(
