@@ -20,6 +20,17 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
 
     A subclass says how long its vector is and encodes several bags of one image at once (``encode_cells``), which is
     how a spatial pyramid finds each point's word only once for all its grids.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import VLAD, BagOfWords, Features, KMeansDictionary
+    >>> descriptors = np.random.default_rng(0).random((50, 8), np.float32)
+    >>> features = Features(np.zeros((50, 4), np.float32), descriptors, image_size=(64, 64))
+    >>> for encoder in (BagOfWords(KMeansDictionary(n_words=5)), VLAD(KMeansDictionary(n_words=5))):
+    ...     print(encoder.fit([features]).encode(features).shape)
+    (5,)
+    (40,)
     """
 
     #: True while document frequencies are wanted that ``fit`` could only estimate; see ``count_documents``.

@@ -46,6 +46,16 @@ class BagOfWords(Encoder):
     dictionary_ : the fitted dictionary
     idf_ : ndarray of shape (n_words,), float32
         Only with ``weighting="tf-idf"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import BagOfWords, Features, KMeansDictionary
+    >>> descriptors = np.array([[0, 0], [0, 1], [9, 9], [9, 8], [8, 9]], np.float32)
+    >>> features = Features(np.zeros((5, 4), np.float32), descriptors, image_size=(64, 64))
+    >>> encoder = BagOfWords(KMeansDictionary(n_words=2), normalization="none").fit([features])
+    >>> sorted(encoder.encode(features).tolist())
+    [2.0, 3.0]
     """
 
     def __init__(

@@ -51,6 +51,16 @@ class FisherVector(Encoder):
     Attributes
     ----------
     dictionary_ : the fitted dictionary
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import Features, FisherVector, GaussianMixtureDictionary
+    >>> descriptors = np.random.default_rng(0).random((200, 8), np.float32)
+    >>> sample = Features(np.zeros((200, 4), np.float32), descriptors, image_size=(64, 64))
+    >>> encoder = FisherVector(GaussianMixtureDictionary(n_words=3)).fit([sample])
+    >>> encoder.encode(sample.take(np.arange(10))).shape  # 2 * 3 * 8
+    (48,)
     """
 
     def __init__(

@@ -59,6 +59,18 @@ class KernelCodebook(WordEncoder):
     A weight is relative to its point's nearest word under "uncertainty", so there ``2 sigma^2`` is the mean difference
     between the squared distances to the last and the first of the nearest words: on average, the last weighs 1/e of
     the first. Under "kernel", ``sigma^2`` is the mean squared distance to the nearest word.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import Features, KMeansDictionary
+    >>> from cvbow.encoders import KernelCodebook
+    >>> descriptors = np.random.default_rng(0).random((50, 8), np.float32)
+    >>> sample = Features(np.zeros((50, 4), np.float32), descriptors, image_size=(64, 64))
+    >>> encoder = KernelCodebook(KMeansDictionary(n_words=5), n_nearest=2, normalization="none").fit([sample])
+    >>> histogram = encoder.encode(sample.take(np.array([0])))  # one point, shared out among two words
+    >>> int(np.count_nonzero(histogram)), round(float(histogram.sum()), 3)
+    (2, 1.0)
     """
 
     _takes_binary = True

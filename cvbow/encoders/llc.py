@@ -52,6 +52,17 @@ class LLC(WordEncoder):
     The code ``c`` of a point ``x`` with nearest words ``b_i`` minimises ``|x - sum_i c_i b_i|^2`` under
     ``sum_i c_i = 1``: with ``C_ij = (b_i - x) . (b_j - x)``, it solves ``(C + regularization tr(C) I) c = 1`` and is
     then divided by its sum.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import LLC, Features, KMeansDictionary
+    >>> descriptors = np.random.default_rng(0).random((50, 8), np.float32)
+    >>> sample = Features(np.zeros((50, 4), np.float32), descriptors, image_size=(64, 64))
+    >>> encoder = LLC(KMeansDictionary(n_words=5), n_nearest=2, normalization="none").fit([sample])
+    >>> code = encoder.encode(sample.take(np.array([0])))  # the weights of one point
+    >>> int(np.count_nonzero(code)), round(float(code.sum()), 3)
+    (2, 1.0)
     """
 
     def __init__(

@@ -43,6 +43,19 @@ class SoftThreshold(DenseEncoder):
     Attributes
     ----------
     dictionary_ : the fitted dictionary
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import Features
+    >>> from cvbow.dictionary import SphericalDictionary
+    >>> from cvbow.encoders import SoftThreshold
+    >>> descriptors = np.random.default_rng(0).random((50, 8), np.float32)
+    >>> sample = Features(np.zeros((50, 4), np.float32), descriptors, image_size=(64, 64))
+    >>> encoder = SoftThreshold(SphericalDictionary(n_words=5)).fit([sample])
+    >>> vector = encoder.encode(sample)
+    >>> vector.shape, bool((vector >= 0).all())
+    ((10,), True)
     """
 
     def __init__(

@@ -41,6 +41,17 @@ class SpatialPyramid(Encoder):
     Attributes
     ----------
     encoder_ : the fitted encoder
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import BagOfWords, Features, KMeansDictionary, SpatialPyramid
+    >>> points = np.array([[10, 10, 8, -1], [50, 50, 8, -1]], np.float32)  # upper left and lower right
+    >>> features = Features(points, np.zeros((2, 8), np.float32), image_size=(64, 64))
+    >>> words = BagOfWords(KMeansDictionary(n_words=1), normalization="none")
+    >>> pyramid = SpatialPyramid(words, grids=["1x1", "2x2"], normalization="none").fit([features])
+    >>> pyramid.encode(features).tolist()
+    [2.0, 1.0, 0.0, 0.0, 1.0]
     """
 
     def __init__(

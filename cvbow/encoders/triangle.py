@@ -37,6 +37,18 @@ class Triangle(DenseEncoder):
     Attributes
     ----------
     dictionary_ : the fitted dictionary
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import Features, KMeansDictionary
+    >>> from cvbow.encoders import Triangle
+    >>> descriptors = np.random.default_rng(0).random((50, 8), np.float32)
+    >>> sample = Features(np.zeros((50, 4), np.float32), descriptors, image_size=(64, 64))
+    >>> encoder = Triangle(KMeansDictionary(n_words=5)).fit([sample])
+    >>> code = encoder.encode(sample.take(np.array([0])))  # 0 for the words that are farther than most
+    >>> code.shape, bool((code == 0).any())
+    ((5,), True)
     """
 
     def __init__(

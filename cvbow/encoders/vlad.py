@@ -59,6 +59,17 @@ class VLAD(Encoder):
     dictionary_ : the fitted dictionary
     axes_ : ndarray of shape (n_words, k, residual_pca), float32
         Only with ``residual_pca``: each word's axes as columns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import VLAD, Features, KMeansDictionary
+    >>> descriptors = np.random.default_rng(0).random((50, 8), np.float32)
+    >>> sample = Features(np.zeros((50, 4), np.float32), descriptors, image_size=(64, 64))
+    >>> encoder = VLAD(KMeansDictionary(n_words=5)).fit([sample])
+    >>> vector = encoder.encode(sample.take(np.arange(10)))
+    >>> vector.shape, round(float(np.linalg.norm(vector)), 3)
+    ((40,), 1.0)
     """
 
     def __init__(
