@@ -31,6 +31,15 @@ class WordSearch:
     -----
     Distances are taken from the words' mean: for descriptors far from the origin that keeps float32's digits for the
     differences that decide. Of equally near words the first wins.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.dictionary import WordSearch
+    >>> search = WordSearch(np.array([[0, 0], [10, 10]], np.float32))
+    >>> words, squared = search.nearest_distance(np.array([[1, 0], [9, 9], [12, 10]], np.float32))
+    >>> words.tolist(), squared.tolist()
+    ([0, 1, 1], [1.0, 2.0, 4.0])
     """
 
     def __init__(self, words: NDArray[np.float32]) -> None:

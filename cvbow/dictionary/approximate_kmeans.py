@@ -68,6 +68,15 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
         before it moved the words once more.
     n_iter_ : int
         Iterations done.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.dictionary import ApproximateKMeans
+    >>> descriptors = np.random.default_rng(0).random((2000, 8), np.float32)
+    >>> dictionary = ApproximateKMeans(n_words=100).fit(descriptors)
+    >>> dictionary.words_.shape, dictionary.predict(descriptors).shape
+    ((100, 8), (2000,))
     """
 
     transient = {"n_jobs": None}  # noqa: RUF012

@@ -49,6 +49,19 @@ def export_words(path: str | os.PathLike[str], dictionary: Any, *, name: str = "
         If the path has another ending, or the dictionary has no words, or the name is none.
     OSError
         If the file cannot be written.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from cvbow import KMeansDictionary
+    >>> from cvbow.dictionary import export_words, import_words
+    >>> dictionary = KMeansDictionary(n_words=2).fit(np.array([[0, 0], [9, 9]], np.float32))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     export_words(pathlib.Path(folder, "words.yml"), dictionary)
+    ...     back = import_words(pathlib.Path(folder, "words.yml"))
+    >>> np.array_equal(back.words_, dictionary.words_)
+    True
     """
     ending = _ending(path)
     _check_name(name)
@@ -95,6 +108,17 @@ def import_words(path: str | os.PathLike[str], *, name: str = "vocabulary") -> K
         If the path has another ending.
     OSError
         If the file cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from cvbow.dictionary import import_words
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     np.savez(pathlib.Path(folder, "words.npz"), vocabulary=np.array([[0, 0], [9, 9]], np.float32))
+    ...     dictionary = import_words(pathlib.Path(folder, "words.npz"))
+    >>> dictionary.predict(np.array([[8, 8]], np.float32)).tolist()
+    [1]
     """
     ending = _ending(path)
     _check_name(name)

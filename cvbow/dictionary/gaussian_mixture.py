@@ -62,6 +62,16 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
         Mean over the sample, in nats, as the last iteration found it before it moved the Gaussians once more.
     n_iter_ : int
         Iterations of EM done.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import GaussianMixtureDictionary
+    >>> random = np.random.default_rng(0)
+    >>> descriptors = np.concatenate([random.normal(5, 1, (300, 2)), random.normal(20, 2, (100, 2))])
+    >>> mixture = GaussianMixtureDictionary(n_words=2).fit(descriptors)
+    >>> sorted(mixture.weights_.round(2).tolist()), sorted(mixture.words_[:, 0].round().tolist())
+    ([0.25, 0.75], [5.0, 20.0])
     """
 
     transient = {"n_jobs": None}  # noqa: RUF012

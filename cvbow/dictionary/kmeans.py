@@ -72,6 +72,17 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         before it moved the words once more: what is left is at most that.
     n_iter_ : int
         Iterations (passes) done.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import KMeansDictionary
+    >>> descriptors = np.array([[0, 0], [0, 1], [9, 9], [9, 8]], np.float32)
+    >>> dictionary = KMeansDictionary(n_words=2).fit(descriptors)
+    >>> sorted(dictionary.words_.tolist())
+    [[0.0, 0.5], [9.0, 8.5]]
+    >>> dictionary.grow(np.array([[50, 50]], np.float32), 1).words_[2].tolist()
+    [50.0, 50.0]
     """
 
     transient = {"n_jobs": None}  # noqa: RUF012

@@ -52,6 +52,18 @@ class SphericalDictionary(BaseEstimator):  # type: ignore[misc]
         Mean squared length of the remainders in the last iteration, before it moved the words once more.
     n_iter_ : int
         Iterations done.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.dictionary import SphericalDictionary
+    >>> descriptors = np.array([[1, 0], [2, 0.1], [0, 3], [0.1, 1]], np.float32)
+    >>> dictionary = SphericalDictionary(n_words=2).fit(descriptors)
+    >>> np.linalg.norm(dictionary.words_, axis=1).round(3).tolist()
+    [1.0, 1.0]
+    >>> labels = dictionary.predict(descriptors).tolist()
+    >>> labels[0] == labels[1] != labels[2] == labels[3]
+    True
     """
 
     transient = {"n_jobs": None}  # noqa: RUF012

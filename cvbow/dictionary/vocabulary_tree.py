@@ -59,6 +59,15 @@ class VocabularyTree(BaseEstimator):  # type: ignore[misc]
         Of each node; 0 for a leaf.
     words_ : ndarray of shape (n_words, k), float32
         The leaves, in the order of ``nodes_``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.dictionary import VocabularyTree
+    >>> descriptors = np.random.default_rng(0).random((500, 8), np.float32)
+    >>> tree = VocabularyTree(branching=3, depth=2).fit(descriptors)
+    >>> tree.words_.shape, int(tree.predict(descriptors).max())
+    ((9, 8), 8)
     """
 
     transient = {"n_jobs": None}  # noqa: RUF012

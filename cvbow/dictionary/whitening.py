@@ -36,6 +36,16 @@ class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     matrix_ : ndarray of shape (k, k), float32
         Symmetric: ``V diag(1 / sqrt(variances + eps)) V^T``, with the principal directions as the columns of ``V``.
     n_features_in_ : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.dictionary import ZCA
+    >>> random = np.random.default_rng(0)
+    >>> patches = random.normal(size=(1000, 1)) + 0.1 * random.normal(size=(1000, 3))  # values that go together
+    >>> white = ZCA(eps=1e-6).fit_transform(patches)
+    >>> (np.cov(white.T).round(2) + 0).tolist()
+    [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
 
     def __init__(self, *, eps: float = 0.1) -> None:
