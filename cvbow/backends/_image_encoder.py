@@ -38,6 +38,17 @@ class EncodedImages:
         The others, in order, each with its path and reason.
     doubtful : list of ImageError
         Images that were read and have a vector, but nothing in them to describe: too small, or of one colour.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.backends import ColorHistogram
+    >>> image = np.zeros((8, 8, 3), np.uint8)
+    >>> encoded = ColorHistogram().encode_images([image, "missing.png", image])
+    >>> encoded.vectors.shape[0], encoded.rows.tolist()
+    (2, [0, 2])
+    >>> encoded.skipped[0].reason
+    'there is no such file'
     """
 
     vectors: NDArray[np.float32]
@@ -64,6 +75,16 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     seconds_ : dict or None
         Time taken to learn, by step. This and the two before are None where nothing of the kind is known, as in a
         backend that was loaded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.backends import ColorHistogram, Gist, ImageEncoder
+    >>> image = np.arange(64 * 64 * 3, dtype=np.uint8).reshape(64, 64, 3)
+    >>> for backend in (ColorHistogram(), Gist()):
+    ...     print(isinstance(backend, ImageEncoder), backend.fit_transform([image]).shape, backend.vector_length)
+    True (1, 128) 128
+    True (1, 1152) 1152
     """
 
     transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}

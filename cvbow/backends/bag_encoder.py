@@ -71,6 +71,15 @@ class BagEncoder(ImageEncoder):
         Images that the sample was to be drawn from and that could not be read.
     seconds_ : dict
         Time taken to ``extract`` the sample and to learn the ``dictionary``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import BagEncoder, BagOfWords, DenseSIFT, KMeansDictionary
+    >>> images = list(np.random.default_rng(0).integers(0, 256, (4, 64, 64), np.uint8))
+    >>> backend = BagEncoder(DenseSIFT(step=8), BagOfWords(KMeansDictionary(n_words=20))).fit(images)
+    >>> backend.transform(images).shape
+    (4, 20)
     """
 
     def __init__(

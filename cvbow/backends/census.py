@@ -78,6 +78,7 @@ class CensusPyramid(WholeImageEncoder):
     Examples
     --------
     >>> import numpy as np
+    >>> from cvbow.backends import CensusPyramid
     >>> image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
     >>> CensusPyramid().transform([image]).shape
     (1, 16128)

@@ -99,6 +99,23 @@ class CnnEncoder(BatchEncoder):
     -----
     A. Razavian, H. Azizpour, J. Sullivan and S. Carlsson, "CNN features off-the-shelf: an astounding baseline for
     recognition", CVPR Workshops 2014: a layer of a trained network, at length 1, and a linear SVM.
+
+    Examples
+    --------
+    >>> import base64, pathlib, tempfile
+    >>> import numpy as np
+    >>> from cvbow.backends import CnnEncoder
+    >>> data = base64.b64decode(  # a network of one rectifier: x (1, 3, 1, 1) to y
+    ...     "CAhCBAoAEA06SAoMCgF4EgF5IgRSZWx1WhsKAXgSFgoUCAESEAoCCAEK"
+    ...     "AggDCgIIAQoCCAFiGwoBeRIWChQIARIQCgIIAQoCCAMKAggBCgIIAQ=="
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "tiny.onnx")
+    ...     _ = path.write_bytes(data)
+    ...     backend = CnnEncoder(path, layer="y", size=1, channel_order="rgb", mean=0, scale=1 / 255, engine="opencv")
+    ...     vectors = backend.fit_transform([np.full((4, 4, 3), (0, 255, 0), np.uint8)])
+    >>> vectors.tolist()
+    [[0.0, 1.0, 0.0]]
     """
 
     def __init__(

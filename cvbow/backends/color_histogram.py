@@ -41,6 +41,8 @@ class ColorHistogram(WholeImageEncoder):
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.backends import ColorHistogram
     >>> red = np.zeros((4, 4, 3), np.uint8)
     >>> red[..., 0] = 255
     >>> vector = ColorHistogram(bins=(2, 2, 2), space="rgb").fit([red]).transform([red])[0]

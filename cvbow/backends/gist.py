@@ -72,6 +72,7 @@ class Gist(WholeImageEncoder):
     Examples
     --------
     >>> import numpy as np
+    >>> from cvbow.backends import Gist
     >>> image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
     >>> Gist().transform([image]).shape
     (1, 1152)

@@ -51,7 +51,8 @@ class MultiCrop(ImageEncoder):
 
     Examples
     --------
-    >>> from cvbow.backends import CensusPyramid
+    >>> import numpy as np
+    >>> from cvbow.backends import CensusPyramid, MultiCrop
     >>> image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
     >>> views = MultiCrop(CensusPyramid(radii=(1,), grids=("1x1",))).fit([image])
     >>> views.transform([image]).shape, views.n_views

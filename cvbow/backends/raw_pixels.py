@@ -48,6 +48,14 @@ class RawPixels(ImageEncoder):
     M. Turk and A. Pentland, "Eigenfaces for recognition", Journal of Cognitive Neuroscience 1991; A. Torralba,
     R. Fergus and W. Freeman, "80 million tiny images", PAMI 2008, whose squares of 32 pixels people still recognise.
     The pixels of an image get mean 0 and deviation 1; an image of one colour is the zero vector.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.backends import RawPixels
+    >>> images = list(np.random.default_rng(0).integers(0, 256, (10, 48, 64), np.uint8))
+    >>> RawPixels(size=16, n_components=5).fit(images).transform(images).shape
+    (10, 5)
     """
 
     def __init__(

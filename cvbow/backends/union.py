@@ -46,7 +46,8 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
 
     Examples
     --------
-    >>> from cvbow.backends import CensusPyramid, Gist
+    >>> import numpy as np
+    >>> from cvbow.backends import CensusPyramid, ChannelUnion, Gist
     >>> union = ChannelUnion([("census", CensusPyramid(radii=(1,), grids=("1x1",))), ("gist", Gist())])
     >>> image = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64)
     >>> union.fit([image]).channel_slices
