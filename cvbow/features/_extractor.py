@@ -18,7 +18,7 @@ __all__ = ["Extractor", "as_gray", "as_rgb", "check_sides", "to_working_size"]
 class Extractor(BaseEstimator):  # type: ignore[misc]
     """Base class: a scikit-learn estimator of plain parameters with ``extract(image) -> Features``.
 
-    A subclass has the parameters ``min_side`` and ``max_side`` and defines ``descriptor_size`` and ``_extract``, which
+    A subclass has the parameters ``min_side`` and ``max_side`` and defines ``descriptor_size`` and ``compute``, which
     sees an image of the working size: gray, or RGB where ``gray_only`` is False. Points come back in the coordinates of
     the image that was given.
 
@@ -48,7 +48,8 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         """Number of values (or bytes, for binary descriptors) in a descriptor."""
 
     @abstractmethod
-    def _extract(self, image: NDArray[np.uint8]) -> Features: ...
+    def compute(self, image: NDArray[np.uint8]) -> Features:
+        """Describe an image of the working size, gray or RGB by ``gray_only``: what ``extract`` leaves to a subclass."""
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
@@ -75,7 +76,7 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         self.check_params()
         pixels = as_gray(image) if self.gray_only else as_rgb(image)
         working = self._to_working_size(pixels)
-        found = self._extract(working)
+        found = self.compute(working)
         points = found.points
         if working.shape != pixels.shape and len(points):
             points = self._to_image(points, working.shape, pixels.shape)

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int
+from cvbow.storage import storable
 
 __all__ = ["N_BITS", "HammingEmbedding", "hamming_distances", "hamming_weights"]
 
@@ -25,6 +26,7 @@ _PRIOR = 1
 _BLOCK = 1 << 14
 
 
+@storable
 class HammingEmbedding(BaseEstimator):  # type: ignore[misc]
     """Signatures of descriptors within their words.
 

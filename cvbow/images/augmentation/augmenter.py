@@ -20,10 +20,12 @@ from cvbow.images.augmentation._whitening import MomentMatrix
 from cvbow.images.normalization import EPS, samplewise_center, samplewise_standardize
 from cvbow.images.reading import read_image
 from cvbow.images.statistics import ImageStatistics
+from cvbow.storage import storable
 
 __all__ = ["ImageAugmenter"]
 
 
+@storable
 class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
     """Random rotations, shifts, shears, zooms, flips and changes of brightness, and the batches made with them.
 
