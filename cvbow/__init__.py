@@ -21,7 +21,7 @@ _HOME = {
     "Features": "cvbow.features",
     "FisherVector": "cvbow.encoders",
     "GaussianMixtureDictionary": "cvbow.dictionary",
-    "ImageAugmenter": "cvbow.images",
+    "ImageAugmenter": "cvbow.augmentation",
     "ImageClassifier": "cvbow.classify",
     "ImageError": "cvbow.errors",
     "ImageIndex": "cvbow.index",

@@ -1,5 +1,6 @@
 # What an editor and a type checker see of the names that __init__.py loads lazily; a test keeps the two lists equal.
 
+from cvbow.augmentation import ImageAugmenter as ImageAugmenter
 from cvbow.backends import BagEncoder as BagEncoder
 from cvbow.classify import CLASSIFIERS as CLASSIFIERS
 from cvbow.classify import ClassificationReport as ClassificationReport
@@ -24,7 +25,6 @@ from cvbow.features import SIFT as SIFT
 from cvbow.features import DenseSIFT as DenseSIFT
 from cvbow.features import Features as Features
 from cvbow.features import LocalFeatures as LocalFeatures
-from cvbow.images import ImageAugmenter as ImageAugmenter
 from cvbow.images import ImageList as ImageList
 from cvbow.images import list_images as list_images
 from cvbow.images import read_image as read_image

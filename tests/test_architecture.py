@@ -18,9 +18,9 @@ MAX_LINES = 600
 TIERS = (
     {"errors"},
     {"_checks", "_toml", "storage", "tables"},
-    {"parallel", "registry"},
+    {"parallel"},
     {"images"},
-    {"networks"},
+    {"augmentation", "networks"},
     {"features"},
     {"dictionary"},
     {"encoders"},

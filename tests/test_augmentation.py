@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from cvbow.images import AugmentedImage, ImageAugmenter, content_hash, parse_saved_name, read_image
+from cvbow.augmentation import AugmentedImage, ImageAugmenter, parse_saved_name
+from cvbow.images import content_hash, read_image
 
 #: SciPy's names of the borders that we have; its own "wrap" and "constant" are others.
 SCIPY_MODES = {"constant": "grid-constant", "nearest": "nearest", "reflect": "reflect", "wrap": "grid-wrap"}

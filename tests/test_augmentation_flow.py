@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from cvbow.augmentation import ImageAugmenter, parse_saved_name
 from cvbow.errors import CvbowError, DatasetError, ImageError
-from cvbow.images import ImageAugmenter, parse_saved_name, read_image
-from cvbow.images.augmentation.sources import ArraySource
+from cvbow.images import read_image
 from cvbow.parallel import prefetched
 
 GEOMETRY: dict[str, Any] = {
@@ -293,14 +293,13 @@ def test_memory_is_bounded_and_work_waits_for_the_caller() -> None:
     loaded = []
     lock = threading.Lock()
 
-    class Counted(ArraySource):
-        def load(self, position: int) -> NDArray[Any]:
+    class Counted(ImageAugmenter):
+        def _random(self, image: NDArray[Any], seed: Any) -> NDArray[Any]:
             with lock:
-                loaded.append(position)
-            return super().load(position)
+                loaded.append(seed)
+            return super()._random(image, seed)
 
-    flow = ImageAugmenter().flow(np.zeros((400, 100, 100), np.uint8), batch_size=10, n_jobs=2, prefetch=1)
-    flow._source = Counted(np.zeros((400, 100, 100), np.uint8), np.arange(400))
+    flow = Counted().flow(np.zeros((400, 100, 100), np.uint8), batch_size=10, n_jobs=2, prefetch=1)
     tracemalloc.start()
     for number in range(1, 81):
         next(flow)

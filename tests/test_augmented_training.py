@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.base import clone
 
+from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import BagEncoder, MultiCrop
 from cvbow.classify import FusionClassifier, ImageClassifier, KernelSVM, LinearSVM, make_classifier
 from cvbow.classify._augmented import with_copies
@@ -19,7 +20,6 @@ from cvbow.classify._squared_hinge import fold_of_each
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords
 from cvbow.features import DenseSIFT
-from cvbow.images import ImageAugmenter
 
 SHIFTS = ImageAugmenter(rotation_range=10, width_shift_range=0.1, horizontal_flip=True, fill_mode="reflect")
 

@@ -235,7 +235,7 @@ def test_smoke_run_of_the_augmentation(tmp_path: Path) -> None:
 def test_scipys_transform_is_ours(benchmark_modules: None) -> None:
     from sections import augmentation
 
-    from cvbow.images import ImageAugmenter
+    from cvbow.augmentation import ImageAugmenter
 
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (6, 8, 3)).astype(np.uint8)

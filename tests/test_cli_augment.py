@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from cvbow.images import parse_saved_name, read_image
+from cvbow.augmentation import parse_saved_name
+from cvbow.images import read_image
 from cvbow_cli.main import cli
 
 

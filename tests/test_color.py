@@ -38,8 +38,37 @@ def test_gray_and_back() -> None:
     gray = IMAGE[..., 0]
     assert (from_gray(gray) == gray[..., None]).all()
     np.testing.assert_array_equal(to_gray(from_gray(gray)), gray)
-    for same in (to_gray(gray), from_gray(IMAGE)):
-        assert not np.shares_memory(same, gray)
+    np.testing.assert_allclose(to_gray(IMAGE.astype(np.float32)), to_gray(IMAGE), atol=0.51)
+    assert from_gray(gray.astype(np.float32)).dtype == np.float32
+
+
+def test_what_is_gray_or_coloured_already_comes_back_as_it_is() -> None:
+    gray = IMAGE[..., 0].copy()
+    assert to_gray(gray) is gray
+    assert from_gray(IMAGE) is IMAGE
+    assert from_gray(IMAGE[:, ::2]).flags.c_contiguous
+
+
+def test_gray_by_hand() -> None:
+    rgb = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [10, 20, 30]]], np.uint8)
+    assert to_gray(rgb).tolist() == [[76, 150, 29, 255, 18]]
+    assert np.array_equal(from_gray(IMAGE[..., 0]), np.stack([IMAGE[..., 0]] * 3, axis=2))
+
+
+@pytest.mark.parametrize("function", [to_gray, from_gray])
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (np.zeros((3, 3), np.float32), "image must be a uint8 array, got float32"),
+        ([[1, 2]], "image must be a uint8 array, got list"),
+        (np.zeros((0, 3), np.uint8), r"image must have at least one pixel, got shape \(0, 3\)"),
+        (np.zeros((3, 3, 4), np.uint8), r"image must have shape \(H, W\) or \(H, W, 3\), got \(3, 3, 4\)"),
+        (np.zeros(3, np.uint8), "image must have shape"),
+    ],
+)
+def test_images_of_bytes_only(function: Callable[..., Any], image: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        function(image, floats=False)
 
 
 def test_hsv_against_colorsys() -> None:

@@ -19,8 +19,9 @@ from cvbow import storage
 from cvbow.backends import BagEncoder
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords
-from cvbow.features import DenseSIFT, Features, as_gray
+from cvbow.features import DenseSIFT, Features
 from cvbow.features._color import COLOR_SPACES, STEPS, color_channels
+from cvbow.images import to_gray
 
 Pixels = NDArray[np.uint8]
 Float64 = NDArray[np.float64]
@@ -46,7 +47,7 @@ def plain_channels(image: Pixels, space: str) -> list[Float64]:
         values = [colorsys.rgb_to_hsv(*(pixel / 255)) for pixel in image.reshape(-1, 3)]
         return [np.array(channel).reshape(red.shape) * 255 for channel in zip(*values, strict=True)]
     # vl_phow: the intensity comes first, and a hundredth of it goes into the other two.
-    intensity = as_gray(image).astype(np.float64)
+    intensity = to_gray(image).astype(np.float64)
     return [
         intensity,
         (red - green) / np.sqrt(2) + 0.01 * intensity,
@@ -176,7 +177,7 @@ def test_colour_shows_what_gray_does_not() -> None:
     image = np.full((40, 40, 3), 100, np.uint8)
     # Red against green of the same brightness.
     image[:, :20, 0], image[:, 20:, 1] = 159, 130
-    assert np.ptp(as_gray(image)) <= 1
+    assert np.ptp(to_gray(image)) <= 1
     assert not DenseSIFT().extract(image).descriptors.any()
     found = parts(DenseSIFT(color="opponent", contrast_threshold=0).extract(image))
     assert found[:, 1].any(axis=1).mean() > 0.5
@@ -253,7 +254,7 @@ def test_an_encoder_reads_colour_where_it_counts(space: str, tmp_path: Path) -> 
     )
     assert encoder.gray_only == (space == "gray")
     cv2.imwrite(str(tmp_path / "a.png"), images[0][..., ::-1])
-    vectors = encoder.fit(images).transform([images[0], tmp_path / "a.png", as_gray(images[0])])
+    vectors = encoder.fit(images).transform([images[0], tmp_path / "a.png", to_gray(images[0])])
     np.testing.assert_array_equal(vectors[1], vectors[0])
     assert (vectors[2] == vectors[0]).all() == (space == "gray")
     storage.save(tmp_path / "e.cvbow", kind="test", state=encoder, metadata={})

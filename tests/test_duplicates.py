@@ -25,8 +25,7 @@ from cvbow.duplicates.thumbnails import (
     thumbnail_map,
     window_map,
 )
-from cvbow.features import as_gray
-from cvbow.images import read_image
+from cvbow.images import read_image, to_gray
 from cvbow.index import ImageIndex
 from cvbow.retrieval import ImageVectors, VisualWords
 
@@ -85,7 +84,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             save(folder / "00-part.jpg", cropped(image, 0.8, (0, 1)))
             save(folder / "00-strip.jpg", np.ascontiguousarray(image[30:110]))
         elif number == 1:
-            save(folder / "01-gray.jpg", resized(as_gray(image), 0.7))
+            save(folder / "01-gray.jpg", resized(to_gray(image), 0.7))
         elif number == 2:
             save(folder / "02-left.jpg", cropped(image, 0.8, (0, 0)))
             save(folder / "02-right.jpg", cropped(image, 0.8, (1, 0.5)))
@@ -266,7 +265,7 @@ def test_a_thumbnail_is_the_mean_of_what_each_pixel_covers() -> None:
     expected = image.reshape(SIDE, 2, SIDE, 3).mean((1, 3))
     np.testing.assert_allclose(thumbnail(image), expected, atol=0.51)
     color = picture(1, (200, 100), color=True)
-    np.testing.assert_array_equal(thumbnail(color), thumbnail(as_gray(color)))
+    np.testing.assert_array_equal(thumbnail(color), thumbnail(to_gray(color)))
     spec = thumbnail_layout()["thumbnail"]
     for odd in (image[:1], image[:, :1], image[:1, :1], image):
         made = thumbnail(np.ascontiguousarray(odd))

@@ -13,7 +13,7 @@ import pytest
 from sklearn.base import clone
 from synthetic import textured
 
-from cvbow.features import SIFT, DenseSIFT, Extractor, Features, as_gray
+from cvbow.features import SIFT, DenseSIFT, Extractor, Features
 
 EXTRACTORS = [
     pytest.param(DenseSIFT(), id="dense-sift"),
@@ -96,16 +96,6 @@ def test_features_survive_a_pickle() -> None:
 
 
 # Images
-
-
-def test_as_gray_weights_the_colours_by_itu_601() -> None:
-    rgb = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255], [10, 20, 30]]], np.uint8)
-    assert as_gray(rgb).tolist() == [[76, 150, 29, 255, 18]]
-
-
-def test_as_gray_returns_a_gray_image_itself() -> None:
-    gray = textured(5, 7)
-    assert as_gray(gray) is gray
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, signal
 from synthetic import textured
 
-from cvbow.images import (
-    average_pool,
-    box_blur,
-    box_kernel,
-    convolve,
-    edge_kernel,
-    edges,
-    gaussian_blur,
-    gaussian_kernel,
-    identity_kernel,
-    max_pool,
-    sharpen,
-    sharpen_kernel,
-)
+from cvbow.images import average_pool, box_blur, convolve, edges, gaussian_blur, max_pool, sharpen
 
 IMAGE = textured(23, 31)
 FLOATS = IMAGE.astype(np.float32)
@@ -80,23 +67,38 @@ def test_bytes_are_rounded_and_cut_off() -> None:
 
 
 def test_kernels() -> None:
-    np.testing.assert_array_equal(convolve(IMAGE, identity_kernel(5), padding="reflect"), IMAGE)
-    assert box_kernel(4).sum() == pytest.approx(1)
-    assert np.ptp(box_kernel(4)) == 0
-    kernel = gaussian_kernel(1.5)
-    assert kernel.shape == (11, 11)
+    """A point becomes the kernel of its filter."""
+    point = np.zeros((13, 13), np.float32)
+    point[6, 6] = 1
+    np.testing.assert_array_equal(convolve(IMAGE, np.pad([[1]], 2), padding="reflect"), IMAGE)
+    box = box_blur(point, 4)
+    np.testing.assert_allclose(box[box > 0], [1 / 16] * 16)
+    kernel = gaussian_blur(point, 1.5)
     assert kernel.sum() == pytest.approx(1)
-    assert kernel[5, 7] / kernel[5, 5] == pytest.approx(np.exp(-4 / (2 * 1.5**2)), rel=1e-5)
-    assert edge_kernel(4).tolist() == [[0, -1, 0], [-1, 4, -1], [0, -1, 0]]
-    assert edge_kernel(8).sum() == 0
-    np.testing.assert_allclose(sharpen_kernel(0.5), identity_kernel() + 0.5 * edge_kernel())
+    assert (kernel > 0).sum() == 11**2
+    assert kernel[6, 8] / kernel[6, 6] == pytest.approx(np.exp(-4 / (2 * 1.5**2)), rel=1e-5)
+    assert edges(point)[5:8, 5:8].tolist() == [[0, -1, 0], [-1, 4, -1], [0, -1, 0]]
+    assert edges(point, 8)[5:8, 5:8].tolist() == [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]]
+    assert sharpen(point)[5:8, 5:8].tolist() == [[0, -1, 0], [-1, 5, -1], [0, -1, 0]]
+    np.testing.assert_allclose(sharpen(FLOATS, 0.5), FLOATS + 0.5 * edges(FLOATS), atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("function", [box_blur, gaussian_blur, sharpen, edges])
+@pytest.mark.parametrize("padding", ["none", "zeros", "reflect"])
+def test_strides_leave_places_out(function: Callable[..., Any], dtype: Any, padding: str) -> None:
+    image = IMAGE.astype(dtype)
+    np.testing.assert_array_equal(
+        function(image, stride=3, padding=padding), function(image, padding=padding)[::3, ::3]
+    )
 
 
 def test_blurs_against_ndimage() -> None:
     np.testing.assert_allclose(box_blur(FLOATS, 5), ndimage.uniform_filter(FLOATS, 5, mode="mirror"), atol=1e-3)
     expected = ndimage.gaussian_filter(FLOATS.astype(float), 1.5, mode="mirror", radius=5)
     np.testing.assert_allclose(gaussian_blur(FLOATS, 1.5), expected, atol=1e-3)
-    whole = convolve(FLOATS, gaussian_kernel(1.5), padding="reflect")
+    along = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    whole = convolve(FLOATS, np.outer(along, along) / along.sum() ** 2, padding="reflect")
     np.testing.assert_allclose(gaussian_blur(FLOATS, 1.5), whole, atol=1e-3)
     assert np.abs(gaussian_blur(IMAGE, 1.5).astype(float) - expected).max() <= 0.51
 
@@ -134,7 +136,7 @@ def test_a_single_row_reflects_into_itself() -> None:
 
 def test_arguments_are_left_alone() -> None:
     image, kernel = FLOATS.copy(), np.arange(9.0).reshape(3, 3)
-    results = [convolve(image, kernel), convolve(image, identity_kernel(1)), max_pool(image, 1), average_pool(image, 1)]
+    results = [convolve(image, kernel), convolve(image, [[1]]), max_pool(image, 1), average_pool(image, 1)]
     assert not any(np.shares_memory(result, image) for result in results)
     np.testing.assert_array_equal(image, FLOATS)
     np.testing.assert_array_equal(kernel, np.arange(9.0).reshape(3, 3))
@@ -150,10 +152,9 @@ def test_arguments_are_left_alone() -> None:
         (lambda: convolve(IMAGE, [[1]], stride=0), "stride must be an integer >= 1, got 0"),
         (lambda: convolve(IMAGE, [[1]], padding="same"), "padding must be one of none, zeros"),
         (lambda: convolve(IMAGE.astype(np.int32), [[1]]), "image must be a uint8 or float32 array"),
-        (lambda: identity_kernel(4), "size must be odd, got 4"),
-        (lambda: gaussian_kernel(0), "sigma must be a number > 0"),
-        (lambda: edge_kernel(6), "neighbors must be 4 or 8, got 6"),
-        (lambda: sharpen_kernel(-1), "amount must be a number >= 0"),
+        (lambda: gaussian_blur(IMAGE, 0), "sigma must be a number > 0"),
+        (lambda: edges(IMAGE, 6), "neighbors must be 4 or 8, got 6"),
+        (lambda: sharpen(IMAGE, -1), "amount must be a number >= 0"),
         (lambda: max_pool(IMAGE, 24), "the kernel must fit"),
         (lambda: max_pool(IMAGE, 0), "size must be an integer >= 1"),
         (lambda: average_pool(IMAGE, 2, stride=0), "stride must be None or an integer >= 1"),

@@ -24,8 +24,8 @@ from cvbow.images import (
     read_image,
     resize,
     summarize_images,
-    thumbnail,
 )
+from cvbow.images.montages import fit_square
 from cvbow.parallel import executor
 
 RNG = np.random.default_rng(2)
@@ -87,7 +87,7 @@ def test_results_and_parts_are_left_alone() -> None:
         (lambda: ImageStatistics().update([np.zeros((2, 2)), np.zeros((2, 3))]), "size of those before"),
         (lambda: montage([]), "rows must have at least one row"),
         (lambda: montage([("a", [])], side=2), "side must be an integer >= 8"),
-        (lambda: thumbnail(np.zeros((2, 2), np.float32)), "image must be a uint8 array"),
+        (lambda: fit_square(np.zeros((2, 2), np.float32)), "image must be a uint8 array"),
     ],
 )
 def test_mistakes_are_named(call: Callable[[], Any], message: str) -> None:
@@ -97,10 +97,10 @@ def test_mistakes_are_named(call: Callable[[], Any], message: str) -> None:
 
 def test_thumbnails_shrink_by_area_and_grow_by_whole_pixels() -> None:
     image = textured(40, 80)
-    np.testing.assert_array_equal(thumbnail(image, 20), resize(image, (20, 10), interpolation="area"))
+    np.testing.assert_array_equal(fit_square(image, 20), resize(image, (20, 10), interpolation="area"))
     small = STACK[0]
-    np.testing.assert_array_equal(thumbnail(small, 17)[1::3, 1::3], small)
-    assert thumbnail(small, 17).shape == (15, 12, 3)
+    np.testing.assert_array_equal(fit_square(small, 17)[1::3, 1::3], small)
+    assert fit_square(small, 17).shape == (15, 12, 3)
 
 
 def test_montage_lays_images_out_in_rows() -> None:

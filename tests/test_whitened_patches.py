@@ -16,7 +16,7 @@ from sklearn.base import clone
 from synthetic import textured
 
 from cvbow import storage
-from cvbow.features import Features, WhitenedPatches, as_rgb, whitened_patches
+from cvbow.features import Features, WhitenedPatches, whitened_patches
 
 Image = NDArray[np.uint8]
 
@@ -153,17 +153,6 @@ def test_colors_that_look_alike_in_gray_differ() -> None:
     two[:, 3:, 2] = 100
     extractor = WhitenedPatches()
     assert np.abs(extractor.extract(one).descriptors - extractor.extract(two).descriptors).max() > 0.5
-
-
-def test_as_rgb() -> None:
-    gray = textured(3, 4)
-    assert np.array_equal(as_rgb(gray), np.stack([gray] * 3, axis=2))
-    image = color_image(5, 6)
-    assert np.array_equal(as_rgb(image), image)
-    assert as_rgb(image[:, ::2]).flags.c_contiguous
-    for bad in (np.zeros((3, 3)), np.zeros((0, 3), np.uint8), np.zeros((3, 3, 4), np.uint8), np.zeros(3, np.uint8)):
-        with pytest.raises(ValueError, match="image must"):
-            as_rgb(bad)
 
 
 # Mirror

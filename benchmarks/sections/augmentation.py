@@ -16,7 +16,8 @@ import scipy.ndimage
 from _measure import alternate, environment, pinned, summary
 from numpy.typing import NDArray
 
-from cvbow.images import ImageAugmenter, read_image
+from cvbow.augmentation import ImageAugmenter
+from cvbow.images import read_image
 from sections.inputs import Options, texture
 
 THREADS = 1

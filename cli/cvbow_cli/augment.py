@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from cvbow.images import ImageAugmenter, augment_images, list_images
+from cvbow.augmentation import ImageAugmenter, augment_images
+from cvbow.images import list_images
 from cvbow.presets import make_augmenter
 from cvbow_cli._common import echo_json, option_json, printable, skipped_as_json, tell_skipped, work_options, working
 

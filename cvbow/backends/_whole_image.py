@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cvbow.backends._image_encoder import ImageEncoder
 from cvbow.backends.loading import ImageLike
-from cvbow.features import as_gray, as_rgb
+from cvbow.images import from_gray, to_gray
 from cvbow.parallel import single_threaded
 
 __all__ = ["WholeImageEncoder"]
@@ -51,7 +51,7 @@ class WholeImageEncoder(ImageEncoder):
 
     def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         with single_threaded():
-            return self._describe(as_gray(image) if self.gray_only else as_rgb(image))
+            return self._describe((to_gray if self.gray_only else from_gray)(image, floats=False))
 
     def fingerprint(self) -> str:
         # The number of workers and the cache are not among what a vector depends on.

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import ImageError
-from cvbow.images import read_bytes
-from cvbow.images.derived import DerivedImage
+from cvbow.images import DerivedImage, read_bytes
 
 __all__ = ["ImageLike", "check_images", "load_source", "path_of", "try_image"]
 

@@ -14,8 +14,7 @@ from cvbow._checks import check_flag, check_int
 from cvbow.backends._image_encoder import Call, ImageEncoder
 from cvbow.backends.loading import ImageLike, check_images
 from cvbow.errors import CvbowError, ImageError
-from cvbow.features import as_gray, as_rgb
-from cvbow.images import read_image, resize
+from cvbow.images import from_gray, read_image, resize, to_gray
 from cvbow.parallel import single_threaded
 
 __all__ = ["RawPixels"]
@@ -131,7 +130,7 @@ class RawPixels(ImageEncoder):
             return np.asarray(self.pca_.transform(square[None])[0], np.float32)
 
     def _square(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        pixels = as_rgb(image) if self.color else as_gray(image)
+        pixels = (from_gray if self.color else to_gray)(image, floats=False)
         values = resize(pixels, (int(self.size), int(self.size))).astype(np.float32).ravel()
         values -= values.mean()
         deviation = values.std()

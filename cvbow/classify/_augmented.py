@@ -7,23 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from cvbow._checks import check_int
+from cvbow.augmentation import AugmentedImage, ImageAugmenter
 from cvbow.backends import EncodedImages, ImageEncoder, ImageLike
 from cvbow.errors import ImageError
-from cvbow.images import AugmentedImage, ImageAugmenter
-from cvbow.images.derived import DerivedImage
+from cvbow.images import DerivedImage
 
 __all__ = ["check_augmentation", "with_copies"]
-
-#: Parameters of an augmenter that make something else than an 8-bit image.
-_NOT_TRANSFORMS = (
-    "featurewise_center",
-    "featurewise_std_normalization",
-    "samplewise_center",
-    "samplewise_std_normalization",
-    "zca_whitening",
-    "rescale",
-    "preprocessing_function",
-)
 
 
 def check_augmentation(augmenter: object, n_augmented: object, augment_seed: object) -> None:
@@ -37,9 +26,10 @@ def check_augmentation(augmenter: object, n_augmented: object, augment_seed: obj
     if not isinstance(augmenter, ImageAugmenter):
         raise ValueError(f"augmenter must be an ImageAugmenter or None, got {augmenter!r}")
     augmenter.check_params()
-    for name in _NOT_TRANSFORMS:
-        if getattr(augmenter, name):
-            raise ValueError(f"augmenter must only transform images, got one with {name}={getattr(augmenter, name)!r}")
+    normalizing = augmenter.normalizing()
+    if normalizing:
+        name, value = next(iter(normalizing.items()))
+        raise ValueError(f"augmenter must only transform images, got one with {name}={value!r}")
 
 
 def with_copies(

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from cvbow import storage
+from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import ImageEncoder, ImageLike
 from cvbow.backends.loading import check_images
 from cvbow.classify._augmented import check_augmentation, with_copies
@@ -20,9 +21,7 @@ from cvbow.classify._temperature import softmax
 from cvbow.classify.metrics import ClassificationReport, classification_report
 from cvbow.classify.registry import make_classifier
 from cvbow.errors import CvbowError, ImageError, ModelFileError
-from cvbow.images import ImageAugmenter
 from cvbow.parallel import default_jobs, note, single_threaded
-from cvbow.storage import storable
 
 __all__ = ["ImageClassifier"]
 
@@ -31,7 +30,6 @@ KIND = "classifier"
 _VECTORS_AT_ONCE = 1 << 30
 
 
-@storable
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A backend that turns images into vectors, and a classifier of vectors.
 

@@ -16,7 +16,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_flag, check_int
 from cvbow.classify._svm import check_vectors
-from cvbow.storage import storable
 
 __all__ = ["AdditiveMap", "HellingerMap"]
 
@@ -45,7 +44,6 @@ class _Map(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.check_params()
 
 
-@storable
 class AdditiveMap(_Map):
     """Map whose dot products approximate an additive kernel: a linear classifier on it stands for one with that kernel.
 
@@ -111,7 +109,6 @@ class AdditiveMap(_Map):
             raise ValueError(f"n_samples must be 1, 2 or 3, got {self.n_samples!r}")
 
 
-@storable
 class HellingerMap(_Map):
     """Square root of each value with its sign, so that dot products are the Hellinger kernel ``sum sqrt(x y)``.
 

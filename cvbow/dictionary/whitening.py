@@ -14,13 +14,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_real
 from cvbow.dictionary._clusters import check_descriptors
-from cvbow.images._zca import principal_directions
-from cvbow.storage import storable
+from cvbow.images.whitening import principal_directions, zca_matrix
 
 __all__ = ["ZCA"]
 
 
-@storable
 class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Whitening that turns the axes back: of all whitenings, the one that changes descriptors least.
 
@@ -72,9 +70,8 @@ class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if len(data) == 0:
             raise ValueError("X must have at least one row, got none")
         mean, variances, directions = principal_directions(data)
-        scale = 1 / np.sqrt(np.maximum(variances, 0) + self.eps)
         self.mean_ = mean.astype(np.float32)
-        self.matrix_ = ((directions * scale) @ directions.T).astype(np.float32)
+        self.matrix_ = zca_matrix(directions, 1 / np.sqrt(np.maximum(variances, 0) + self.eps))
         self.n_features_in_ = data.shape[1]
         return self
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.features import as_gray
+from cvbow.images import to_gray
 from cvbow.retrieval.describer import ArraySpec
 
 __all__ = ["SIDE", "Agreement", "agreement", "details", "thumbnail", "thumbnail_layout", "thumbnail_map", "window_map"]
@@ -69,7 +69,7 @@ def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the thumbnail of an image, gray or RGB: shape (64, 64), uint8; the whole image, its aspect ratio lost."""
     import cv2
 
-    gray = as_gray(image)
+    gray = to_gray(image, floats=False)
     height, width = gray.shape
     # Where a side grows, area interpolation would repeat pixels.
     shrinks = width >= SIDE and height >= SIDE

@@ -3,11 +3,10 @@
 from cvbow.features._descriptor import Descriptor
 from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector
-from cvbow.features._extractor import Extractor, as_gray, as_rgb, check_sides, to_working_size
+from cvbow.features._extractor import Extractor, check_sides, to_working_size
 from cvbow.features._features import Features
 from cvbow.features.cnn_feature_map import CnnFeatureMap
 from cvbow.features.dense_sift import DenseSIFT
-from cvbow.features.extractors import EXTRACTORS
 from cvbow.features.local_features import LocalFeatures
 from cvbow.features.registry import DESCRIPTORS, DETECTORS, make_descriptor, make_detector
 from cvbow.features.sift import SIFT
@@ -16,7 +15,6 @@ from cvbow.features.whitened_patches import WhitenedPatches
 __all__ = [
     "DESCRIPTORS",
     "DETECTORS",
-    "EXTRACTORS",
     "SIFT",
     "CnnFeatureMap",
     "DenseSIFT",
@@ -27,8 +25,6 @@ __all__ = [
     "Features",
     "LocalFeatures",
     "WhitenedPatches",
-    "as_gray",
-    "as_rgb",
     "check_sides",
     "make_descriptor",
     "make_detector",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.features._extractor import as_gray
+from cvbow.images import to_gray
 
 __all__ = ["COLOR_SPACES", "CONTRAST_SHARES", "STEPS", "color_channels"]
 
@@ -38,7 +38,7 @@ def color_channels(image: NDArray[np.uint8], space: str) -> list[NDArray[np.gene
         hue, saturation, value = cv2.split(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2HSV))
         # For floats, OpenCV gives degrees, a share, and the value as it was.
         return [_whole_steps(hue * np.float32(255 / 360)), _whole_steps(saturation * np.float32(255)), value]
-    gray = as_gray(image)
+    gray = to_gray(image)
     red, green, blue = (channel.astype(np.float32) for channel in cv2.split(image))
     intensity = _INTENSITY * gray
     red_green = (red - green) * np.float32(1 / np.sqrt(2)) + intensity

@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator
 
 from cvbow.features._detections import Detections, to_keypoints
 from cvbow.features._detector import Detector
-from cvbow.features._extractor import as_gray
 from cvbow.features._opencv import create
+from cvbow.images import to_gray
 
 __all__ = ["Descriptor", "KeypointDescriptor", "unit_length"]
 
@@ -44,13 +44,9 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
         """Number of values, or of bytes."""
 
     @abstractmethod
-    def compute(
+    def _describe(
         self, image: NDArray[np.uint8], detections: Detections
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
-        """Describe points, at least one, in a gray image (H, W): what ``describe`` leaves to a subclass.
-
-        Descriptors may have any length: ``describe`` brings them to 1, unless they are binary.
-        """
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]: ...
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
@@ -84,13 +80,13 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
             If the image or a parameter breaks its rule, or the descriptor cannot be had at another detector's points.
         """
         self.check_params()
-        pixels = as_gray(image)
+        pixels = to_gray(image, floats=False)
         reason = self.refusal(detections.detector)
         if reason is not None:
             raise ValueError(reason)
         if not len(detections):
             return self._nothing()
-        rows, descriptors = self.compute(pixels, detections)
+        rows, descriptors = self._describe(pixels, detections)
         return rows, descriptors if self.is_binary else unit_length(np.asarray(descriptors, np.float32))
 
     def _nothing(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
@@ -108,8 +104,7 @@ class KeypointDescriptor(Descriptor):
     #: Smaller images have no descriptors.
     smallest: ClassVar[int] = 8
 
-    def options(self) -> dict[str, Any]:
-        """Return the options of the algorithm's ``create``."""
+    def _options(self) -> dict[str, Any]:
         return {}
 
     def _keypoints(self, image: NDArray[np.uint8], detections: Detections) -> list[Any]:
@@ -120,9 +115,9 @@ class KeypointDescriptor(Descriptor):
         return to_keypoints(detections, factor=detections.patch_factor / self.patch_factor)
 
     def _algorithm(self, detections: Detections) -> Any:
-        return create(self.algorithm, **self.options())
+        return create(self.algorithm, **self._options())
 
-    def compute(
+    def _describe(
         self, image: NDArray[np.uint8], detections: Detections
     ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
         if min(image.shape) < self.smallest:

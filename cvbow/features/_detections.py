@@ -6,15 +6,13 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 
 from cvbow.features.selection import by_strength
-
-if TYPE_CHECKING:
-    from cvbow.features._detector import Detector
 
 __all__ = ["Detections", "from_keypoints", "to_keypoints", "whole_pixels"]
 
@@ -34,8 +32,8 @@ class Detections:
         What OpenCV's descriptors of the same name want to know about a point; zeros elsewhere.
     patch_factor : float
         Side of the patch that is described, over ``size``: what makes the sizes of different detectors comparable.
-    detector : Detector or None
-        The one that found them.
+    detector : estimator or None
+        The detector that found them.
 
     Examples
     --------
@@ -55,7 +53,7 @@ class Detections:
     octaves: NDArray[np.int32]
     class_ids: NDArray[np.int32]
     patch_factor: float = 1.0
-    detector: Detector | None = None
+    detector: BaseEstimator | None = None
 
     def __post_init__(self) -> None:
         n = len(self.points)

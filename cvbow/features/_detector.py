@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator
 
 from cvbow._checks import check_int
 from cvbow.features._detections import Detections, from_keypoints
-from cvbow.features._extractor import as_gray
 from cvbow.features._opencv import create
 from cvbow.features.selection import by_strength
+from cvbow.images import to_gray
 
 __all__ = ["Detector", "KeypointDetector"]
 
@@ -37,12 +37,9 @@ class Detector(BaseEstimator):  # type: ignore[misc]
     has_angle: ClassVar[bool] = False
 
     @abstractmethod
-    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
-        """Find points in a gray image (H, W), once parameters have been checked: what ``detect`` leaves to a subclass.
+    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections: ...
 
-        The strongest ``limit`` come first and alone.
-        """
-
+    @abstractmethod
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
@@ -71,7 +68,7 @@ class Detector(BaseEstimator):  # type: ignore[misc]
         """
         self.check_params()
         check_int("limit", limit, minimum=1, none=True)
-        return self.compute(as_gray(image), limit)
+        return self._detect(to_gray(image, floats=False), limit)
 
     def _sorted(
         self,
@@ -96,14 +93,14 @@ class KeypointDetector(Detector):
     smallest: ClassVar[int] = 8
 
     @abstractmethod
-    def options(self, limit: int | None) -> dict[str, Any]:
+    def _options(self, limit: int | None) -> dict[str, Any]:
         """Options of the algorithm's ``create``."""
 
     def _create(self, limit: int | None, options: Mapping[str, Any] | None = None) -> Any:
         """Create OpenCV's algorithm; ``options`` are those of a descriptor that comes with it."""
-        return create(self.algorithm, **(self.options(limit) | dict(options or {})))
+        return create(self.algorithm, **(self._options(limit) | dict(options or {})))
 
-    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         if min(image.shape) < self.smallest:
             return self._nothing()
         found = self._create(limit).detect(image, None)

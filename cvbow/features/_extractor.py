@@ -11,14 +11,15 @@ from sklearn.base import BaseEstimator, clone
 
 from cvbow._checks import check_int
 from cvbow.features._features import Features
+from cvbow.images import from_gray, to_gray
 
-__all__ = ["Extractor", "as_gray", "as_rgb", "check_sides", "to_working_size"]
+__all__ = ["Extractor", "check_sides", "to_working_size"]
 
 
 class Extractor(BaseEstimator):  # type: ignore[misc]
     """Base class: a scikit-learn estimator of plain parameters with ``extract(image) -> Features``.
 
-    A subclass has the parameters ``min_side`` and ``max_side`` and defines ``descriptor_size`` and ``compute``, which
+    A subclass has the parameters ``min_side`` and ``max_side`` and defines ``descriptor_size`` and ``_extract``, which
     sees an image of the working size: gray, or RGB where ``gray_only`` is False. Points come back in the coordinates of
     the image that was given.
 
@@ -48,8 +49,7 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         """Number of values (or bytes, for binary descriptors) in a descriptor."""
 
     @abstractmethod
-    def compute(self, image: NDArray[np.uint8]) -> Features:
-        """Describe an image of the working size, gray or RGB by ``gray_only``: what ``extract`` leaves to a subclass."""
+    def _extract(self, image: NDArray[np.uint8]) -> Features: ...
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
@@ -74,9 +74,9 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
             If the image or a parameter breaks its rule.
         """
         self.check_params()
-        pixels = as_gray(image) if self.gray_only else as_rgb(image)
+        pixels = (to_gray if self.gray_only else from_gray)(image, floats=False)
         working = self._to_working_size(pixels)
-        found = self.compute(working)
+        found = self._extract(working)
         points = found.points
         if working.shape != pixels.shape and len(points):
             points = self._to_image(points, working.shape, pixels.shape)
@@ -133,34 +133,6 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
     def _empty(self, image: NDArray[np.uint8], dtype: Any = np.float32) -> Features:
         height, width = image.shape[:2]
         return Features(np.zeros((0, 4), np.float32), np.zeros((0, self.descriptor_size), dtype), (width, height))
-
-
-def as_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the image as gray (H, W), RGB weighted by ITU-R 601; a gray image comes back as it is."""
-    _check_image(image)
-    if image.ndim == 2:
-        return np.ascontiguousarray(image)
-    import cv2
-
-    gray: NDArray[np.uint8] = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-    return gray
-
-
-def as_rgb(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the image as RGB (H, W, 3); a gray image gets three equal channels."""
-    _check_image(image)
-    if image.ndim == 2:
-        return np.repeat(image[..., None], 3, axis=2)
-    return np.ascontiguousarray(image)
-
-
-def _check_image(image: object) -> None:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
-        raise ValueError(f"image must be a uint8 array, got {getattr(image, 'dtype', type(image).__name__)}")
-    if image.size == 0:
-        raise ValueError(f"image must have at least one pixel, got shape {image.shape}")
-    if image.ndim != 2 and (image.ndim != 3 or image.shape[2] != 3):
-        raise ValueError(f"image must have shape (H, W) or (H, W, 3), got {image.shape}")
 
 
 def check_sides(min_side: int | None, max_side: int | None) -> None:

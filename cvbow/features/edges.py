@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cvbow._checks import check_int, check_real
 from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector
-from cvbow.features._extractor import as_gray
+from cvbow.images import to_gray
 
 __all__ = [
     "CannyDetector",
@@ -50,7 +50,7 @@ def gradient(
     sigma : float, default 0.0
         Standard deviation of a Gaussian before it, in pixels.
     """
-    dx, dy = _whole_gradient(as_gray(image), operator, sigma)
+    dx, dy = _whole_gradient(to_gray(image, floats=False), operator, sigma)
     scale = np.float32(1 / (_STEPS * 2 * sum(_SMOOTHING[operator])))
     return dx * scale, dy * scale
 
@@ -104,7 +104,7 @@ def laplacian(image: NDArray[np.uint8], *, sigma: float = 0.0) -> NDArray[np.flo
     """Return the sum of the second derivatives, (H, W), in gray levels per pixel squared; edges are where it is 0."""
     import cv2
 
-    gray = as_gray(image).astype(np.float32)
+    gray = to_gray(image, floats=False).astype(np.float32)
     if sigma > 0:
         gray = cv2.GaussianBlur(gray, (0, 0), float(sigma))
     result: NDArray[np.float32] = cv2.Laplacian(gray, cv2.CV_32F, ksize=1)
@@ -129,7 +129,7 @@ def canny(
         Gray levels per pixel.
     operator : {"sobel", "scharr", "prewitt"}, default "sobel"
     """
-    dx, dy = _whole_gradient(as_gray(image), operator, sigma)
+    dx, dy = _whole_gradient(to_gray(image, floats=False), operator, sigma)
     return _thinned(dx, dy, operator, low, high)
 
 
@@ -157,7 +157,7 @@ class _EdgeDetector(Detector):
         check_int("step", self.step, minimum=1)
         check_real("point_size", self.point_size, minimum=0, open_minimum=True)
 
-    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         import cv2
 
         edges, dx, dy = self._edges(image)

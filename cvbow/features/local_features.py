@@ -12,13 +12,14 @@ from cvbow._checks import check_choice, check_int, check_real
 from cvbow.features._descriptor import Descriptor, KeypointDescriptor, unit_length
 from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector, KeypointDetector
-from cvbow.features._extractor import Extractor, as_gray
+from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features
 from cvbow.features._normalize import root_normalize
 from cvbow.features._orientation import main_directions
 from cvbow.features.descriptors import RootSIFTDescriptor
 from cvbow.features.registry import make_descriptor, make_detector
 from cvbow.features.selection import SELECTIONS, well_spread
+from cvbow.images import to_gray
 
 __all__ = ["LocalFeatures"]
 
@@ -130,7 +131,7 @@ class LocalFeatures(Extractor):
             If the image or a parameter breaks its rule.
         """
         self.check_params()
-        pixels = as_gray(image)
+        pixels = to_gray(image, floats=False)
         working = self._to_working_size(pixels)
         found = self._detect(working)
         if working.shape == pixels.shape or not len(found):
@@ -141,7 +142,7 @@ class LocalFeatures(Extractor):
         return self.max_points if self.selection == "strongest" else None
 
     def _detect(self, image: NDArray[np.uint8]) -> Detections:
-        found = make_detector(self.detector).detect(image, limit=self._limit())
+        found = make_detector(self.detector)._detect(image, self._limit())
         return self._orient(image, self._select(found)[0])
 
     def _select(self, found: Detections) -> tuple[Detections, NDArray[np.intp]]:
@@ -166,7 +167,7 @@ class LocalFeatures(Extractor):
             found = found.with_angles(angles)
         return found
 
-    def compute(self, image: NDArray[np.uint8]) -> Features:
+    def _extract(self, image: NDArray[np.uint8]) -> Features:
         detector, descriptor = make_detector(self.detector), make_descriptor(self.descriptor)
         size = (image.shape[1], image.shape[0])
         together = self._together(image, detector, descriptor)
@@ -189,7 +190,7 @@ class LocalFeatures(Extractor):
             or self.magnify != 1
         ):
             return None
-        result = detector._detect_and_describe(image, self._limit(), descriptor.options())
+        result = detector._detect_and_describe(image, self._limit(), descriptor._options())
         if result is None:
             return None
         found, descriptors = result

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_real
-from cvbow.images._imagecheck import check_image, check_pair
+from cvbow.images.pixels import check_image
 
 __all__ = [
     "blend",
@@ -28,22 +28,27 @@ __all__ = [
 ]
 
 
-def to_gray(image: NDArray[Any]) -> NDArray[Any]:
-    """Return the luma of an RGB image, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), as (H, W); a gray one is copied.
+def to_gray(image: NDArray[Any], *, floats: bool = True) -> NDArray[Any]:
+    """Return the luma of an RGB image, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), as (H, W).
+
+    An image that is gray comes back as it is, not copied. Without `floats`, only uint8 is taken.
 
     Examples
     --------
     >>> to_gray(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)).tolist()
     [[76, 150, 29]]
     """
-    image = check_image(image)
-    return np.array(image) if image.ndim == 2 else _convert(image, "RGB2GRAY")
+    image = check_image(image, floats=floats)
+    return np.asarray(image) if image.ndim == 2 else _convert(image, "RGB2GRAY")
 
 
-def from_gray(image: NDArray[Any]) -> NDArray[Any]:
-    """Return a gray image (H, W) as RGB with three equal channels, (H, W, 3); an RGB image is copied."""
-    image = check_image(image)
-    return np.array(image) if image.ndim == 3 else _convert(image, "GRAY2RGB")
+def from_gray(image: NDArray[Any], *, floats: bool = True) -> NDArray[Any]:
+    """Return a gray image (H, W) as RGB with three equal channels, (H, W, 3).
+
+    An image with colour comes back as it is, not copied. Without `floats`, only uint8 is taken.
+    """
+    image = check_image(image, floats=floats)
+    return np.asarray(image) if image.ndim == 3 else _convert(image, "GRAY2RGB")
 
 
 def to_hsv(image: NDArray[Any]) -> NDArray[Any]:
@@ -113,7 +118,7 @@ def merge_channels(channels: Sequence[NDArray[Any]]) -> NDArray[Any]:
         raise ValueError(f"channels must be one or three, got {len(channels)}")
     planes = [check_image(channel, name="each channel", color=False) for channel in channels]
     for plane in planes[1:]:
-        check_pair(planes[0], plane)
+        _check_pair(planes[0], plane)
     return np.array(planes[0]) if len(planes) == 1 else np.stack(planes, axis=2)
 
 
@@ -138,9 +143,17 @@ def blend(first: NDArray[Any], second: NDArray[Any], alpha: float = 0.5) -> NDAr
     """
     import cv2
 
-    a, b = check_pair(first, second)
+    a, b = _check_pair(first, second)
     check_real("alpha", alpha, minimum=0, maximum=1)
     return np.asarray(cv2.addWeighted(a, 1 - float(alpha), b, float(alpha), 0))
+
+
+def _check_pair(first: object, second: object) -> tuple[Any, Any]:
+    """Return two images of one shape and dtype."""
+    a, b = check_image(first, name="first"), check_image(second, name="second")
+    if a.shape != b.shape or a.dtype != b.dtype:
+        raise ValueError(f"both images must have one shape and dtype, got {a.shape} {a.dtype} and {b.shape} {b.dtype}")
+    return a, b
 
 
 def _convert(image: NDArray[Any], code: str) -> NDArray[Any]:

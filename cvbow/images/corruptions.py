@@ -7,18 +7,15 @@ strengths in the same manner.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int
-from cvbow.images.derived import DerivedImage
-from cvbow.images.reading import content_hash, read_bytes, read_image
+from cvbow.images.reading import DerivedImage
 
 __all__ = ["CORRUPTIONS", "STRENGTHS", "CorruptedImage", "Corruption", "corrupt"]
 
@@ -155,7 +152,7 @@ def corrupt(image: Pixels, kind: str, strength: int, *, seed: int = 0) -> Pixels
 
 @dataclass(frozen=True, eq=False)
 class CorruptedImage(DerivedImage):
-    """An image that is made worse when it is read.
+    """An image that is made worse when it is read; a gray one is made worse as a gray one.
 
     Parameters
     ----------
@@ -167,31 +164,12 @@ class CorruptedImage(DerivedImage):
         What to call bytes in an error.
     """
 
-    source: Any
     kind: str
     strength: int
     seed: int = 0
-    path: str | None = None
 
-    def loaded(self) -> Self:
-        """Return the same image with its file read."""
-        if isinstance(self.source, bytes | np.ndarray):
-            return self
-        return replace(self, source=read_bytes(self.source), path=os.fspath(self.source))
-
-    def pixels(self, *, gray: bool, max_pixels: int) -> Pixels:
-        """Return its pixels; a gray one is made worse as a gray one."""
-        image = read_image(self.source, gray=gray, max_pixels=max_pixels, name=self.path)
+    def derive(self, image: Pixels) -> Pixels:
         return corrupt(image, self.kind, self.strength, seed=self.seed)
 
-    def key(self) -> str:
-        """Return a hash of the source's content and of what is done to it."""
-        what = f"corrupted {content_hash(self.source)} {self.kind} {self.strength} {self.seed}"
-        return hashlib.sha256(what.encode()).hexdigest()
-
-    @property
-    def name(self) -> Any:
-        """The path of the source; None for one in memory."""
-        if self.path is not None or isinstance(self.source, bytes | np.ndarray):
-            return self.path
-        return os.fspath(self.source)
+    def recipe(self) -> str:
+        return f"{self.kind} {self.strength} {self.seed}"

@@ -26,9 +26,10 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from cvbow.images.color import to_gray
 from cvbow.images.formats import jpeg_fault, png_ends_early, read_header
 from cvbow.images.header import Header, UnreadableError, truncated
-from cvbow.images.pixels import flatten, to_gray, to_uint8, upright
+from cvbow.images.pixels import flatten, to_uint8, upright
 
 __all__ = ["decode"]
 

@@ -1,4 +1,4 @@
-"""Filters: convolution with a kernel, the kernels that every course teaches, and pooling.
+"""Filters: convolution with a kernel, the filters that every course teaches, and pooling.
 
 Images are uint8 or float32, (H, W) or (H, W, 3), each channel on its own. The sums are formed in float32. The result
 has the dtype of the image: of uint8 it is rounded and cut to [0, 255], so that the negative side of an edge is lost;
@@ -14,27 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int, check_real
-from cvbow.images._imagecheck import BORDERS, border_type, check_image
+from cvbow.images.geometry import pad
+from cvbow.images.pixels import check_image
 
-__all__ = [
-    "PADDINGS",
-    "average_pool",
-    "box_blur",
-    "box_kernel",
-    "convolve",
-    "edge_kernel",
-    "edges",
-    "gaussian_blur",
-    "gaussian_kernel",
-    "identity_kernel",
-    "max_pool",
-    "sharpen",
-    "sharpen_kernel",
-]
+__all__ = ["PADDINGS", "average_pool", "box_blur", "convolve", "edges", "gaussian_blur", "max_pool", "sharpen"]
 
 #: "none" uses the places where the kernel lies inside the image; the others go on beyond its border: with zeros, with
 #: the border's pixels, or with the mirrored image without its border (``cb|abc|ba``).
-PADDINGS = ("none", *BORDERS)
+PADDINGS = ("none", "zeros", "replicate", "reflect")
 
 Float32 = NDArray[np.float32]
 
@@ -94,111 +81,94 @@ def convolve(image: NDArray[Any], kernel: NDArray[Any], *, stride: int = 1, padd
     return _result(image, whole, height, width, stride)
 
 
-def identity_kernel(size: int = 3) -> Float32:
-    """Return the kernel that changes nothing: one in the middle of zeros, (size, size) with an odd size."""
-    _check_odd(size)
-    kernel = np.zeros((size, size), np.float32)
-    kernel[size // 2, size // 2] = 1
-    return kernel
-
-
-def box_kernel(size: int = 3) -> Float32:
-    """Return the kernel that averages, (size, size): all values are 1 / size**2."""
-    check_int("size", size, minimum=1)
-    return np.full((size, size), 1 / size**2, np.float32)
-
-
-def gaussian_kernel(sigma: float = 1.0, size: int | None = None) -> Float32:
-    """Return a Gaussian, (size, size), whose values sum to 1.
+def box_blur(image: NDArray[Any], size: int = 3, *, stride: int = 1, padding: str = "reflect") -> NDArray[Any]:
+    """Replace each pixel by the mean of the size x size pixels around it.
 
     Parameters
     ----------
-    sigma : float, default 1.0
-        Standard deviation in pixels.
-    size : int, optional
-        Odd; by default far enough for three standard deviations on each side.
-
-    Examples
-    --------
-    >>> gaussian_kernel(1.0, 3).round(3).tolist()[1]
-    [0.12399999797344208, 0.20399999618530273, 0.12399999797344208]
-    """
-    check_real("sigma", sigma, minimum=0, open_minimum=True, maximum=1000)
-    if size is None:
-        size = 2 * max(1, math.ceil(3 * sigma)) + 1
-    _check_odd(size)
-    along = np.exp(-0.5 * ((np.arange(size) - size // 2) / sigma) ** 2)
-    kernel = np.outer(along, along)
-    return np.asarray(kernel / kernel.sum(), np.float32)
-
-
-def sharpen_kernel(amount: float = 1.0) -> Float32:
-    """Return the kernel that adds `amount` times the 4-neighbour edges to the image.
-
-    Examples
-    --------
-    >>> sharpen_kernel().tolist()
-    [[0.0, -1.0, 0.0], [-1.0, 5.0, -1.0], [0.0, -1.0, 0.0]]
-    """
-    check_real("amount", amount, minimum=0)
-    return identity_kernel(3) + np.float32(amount) * edge_kernel(4)
-
-
-def edge_kernel(neighbors: int = 4) -> Float32:
-    """Return the kernel that compares a pixel with its 4 or 8 neighbours: a Laplacian, positive on a bright point.
-
-    Examples
-    --------
-    >>> edge_kernel(8).tolist()
-    [[-1.0, -1.0, -1.0], [-1.0, 8.0, -1.0], [-1.0, -1.0, -1.0]]
-    """
-    if neighbors not in (4, 8):
-        raise ValueError(f"neighbors must be 4 or 8, got {neighbors!r}")
-    corner = -1 if neighbors == 8 else 0
-    return np.array([[corner, -1, corner], [-1, neighbors, -1], [corner, -1, corner]], np.float32)
-
-
-def box_blur(image: NDArray[Any], size: int = 3, *, padding: str = "reflect") -> NDArray[Any]:
-    """Replace each pixel by the mean of the size x size pixels around it.
+    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
+    size : int, default 3
+        Side of the window in pixels.
+    stride, padding
+        As for `convolve`.
 
     Examples
     --------
     >>> box_blur(np.array([[0, 0, 0], [0, 90, 0], [0, 0, 0]], np.uint8), padding="none").tolist()
     [[10]]
     """
-    return convolve(image, box_kernel(size), padding=padding)
+    return convolve(image, _box(size), stride=stride, padding=padding)
 
 
-def gaussian_blur(image: NDArray[Any], sigma: float = 1.0, *, padding: str = "reflect") -> NDArray[Any]:
-    """Blur with a Gaussian of a standard deviation in pixels, over three of them on each side.
+def gaussian_blur(
+    image: NDArray[Any], sigma: float = 1.0, *, stride: int = 1, padding: str = "reflect"
+) -> NDArray[Any]:
+    """Blur with a Gaussian whose values sum to 1, one axis after the other.
 
-    One axis after the other: the same as convolving with `gaussian_kernel`, in less time.
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
+    sigma : float, default 1.0
+        Standard deviation in pixels; the Gaussian reaches over three of them on each side, but at least over a pixel.
+    stride, padding
+        As for `convolve`.
+
+    Examples
+    --------
+    >>> point = np.zeros((7, 7), np.float32)
+    >>> point[3, 3] = 1
+    >>> gaussian_blur(point, 1.0)[3].round(3).tolist()[3:6]
+    [0.1589999943971634, 0.09700000286102295, 0.02199999988079071]
     """
-    along = gaussian_kernel(sigma).sum(axis=0, keepdims=True)
+    check_real("sigma", sigma, minimum=0, open_minimum=True, maximum=1000)
+    reach = max(1, math.ceil(3 * sigma))
+    values = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel = np.outer(values, values)
+    along = np.asarray(kernel / kernel.sum(), np.float32).sum(axis=0, keepdims=True)
     whole = convolve(check_image(image).astype(np.float32), along, padding=padding)
-    return _as_dtype(convolve(whole, along.T, padding=padding), image.dtype)
+    return _as_dtype(convolve(whole, along.T, stride=stride, padding=padding), image.dtype)
 
 
-def sharpen(image: NDArray[Any], amount: float = 1.0, *, padding: str = "reflect") -> NDArray[Any]:
-    """Raise the contrast of each pixel to its four neighbours.
+def sharpen(image: NDArray[Any], amount: float = 1.0, *, stride: int = 1, padding: str = "reflect") -> NDArray[Any]:
+    """Raise the contrast of each pixel to its four neighbours: add `amount` times their `edges`.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
+    amount : float, default 1.0
+        At least 0; at 1 the kernel is ``[[0, -1, 0], [-1, 5, -1], [0, -1, 0]]``.
+    stride, padding
+        As for `convolve`.
 
     Examples
     --------
     >>> sharpen(np.array([[10, 10, 20, 20]] * 3, np.uint8)).tolist()[1]
     [10, 0, 30, 20]
     """
-    return convolve(image, sharpen_kernel(amount), padding=padding)
+    check_real("amount", amount, minimum=0)
+    kernel = np.float32(amount) * _laplacian(4)
+    kernel[1, 1] += 1
+    return convolve(image, kernel, stride=stride, padding=padding)
 
 
-def edges(image: NDArray[Any], neighbors: int = 4, *, padding: str = "reflect") -> NDArray[Any]:
-    """Compare each pixel with its 4 or 8 neighbours; zero where the image is plain. Of uint8, the brighter side only.
+def edges(image: NDArray[Any], neighbors: int = 4, *, stride: int = 1, padding: str = "reflect") -> NDArray[Any]:
+    """Compare each pixel with its 4 or 8 neighbours: a Laplacian, positive on a bright point, zero in a plain area.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
+        Of uint8, only the brighter side of an edge is left.
+    neighbors : {4, 8}, default 4
+        Their number is the kernel's centre, and each has -1.
+    stride, padding
+        As for `convolve`.
 
     Examples
     --------
     >>> edges(np.array([[10, 10, 20, 20]] * 3, np.float32)).tolist()[1]
     [0.0, -10.0, 10.0, 0.0]
     """
-    return convolve(image, edge_kernel(neighbors), padding=padding)
+    return convolve(image, _laplacian(neighbors), stride=stride, padding=padding)
 
 
 def max_pool(image: NDArray[Any], size: int = 2, *, stride: int | None = None, padding: str = "none") -> NDArray[Any]:
@@ -240,7 +210,19 @@ def average_pool(
     [[2.5, 2.25]]
     """
     image, padded, stride = _windows(image, size, stride, padding)
-    return convolve(padded, box_kernel(size), stride=stride)
+    return convolve(padded, _box(size), stride=stride)
+
+
+def _box(size: int) -> Float32:
+    check_int("size", size, minimum=1)
+    return np.full((size, size), 1 / size**2, np.float32)
+
+
+def _laplacian(neighbors: int) -> Float32:
+    if neighbors not in (4, 8):
+        raise ValueError(f"neighbors must be 4 or 8, got {neighbors!r}")
+    corner = -1 if neighbors == 8 else 0
+    return np.array([[corner, -1, corner], [-1, neighbors, -1], [corner, -1, corner]], np.float32)
 
 
 def _windows(image: NDArray[Any], size: int, stride: int | None, padding: str) -> tuple[Any, Any, int]:
@@ -254,15 +236,10 @@ def _windows(image: NDArray[Any], size: int, stride: int | None, padding: str) -
 
 
 def _padded(image: NDArray[Any], padding: str, rows: tuple[int, int], columns: tuple[int, int]) -> NDArray[Any]:
-    import cv2
-
     check_choice("padding", padding, PADDINGS)
     if padding == "none" or not any((*rows, *columns)):
         return image
-    if padding == "reflect" and min(image.shape[:2]) == 1:
-        # A single row or column has nothing beside itself to reflect: it is repeated, which OpenCV does not do.
-        return np.pad(image, (rows, columns, (0, 0))[: image.ndim], mode="reflect")
-    return np.asarray(cv2.copyMakeBorder(image, *rows, *columns, border_type("padding", padding)))
+    return pad(image, margins=(*rows, *columns), mode="constant" if padding == "zeros" else padding)
 
 
 def _check_fits(padded: NDArray[Any], height: int, width: int) -> None:
@@ -288,9 +265,3 @@ def _check_kernel(kernel: object) -> Float32:
     if weights.ndim != 2 or weights.size == 0 or weights.dtype.kind not in "buif" or not np.isfinite(weights).all():
         raise ValueError(f"kernel must be finite real numbers of shape (h, w), got {weights.dtype} {weights.shape}")
     return weights.astype(np.float32)
-
-
-def _check_odd(size: object) -> None:
-    check_int("size", size, minimum=1)
-    if int(size) % 2 == 0:  # type: ignore[call-overload]
-        raise ValueError(f"size must be odd, got {size!r}")

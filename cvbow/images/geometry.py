@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_flag, check_int, check_real
-from cvbow.images._imagecheck import border_type, check_image
+from cvbow.images.pixels import check_image
 
-__all__ = ["INTERPOLATIONS", "PAD_MODES", "center_crop", "is_square", "pad", "resize", "rotate"]
+__all__ = ["INTERPOLATIONS", "PAD_MODES", "center_crop", "pad", "resize", "rotate"]
 
 #: Ways to find values between pixels. "area" averages what falls into a new pixel, and suits shrinking only.
 INTERPOLATIONS = ("area", "linear", "cubic", "lanczos")
@@ -24,18 +24,6 @@ PAD_MODES = ("constant", "replicate", "reflect")
 _MAX_SIDE = 32766
 
 Fill = float | tuple[float, float, float]
-
-
-def is_square(image: NDArray[Any]) -> bool:
-    """Whether an image is as wide as it is high.
-
-    Examples
-    --------
-    >>> is_square(np.zeros((4, 4, 3), np.uint8)), is_square(np.zeros((4, 5), np.uint8))
-    (True, False)
-    """
-    height, width = check_image(image).shape[:2]
-    return bool(height == width)
 
 
 def center_crop(image: NDArray[Any], aspect: float = 1.0) -> NDArray[Any]:
@@ -166,11 +154,15 @@ def pad(
         sides = (top, down - height - top, left, across - width - left)
     else:
         sides = _check_margins(margins)
-    border = border_type("mode", "zeros" if mode == "constant" else mode)
+    numbers = {
+        "constant": cv2.BORDER_CONSTANT,
+        "replicate": cv2.BORDER_REPLICATE,
+        "reflect": cv2.BORDER_REFLECT_101,
+    }
     # A single row or column has nothing beside itself to reflect.
     if mode == "reflect" and min(height, width) == 1:
         return np.pad(image, ((sides[0], sides[1]), (sides[2], sides[3]), (0, 0))[: image.ndim], mode="reflect")
-    return np.asarray(cv2.copyMakeBorder(image, *sides, border, value=_fill(image, fill)))
+    return np.asarray(cv2.copyMakeBorder(image, *sides, numbers[mode], value=_fill(image, fill)))
 
 
 def rotate(

@@ -1,8 +1,9 @@
-"""Listing a labelled set of images: a folder with one folder per class, or a CSV."""
+"""Listing images: a labelled set, of one folder per class or a CSV, and images without labels wherever they lie."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from cvbow.errors import DatasetError
 from cvbow.images.imagelist import ImageList, natural_key, split_name
 from cvbow.images.manifest import read_manifest
 
-__all__ = ["IMAGE_SUFFIXES", "images_below", "list_images"]
+__all__ = ["IMAGE_SUFFIXES", "gather_images", "list_images"]
 
 # AVIF, HEIC and JPEG 2000 cannot be read, but leaving them out without a word could hide half a data set: listed,
 # they are reported by name when they are read.
@@ -65,16 +66,43 @@ def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageL
     return read_manifest(root)
 
 
-def images_below(root: str | os.PathLike[str]) -> tuple[list[Path], int]:
-    """Return the images of a folder at any depth, in the order of `list_images`, and how many files were left out.
+def gather_images(sources: Sequence[str | os.PathLike[str]]) -> tuple[tuple[Path, ...], int]:
+    """List the images of folders, of CSV files, and files that are named.
+
+    Parameters
+    ----------
+    sources : sequence of paths
+        A folder gives all images below it, in the natural order of their paths; a file that ends in ``.csv`` those of
+        its column ``path``; any other path stands for itself, whether there is such a file or not.
+
+    Returns
+    -------
+    paths : tuple of Path
+        In the order of `sources`, each once.
+    ignored : int
+        Files in folders that were left out: hidden ones, and those that are not images.
 
     Raises
     ------
     DatasetError
-        When a folder cannot be read.
+        When a folder has no image or cannot be read, or a CSV is not as it should be.
+    FileNotFoundError
+        When there is no such CSV.
     """
-    tree = _scan(os.fspath(root), "", ())
-    return list(map(Path, tree.images)), tree.ignored
+    paths: dict[Path, None] = {}
+    ignored = 0
+    for source in map(Path, sources):
+        if source.is_dir():
+            tree = _scan(str(source), "", ())
+            if not tree.images:
+                raise DatasetError(source, f"no images in this folder, {tree.ignored} other files")
+            paths.update(dict.fromkeys(map(Path, tree.images)))
+            ignored += tree.ignored
+        elif source.suffix.casefold() == ".csv":
+            paths.update(dict.fromkeys(read_manifest(source).paths))
+        else:
+            paths[source] = None
+    return tuple(paths), ignored
 
 
 @dataclass(slots=True)

@@ -1,20 +1,33 @@
-"""Bringing the values of images to a common range or spread: plain functions, and what learns from a training part."""
+"""Bringing the values of images to a common range or spread: by functions, and by what a training part has taught."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_real
+from cvbow._checks import check_choice, check_flag, check_real
+from cvbow.images.statistics import ImageStatistics
 
-__all__ = ["from_unit", "rescale_to_bytes", "samplewise_center", "samplewise_standardize", "to_unit"]
+__all__ = [
+    "FeaturewiseScaler",
+    "from_unit",
+    "rescale_to_bytes",
+    "samplewise_center",
+    "samplewise_standardize",
+    "to_unit",
+]
 
 #: Added to a standard deviation before something is divided by it; the value is Keras's.
 EPS = 1e-6
 
 Float32 = NDArray[np.float32]
+#: Images of one size: an array (n, H, W) or (n, H, W, C), or a sequence of (H, W) or (H, W, C); any real dtype.
+Images = NDArray[Any] | Sequence[NDArray[Any]]
 
 
 def to_unit(image: NDArray[Any]) -> Float32:
@@ -135,7 +148,109 @@ def samplewise_standardize(image: NDArray[Any], *, eps: float = EPS) -> Float32:
     return np.asarray(values / spread, np.float32) if spread > 0 else np.zeros(values.shape, np.float32)
 
 
+# Wrapped for set_output, transform would lose its parameter's name; images are no table.
+class FeaturewiseScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg,misc]
+    """Give each channel, or each pixel, mean 0 and standard deviation 1 over the training images.
+
+    Parameters
+    ----------
+    center : bool, default True
+        Subtract the mean.
+    standardize : bool, default True
+        Divide by the standard deviation (by n) plus `eps`.
+    over : {"channel", "pixel"}, default "channel"
+        Statistics over images and pixels, one value per channel (Keras's), or over images alone: the mean image.
+    eps : float, default 1e-6
+
+    Attributes
+    ----------
+    mean_, std_ : ndarray of float64
+        Per channel (C,), for gray (1,); or per pixel, (H, W) or (H, W, C).
+    image_shape_ : tuple of int
+
+    Examples
+    --------
+    >>> train = np.array([[[0, 10]], [[4, 10]]], np.uint8)
+    >>> FeaturewiseScaler(over="pixel").fit(train).transform(train).round(3).tolist()
+    [[[-1.0, 0.0]], [[1.0, 0.0]]]
+    """
+
+    def __init__(
+        self, *, center: bool = True, standardize: bool = True, over: str = "channel", eps: float = EPS
+    ) -> None:
+        self.center = center
+        self.standardize = standardize
+        self.over = over
+        self.eps = eps
+
+    def check_params(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
+        check_flag("center", self.center)
+        check_flag("standardize", self.standardize)
+        check_choice("over", self.over, ("channel", "pixel"))
+        check_real("eps", self.eps, minimum=0)
+
+    def fit(self, images: Images, y: object = None) -> Self:
+        """Learn from images of one size, (n, H, W) or (n, H, W, C); returns the object.
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, or the images are none, of several sizes, or not finite.
+        """
+        self.check_params()
+        stack = _stack(images)
+        statistics = ImageStatistics().update(stack)
+        by_channel = self.over == "channel"
+        self.mean_ = statistics.channel_mean if by_channel else statistics.mean
+        self.std_ = statistics.channel_std if by_channel else statistics.std
+        self.image_shape_ = stack.shape[1:]
+        return self
+
+    def transform(self, images: Images) -> Float32:
+        """Return the normalised images, of the same shape."""
+        stack = self._checked(images)
+        result = np.array(stack, np.float32)
+        if self.center:
+            result -= self.mean_.astype(np.float32)
+        if self.standardize:
+            spread = (self.std_ + self.eps).astype(np.float32)
+            result = np.divide(result, spread, out=np.zeros_like(result), where=spread > 0)
+        return result
+
+    def inverse_transform(self, images: Images) -> Float32:
+        """Undo `transform`, up to rounding: float32 (values that do not vary and were divided by 0 become the mean)."""
+        result = np.array(self._checked(images), np.float32)
+        if self.standardize:
+            result *= (self.std_ + self.eps).astype(np.float32)
+        if self.center:
+            result += self.mean_.astype(np.float32)
+        return result
+
+    def _checked(self, images: Images) -> NDArray[Any]:
+        check_is_fitted(self, "mean_")
+        self.check_params()
+        stack = _stack(images)
+        if stack.shape[1:] != self.image_shape_:
+            raise ValueError(f"images must have the shape they had in fit, {self.image_shape_}, got {stack.shape[1:]}")
+        return stack
+
+
 def _finite(values: NDArray[Any]) -> NDArray[Any]:
     if not np.isfinite(values).all():
         raise ValueError("image must hold finite numbers, got NaN or infinity")
     return values
+
+
+def _stack(images: Images) -> NDArray[Any]:
+    if not isinstance(images, np.ndarray):
+        images = list(images)
+        shapes = {np.shape(image) for image in images}
+        if len(shapes) > 1:
+            raise ValueError(f"images must have one size, got {' and '.join(map(str, sorted(shapes)[:2]))}")
+    stack = np.asarray(images)
+    if stack.ndim not in (3, 4) or stack.size == 0:
+        raise ValueError(f"images must have shape (n, H, W) or (n, H, W, C), none of them 0, got {stack.shape}")
+    if stack.dtype.kind not in "uif" or not np.isfinite(stack).all():
+        raise ValueError(f"images must be finite real numbers, got {stack.dtype}")
+    return stack

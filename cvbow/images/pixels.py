@@ -1,4 +1,4 @@
-"""Conversions of pixels that every source shares: range, transparency, luma, orientation, and the check of arrays."""
+"""What every source of pixels shares: range, transparency, orientation, and the check of an image."""
 
 from __future__ import annotations
 
@@ -7,9 +7,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["flatten", "image_from_array", "to_gray", "to_uint8", "upright"]
+__all__ = ["check_image", "flatten", "to_uint8", "upright"]
 
 Pixels = NDArray[np.uint8]
+
+
+def check_image(image: object, *, name: str = "image", color: bool | None = None, floats: bool = True) -> Any:
+    """Return an image as it is, C-contiguous.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
+    name : str
+        What it is called in an error.
+    color : bool, optional
+        Take only (H, W, 3), or only (H, W).
+    floats : bool, default True
+        Whether float32 is taken.
+
+    Raises
+    ------
+    ValueError
+        If it is of another type or shape, or has no pixels.
+    """
+    kinds = "uint8 or float32" if floats else "uint8"
+    if not isinstance(image, np.ndarray) or not (image.dtype == np.uint8 or (floats and image.dtype == np.float32)):
+        found = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
+        raise ValueError(f"{name} must be a {kinds} array, got {found}")
+    if image.size == 0:
+        raise ValueError(f"{name} must have at least one pixel, got shape {image.shape}")
+    shapes = {None: "(H, W) or (H, W, 3)", True: "(H, W, 3)", False: "(H, W)"}
+    is_color = image.ndim == 3 and image.shape[2] == 3
+    if not (image.ndim == 2 or is_color) or (color is not None and color != is_color):
+        raise ValueError(f"{name} must have shape {shapes[color]}, got {image.shape}")
+    return np.ascontiguousarray(image)
 
 
 def to_uint8(samples: NDArray[Any], top: int) -> Pixels:
@@ -44,16 +75,6 @@ def flatten(color: Pixels, alpha: Pixels, *, premultiplied: bool = False) -> Pix
     return laid.astype(np.uint8)
 
 
-def to_gray(pixels: Pixels) -> Pixels:
-    """Return the ITU-R BT.601 luma of colour pixels, (H, W); gray ones pass through."""
-    if pixels.ndim == 2:
-        return pixels
-    import cv2
-
-    luma: Pixels = np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), np.uint8)
-    return luma
-
-
 def upright(pixels: Pixels, orientation: int) -> Pixels:
     """Undo an EXIF orientation (1 to 8); the result is C-contiguous, writeable and owns its memory."""
     if orientation in (5, 6, 7, 8):
@@ -64,29 +85,3 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
         pixels = pixels[::-1]
     flags = pixels.flags
     return pixels if flags.c_contiguous and flags.writeable and flags.owndata else pixels.copy("C")
-
-
-def image_from_array(source: NDArray[Any], *, gray: bool) -> Pixels:
-    """Check an array of pixels and bring it to the form that `read_image` returns; `source` stays as it is."""
-    array = np.asarray(source)
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or array.size == 0:
-        raise ValueError(
-            "source must be an array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) with at least one pixel, "
-            f"got shape {array.shape}"
-        )
-    if array.dtype.kind == "f":
-        low, high = float(array.min()), float(array.max())
-        if not (low >= 0.0 and high <= 1.0):
-            raise ValueError(f"source must be within [0, 1] when it is floating point, got [{low:g}, {high:g}]")
-        array = np.rint(array * 255.0).astype(np.uint8)
-    elif array.dtype.kind == "u" and array.dtype.itemsize <= 2:
-        array = to_uint8(array, 255 if array.dtype.itemsize == 1 else 65535)
-    else:
-        raise ValueError(f"source must be uint8, uint16, or floating point within [0, 1], got dtype {array.dtype}")
-
-    if array.ndim == 3 and array.shape[2] == 1:
-        array = array[..., 0]
-    elif array.ndim == 3 and array.shape[2] == 4:
-        array = flatten(array[..., :3], array[..., 3])
-    pixels = to_gray(array) if gray else array
-    return pixels.copy("C") if np.may_share_memory(pixels, source) else upright(pixels, 1)

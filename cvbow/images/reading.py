@@ -1,23 +1,75 @@
-"""Reading one image, from a file, from bytes or from an array, into 8-bit pixels."""
+"""Reading one image, from a file, from bytes, from an array or from what is made of one, into 8-bit pixels."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
-from typing import Any
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_int
 from cvbow.errors import ImageError
-from cvbow.images.derived import DerivedImage
+from cvbow.images.color import to_gray
+from cvbow.images.pixels import flatten, to_uint8, upright
 
-__all__ = ["content_hash", "read_bytes", "read_image"]
+__all__ = ["DerivedImage", "content_hash", "read_bytes", "read_image"]
 
 # OpenCV and Pillow count bytes in 32-bit integers in places.
 _MAX_BYTES = 2**31 - 1
+
+
+@dataclass(frozen=True, eq=False)
+class DerivedImage(ABC):
+    """An image that is made of another when it is wanted, and stands wherever a path or an array may stand.
+
+    Small and picklable, so that many of one image cost no memory and go to another process without their pixels. A
+    subclass is a dataclass too, with the two methods that are missing here.
+
+    Parameters
+    ----------
+    source : path, bytes or ndarray
+    path : str, optional
+        What to call bytes in an error.
+    """
+
+    source: Any
+    path: str | None = field(default=None, kw_only=True)
+
+    @abstractmethod
+    def derive(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return what becomes of the source's pixels, (H, W) or (H, W, 3)."""
+
+    @abstractmethod
+    def recipe(self) -> str:
+        """Return what is done to the source, as text."""
+
+    def loaded(self) -> Self:
+        """Return the same image with its file read, for pixels and key from one reading."""
+        if isinstance(self.source, bytes | np.ndarray):
+            return self
+        return replace(self, source=read_bytes(self.source), path=os.fspath(self.source))
+
+    def pixels(self, *, gray: bool, max_pixels: int) -> NDArray[np.uint8]:
+        """Return its pixels; a gray one is made of the gray source. Errors are those of ``read_image``."""
+        return self.derive(read_image(self.source, gray=gray, max_pixels=max_pixels, name=self.path))
+
+    def key(self) -> str:
+        """Return what identifies its content: SHA-256 in hexadecimal, of the source's content and of what is done."""
+        text = f"{type(self).__name__} {content_hash(self.source)} {self.recipe()}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def name(self) -> str | None:
+        """The path of its file, for messages; None for one that has no file."""
+        if self.path is not None or isinstance(self.source, bytes | np.ndarray):
+            return self.path
+        return str(os.fspath(self.source))
+
 
 Source = str | os.PathLike[str] | bytes | NDArray[Any] | DerivedImage
 
@@ -65,9 +117,7 @@ def read_image(
     if isinstance(source, DerivedImage):
         return source.pixels(gray=gray, max_pixels=int(max_pixels))
     if isinstance(source, np.ndarray):
-        from cvbow.images.pixels import image_from_array
-
-        return image_from_array(source, gray=gray)
+        return _from_array(source, gray=gray)
 
     # Not at the top of the file: a listing or a hash should not pay for the import of the decoders.
     from cvbow.images.decoding import decode
@@ -160,3 +210,29 @@ def content_hash(source: Source) -> str:
         digest.update(np.ascontiguousarray(source).data)
         return digest.hexdigest()
     return hashlib.sha256(source if isinstance(source, bytes) else read_bytes(source)).hexdigest()
+
+
+def _from_array(source: NDArray[Any], *, gray: bool) -> NDArray[np.uint8]:
+    """Check an array of pixels and bring it to the form that `read_image` returns; `source` stays as it is."""
+    array = np.asarray(source)
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or array.size == 0:
+        raise ValueError(
+            "source must be an array of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) with at least one pixel, "
+            f"got shape {array.shape}"
+        )
+    if array.dtype.kind == "f":
+        low, high = float(array.min()), float(array.max())
+        if not (low >= 0.0 and high <= 1.0):
+            raise ValueError(f"source must be within [0, 1] when it is floating point, got [{low:g}, {high:g}]")
+        array = np.rint(array * 255.0).astype(np.uint8)
+    elif array.dtype.kind == "u" and array.dtype.itemsize <= 2:
+        array = to_uint8(array, 255 if array.dtype.itemsize == 1 else 65535)
+    else:
+        raise ValueError(f"source must be uint8, uint16, or floating point within [0, 1], got dtype {array.dtype}")
+
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    elif array.ndim == 3 and array.shape[2] == 4:
+        array = flatten(array[..., :3], array[..., 3])
+    pixels = to_gray(array) if gray else array
+    return pixels.copy("C") if np.may_share_memory(pixels, source) else upright(pixels, 1)

@@ -17,9 +17,9 @@ from cvbow._checks import check_flag, check_int
 from cvbow.errors import DatasetError, ImageError
 from cvbow.images.geometry import resize
 from cvbow.images.imagelist import ImageList
+from cvbow.images.montages import fit_square, montage
 from cvbow.images.reading import read_image
 from cvbow.images.statistics import ImageStatistics
-from cvbow.images.thumbnails import montage, thumbnail
 from cvbow.parallel import run
 from cvbow.storage import replacing
 
@@ -238,7 +238,7 @@ class _Chunk:
             height, width = image.shape[:2]
             part.read.append((position, width, height, 1 if image.ndim == 2 else 3))
             if shown:
-                part.thumbnails[position] = thumbnail(image, _SIDE)
+                part.thumbnails[position] = fit_square(image, _SIDE)
             part.statistics.add(resize(image, self.size))
         return part
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int
 from cvbow._toml import COUNT, Rule, TomlTable, bundled
-from cvbow.images import resize
+from cvbow.images import from_gray, resize, to_gray
 
 __all__ = ["CHANNEL_ORDERS", "INTERPOLATIONS", "RESIZES", "Preprocessing", "find_preprocessing"]
 
@@ -112,12 +112,7 @@ class Preprocessing:
         -------
         ndarray of shape (n_channels, height, width), float32
         """
-        import cv2
-
-        if self.channel_order == "gray" and image.ndim == 3:
-            image = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
-        elif self.channel_order != "gray" and image.ndim == 2:
-            image = np.repeat(image[..., None], 3, axis=2)
+        image = (to_gray if self.channel_order == "gray" else from_gray)(image, floats=False)
         pixels = self._to_size(image).reshape(self.size[1], self.size[0], self.n_channels)
         if self.channel_order == "bgr":
             pixels = pixels[..., ::-1]

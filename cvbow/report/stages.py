@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int
-from cvbow.features import DETECTORS, LocalFeatures, as_gray, as_rgb, make_detector, to_working_size
+from cvbow.features import DETECTORS, LocalFeatures, make_detector, to_working_size
 from cvbow.features.selection import well_spread
+from cvbow.images import from_gray, to_gray
 from cvbow.matching import transform_points
 from cvbow.report._canvas import (
     DARK,
@@ -122,7 +123,7 @@ def find_stage(
     title = name if name == key else f"{name} ({key})"
     edges = None
     if hasattr(detector, "_edges"):
-        edges = detector._edges(to_working_size(as_gray(image), None, max_side))[0]
+        edges = detector._edges(to_working_size(to_gray(image, floats=False), None, max_side))[0]
     rows = None
     if key != "grid" and max_points is not None and len(found) > max_points:
         if edges is None:
@@ -163,7 +164,7 @@ def draw_stages(image: NDArray[np.uint8], stages: Sequence[Stage], *, title: str
         raise ValueError("stages must be at least one, got none")
     n_columns = min(len(stages), 2 if len(stages) in (2, 4) else 3)
     box = BOXES[n_columns]
-    small, to_small = display(as_rgb(image), *box)
+    small, to_small = display(from_gray(image, floats=False), *box)
     height, width = small.shape[:2]
     panel = max(width, _LEAST_WIDTH)
     line = text_height(_TEXT) + 4
@@ -251,7 +252,7 @@ def _tint(pixels: NDArray[np.uint8], edges: NDArray[np.bool_] | None) -> None:
     """Fade the image to gray, and paint the edges on it."""
     import cv2
 
-    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY).astype(np.float32) * 0.35
+    gray = to_gray(pixels).astype(np.float32) * 0.35
     strength = np.zeros(gray.shape, np.float32)
     if edges is not None:
         size = pixels.shape[1::-1]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_flag, check_int
+from cvbow.augmentation._saving import check_saving, parse_saved_name, saved_name, write_image
+from cvbow.augmentation.samples import Samples
 from cvbow.errors import CvbowError, ImageError
-from cvbow.images.augmentation._saving import check_saving, parse_saved_name, saved_name, write_image
-from cvbow.images.augmentation._targets import Targets
-from cvbow.images.augmentation.sources import ImageSource
 from cvbow.parallel import prefetched
-
-if TYPE_CHECKING:
-    from cvbow.images.augmentation.augmenter import ImageAugmenter
 
 __all__ = ["BatchIterator"]
 
@@ -53,48 +50,39 @@ class BatchIterator:
 
     def __init__(
         self,
-        augmenter: ImageAugmenter,
-        source: ImageSource,
-        targets: Targets,
+        transform: Callable[[NDArray[Any], np.random.SeedSequence], NDArray[Any]],
+        standardize: Callable[[NDArray[Any]], NDArray[np.float32]],
+        samples: Samples,
         *,
         batch_size: int,
         shuffle: bool,
         seed: int | None,
-        sample_weight: NDArray[Any] | None = None,
-        save_to_dir: str | os.PathLike[str] | None = None,
-        save_prefix: str = "",
-        save_format: str = "png",
+        save_to_dir: str | os.PathLike[str] | None,
+        save_prefix: str,
+        save_format: str,
+        n_jobs: int | None,
+        prefetch: int,
         strict: bool = False,
-        n_jobs: int | None = 1,
-        prefetch: int = 2,
-        filenames: Sequence[str] = (),
-        filepaths: Sequence[str] = (),
-        positions: NDArray[np.intp] | None = None,
-        class_indices: dict[str, int] | None = None,
-        skipped: Sequence[ImageError] = (),
     ) -> None:
         check_int("batch_size", batch_size, minimum=1)
         check_int("seed", seed, minimum=0, none=True)
         check_int("prefetch", prefetch, minimum=0)
         for name, flag in (("shuffle", shuffle), ("strict", strict)):
             check_flag(name, flag)
-        augmenter.check_params()
-        if len(source) == 0:
+        if len(samples) == 0:
             raise CvbowError("there is no image to make batches of")
-        self.n = self.samples = len(source)
+        self.n = self.samples = len(samples)
         self.batch_size = int(batch_size)
-        self.filenames, self.filepaths = list(filenames), list(filepaths)
-        self.positions = np.arange(self.n) if positions is None else positions
-        self.classes = targets.values
-        self.class_indices = dict(class_indices or {})
-        self._augmenter, self._source, self._targets = augmenter, source, targets
-        self._shuffle, self._strict, self._weights = shuffle, strict, sample_weight
+        self.filenames, self.filepaths = samples.filenames, samples.filepaths
+        self.positions, self.classes = samples.positions, samples.targets.values
+        self.class_indices = samples.class_indices
+        self._transform, self._standardize, self._samples = transform, standardize, samples
+        self._shuffle, self._strict = shuffle, strict
         self._n_jobs, self._ahead = n_jobs, int(prefetch)
         self._folder: Path | None = check_saving(save_to_dir, save_prefix, save_format)
         self._prefix, self._format = save_prefix, save_format
         self._entropy = np.random.SeedSequence(seed).entropy if seed is None else int(seed)
         self._errors: dict[int, ImageError] = {}
-        self._before = list(skipped)
         self._step = 0
         self._stream: Iterator[Any] | None = None
 
@@ -106,7 +94,7 @@ class BatchIterator:
 
     def __next__(self) -> Any:
         if self._stream is None:
-            self._stream = prefetched(self._make, _from(self._step), n_jobs=self._n_jobs, ahead=self._ahead)
+            self._stream = prefetched(self._make, itertools.count(self._step), n_jobs=self._n_jobs, ahead=self._ahead)
         for _ in range(len(self)):
             made = next(self._stream)
             self._step += 1
@@ -131,7 +119,7 @@ class BatchIterator:
     @property
     def skipped(self) -> list[ImageError]:
         """Files that could not be read, in the order of their indices."""
-        return self._before + [self._errors[index] for index in sorted(self._errors)]
+        return self._samples.skipped + [self._errors[index] for index in sorted(self._errors)]
 
     def reset(self) -> None:
         """Begin again with the first batch of the first epoch."""
@@ -165,7 +153,7 @@ class BatchIterator:
         indices, images, errors = [], [], {}
         for index in self.indices(step).tolist():
             try:
-                image = self._source.load(index)
+                image = self._samples.load(index)
             except FileNotFoundError:
                 errors[index] = ImageError(self.filepaths[index], "there is no such file")
                 continue
@@ -173,11 +161,11 @@ class BatchIterator:
                 errors[index] = ImageError(error.path, error.reason)
                 continue
             seed = np.random.SeedSequence(self._entropy, spawn_key=(1, epoch, index))
-            image = self._augmenter._random(image, seed)
+            image = self._transform(image, seed)
             if self._folder is not None:
                 write_image(self._folder / saved_name(self._prefix, index, epoch, self._format), image)
             indices.append(index)
-            images.append(self._augmenter._standardize(image))
+            images.append(self._standardize(image))
         return indices, images, errors
 
     def _hand_out(self, indices: list[int], images: list[NDArray[np.float32]], errors: dict[int, ImageError]) -> Any:
@@ -190,13 +178,8 @@ class BatchIterator:
             sizes = sorted({image.shape for image in images})
             raise ValueError(f"target_size must be given where images differ in size, got {sizes[0]} and {sizes[-1]}")
         x = np.stack(images)
-        if self._targets.mode is None and self._weights is None:
+        targets, weights = self._samples.targets, self._samples.weights
+        if targets.mode is None and weights is None:
             return x
-        batch = (x,) if self._targets.mode is None else (x, self._targets(indices, x))
-        return batch if self._weights is None else (*batch, self._weights[np.asarray(indices, np.intp)])
-
-
-def _from(step: int) -> Iterator[int]:
-    while True:
-        yield step
-        step += 1
+        batch = (x,) if targets.mode is None else (x, targets(indices, x))
+        return batch if weights is None else (*batch, weights[np.asarray(indices, np.intp)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import numbers
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
@@ -12,21 +12,30 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_flag, check_int, check_real
-from cvbow.images.augmentation._drawing import Seed, draw, generator, zoom_bounds
-from cvbow.images.augmentation._methods import FlowMethods
-from cvbow.images.augmentation._photometric import photometric
-from cvbow.images.augmentation._warp import FILL_MODES, warp
-from cvbow.images.augmentation._whitening import MomentMatrix
-from cvbow.images.normalization import EPS, samplewise_center, samplewise_standardize
-from cvbow.images.reading import read_image
-from cvbow.images.statistics import ImageStatistics
-from cvbow.storage import storable
+from cvbow.augmentation._transform import FILL_MODES, IDENTITY, apply, check_pixels, check_ranges, draw
+from cvbow.augmentation.batches import BatchIterator
+from cvbow.augmentation.samples import FileReader, array_samples, folder_samples, table_samples
+from cvbow.images import ImageStatistics, read_image, samplewise_center, samplewise_standardize
+from cvbow.images.normalization import EPS
+from cvbow.images.whitening import MomentMatrix
 
 __all__ = ["ImageAugmenter"]
 
+#: Parameters by which ``standardize`` changes values; the first five are flags.
+_NORMALIZING = (
+    "featurewise_center",
+    "featurewise_std_normalization",
+    "samplewise_center",
+    "samplewise_std_normalization",
+    "zca_whitening",
+    "rescale",
+    "preprocessing_function",
+)
+#: What random numbers come from.
+Seed = int | Sequence[int] | np.random.SeedSequence | np.random.Generator | None
 
-@storable
-class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
+
+class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
     """Random rotations, shifts, shears, zooms, flips and changes of brightness, and the batches made with them.
 
     Names, defaults and meaning of the parameters are those of Keras's ``ImageDataGenerator``, and so is the order:
@@ -169,7 +178,7 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
             clockwise.
         """
         self.check_params()
-        return draw(self, int(img_shape[0]), int(img_shape[1]), generator(seed))
+        return draw(vars(self), int(img_shape[0]), int(img_shape[1]), np.random.default_rng(seed))
 
     def apply_transform(self, x: NDArray[Any], transform_parameters: dict[str, Any]) -> NDArray[Any]:
         """Transform an image.
@@ -187,11 +196,10 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
             uint8 for uint8, else float32; never sharing memory with `x`.
         """
         self.check_params()
-        unknown = set(transform_parameters) - _PARAMETERS
+        unknown = set(transform_parameters) - set(IDENTITY)
         if unknown:
-            raise ValueError(
-                f"transform_parameters must be among {', '.join(sorted(_PARAMETERS))}, got {min(unknown)!r}"
-            )
+            names = ", ".join(sorted(IDENTITY))
+            raise ValueError(f"transform_parameters must be among {names}, got {min(unknown)!r}")
         return self._apply(check_pixels(x), transform_parameters)
 
     def random_transform(self, x: NDArray[Any], seed: Seed = None) -> NDArray[Any]:
@@ -221,6 +229,10 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
         if values.ndim == 4:
             return np.stack([self._standardize(one) for one in values]) if len(values) else values.astype(np.float32)
         return self._standardize(check_pixels(values))
+
+    def normalizing(self) -> dict[str, Any]:
+        """Return what is set of the parameters by which ``standardize`` changes values, by name."""
+        return {name: value for name in _NORMALIZING if (value := getattr(self, name))}
 
     def fit(
         self, x: ArrayLike | Iterable[Any], *, augment: bool = False, rounds: int = 1, seed: int | None = None
@@ -268,14 +280,249 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
             self.zca_whitening_matrix_ = moments.whitening(self.mean_, float(self.zca_epsilon))
         return self
 
+    def flow(
+        self,
+        x: ArrayLike,
+        y: ArrayLike | None = None,
+        batch_size: int = 32,
+        *,
+        shuffle: bool = True,
+        sample_weight: ArrayLike | None = None,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        ignore_class_split: bool = False,
+        subset: str | None = None,
+        n_jobs: int | None = 1,
+        prefetch: int = 2,
+    ) -> BatchIterator:
+        """Make batches of images in memory, endlessly.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n, H, W) or (n, H, W, C)
+            uint8, or real numbers in [0, 255]. No copy is made.
+        y, sample_weight : array of length n, optional
+            Given with each batch, as they are.
+        batch_size : int, default 32
+        shuffle : bool, default True
+            Another random order in each epoch.
+        seed : int or None, default None
+            The same seed gives the same batches, for any `n_jobs` and `prefetch`.
+        save_to_dir : path, optional
+            An existing folder for the transformed images, as they are before normalisation:
+            ``save_prefix_index_epoch.save_format``, so that no two have one name and ``source_of`` tells the source.
+        save_prefix, save_format : str
+            png, jpg, bmp, tif or webp.
+        ignore_class_split : bool, default False
+            Do not require both subsets to have all classes.
+        subset : {"training", "validation"}, optional
+            The first ``validation_split`` of the images are those for validation.
+        n_jobs : int or None, default 1
+            Threads that make batches.
+        prefetch : int, default 2
+            Batches that are made ahead, beyond one for each thread. 0, with one thread, makes a batch when it is asked
+            for.
+
+        Raises
+        ------
+        ValueError
+            If an option breaks its rule, or lengths differ.
+        """
+        self.check_params()
+        samples = array_samples(
+            x,
+            y,
+            sample_weight,
+            subset=subset,
+            validation_split=self.validation_split,
+            ignore_class_split=ignore_class_split,
+        )
+        return BatchIterator(
+            self._random,
+            self._standardize,
+            samples,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            n_jobs=n_jobs,
+            prefetch=prefetch,
+        )
+
+    def flow_from_directory(
+        self,
+        directory: str | os.PathLike[str],
+        target_size: Sequence[int] | None = (256, 256),
+        *,
+        color_mode: str = "rgb",
+        classes: Sequence[str] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        subset: str | None = None,
+        interpolation: str = "area",
+        keep_aspect_ratio: bool = False,
+        strict: bool = False,
+        n_jobs: int | None = 1,
+        prefetch: int = 2,
+    ) -> BatchIterator:
+        """Make batches of the images in directory/<class>/, endlessly; each is read when its turn comes.
+
+        Parameters
+        ----------
+        directory : path
+            Links are followed. Files are in the natural order of their names; Keras's order is alphabetic.
+        target_size : (int, int) or None, default (256, 256)
+            (height, width). None leaves the images their sizes, which then must be one size.
+        color_mode : {"rgb", "grayscale"}
+            (H, W, 3) or (H, W, 1).
+        classes : sequence of str, optional
+            Class folders to take, in the order of their numbers; by default all, in alphabetic order.
+        class_mode : {"categorical", "binary", "sparse", "input"} or None, default "categorical"
+            y: one-hot rows; 0.0 or 1.0 for two classes; class numbers; the images themselves; no y.
+        subset : {"training", "validation"}, optional
+            The first ``validation_split`` of each class are those for validation.
+        interpolation : {"area", "nearest", "bilinear", "bicubic", "lanczos"}, default "area"
+            Of resizing; Keras's default is "nearest".
+        keep_aspect_ratio : bool, default False
+            Cut out the middle instead of stretching.
+        strict : bool, default False
+            Raise the ImageError of a file that cannot be read, instead of leaving the file out.
+        batch_size, shuffle, seed, save_to_dir, save_prefix, save_format, n_jobs, prefetch
+            As for ``flow``.
+
+        Raises
+        ------
+        FileNotFoundError, DatasetError
+            If there is no such folder, or no class with images in it.
+        ValueError
+            If an option breaks its rule.
+        """
+        self.check_params()
+        samples = folder_samples(
+            directory,
+            FileReader(target_size, color_mode, interpolation, keep_aspect_ratio),
+            classes=classes,
+            class_mode=class_mode,
+            subset=subset,
+            validation_split=self.validation_split,
+        )
+        return BatchIterator(
+            self._random,
+            self._standardize,
+            samples,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            n_jobs=n_jobs,
+            prefetch=prefetch,
+            strict=strict,
+        )
+
+    def flow_from_dataframe(
+        self,
+        dataframe: Any,
+        directory: str | os.PathLike[str] | None = None,
+        x_col: str = "filename",
+        y_col: str = "class",
+        *,
+        weight_col: str | None = None,
+        target_size: Sequence[int] | None = (256, 256),
+        color_mode: str = "rgb",
+        classes: Sequence[str] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        subset: str | None = None,
+        interpolation: str = "area",
+        keep_aspect_ratio: bool = False,
+        validate_filenames: bool = True,
+        strict: bool = False,
+        n_jobs: int | None = 1,
+        prefetch: int = 2,
+    ) -> BatchIterator:
+        """Make batches of the image files that a table names, endlessly.
+
+        Parameters
+        ----------
+        dataframe : mapping or object with named columns
+            ``dataframe[x_col]`` gives a column: a dict of lists, a pandas DataFrame, a structured array.
+        directory : path, optional
+            What relative file names are relative to.
+        x_col, y_col, weight_col : str
+            Columns of the files' names, of the labels, and of weights, if there are some. "categorical" takes lists of
+            labels too.
+        classes : sequence of str, optional
+            Labels in the order of their numbers; rows with others are left out. By default all, sorted.
+        class_mode : {"categorical", "binary", "sparse", "input", "raw"} or None, default "categorical"
+            As for ``flow_from_directory``; "raw" gives the column's values.
+        subset : {"training", "validation"}, optional
+            The first ``validation_split`` of the rows are those for validation.
+        validate_filenames : bool, default True
+            Leave out rows whose file does not exist, and list them in ``skipped``.
+        target_size, color_mode, batch_size, shuffle, seed, save_to_dir, save_prefix, save_format, interpolation, \
+keep_aspect_ratio, strict, n_jobs, prefetch
+            As for ``flow_from_directory``.
+
+        Raises
+        ------
+        ValueError
+            If a column does not exist or is of another length, or an option breaks its rule.
+        ImageError
+            For the first missing file, when strict.
+        """
+        self.check_params()
+        samples = table_samples(
+            dataframe,
+            directory,
+            FileReader(target_size, color_mode, interpolation, keep_aspect_ratio),
+            x_col=x_col,
+            y_col=y_col,
+            weight_col=weight_col,
+            classes=classes,
+            class_mode=class_mode,
+            subset=subset,
+            validation_split=self.validation_split,
+            validate_filenames=validate_filenames,
+            strict=strict,
+        )
+        return BatchIterator(
+            self._random,
+            self._standardize,
+            samples,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            n_jobs=n_jobs,
+            prefetch=prefetch,
+            strict=strict,
+        )
+
     def _random(self, image: NDArray[Any], seed: Seed) -> NDArray[Any]:
-        return self._apply(image, draw(self, image.shape[0], image.shape[1], generator(seed)))
+        return self._apply(image, draw(vars(self), image.shape[0], image.shape[1], np.random.default_rng(seed)))
 
     def _apply(self, image: NDArray[Any], parameters: dict[str, Any]) -> NDArray[Any]:
-        warped = warp(
+        return apply(
             image, parameters, fill_mode=self.fill_mode, cval=float(self.cval), order=int(self.interpolation_order)
         )
-        return photometric(warped, parameters)
 
     def _standardize(self, image: NDArray[Any]) -> NDArray[np.float32]:
         values = np.array(image, np.float32)
@@ -301,23 +548,10 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
         return values
 
     def check_params(self) -> None:
-        for name in _FLAGS:
+        for name in (*_NORMALIZING[:5], "horizontal_flip", "vertical_flip"):
             check_flag(name, getattr(self, name))
-        for name in ("rotation_range", "shear_range", "channel_shift_range", "zca_epsilon"):
-            check_real(name, getattr(self, name), minimum=0)
-        for name in ("width_shift_range", "height_shift_range"):
-            given = getattr(self, name)
-            if np.ndim(given) == 0:
-                check_real(name, given, minimum=0)
-            elif np.ndim(given) != 1 or len(given) == 0 or not np.isfinite(np.asarray(given, float)).all():
-                raise ValueError(f"{name} must be a number >= 0 or a sequence of finite numbers, got {given!r}")
-        _check_pair("brightness_range", self.brightness_range, none=True, minimum=0.0)
-        if np.ndim(self.zoom_range):
-            _check_pair("zoom_range", self.zoom_range)
-        else:
-            check_real("zoom_range", self.zoom_range, minimum=0)
-        if not 0 < zoom_bounds(self.zoom_range)[0] <= zoom_bounds(self.zoom_range)[1]:
-            raise ValueError(f"zoom_range must be below 1, or two factors > 0 in order, got {self.zoom_range!r}")
+        check_ranges(vars(self))
+        check_real("zca_epsilon", self.zca_epsilon, minimum=0)
         check_choice("fill_mode", self.fill_mode, FILL_MODES)
         check_real("cval", self.cval, minimum=float(np.finfo(np.float32).min))
         if self.rescale is not None:
@@ -336,36 +570,3 @@ class ImageAugmenter(FlowMethods, BaseEstimator):  # type: ignore[misc]
 
     def __sklearn_is_fitted__(self) -> bool:
         return "mean_" in vars(self)
-
-
-_FLAGS = (
-    "featurewise_center",
-    "samplewise_center",
-    "featurewise_std_normalization",
-    "samplewise_std_normalization",
-    "zca_whitening",
-    "horizontal_flip",
-    "vertical_flip",
-)
-_PARAMETERS = {"theta", "tx", "ty", "shear", "zx", "zy", "flip_horizontal", "flip_vertical"} | {
-    "channel_shift_intensity",
-    "brightness",
-}
-
-
-def check_pixels(x: object) -> NDArray[Any]:
-    """Return an image as (H, W) or (H, W, C), uint8 or float32; no copy where it is one."""
-    image = np.asarray(x)
-    if image.ndim not in (2, 3) or 0 in image.shape or image.dtype.kind not in "uif":
-        raise ValueError(f"x must be an image (H, W) or (H, W, C) of numbers, got shape {image.shape} of {image.dtype}")
-    return image if image.dtype == np.uint8 else np.asarray(image, np.float32)
-
-
-def _check_pair(name: str, value: Any, *, none: bool = False, minimum: float | None = None) -> None:
-    if none and value is None:
-        return
-    fits = np.ndim(value) == 1 and len(value) == 2
-    if not fits or not all(isinstance(end, numbers.Real) for end in value) or not value[0] <= value[1] < float("inf"):
-        raise ValueError(f"{name} must be two numbers in order, got {value!r}")
-    if minimum is not None and value[0] < minimum:
-        raise ValueError(f"{name} must be at least {minimum:g}, got {value!r}")

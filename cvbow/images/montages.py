@@ -1,4 +1,4 @@
-"""Many images at a glance: rows of thumbnails, each row with a caption."""
+"""Many images at a glance: rows of small copies, each row with a caption."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_int
-from cvbow.images._imagecheck import check_image
 from cvbow.images.color import from_gray
 from cvbow.images.geometry import resize
+from cvbow.images.pixels import check_image
 
-__all__ = ["montage", "thumbnail"]
+__all__ = ["fit_square", "montage"]
 
 _GAP = 6
 _TEXT = 14
@@ -24,7 +24,7 @@ _INK = (27, 31, 36)
 Row = tuple[str, Sequence[NDArray[np.uint8]]]
 
 
-def thumbnail(image: NDArray[np.uint8], side: int = 96) -> NDArray[np.uint8]:
+def fit_square(image: NDArray[np.uint8], side: int = 96) -> NDArray[np.uint8]:
     """Return an image that fits a square: shrunk (area), or where it is tiny with each pixel a square of its own.
 
     Parameters
@@ -83,7 +83,7 @@ def montage(rows: Sequence[Row], *, side: int = 96, columns: int | None = None) 
             draw.text((_GAP, start), _fitting(caption, width - 2 * _GAP, draw, font), fill=_INK, font=font)
             start += _CAPTION
         for number, image in enumerate(images):
-            small = from_gray(thumbnail(image, side))
+            small = from_gray(fit_square(image, side))
             row, column = divmod(number, across)
             left = _GAP + column * (side + _GAP) + (side - small.shape[1]) // 2
             canvas.paste(Image.fromarray(small), (left, start + row * (side + _GAP) + (side - small.shape[0]) // 2))

@@ -1,4 +1,4 @@
-"""The ZCA whitening of whole images, from one pass over them.
+"""The arithmetic of ZCA whitening, of descriptors and of whole images alike.
 
 A. Bell and T. Sejnowski, "The independent components of natural scenes are edge filters", Vision Research, 1997.
 """
@@ -10,21 +10,51 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MomentMatrix"]
+__all__ = ["MomentMatrix", "principal_directions", "zca_matrix"]
 
+#: Rows, and images, that are multiplied at a time.
+_ROWS, _IMAGES = 8192, 256
 #: Values of an image: the matrix of their products takes 8 bytes for each pair.
 _LARGEST = 8192
-_AT_ONCE = 256
+
+Float64 = NDArray[np.float64]
+
+
+def zca_matrix(directions: Float64, scales: Float64) -> NDArray[np.float32]:
+    """Return ``V diag(scales) V^T``, (k, k) float32: scale along directions, the columns of V, and keep the axes.
+
+    Parameters
+    ----------
+    directions : ndarray of shape (k, r), float64
+        Orthonormal. What lies in none of them becomes zero.
+    scales : ndarray of shape (r,), float64
+        ``1 / sqrt(variance + eps)`` whitens.
+    """
+    return np.asarray((directions * scales) @ directions.T, np.float32)
+
+
+def principal_directions(data: NDArray[np.float32]) -> tuple[Float64, Float64, Float64]:
+    """Return the mean (k,), variances (k,) and principal directions (k, k), as columns, of rows (n, k).
+
+    Variances are by n - 1, ascending, and may fall below zero by rounding.
+    """
+    mean = data.mean(axis=0, dtype=np.float64)
+    covariance = np.zeros((data.shape[1], data.shape[1]))
+    for top in range(0, len(data), _ROWS):
+        centered = data[top : top + _ROWS] - mean
+        covariance += centered.T @ centered
+    variances, directions = np.linalg.eigh(covariance / max(len(data) - 1, 1))
+    return mean, variances, directions
 
 
 class MomentMatrix:
-    """The matrix of second moments of flattened images; holds it, and some images that are yet to go into it."""
+    """The second moments of flattened images from one pass over them, for their whitening as Keras defines it."""
 
     def __init__(self) -> None:
         self.n = 0
-        self._waiting: list[NDArray[np.float64]] = []
-        self._products: NDArray[np.float64] = np.zeros((0, 0))
-        self._sum: NDArray[np.float64] = np.zeros(0)
+        self._waiting: list[Float64] = []
+        self._products: Float64 = np.zeros((0, 0))
+        self._sum: Float64 = np.zeros(0)
         self._channels = 1
 
     def add(self, image: NDArray[Any]) -> None:
@@ -37,10 +67,10 @@ class MomentMatrix:
             self._channels = image.shape[2] if image.ndim == 3 else 1
         self.n += 1
         self._waiting.append(np.asarray(image, np.float64).ravel())
-        if len(self._waiting) == _AT_ONCE:
+        if len(self._waiting) == _IMAGES:
             self._take_in()
 
-    def whitening(self, mean: NDArray[np.float64], epsilon: float) -> NDArray[np.float32]:
+    def whitening(self, mean: Float64, epsilon: float) -> NDArray[np.float32]:
         """Return the symmetric matrix (d, d) that whitens images after their channels' means are subtracted.
 
         It is ``U diag(sqrt(n) / (s + epsilon)) U^T`` for the singular values s of the n centred images. Directions in
@@ -54,8 +84,7 @@ class MomentMatrix:
         # What the subtraction above can lose is measured against the products before it.
         kept = squares > len(squares) * np.finfo(np.float64).eps * max(np.abs(self._products).max(initial=0), 0) * 4
         directions = directions[:, kept]
-        scale = np.sqrt(self.n) / (np.sqrt(squares[kept]) + epsilon)
-        return np.asarray((directions * scale) @ directions.T, np.float32)
+        return zca_matrix(directions, np.sqrt(self.n) / (np.sqrt(squares[kept]) + epsilon))
 
     def _take_in(self) -> None:
         if self._waiting:

@@ -1,4 +1,4 @@
-"""A folder of augmented images, made from a labelled list of images."""
+"""Augmented copies of images: made when they are wanted, or written into a folder."""
 
 from __future__ import annotations
 
@@ -8,16 +8,42 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int
+from cvbow.augmentation._saving import FORMATS, saved_name, write_image
+from cvbow.augmentation.augmenter import ImageAugmenter
 from cvbow.errors import CvbowError, ImageError
-from cvbow.images.augmentation._saving import FORMATS, saved_name, write_image
-from cvbow.images.augmentation.augmenter import ImageAugmenter
-from cvbow.images.imagelist import ImageList
-from cvbow.images.reading import read_image
+from cvbow.images import DerivedImage, ImageList, read_image
 from cvbow.parallel import run
 
-__all__ = ["AugmentedFolder", "augment_images"]
+__all__ = ["AugmentedFolder", "AugmentedImage", "augment_images"]
+
+
+@dataclass(frozen=True, eq=False)
+class AugmentedImage(DerivedImage):
+    """Stands for ``augmenter.random_transform(read_image(source), seed)`` wherever an image may stand.
+
+    Only the transform: what ``standardize`` does is for float images. A gray copy is one of the gray image.
+
+    Parameters
+    ----------
+    source : path, bytes or ndarray
+    augmenter : ImageAugmenter
+    seed : sequence of int
+        The same seed makes the same copy.
+    path : str, optional
+        What to call bytes in an error.
+    """
+
+    augmenter: ImageAugmenter
+    seed: Sequence[int]
+
+    def derive(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return self.augmenter.random_transform(image, list(self.seed))
+
+    def recipe(self) -> str:
+        return f"{sorted(self.augmenter.get_params(deep=False).items())!r} {list(self.seed)!r}"
 
 
 @dataclass(frozen=True)
@@ -130,7 +156,7 @@ class _Writer:
         except FileNotFoundError:
             return ImageError(path, "there is no such file")
         for number in range(self.n):
-            variant = self.augmenter._random(image, np.random.SeedSequence((self.seed, index, number)))
+            variant = self.augmenter.random_transform(image, np.random.SeedSequence((self.seed, index, number)))
             write_image(os.path.join(self.folder, place, saved_name(path.stem, index, number, self.format)), variant)
         return None
 
