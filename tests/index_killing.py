@@ -87,7 +87,7 @@ def content(index: ImageIndex) -> dict[str, Any]:
 
 
 def rankings(index: ImageIndex, paths: list[str]) -> list[Any]:
-    return [[(r.path, r.score) for r in index.search(path, None)] for path in paths[::7]]
+    return [[(r.path, r.score) for r in index.search(path, k=None)] for path in paths[::7]]
 
 
 class Judge:

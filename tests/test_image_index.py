@@ -30,10 +30,10 @@ from cvbow import storage
 from cvbow.backends import RawPixels
 from cvbow.errors import ImageError, IndexFileError
 from cvbow.features import SIFT
-from cvbow.index import ImageIndex, _lock, _merging, _searching, _segment, _writer
+from cvbow.index import ImageIndex, Search, _lock, _merging, _segment, _writer
 from cvbow.index._manifest import ArrayEntry, Manifest, SegmentEntry
-from cvbow.index._searching import best_rows, in_order
-from cvbow.retrieval import ArraySpec, Describer, ImageVectors, VisualWords
+from cvbow.index.search import best_rows, in_order
+from cvbow.retrieval import ArraySpec, Describer, ImageVectors, VisualWords, stored_points
 from cvbow.retrieval.verification import Verification
 from cvbow.storage import ALLOWED, Rule
 from cvbow.storage.arrays import ArrayRecord
@@ -152,7 +152,7 @@ def test_a_copy_is_not_described_again(
     report = index.add(again)  # copies of what is stored
     assert len(calls) == 9
     assert report.copies == [("images/c0.png", "images/0.png"), ("images/c1.png", "images/1.png")]
-    assert found(index.search(paths[0], 2)) == [("images/0.png", 12), ("images/c0.png", 12)]
+    assert found(index.search(paths[0], k=2)) == [("images/0.png", 12), ("images/c0.png", 12)]
     assert len(calls) == 9  # a query that is known is not described either
 
 
@@ -220,8 +220,8 @@ def test_names_stand_for_arrays(index: ImageIndex) -> None:
     assert index.add([noise(9)], names=["a"]).changed == ["a"]
     # One name twice in a call: the second finds the first.
     assert index.add([noise(7), noise(8), noise(7)], names=["d", "d", "d"]).changed == ["d"]
-    assert index.search(arrays[1], 1)[0].path == "b"
-    assert index.search("b", 1)[0].path == "b"
+    assert index.search(arrays[1], k=1)[0].path == "b"
+    assert index.search("b", k=1)[0].path == "b"
     assert index.file(0) is None
     assert not index.record(0).is_file
     with pytest.raises(ValueError, match="names"):
@@ -237,8 +237,8 @@ def test_removed_images_are_gone_at_once_and_for_good(index: ImageIndex, paths: 
     report = index.remove([paths[3], "images/4.png", "nowhere.png", paths[3]])
     assert (report.removed, report.missing) == (keys(3, 4), ["nowhere.png"])
     assert len(index) == 8
-    assert index.search(paths[3], 1)[0].path == "images/7.png"  # its copy
-    assert all(result.path != "images/3.png" for result in index.search(paths[3], None))
+    assert index.search(paths[3], k=1)[0].path == "images/7.png"  # its copy
+    assert all(result.path != "images/3.png" for result in index.search(paths[3], k=None))
     before = content(index)
     index.compact()
     assert content(index) == before
@@ -302,10 +302,10 @@ def test_a_ranking_is_by_score_and_then_by_path(index: ImageIndex, paths: list[s
     query = noise(77, low=20, high=140)
     expected = by_hand(paths, query)
     assert len({score for _, score in expected}) < len(expected), "no ties: this shows nothing of their order"
-    assert found(index.search(query, None)) == expected
+    assert found(index.search(query, k=None)) == expected
     for k in range(1, 10):
-        assert found(index.search(query, k)) == expected[:k]
-    result = index.search(query, 1)[0]
+        assert found(index.search(query, k=k)) == expected[:k]
+    result = index.search(query, k=1)[0]
     assert (result.n_inliers, result.matrix) == (None, None)
     assert index.record(result.row).path == result.path
 
@@ -320,10 +320,10 @@ def test_answers_do_not_depend_on_batches_segments_or_workers(
         with ImageIndex.build(tmp_path / f"{number}.index", BlockWords(), n_jobs=n_jobs) as index:
             index.add(paths, batch=batch)
             contents.append(content(index))
-            answers.append([found(a) for a in index.search_many(queries, None, verify=2, expand=2)])
-            assert answers[-1] == [found(index.search(query, None, verify=2, expand=2)) for query in queries]
+            answers.append([found(a) for a in index.search_many(queries, k=None, verify=2, expand=2)])
+            assert answers[-1] == [found(index.search(query, k=None, verify=2, expand=2)) for query in queries]
             index.compact()
-            assert answers[-1] == [found(a) for a in index.search_many(queries, None, verify=2, expand=2)]
+            assert answers[-1] == [found(a) for a in index.search_many(queries, k=None, verify=2, expand=2)]
     assert answers[0] == answers[1] == answers[2]
     assert contents[0] == contents[1] == contents[2]
 
@@ -353,54 +353,54 @@ def test_defined_answers_where_there_is_nothing(index: ImageIndex, paths: list[s
 def test_a_changed_file_is_searched_for_as_it_is_now(index: ImageIndex, paths: list[str]) -> None:
     index.add(paths)
     shutil.copyfile(paths[8], paths[0])
-    assert index.search(paths[0], 1)[0].path == "images/8.png"
-    assert index.search(paths[0], 1, exclude_self=True)[0].path == "images/8.png"
+    assert index.search(paths[0], k=1)[0].path == "images/8.png"
+    assert index.search(paths[0], k=1, exclude_self=True)[0].path == "images/8.png"
 
 
 def test_a_query_can_be_left_out_of_its_own_ranking(index: ImageIndex, paths: list[str], tmp_path: Path) -> None:
     index.add(paths)
-    assert [r.path for r in index.search(paths[3], 2)] == keys(3, 7)
-    assert index.search(paths[3], 1, exclude_self=True)[0].path == "images/7.png"
+    assert [r.path for r in index.search(paths[3], k=2)] == keys(3, 7)
+    assert index.search(paths[3], k=1, exclude_self=True)[0].path == "images/7.png"
     # One that the index does not know by its path: all of its content.
     elsewhere = shutil.copyfile(paths[3], tmp_path / "elsewhere.png")
-    left = [r.path for r in index.search(elsewhere, None, exclude_self=True)]
+    left = [r.path for r in index.search(elsewhere, k=None, exclude_self=True)]
     assert not {*keys(3, 7)} & {*left}
-    assert [r.path for r in next(index.search_many([elsewhere], None, exclude_self=True))] == left
+    assert [r.path for r in next(index.search_many([elsewhere], k=None, exclude_self=True))] == left
 
 
 def test_a_query_is_described_as_one_whether_or_not_the_index_has_it(
     index: ImageIndex, paths: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index.add(paths)
-    stored = found(index.search(paths[1], None))
+    stored = found(index.search(paths[1], k=None))
 
     def half(self: BlockWords, image: NDArray[np.uint8], *, box: Any = None) -> dict[str, NDArray[Any]]:
         described = self.describe(image, box=box)
         return {key: array if key == "image_size" else array[::2] for key, array in described.items()}
 
     monkeypatch.setattr(BlockWords, "describe_query", half)
-    assert found(index.search(paths[1], None)) == stored, "nobody said that queries differ"
+    assert found(index.search(paths[1], k=None)) == stored, "nobody said that queries differ"
     monkeypatch.setattr(BlockWords, "queries_differ", True)
-    asked = found(index.search(paths[1], None))
+    asked = found(index.search(paths[1], k=None))
     assert [score for _, score, *_ in asked] < [score for _, score, *_ in stored]
     elsewhere = shutil.copyfile(paths[1], tmp_path / "elsewhere.png")
     queries = [paths[1], elsewhere, np.array(Image.open(paths[1]))]
-    assert [found(index.search(query, None)) for query in queries] == [asked] * 3
-    assert [found(answer) for answer in index.search_many(queries, None)] == [asked] * 3
+    assert [found(index.search(query, k=None)) for query in queries] == [asked] * 3
+    assert [found(answer) for answer in index.search_many(queries, k=None)] == [asked] * 3
     # What is stored is all that is left of a file that vanished.
     os.unlink(paths[1])
-    assert found(index.search(paths[1], None)) == stored
+    assert found(index.search(paths[1], k=None)) == stored
 
 
 def test_a_box_is_looked_for_alone(index: ImageIndex, paths: list[str]) -> None:
     index.add(paths)
     box = (0, 0, 16, 8)
     query = np.array(Image.open(paths[1]))[:8, :16]
-    expected = found(index.search(query, None))
-    assert found(index.search(paths[1], None, box=box)) == expected
+    expected = found(index.search(query, k=None))
+    assert found(index.search(paths[1], k=None, box=box)) == expected
     assert expected[0][1] == 2  # blocks
-    answers = list(index.search_many([paths[1], paths[1]], None, boxes=[box, None]))
-    assert [found(answer) for answer in answers] == [expected, found(index.search(paths[1], None))]
+    answers = list(index.search_many([paths[1], paths[1]], k=None, boxes=[box, None]))
+    assert [found(answer) for answer in answers] == [expected, found(index.search(paths[1], k=None))]
     with pytest.raises(ValueError, match="box must overlap"):
         index.search(paths[1], box=(100, 100, 5, 5))
     with pytest.raises(ValueError, match="boxes must be as many"):
@@ -409,9 +409,9 @@ def test_a_box_is_looked_for_alone(index: ImageIndex, paths: list[str]) -> None:
 
 def test_many_queries_go_on_after_one_that_cannot_be_read(index: ImageIndex, paths: list[str], tmp_path: Path) -> None:
     index.add(paths[:4])
-    first, second, third = index.search_many([paths[0], tmp_path / "gone.png", paths[1]], 1)
+    first, second, third = index.search_many([paths[0], tmp_path / "gone.png", paths[1]], k=1)
     assert isinstance(second, ImageError)
-    assert [found(first), found(third)] == [found(index.search(path, 1)) for path in paths[:2]]
+    assert [found(first), found(third)] == [found(index.search(path, k=1)) for path in paths[:2]]
 
 
 def made_up(inliers: dict[str, tuple[int, float]], seen: list[str]) -> Callable[..., Verification]:
@@ -421,7 +421,9 @@ def made_up(inliers: dict[str, tuple[int, float]], seen: list[str]) -> Callable[
         name = inliers_by_words[candidate["words"].tobytes()]
         seen.append(name)
         n, score = inliers.get(name, (0, 0.0))
-        return Verification(n, score, np.eye(3) if n else None, np.zeros((n, 2), np.int64))
+        return Verification(
+            n, score, np.eye(3) if n else None, np.zeros((n, 2), np.int64), np.zeros((n, 4), np.float32)
+        )
 
     inliers_by_words: dict[bytes, str] = {}
     verify.names = inliers_by_words  # type: ignore[attr-defined]
@@ -433,20 +435,20 @@ def test_verified_images_come_first_and_the_rest_keep_their_order(
 ) -> None:
     index.add([*paths[:7], paths[8]])  # each with words of its own
     query = noise(77, low=20, high=140)
-    order = [path for path, _ in found(index.search(query, None))]
+    order = [path for path, _ in found(index.search(query, k=None))]
     seen: list[str] = []
     told = {order[1]: (9, 1.0), order[3]: (12, 2.0), order[4]: (9, 3.0), order[5]: (99, 9.0)}
     verify = made_up(told, seen)
     for row in index.rows.tolist():
         verify.names.setdefault(index.describe(row)["words"].tobytes(), index.record(row).path)  # type: ignore[attr-defined]
-    monkeypatch.setattr(_searching, "verify", verify)
-    results = index.search(query, None, verify=5)
+    monkeypatch.setattr("cvbow.index.search.verify", verify)
+    results = index.search(query, k=None, verify=5)
     assert seen == order[:5]
     assert [r.path for r in results] == [order[3], order[4], order[1], order[0], order[2], *order[5:]]
     assert [r.n_inliers for r in results] == [12, 9, 9, 0, 0] + [None] * (len(order) - 5)
     assert [r.matrix is None for r in results[:5]] == [False] * 3 + [True] * 2
     # Fewer results than are verified.
-    assert [r.path for r in index.search(query, 2, verify=5)] == [order[3], order[4]]
+    assert [r.path for r in index.search(query, k=2, verify=5)] == [order[3], order[4]]
     # The expansion takes those with a map alone.
     taken: list[int] = []
     expanded = fake_describer.Shared.expanded
@@ -457,7 +459,7 @@ def test_verified_images_come_first_and_the_rest_keep_their_order(
 
     monkeypatch.setattr(fake_describer.Shared, "expanded", spied)
     seen.clear()
-    results = index.search(query, None, verify=5, expand=2)
+    results = index.search(query, k=None, verify=5, expand=2)
     assert [index.record(row).path for row in taken] == [order[3], order[4]]
     assert len(seen) == len(set(seen)), "an image was verified twice"
     counts = [
@@ -474,7 +476,7 @@ def test_verification_needs_geometry(tmp_path: Path, quick: None) -> None:
         index.add(images, names=list("abcde"))
         assert index.add([np.full((8, 8), 5, np.uint8)], names=["flat"]).empty == ["flat"]
         assert index.kind == "exact"
-        ranking = index.search(images[2], None)
+        ranking = index.search(images[2], k=None)
         assert ranking[0].path == "c"
         assert ranking[0].score == pytest.approx(1)
         assert {r.path for r in ranking} == {*"abcde"}  # negative scores among them, the empty image not
@@ -487,8 +489,10 @@ def test_verification_needs_geometry(tmp_path: Path, quick: None) -> None:
 def test_what_a_description_finds_its_image_finds(index: ImageIndex, paths: list[str]) -> None:
     index.add(paths)
     query = index.describe(4)
-    assert found(index.search_described(query, 3)) == found(index.search(paths[4], 3))
-    assert found(index.search_described(query, 3, leave_out=[4])) == found(index.search(paths[4], 3, exclude_self=True))
+    assert found(index.search_described(query, k=3)) == found(index.search(paths[4], k=3))
+    assert found(index.search_described(query, k=3, leave_out=[4])) == found(
+        index.search(paths[4], k=3, exclude_self=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -499,13 +503,77 @@ def test_what_a_description_finds_its_image_finds(index: ImageIndex, paths: list
         ({"verify": -1}, "verify must be an integer >= 0, got -1"),
         ({"expand": True}, "expand must be an integer >= 0, got True"),
         ({"exclude_self": 1}, "exclude_self must be True or False, got 1"),
+        ({"model": "rigid"}, "model must be one of"),
+        ({"tolerance": 0}, "tolerance must be a number > 0, got 0"),
+        ({"max_hamming": -1}, "max_hamming must be an integer >= 0, got -1"),
+        ({"min_inliers": 2}, "min_inliers must be an integer >= 3, got 2"),
     ],
 )
 def test_wrong_parameters_of_a_search_are_named(index: ImageIndex, wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
+        Search(**wrong)
+    with pytest.raises(ValueError, match=message):
         index.search(noise(0), **wrong)
     with pytest.raises(ValueError, match=message):
         index.search_many([noise(0)], **wrong)
+
+
+def test_options_of_a_search_go_together_or_by_name(index: ImageIndex, paths: list[str]) -> None:
+    index.add(paths)
+    search = Search(k=3, exclude_self=True)
+    expected = found(index.search(paths[3], k=3, exclude_self=True))
+    assert len(expected) == 3
+    assert found(index.search(paths[3], search)) == expected
+    assert [found(answer) for answer in index.search_many([paths[3]], search)] == [expected]
+    assert found(index.search(paths[3], search, k=1)) == expected[:1], "a name goes before what the search says"
+    with pytest.raises(ValueError, match="search must be a Search or None, got 3; options go by name, as in k=3"):
+        index.search(paths[3], 3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="'top'"):
+        index.search(paths[3], top=3)
+
+
+def test_as_many_are_verified_as_the_index_lets(tmp_path: Path, index: ImageIndex, quick: None) -> None:
+    assert Search(verify=None).suited_to(BlockWords()).verify == 100
+    assert Search(verify=None).suited_to(PlainVectors()).verify == 0
+    assert Search(verify=7).suited_to(BlockWords()).verify == 7
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_the_file_of_a_query_is_read_once(
+    index: ImageIndex, paths: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: bool
+) -> None:
+    index.add(paths[:5])
+    opened: list[str] = []
+    queries = [paths[0], paths[6], write(tmp_path / "elsewhere.png", 81)]  # in the index, beside it, unknown to it
+    real = builtins.open
+
+    def counted(file: Any, *args: Any, **options: Any) -> Any:
+        opened.append(os.fspath(file)) if isinstance(file, str | os.PathLike) else None
+        return real(file, *args, **options)
+
+    monkeypatch.setattr(builtins, "open", counted)
+    monkeypatch.setattr("io.open", counted)
+    for differ in (False, True):
+        monkeypatch.setattr(BlockWords, "queries_differ", differ)
+        for own in (False, True):
+            opened.clear()
+            if many:
+                assert all(list(index.search_many(queries, exclude_self=own)))
+            else:
+                assert all([index.search(query, exclude_self=own) for query in queries])
+            assert sorted(path for path in opened if path.endswith(".png")) == sorted(queries)
+
+
+def test_a_result_keeps_the_pairs_that_agree(photographs: list[str], index_of_words: Path) -> None:
+    with ImageIndex.open(index_of_words) as index:
+        best, *_, last = index.search(photographs[0], k=None, verify=5, exclude_self=True)
+        verified = best.verification
+        assert verified is not None
+        assert (best.n_inliers, best.matrix is verified.matrix) == (verified.n_inliers, True)
+        assert verified.n_inliers == len(verified.pairs) == len(verified.points) > 20
+        stored = stored_points(index.describe(best.row))
+        np.testing.assert_array_equal(verified.points[:, 2:], stored[verified.pairs[:, 1], :2])
+        assert (last.verification, last.n_inliers, last.matrix) == (None, None, None)
 
 
 class Rows:
@@ -611,9 +679,9 @@ def test_real_describers_answer_alike_however_images_were_added(
 
 
 def full(index: ImageIndex, queries: list[str], verify: int) -> list[list[tuple[str, float, int | None]]]:
-    answers = index.search_many(queries, None, verify=verify, expand=1)
+    answers = index.search_many(queries, k=None, verify=verify, expand=1)
     assert all(not isinstance(answer, ImageError) for answer in answers)
-    answers = index.search_many(queries, None, verify=verify)
+    answers = index.search_many(queries, k=None, verify=verify)
     return [[(r.path, r.score, r.n_inliers) for r in answer] for answer in answers]  # type: ignore[union-attr]
 
 
@@ -653,12 +721,12 @@ def test_postings_that_point_elsewhere_are_refused(
 def test_a_reader_sees_what_it_opened_until_it_reloads(index: ImageIndex, paths: list[str]) -> None:
     index.add(paths[:6], batch=2)
     with ImageIndex.open(index.path) as reader:
-        before, answer = content(reader), found(reader.search(paths[0], None))
+        before, answer = content(reader), found(reader.search(paths[0], k=None))
         index.add(paths[6:])
         index.remove(paths[:2])
         index.compact()
         assert content(reader) == before
-        assert found(reader.search(paths[0], None)) == answer
+        assert found(reader.search(paths[0], k=None)) == answer
         assert reader.reload()
         assert content(reader) == content(index)
         assert not reader.reload()
@@ -683,7 +751,7 @@ def test_readers_never_fail_while_a_writer_works(tmp_path: Path, quick: None) ->
                     while not stop.is_set():
                         with ImageIndex.open(path) as fresh:
                             assert expected.items() <= content(fresh).items()
-                            assert fresh.search(images[1], 1)[0].path == "b"
+                            assert fresh.search(images[1], k=1)[0].path == "b"
                         kept.reload()
                         assert expected.items() <= content(kept).items()
                         rounds.append(1)
@@ -766,7 +834,7 @@ def test_reading_takes_no_lock_and_writes_nothing(index: ImageIndex, paths: list
     index.add(paths[:2])
     before = sorted((p, p.stat().st_mtime_ns) for p in Path(index.path).rglob("*"))
     with ImageIndex.open(index.path) as reader:
-        assert reader.search(paths[0], 1)
+        assert reader.search(paths[0], k=1)
     assert sorted((p, p.stat().st_mtime_ns) for p in Path(index.path).rglob("*")) == before
 
 
@@ -992,7 +1060,7 @@ def test_checks_that_are_off_save_reading(index: ImageIndex, paths: list[str], m
         shutil.rmtree(copy)
     flip("segments/*/places.npy")(folder)
     with ImageIndex.open(folder, check=False) as opened:
-        assert opened.search(paths[0], 1)[0].path == "images/0.png"
+        assert opened.search(paths[0], k=1)[0].path == "images/0.png"
     cut("segments/*/places.npy")(folder)
     with pytest.raises(IndexFileError, match="bytes instead of"):
         ImageIndex.open(folder, check=False)
@@ -1205,4 +1273,4 @@ def test_nothing_in_an_index_is_evaluated(index: ImageIndex, paths: list[str], m
     ):
         monkeypatch.setattr(module, name, never)
     with ImageIndex.open(index.path) as reader:
-        assert reader.search(paths[0], 1)
+        assert reader.search(paths[0], k=1)

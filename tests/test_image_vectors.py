@@ -345,12 +345,12 @@ def test_queries_together_are_answered_as_one_by_one(
         index.add(images[:5], [f"image {number}" for number in range(5)])
         index.add(images[5:], [f"image {number}" for number in range(5, len(images))])
         for options in ({}, {"verify": 3}, {"verify": 2, "expand": 2}):
-            answers = list(index.search_many(queries, None, **options))
+            answers = list(index.search_many(queries, k=None, **options))
             for query, answer in zip(queries, answers, strict=True):
                 if isinstance(query, Path):
                     assert isinstance(answer, ImageError)
                 else:
-                    assert plain(answer) == plain(index.search(query, None, **options))
+                    assert plain(answer) == plain(index.search(query, k=None, **options))
         singles = [index.scores(one) for one in described]
         np.testing.assert_allclose(index.scores_many(described), singles, atol=1e-6)
         assert index.scores_many([]).shape == (0, len(images))

@@ -15,7 +15,7 @@ from scipy.linalg import hadamard
 
 from cvbow.backends import RawPixels
 from cvbow.errors import ImageError
-from cvbow.index import ImageIndex, evaluate_index
+from cvbow.index import ImageIndex, Search, evaluate_index
 from cvbow.retrieval import GroundTruth, ImageVectors, Query, read_groups
 
 #: Patterns of 8x8 pixels of -1 and 1 that do not correlate, and have mean 0.
@@ -167,7 +167,7 @@ def test_groups_end_to_end(tmp_path: Path) -> None:
         ({"k": ()}, "k must have a place"),
         ({"k": (1, 10), "depth": 5}, "depth must be None or an integer >= 10, got 5"),
         ({"keep_self": 1}, "keep_self must be True or False"),
-        ({"verify": 5}, "verify must be 0 for an index without local features"),
+        ({"search": Search(verify=5)}, "verify must be 0 for an index without local features"),
     ],
 )
 def test_what_is_wrong_is_named(index: ImageIndex, tmp_path: Path, options: dict[str, object], message: str) -> None:

@@ -54,7 +54,7 @@ def index(tmp_path: Path) -> Iterator[ImageIndex]:
 
 def found(index: ImageIndex, k: int = 5, **options: object) -> tuple[Path, list[Result]]:
     query = Path(index.root) / "query.png"
-    return query, index.search(query, k, verify=10, **options)  # type: ignore[arg-type]
+    return query, index.search(query, k=k, verify=10, **options)  # type: ignore[arg-type]
 
 
 def count(pixels: NDArray[np.uint8], color: tuple[int, int, int]) -> int:
@@ -101,7 +101,7 @@ def test_the_frame_of_a_box(index: ImageIndex) -> None:
 
 def test_marks_are_drawn_for_verified_results_only(index: ImageIndex) -> None:
     query, verified = found(index)
-    plain = index.search(query, 5)
+    plain = index.search(query, k=5)
     assert {result.path for result in plain} >= {"cut.png", "large.png"}
     marked, unmarked = draw_search(index, query, verified), draw_search(index, query, plain)
     for color in (SKY, YELLOW):
@@ -109,12 +109,27 @@ def test_marks_are_drawn_for_verified_results_only(index: ImageIndex) -> None:
         assert count(unmarked, color) == 0
 
 
+def test_drawing_neither_describes_nor_verifies(index: ImageIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    query, results = found(index, model="homography")
+
+    def never(*args: object, **options: object) -> None:
+        raise AssertionError("a search was done again")
+
+    expected = draw_search(index, query, results)
+    for name in ("describe", "describe_query"):
+        monkeypatch.setattr(VisualWords, name, never)
+    monkeypatch.setattr("cvbow.retrieval.verification.verify", never)
+    monkeypatch.setattr("cvbow.index.search.verify", never)
+    np.testing.assert_array_equal(draw_search(index, query, results), expected)
+    assert count(expected, SKY) > 100
+
+
 def test_a_frame_outside_of_the_image_is_none(index: ImageIndex) -> None:
     """The photograph shows more than the result: the result's frame is drawn in it, but its own nowhere."""
     scenery = scene(7, 500, 400)
     scenery[100:260, 150:350] = scene(0)
     query = write(Path(index.root) / "scenery.png", scenery)
-    results = [result for result in index.search(query, 5, verify=5) if result.path == "<b>&.png"]
+    results = [result for result in index.search(query, k=5, verify=5) if result.path == "<b>&.png"]
     shown, (panel,) = panels(index, query, results)
     assert len(panel.points) > 10
     assert panel.frame is None
@@ -159,7 +174,7 @@ def test_files_that_cannot_be_shown(index: ImageIndex) -> None:
     write_search_picture(root / "found.png", index, query, results)
     assert cv2.imread(str(root / "found.png")).shape[1] > 1000
     # A query that the index has stored is answered, and drawn, without its file.
-    answers = index.search(root / "cut.png", 5, verify=5)
+    answers = index.search(root / "cut.png", k=5, verify=5)
     shown, others = panels(index, root / "cut.png", answers)
     assert shown.problem == "the file is not there"
     assert any(len(panel.points) for panel in others if panel.name == "<b>&.png")

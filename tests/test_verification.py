@@ -17,9 +17,8 @@ from cvbow.dictionary import KMeansDictionary
 from cvbow.features import SIFT, Features
 from cvbow.images import read_image
 from cvbow.matching import maps
-from cvbow.retrieval._shared_words import shared_words
 from cvbow.retrieval.quantized import quantize, stored_points
-from cvbow.retrieval.verification import Verification, verify
+from cvbow.retrieval.verification import Verification, shared_words, verify
 
 SIZE = (640, 480)
 Local = dict[str, NDArray[Any]]
@@ -207,6 +206,7 @@ def test_what_is_returned_holds_together(seed: int, zoom: float, degrees: float,
     assert all(len(set(column)) == found.n_inliers for column in found.pairs.T.tolist())
     assert (query["words"][found.pairs[:, 0]] == candidate["words"][found.pairs[:, 1]]).all()
     a, b = stored_points(query)[found.pairs[:, 0], :2], stored_points(candidate)[found.pairs[:, 1], :2]
+    np.testing.assert_array_equal(found.points, np.hstack([a, b]))
     forth = cv2.perspectiveTransform(a[None].astype(np.float64), found.matrix)[0] - b
     back = cv2.perspectiveTransform(b[None].astype(np.float64), np.linalg.inv(found.matrix))[0] - a
     errors = np.sqrt(((forth**2).sum(axis=1) + (back**2).sum(axis=1)) / 2) / max(SIZE)
@@ -261,6 +261,7 @@ def test_a_place_counts_once() -> None:
 
 def assert_nothing(found: Verification) -> None:
     assert (found.n_inliers, found.score, found.matrix, found.pairs.shape) == (0, 0.0, None, (0, 2))
+    assert found.points.shape == (0, 4)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])

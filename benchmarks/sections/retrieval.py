@@ -222,7 +222,7 @@ def _alone(
     def search() -> NDArray[np.float32]:
         found = np.zeros((len(queries), K), np.float32)  # an image that has no word of the query is no result
         for row, query in zip(found, queries, strict=True):
-            results = index.search_described(query, K)
+            results = index.search_described(query, k=K)
             row[: len(results)] = [result.score for result in results]
         return found
 

@@ -1,31 +1,124 @@
-"""``cvbow index add``, ``update``, ``remove`` and ``compact``."""
+"""``cvbow index build``, ``add``, ``update``, ``remove`` and ``compact``."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
-from cvbow.index import ImageIndex
-from cvbow_cli._common import echo_json, option_json, printable, work_options, working
-from cvbow_cli._index_common import (
-    argument_index,
-    echo_changes,
-    images,
-    images_of,
-    lines_of,
-    megabytes,
-    option_strict,
-    told_when_cut_off,
+from cvbow.errors import CvbowError, IndexFileError
+from cvbow.images import gather_images
+from cvbow.index import AddReport, ImageIndex
+from cvbow.presets import WORDS, index_recipe, parse_setting
+from cvbow_cli._common import (
+    echo_json,
+    option_json,
+    printable,
+    skipped_as_json,
+    tell_skipped,
+    work_options,
+    working,
+)
+from cvbow_cli._index_common import argument_index, images, lines_of, megabytes
+
+__all__ = ["add", "build", "compact", "remove", "update"]
+
+#: Paths of a kind that are listed for a person.
+_SHOWN = 20
+
+_option_strict = click.option(
+    "--strict", is_flag=True, help="An image that cannot be read is an error, instead of being skipped."
 )
 
-__all__ = ["add", "compact", "remove", "update"]
+
+@click.command(name="build")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@click.option(
+    "--output", "-o", required=True, metavar="INDEX", type=click.Path(file_okay=False), help="Folder to make."
+)
+@click.option(
+    "--with",
+    "-w",
+    "backend_name",
+    default=WORDS,
+    show_default=True,
+    metavar="NAME",
+    help="What images are compared by: visual words, or vectors of vlad, fisher, NET.onnx, resnet50, ...",
+)
+@click.option("--words", type=click.IntRange(min=1), metavar="N", help="Short for --set n_words=N.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
+@click.option("--local", is_flag=True, help="Store visual words beside vectors, so that results can be verified.")
+@click.option(
+    "--learn-on",
+    multiple=True,
+    metavar="SOURCE",
+    help="Learn on other images than those of the index; may be repeated.",
+)
+@click.option("--root", metavar="DIR", type=click.Path(file_okay=False), help="Paths are relative to this folder.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of what is learned.")
+@click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
+@_option_strict
+@work_options
+@option_json
+def build(
+    sources: tuple[str, ...],
+    output: str,
+    backend_name: str,
+    words: int | None,
+    settings: tuple[str, ...],
+    local: bool,
+    learn_on: tuple[str, ...],
+    root: str | None,
+    seed: int,
+    overwrite: bool,
+    strict: bool,
+    n_jobs: int,
+    executor: str,
+    scheduler: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Build an index of images.
+
+    A SOURCE is a folder, with images at any depth, a CSV with the columns path,label, an image, or '-' for paths on
+    stdin. By default images are compared by visual words, which finds the same thing from another side, in other
+    light, or as a part. Vectors tell what looks alike as a whole, and take a few kilobytes for an image.
+
+    What an index learns comes from a sample of its images; images of the same kind may be added later. With few images
+    (some hundred), learn on others. A setting that does not exist lists those that do.
+
+    \b
+    Example:
+      cvbow index build photos/ -o photos.index
+      cvbow index build photos/ -o photos.index --words 100000 --set max_points=2000
+      cvbow index build covers/ -o covers.index --learn-on photos/
+      cvbow index build photos/ -o looks.index --with squeezenet1.1 --local
+    """
+    started = time.perf_counter()
+    changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
+    if words is not None:
+        changes["n_words"] = words
+    describer = index_recipe(backend_name, changes, local=local).describer(seed=seed, n_jobs=n_jobs)
+    _check_new(output, overwrite=overwrite)
+    images = _images_of(sources, quiet=quiet or as_json)
+    learned = _images_of(learn_on, quiet=True) if learn_on else images
+    with working(quiet=quiet, executor=executor, scheduler=scheduler):
+        describer.fit(learned)
+        with ImageIndex.build(output, describer, root=root, overwrite=overwrite, n_jobs=n_jobs) as made:
+            with _told_when_cut_off(made, "add", output, sources):
+                report = made.add(images, strict=strict)
+            _echo_changes(made, output, report, started, verb="build", as_json=as_json, quiet=quiet)
 
 
 @click.command(name="add")
 @argument_index
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
-@option_strict
+@_option_strict
 @work_options
 @option_json
 def add(
@@ -50,21 +143,21 @@ def add(
       find new/ -name '*.jpg' | cvbow index add photos.index - --json
     """
     started = time.perf_counter()
-    given = images_of(sources, quiet=quiet or as_json)
+    given = _images_of(sources, quiet=quiet or as_json)
     with (
         working(quiet=quiet, executor=executor, scheduler=scheduler),
         ImageIndex.open(index, write=True, n_jobs=n_jobs) as opened,
     ):
-        with told_when_cut_off(opened, "add", index, sources):
+        with _told_when_cut_off(opened, "add", index, sources):
             report = opened.add(given, strict=strict)
-        echo_changes(opened, index, report, started, verb="add", as_json=as_json, quiet=quiet)
+        _echo_changes(opened, index, report, started, verb="add", as_json=as_json, quiet=quiet)
 
 
 @click.command(name="update")
 @argument_index
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
 @click.option("--remove-vanished", is_flag=True, help="Remove the images whose file is no longer there.")
-@option_strict
+@_option_strict
 @work_options
 @option_json
 def update(
@@ -88,16 +181,16 @@ def update(
       cvbow index update photos.index photos/ --remove-vanished
     """
     started = time.perf_counter()
-    given = images_of(sources, quiet=quiet or as_json) if sources else None
+    given = _images_of(sources, quiet=quiet or as_json) if sources else None
     with (
         working(quiet=quiet, executor=executor, scheduler=scheduler),
         ImageIndex.open(index, write=True, n_jobs=n_jobs) as opened,
     ):
-        with told_when_cut_off(opened, "update", index, sources):
+        with _told_when_cut_off(opened, "update", index, sources):
             report = opened.update(given, strict=strict)
         if remove_vanished:
             opened.remove(report.vanished)
-        echo_changes(opened, index, report, started, verb="update", as_json=as_json, quiet=quiet)
+        _echo_changes(opened, index, report, started, verb="update", as_json=as_json, quiet=quiet)
 
 
 @click.command(name="remove")
@@ -150,3 +243,91 @@ def compact(index: str, as_json: bool) -> None:
         return
     click.echo(f"index       {printable(index)}, {images(left)}, {segments} segment{'' if segments == 1 else 's'}")
     click.echo(f"size        {megabytes(before)} before, {megabytes(after)} now")
+
+
+def _check_new(output: str, *, overwrite: bool) -> None:
+    """Find out before minutes of learning what building would find out after them."""
+    above = os.path.dirname(os.path.abspath(output))
+    if not os.path.isdir(above):
+        raise click.UsageError(f"the folder to write into does not exist: {above}")
+    if os.path.isdir(output) and os.listdir(output) and not os.path.exists(os.path.join(output, "manifest.json")):
+        raise IndexFileError(output, "holds other files than an index, and will not be overwritten")
+    if os.path.exists(os.path.join(output, "manifest.json")) and not overwrite:
+        raise IndexFileError(output, "is an index already: 'cvbow index add' adds to it, --overwrite replaces it")
+
+
+def _images_of(sources: Sequence[str], *, quiet: bool) -> list[Path]:
+    """List the images of folders, CSV files and paths."""
+    paths, ignored = gather_images(list(lines_of(sources)))
+    if not paths:
+        raise click.UsageError("no images are given")
+    if ignored and not quiet:
+        click.echo(f"{ignored} files left out: hidden, or not images", err=True)
+    return list(paths)
+
+
+@contextlib.contextmanager
+def _told_when_cut_off(index: ImageIndex, verb: str, name: str, sources: Sequence[str]) -> Iterator[None]:
+    """Say how to go on where adding ends early."""
+    try:
+        yield
+    except (KeyboardInterrupt, CvbowError, OSError):
+        with contextlib.suppress(ValueError):
+            repeat = " ".join(["cvbow index", verb, name, *sources])
+            click.echo(f"cvbow: {printable(name)} has {images(len(index))}; '{printable(repeat)}' goes on", err=True)
+        raise
+
+
+def _echo_changes(
+    index: ImageIndex, name: str, report: AddReport, started: float, *, verb: str, as_json: bool, quiet: bool
+) -> None:
+    """Print what became of the images; CvbowError where none could be read."""
+    seconds = time.perf_counter() - started
+    if as_json:
+        echo_json(
+            {
+                "index": name,
+                "kind": index.kind,
+                "n_images": len(index),
+                "added": report.added,
+                "unchanged": report.unchanged,
+                "changed": report.changed,
+                "copies": [{"path": path, "of": other} for path, other in report.copies],
+                "empty": report.empty,
+                "vanished": report.vanished,
+                "skipped": skipped_as_json(report.skipped),
+                "seconds": round(seconds, 3),
+            }
+        )
+    else:
+        _echo_report(index, name, report, seconds, verb=verb, quiet=quiet)
+    if report.skipped and not (report.added or report.unchanged or report.changed):
+        raise CvbowError(f"of {images(len(report.skipped))} none could be read")
+
+
+def _echo_report(index: ImageIndex, name: str, report: AddReport, seconds: float, *, verb: str, quiet: bool) -> None:
+    if not quiet:
+        tell_skipped(report.skipped)
+        _tell("copies of others in the index", [f"{path} = {other}" for path, other in report.copies])
+        _tell("with nothing to be found by", report.empty)
+        _tell("without a file any more", report.vanished)
+        if verb != "update":
+            _tell(f"changed since they were added ('cvbow index update {name}' takes them anew)", report.changed)
+    counts = (
+        (len(report.unchanged), "there already"),
+        (len(report.changed), "described anew" if verb == "update" else "changed, and left"),
+        (len(report.vanished), "vanished"),
+        (len(report.skipped), "skipped"),
+    )
+    click.echo(f"added       {', '.join([str(len(report.added)), *(f'{n} {what}' for n, what in counts if n)])}")
+    click.echo(f"index       {printable(name)}, {images(len(index))}, {megabytes(index.n_bytes)}")
+    click.echo(f"seconds     {seconds:.1f}")
+
+
+def _tell(what: str, lines: Sequence[str]) -> None:
+    if lines:
+        click.echo(printable(f"{what}: {images(len(lines))}"), err=True)
+        for line in lines[:_SHOWN]:
+            click.echo(f"  {printable(line)}", err=True)
+        if len(lines) > _SHOWN:
+            click.echo(f"  and {len(lines) - _SHOWN} more; --json lists them all", err=True)

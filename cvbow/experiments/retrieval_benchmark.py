@@ -15,7 +15,7 @@ from cvbow.datasets import Place, RetrievalLayout, RetrievalSet, identify, load_
 from cvbow.errors import DatasetError
 from cvbow.experiments.environment import environment, peak_memory
 from cvbow.experiments.retrieval_definition import RetrievalDefinition, RetrievalVariant
-from cvbow.index import ImageIndex, evaluate_index
+from cvbow.index import ImageIndex, Search, evaluate_index
 from cvbow.parallel import note
 from cvbow.retrieval import Describer, GroundTruth
 
@@ -227,9 +227,8 @@ def _described(
             evaluation = evaluate_index(
                 index,
                 plan.truth,
+                Search(verify=variant.verify, expand=variant.expand),
                 k=definition.protocol.k,
-                verify=variant.verify,
-                expand=variant.expand,
                 keep_self=definition.protocol.keep_self,
                 strict=True,
             )

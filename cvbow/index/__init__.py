@@ -1,6 +1,9 @@
 """An index of images on the disk: adding, searching, and judging it by a ground truth."""
 
+from cvbow.index._adding import AddReport
+from cvbow.index._records import Record
 from cvbow.index.evaluation import evaluate_index
-from cvbow.index.image_index import AddReport, ImageIndex, Record, RemoveReport, Result
+from cvbow.index.image_index import ImageIndex, RemoveReport
+from cvbow.index.search import Result, Search
 
-__all__ = ["AddReport", "ImageIndex", "Record", "RemoveReport", "Result", "evaluate_index"]
+__all__ = ["AddReport", "ImageIndex", "Record", "RemoveReport", "Result", "Search", "evaluate_index"]

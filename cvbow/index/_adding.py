@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike
 from cvbow.errors import ImageError
-from cvbow.index._describing import describe_images, hash_images, is_path, name_of
+from cvbow.index._describing import DescribeImage, hash_images, is_path, name_of
 from cvbow.index._records import Record, key_of
 from cvbow.index._segment import Part
 from cvbow.index._snapshot import Snapshot
 from cvbow.index._writer import Writer
-from cvbow.parallel import progress
+from cvbow.parallel import progress, run
 from cvbow.retrieval.describer import ArraySpec
 
 __all__ = ["AddReport", "Item", "add_items", "items_of"]
@@ -207,7 +207,8 @@ def _contents(
             content[sha256] = snapshot.described(rows[0])
         else:
             new[sha256] = item
-    results = describe_images(snapshot.describer, [(item.image, None) for item in new.values()], n_jobs=n_jobs)
+    tasks = [(item.image, None, None) for item in new.values()]
+    results = run(DescribeImage(snapshot.describer), tasks, n_jobs=n_jobs)
     for (sha256, item), result in zip(new.items(), results, strict=True):
         if isinstance(result, ImageError):
             content[sha256] = result

@@ -17,11 +17,11 @@ from cvbow.images import content_hash, read_image
 from cvbow.parallel import run
 from cvbow.retrieval.describer import Box, Describer
 
-__all__ = ["Described", "describe_image", "describe_images", "hash_image", "hash_images", "is_path", "name_of"]
+__all__ = ["DescribeImage", "Described", "hash_images", "is_path", "name_of"]
 
 
 class Described(NamedTuple):
-    """What a worker made of one image: the hash of what it read, and its description."""
+    """What a worker made of one image: the hash of what it read, and its description; empty where it was known."""
 
     sha256: str
     arrays: dict[str, NDArray[Any]]
@@ -37,61 +37,52 @@ def name_of(image: ImageLike) -> str:
     return os.fspath(image) if isinstance(image, str | os.PathLike) else "image"
 
 
-def hash_image(image: ImageLike) -> str | ImageError:
-    """Return the hash of an image's content, or why it cannot be read."""
+def hash_images(images: Sequence[ImageLike], *, n_jobs: int | None) -> Iterator[str | ImageError]:
+    """Yield the hash of each image's content, or why it cannot be read."""
+    return run(_hash, images, n_jobs=n_jobs)
+
+
+def _hash(image: ImageLike) -> str | ImageError:
     result: str | ImageError = try_image(image, lambda: content_hash(image))
     return result
 
 
-def hash_images(images: Sequence[ImageLike], *, n_jobs: int | None) -> Iterator[str | ImageError]:
-    """Yield `hash_image` of each."""
-    return run(hash_image, images, n_jobs=n_jobs)
+class DescribeImage:
+    """Reads an image once, hashes and describes it, or tells why it cannot be read; picklable.
 
+    Called with an image, the box that is looked for or None, and the hash that is known of it or None: an image of that
+    content is not described.
 
-def describe_image(
-    describer: Describer, image: ImageLike, box: Box | None = None, *, as_query: bool = False
-) -> Described | ImageError:
-    """Describe an image, to be stored or as a query, or tell why it cannot be read.
+    Parameters
+    ----------
+    describer : Describer
+    as_query : bool, default False
+        Describe images that are asked about, rather than to be stored.
 
     Raises
     ------
     ValueError
-        If the box lies outside the image.
+        When called, if the box lies outside the image.
     """
-    result: Described | ImageError = _Call(describer, as_query)((image, box))
-    return result
 
-
-def describe_images(
-    describer: Describer,
-    images: Sequence[tuple[ImageLike, Box | None]],
-    *,
-    n_jobs: int | None,
-    as_query: bool = False,
-) -> Iterator[Described | ImageError]:
-    """Yield `describe_image` of each image with its box."""
-    return run(_Call(describer, as_query), images, n_jobs=n_jobs)
-
-
-class _Call:
-    """What a worker does with one image; picklable, for processes and Dask."""
-
-    def __init__(self, describer: Describer, as_query: bool) -> None:
+    def __init__(self, describer: Describer, *, as_query: bool = False) -> None:
         self.describer = describer
         self.as_query = as_query and describer.queries_differ
-        self.compute: Callable[..., Any] = _describe
+        self.compute: Callable[..., dict[str, NDArray[Any]]] = _describe
         if describer.memory is not None:
             state = describer.query_fingerprint() if self.as_query else describer.fingerprint()
             self.compute = CachedFunction(describer.memory, _describe, state)
 
-    def __call__(self, item: tuple[ImageLike, Box | None]) -> Described | ImageError:
-        image, box = item
-        result: Described | ImageError = try_image(image, lambda: self._described(image, box))
+    def __call__(self, task: tuple[ImageLike, Box | None, str | None]) -> Described | ImageError:
+        result: Described | ImageError = try_image(task[0], lambda: self._described(*task))
         return result
 
-    def _described(self, image: ImageLike, box: Box | None) -> Described:
+    def _described(self, image: ImageLike, box: Box | None, known: str | None) -> Described:
         source, name = load_source(image)
-        return Described(content_hash(source), self.compute(self.describer, source, name, box, self.as_query))
+        sha256 = content_hash(source)
+        if sha256 == known:
+            return Described(sha256, {})
+        return Described(sha256, self.compute(self.describer, source, name, box, self.as_query))
 
 
 def _describe(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import numpy as np
 from cvbow._checks import check_flag, check_int
 from cvbow.errors import ImageError
 from cvbow.images import content_hash, natural_key
-from cvbow.index._searching import Result
 from cvbow.index.image_index import ImageIndex
+from cvbow.index.search import Result, Search
 from cvbow.retrieval.ground_truth import GroundTruth, Query
 from cvbow.retrieval.ranking import DEFINITIONS, Ranking
 
@@ -25,14 +26,12 @@ _AT_PLACES = ("recall", "precision", "success")
 def evaluate_index(
     index: ImageIndex,
     ground_truth: GroundTruth,
+    search: Search | None = None,
     *,
     k: int | Sequence[int] = (1, 5, 10),
-    verify: int = 0,
-    expand: int = 0,
     keep_self: bool = False,
     depth: int | None = None,
     strict: bool = False,
-    verify_options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Search an index for every query of a ground truth, and measure the rankings.
 
@@ -44,10 +43,10 @@ def evaluate_index(
     ----------
     index : ImageIndex
     ground_truth : GroundTruth
+    search : Search, optional
+        How to search; by default ``Search()``. Here `depth` and `keep_self` stand for its `k` and `exclude_self`.
     k : int or sequence of int, default (1, 5, 10)
         Places of recall, precision and success.
-    verify, expand : int, default 0
-        As for ``ImageIndex.search``.
     keep_self : bool, default False
         A query that is in the index stays in its own ranking, and is relevant to itself: the protocols of ukbench and
         of the Oxford and Paris buildings. A query outside the index whose file is the same as one in it, of which the
@@ -56,8 +55,6 @@ def evaluate_index(
         Judge the first so many results, no fewer than the largest `k`; otherwise all.
     strict : bool, default False
         Raise the ImageError of a query that cannot be read; otherwise it is listed and left out.
-    verify_options : mapping, optional
-        Parameters of ``cvbow.retrieval.verify``.
 
     Returns
     -------
@@ -102,13 +99,12 @@ def evaluate_index(
     rows = _Rows(index, ground_truth)
     # What is ignored, and the query itself, must not take the places of others.
     lost = 1 + max((len(query.ignored) for query in ground_truth.queries), default=0)
+    depth_searched = None if depth is None else depth + lost
+    search = replace(search or Search(), k=depth_searched, exclude_self=False).suited_to(index.describer)
     answers = index.search_many(
         [query.image for query in ground_truth.queries],
-        None if depth is None else depth + lost,
+        search,
         boxes=[query.box for query in ground_truth.queries],
-        verify=verify,
-        expand=expand,
-        verify_options=verify_options,
     )
     judged: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
@@ -141,8 +137,8 @@ def evaluate_index(
         "skipped": skipped,
         "missing": rows.missing,
         "k": list(places),
-        "verify": verify,
-        "expand": expand,
+        "verify": search.verify,
+        "expand": search.expand,
         "keep_self": keep_self,
         "depth": depth,
         "definitions": dict(DEFINITIONS),

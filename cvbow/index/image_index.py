@@ -9,26 +9,28 @@ checked against its SHA-256; nothing in them can execute.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cvbow._checks import check_flag, check_int
 from cvbow.backends import ImageLike
 from cvbow.backends.loading import check_images
+from cvbow.errors import ImageError
 from cvbow.index._adding import AddReport, add_items, items_of
 from cvbow.index._manifest import Manifest
 from cvbow.index._records import Record, stored_root
-from cvbow.index._searching import Result
 from cvbow.index._snapshot import Snapshot
-from cvbow.index._view import IndexView
 from cvbow.index._writer import Writer, build
-from cvbow.parallel import effective_jobs
-from cvbow.retrieval.describer import Describer
+from cvbow.index.search import Result, Search, answer, answers, ranked
+from cvbow.parallel import effective_jobs, single_threaded
+from cvbow.retrieval.describer import Box, Describer
 
-__all__ = ["AddReport", "ImageIndex", "Record", "RemoveReport", "Result"]
+__all__ = ["AddReport", "ImageIndex", "RemoveReport"]
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class RemoveReport:
     missing: list[str]
 
 
-class ImageIndex(IndexView):
+class ImageIndex:
     """An index of images: made by `build` or opened by `open`, closed by `close` or at the end of a ``with`` block.
 
     An image is known by the path of its file, relative to the index's root where it lies below that (the root is the
@@ -69,8 +71,10 @@ class ImageIndex(IndexView):
     """
 
     def __init__(self, snapshot: Snapshot, writer: Writer | None, n_jobs: int | None) -> None:
-        super().__init__(snapshot, n_jobs)
+        self._now: Snapshot | None = snapshot
+        self._folder = snapshot.folder
         self._writer = writer
+        self.n_jobs = n_jobs
 
     @classmethod
     def build(
@@ -157,6 +161,190 @@ class ImageIndex(IndexView):
             writer.release()
             raise
         return cls(snapshot, writer, n_jobs)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return self._snapshot.n_living
+
+    def __contains__(self, path: object) -> bool:
+        """Tell whether an image is in the index, by its path."""
+        return isinstance(path, str | os.PathLike) and self._snapshot.resolve(path) is not None
+
+    @property
+    def path(self) -> str:
+        """The index's folder, absolute."""
+        return self._folder
+
+    @property
+    def root(self) -> str:
+        """The folder, absolute, that relative paths are relative to."""
+        return self._snapshot.root
+
+    @property
+    def describer(self) -> Describer:
+        """What describes the images."""
+        return self._snapshot.describer
+
+    @property
+    def kind(self) -> str:
+        """``"inverted"`` or ``"exact"``."""
+        return self._snapshot.describer.kind
+
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """The rows of its images, ascending."""
+        return np.flatnonzero(self._snapshot.living)
+
+    @property
+    def paths(self) -> list[str]:
+        """What its images are known by, in the order of `rows`."""
+        snapshot = self._snapshot
+        return [snapshot.record(row).path for row in np.flatnonzero(snapshot.living).tolist()]
+
+    @property
+    def n_segments(self) -> int:
+        """Number of segments."""
+        return len(self._snapshot.segments)
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of all arrays, those of removed images that are not yet compacted away among them."""
+        return sum(entry.n_bytes for entry in self._snapshot.manifest.segments)
+
+    def row(self, path: str | os.PathLike[str]) -> int:
+        """Return the row of an image; KeyError where the index has none of this path."""
+        row = self._snapshot.resolve(path)
+        if row is None:
+            raise KeyError(f"the index has no image {os.fspath(path)!r}")
+        return row
+
+    def record(self, row: int) -> Record:
+        """Return an image's path and hash; IndexError where there is no such row."""
+        return self._snapshot.record(row)
+
+    def describe(self, row: int) -> dict[str, NDArray[Any]]:
+        """Return what is stored of an image, as the describer gave it; IndexError where there is no such row."""
+        return self._snapshot.described(row)
+
+    def file(self, row: int) -> str | None:
+        """Return the absolute path of an image's file, there or not; None for an image that was given a name."""
+        return self._snapshot.file(row)
+
+    def search(
+        self, image: ImageLike, search: Search | None = None, *, box: Box | None = None, **options: Any
+    ) -> list[Result]:
+        """Find the images of the index that are most like an image.
+
+        Parameters
+        ----------
+        image : path or ndarray
+            A file, in the index or not, or pixels. A path of the index whose file is no longer there is answered from
+            what the index has stored.
+        search : Search, optional
+            How to search; by default ``Search()``.
+        box : (x, y, width, height), optional
+            Only this part of the image, in pixels, is looked for.
+        **options :
+            Parameters of ``Search`` by their names, as in ``k=3, verify=100``.
+
+        Returns
+        -------
+        list of Result
+            Best first, equal scores in the order of their paths; none for an empty index, or a query in which nothing
+            was found.
+
+        Raises
+        ------
+        ImageError
+            When the query cannot be read, or is not there.
+        ValueError
+            When a parameter breaks its rule, or the box lies outside the image.
+        """
+        return answer(self._snapshot, self._suited(search, options), image, box)
+
+    def search_many(
+        self,
+        images: Sequence[ImageLike],
+        search: Search | None = None,
+        *,
+        boxes: Sequence[Box | None] | None = None,
+        **options: Any,
+    ) -> Iterator[list[Result] | ImageError]:
+        """Yield the results of `search` for each image, or the ImageError of one that cannot be read, in order.
+
+        Queries are described and answered by ``n_jobs`` workers, and a few hundred are held at a time.
+
+        Parameters
+        ----------
+        images : sequence of paths or arrays
+        search, **options :
+            As for `search`.
+        boxes : sequence of (x, y, width, height) or None, optional
+            One for each image.
+
+        Raises
+        ------
+        ValueError
+            As `search` does, before the first result but for a box outside its image.
+        """
+        images = check_images(images)
+        suited = self._suited(search, options)
+        if boxes is not None and len(boxes) != len(images):
+            raise ValueError(f"boxes must be as many as images ({len(images)}), got {len(boxes)}")
+        queries = list(zip(images, boxes or [None] * len(images), strict=True))
+        return answers(self._snapshot, suited, queries, n_jobs=self.n_jobs)
+
+    def search_described(
+        self,
+        query: Mapping[str, NDArray[Any]],
+        search: Search | None = None,
+        *,
+        leave_out: Sequence[int] = (),
+        **options: Any,
+    ) -> list[Result]:
+        """Search with what `describe` returns of an image, or ``Describer.describe`` of pixels.
+
+        Parameters
+        ----------
+        query : mapping
+        search, **options :
+            As for `search`; there is no image whose own results `exclude_self` could leave out.
+        leave_out : sequence of int
+            Rows that are no results.
+        """
+        return ranked(self._snapshot, self._suited(search, options), query, leave_out=leave_out)
+
+    def scores(self, query: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Return the score of every row for a described query, shape (n_rows,), float32; those of removed images mean
+        nothing.
+        """
+        if not self._snapshot.segments:
+            return np.zeros(0, np.float32)
+        with single_threaded():
+            return self._snapshot.scorer.scores(query)
+
+    def scores_many(self, queries: Sequence[Mapping[str, NDArray[Any]]]) -> NDArray[np.float32]:
+        """Return `scores` for several queries, up to rounding, shape (n_queries, n_rows), float32: for an index of
+        vectors sooner than one by one.
+        """
+        if not self._snapshot.segments or not len(queries):
+            return np.zeros((len(queries), len(self._snapshot.living)), np.float32)
+        with single_threaded():
+            return self._snapshot.scorer.scores_many(queries)
+
+    def reload(self) -> bool:
+        """See what a writer has changed since; return whether there was anything."""
+        before = self._snapshot
+        self._now = Snapshot.open(before.folder, check=True, before=before)
+        return self._now is not before
 
     @property
     def writable(self) -> bool:
@@ -263,10 +451,21 @@ class ImageIndex(IndexView):
 
     def close(self) -> None:
         """Give back the files, and to others the right to write; a second call does nothing."""
-        super().close()
+        self._now = None
         if self._writer is not None:
             self._writer.release()
             self._writer = None
+
+    @property
+    def _snapshot(self) -> Snapshot:
+        if self._now is None:
+            raise ValueError("the index is closed")
+        return self._now
+
+    def _suited(self, search: Search | None, options: Mapping[str, Any]) -> Search:
+        if not isinstance(search, Search | None):
+            raise ValueError(f"search must be a Search or None, got {search!r}; options go by name, as in k=3")
+        return replace(search or Search(), **options).suited_to(self._snapshot.describer)
 
     def _writable(self) -> Writer:
         self._snapshot  # noqa: B018 - a closed index says so first

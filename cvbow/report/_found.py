@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +30,7 @@ from cvbow.report._canvas import (
     text_width,
 )
 from cvbow.report._html import breakable, escape
-from cvbow.retrieval import Box, check_box, stored_points
-from cvbow.retrieval.verification import verify
+from cvbow.retrieval import Box, check_box
 
 __all__ = ["Panel", "figure", "panels", "rendered", "said", "unmarked"]
 
@@ -81,7 +79,6 @@ def panels(
     *,
     box: Box | None = None,
     name: str | None = None,
-    verify_options: Mapping[str, Any] | None = None,
 ) -> tuple[Panel, list[Panel]]:
     """Return the panel of a query and those of its results."""
     is_path = isinstance(query, str | os.PathLike)
@@ -92,56 +89,46 @@ def panels(
         if not os.path.lexists(query):  # type: ignore[arg-type]
             source = index.file(row) or query
     image, problem = _read(source)
-    arrays: Mapping[str, NDArray[Any]] | None = None
-    if any(result.matrix is not None for result in results):
-        if image is not None:
-            arrays = index.describer.describe_query(read_image(source, gray=index.describer.gray_only), box=box)
-        elif row is not None and box is None:
-            arrays = index.describe(row)
-    size = None if image is None else (image.shape[1], image.shape[0])
-    if size is None and arrays is not None:
-        size = (int(arrays["image_size"][0]), int(arrays["image_size"][1]))
+    size = _size(image) if row is None or image is not None else _described_size(index, row)
     if size is not None and box is not None:
         box = check_box(box, size)
     corners = None if size is None else _corners(box or (0, 0, *size))
-    found, used = [], []
+    found = [_result_panel(index, result, corners) for result in results]
     frame = None
+    #: Where the query's features are that agree with any result's map, by their rows.
+    used: dict[int, NDArray[np.float32]] = {}
     for result in results:
-        panel, rows = _result_panel(index, result, arrays, corners, verify_options or {})
-        found.append(panel)
-        used.append(rows)
-        if frame is None and size is not None and len(rows):
-            width, height = index.describe(result.row)["image_size"].tolist()
-            frame = _frame(np.linalg.inv(result.matrix), _corners((0, 0, width, height)), size)  # type: ignore[arg-type]
-    points = _NO_POINTS
-    if arrays is not None:
-        points = _places(arrays, np.unique(np.concatenate([*used, np.empty(0, np.int64)])))
+        verified = result.verification
+        if verified is None or verified.matrix is None:
+            continue
+        used.update(zip(verified.pairs[:, 0].tolist(), verified.points[:, :2], strict=True))
+        other = _described_size(index, result.row)
+        if frame is None and size is not None and other is not None:
+            frame = _frame(np.asarray(np.linalg.inv(verified.matrix), np.float64), _corners((0, 0, *other)), size)
+    points = np.array([used[number] for number in sorted(used)], np.float64).reshape(-1, 2)
     return Panel(shown, image, problem, points, frame, box), found
 
 
-def _result_panel(
-    index: ImageIndex,
-    result: Result,
-    query: Mapping[str, NDArray[Any]] | None,
-    corners: NDArray[np.float64] | None,
-    options: Mapping[str, Any],
-) -> tuple[Panel, NDArray[np.int64]]:
-    """Return a result's panel, and the rows of the query's features that agree with its map."""
+def _result_panel(index: ImageIndex, result: Result, corners: NDArray[np.float64] | None) -> Panel:
+    """Return a result's panel, with where the corners of the query, or of its box, come to lie."""
     shown = unmarked(result.path, index.file(result.row))
-    image, problem = shown.image, shown.problem
-    stored = index.describe(result.row)
-    changed = False
-    if image is not None and "image_size" in stored:
-        changed = tuple(stored["image_size"].tolist()) != (image.shape[1], image.shape[0])
-        problem = "changed since" if changed else problem
-    if query is None or corners is None or result.matrix is None:
-        return Panel(result.path, image, problem), np.empty(0, np.int64)
-    pairs = verify(query, stored, **options).pairs
-    if changed:
-        return Panel(result.path, image, problem), pairs[:, 0]
-    size = (0, 0) if image is None else (image.shape[1], image.shape[0])
-    frame = _frame(result.matrix, corners, size)
-    return Panel(result.path, image, problem, _places(stored, pairs[:, 1]), frame), pairs[:, 0]
+    size, then = _size(shown.image), _described_size(index, result.row)
+    if size is not None and then is not None and size != then:
+        return replace(shown, problem="changed since")
+    if result.verification is None or result.verification.matrix is None:
+        return shown
+    frame = None if corners is None else _frame(result.verification.matrix, corners, size or (0, 0))
+    return replace(shown, points=result.verification.points[:, 2:].astype(np.float64), frame=frame)
+
+
+def _size(image: NDArray[np.uint8] | None) -> tuple[int, int] | None:
+    return None if image is None else (image.shape[1], image.shape[0])
+
+
+def _described_size(index: ImageIndex, row: int) -> tuple[int, int] | None:
+    """Return the width and height that an image had when it was described, where the index keeps them."""
+    size = index.describe(row).get("image_size")
+    return None if size is None else (int(size[0]), int(size[1]))
 
 
 def unmarked(name: str, file: str | None) -> Panel:
@@ -220,10 +207,6 @@ def _frame(
     edges = (1 - along) * frame + along * np.roll(frame, -1, axis=0)
     inside = np.all((edges >= -1) & (edges <= np.array(size)), axis=2)
     return frame if inside.any() else None
-
-
-def _places(arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    return stored_points(arrays)[rows, :2].astype(np.float64)
 
 
 def _apart(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,6 @@ def draw_search(
     *,
     box: Box | None = None,
     name: str | None = None,
-    verify_options: Mapping[str, Any] | None = None,
 ) -> NDArray[np.uint8]:
     """Draw a query and its results.
 
@@ -82,8 +81,6 @@ def draw_search(
         That was searched for.
     name : str, optional
         What to call the query; by default its path.
-    verify_options : mapping, optional
-        Those of the search.
 
     Returns
     -------
@@ -93,7 +90,7 @@ def draw_search(
         features agree with any result, and the outline of the first verified one. A file that cannot be read is a card
         that says why.
     """
-    shown, found = panels(index, query, results, box=box, name=name, verify_options=verify_options)
+    shown, found = panels(index, query, results, box=box, name=name)
     side = next((side for most, side in _TILES if len(results) <= most), _SMALLEST_TILE)
     columns = min(_COLUMNS[side], max(len(results), 1))
     tiles = [rendered(panel, side, side) for panel in found]
@@ -136,7 +133,6 @@ def write_search_page(
     searches: Sequence[Searched],
     *,
     title: str | None = None,
-    verify_options: Mapping[str, Any] | None = None,
 ) -> None:
     """Write searches as one self-contained HTML page, a section for each, whole or not at all.
 
@@ -148,13 +144,11 @@ def write_search_page(
     searches : sequence of Searched
     title : str, optional
         By default the index's name.
-    verify_options : mapping, optional
-        Those of the searches.
     """
     sections = []
     for number, searched in enumerate(searches, start=1):
         name = os.fspath(searched.query) if isinstance(searched.query, str | os.PathLike) else f"query {number}"
-        content = _section(index, searched, name, verify_options)
+        content = _section(index, searched, name)
         sections.append(section(f"query{number}", os.path.basename(name) or name, content))
     what = f"{count(len(searches))} {'query' if len(searches) == 1 else 'queries'} in an index of {_images(len(index))}"
     hint = (
@@ -166,12 +160,10 @@ def write_search_page(
     write_page(path, page(title or os.path.basename(index.path) or index.path, introduction, sections))
 
 
-def _section(index: ImageIndex, searched: Searched, name: str, verify_options: Mapping[str, Any] | None) -> str:
+def _section(index: ImageIndex, searched: Searched, name: str) -> str:
     if isinstance(searched.results, ImageError):
         return f'<p class="wrong">{breakable(name)}: {escape(searched.results.reason)}</p>'
-    shown, found = panels(
-        index, searched.query, searched.results, box=searched.box, name=name, verify_options=verify_options
-    )
+    shown, found = panels(index, searched.query, searched.results, box=searched.box, name=name)
     figures = [figure(shown, "query", f"<b>query</b> {escape(_size(shown))}")]
     for place, (result, panel) in enumerate(zip(searched.results, found, strict=True), start=1):
         figures.append(figure(panel, f"result {place}", f"<b>{place}.</b> {escape(said(result))}"))

@@ -14,11 +14,12 @@ from cvbow.retrieval.hamming_embedding import HammingEmbedding, hamming_distance
 from cvbow.retrieval.image_vectors import ImageVectors
 from cvbow.retrieval.quantized import local_words_layout, quantize, stored_points
 from cvbow.retrieval.ranking import DEFINITIONS, Ranking
-from cvbow.retrieval.verification import Verification, verify
+from cvbow.retrieval.verification import VERIFICATION_MODELS, Verification, verify
 from cvbow.retrieval.visual_words import VisualWords
 
 __all__ = [
     "DEFINITIONS",
+    "VERIFICATION_MODELS",
     "ArraySpec",
     "Box",
     "Describer",

@@ -26,10 +26,10 @@ from cvbow.matching.maps import (
     spread,
     stretches,
 )
-from cvbow.retrieval._shared_words import shared_words
+from cvbow.retrieval.hamming_embedding import hamming_distances
 from cvbow.retrieval.quantized import stored_points
 
-__all__ = ["VERIFICATION_MODELS", "Verification", "verify"]
+__all__ = ["VERIFICATION_MODELS", "Verification", "check_verification", "shared_words", "verify"]
 
 VERIFICATION_MODELS = ("similarity", "affine", "homography")
 
@@ -48,6 +48,13 @@ _MAX_ZOOM, _MAX_STRETCH, _MAX_PERSPECTIVE = 10.0, 4.0, 4.0
 _MIN_SPREAD = 0.02
 #: Inliers before a homography is tried: with fewer its two more parameters fit noise.
 _FOR_HOMOGRAPHY = 8
+#: A word with more matches than this between the two images (a texture's) says nothing of where things are; so many
+#: times as many where the query's features have several words each.
+_MOST_PER_WORD = 64
+#: Matches of one feature that are kept, those with the nearest signatures.
+_PER_FEATURE = 4
+#: Matches that are kept in all: those of the words with the fewest.
+_MOST = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +73,15 @@ class Verification:
         homography; None where there is none.
     pairs : ndarray of shape (n_inliers, 2), int64
         Rows of the inliers among the features of the query and of the candidate, ascending.
+    points : ndarray of shape (n_inliers, 4), float32
+        Where the features of each pair are, in pixels: x, y in the query and x, y in the candidate.
     """
 
     n_inliers: int
     score: float
     matrix: NDArray[np.float64] | None
     pairs: NDArray[np.int64]
+    points: NDArray[np.float32]
 
 
 def verify(
@@ -111,11 +121,8 @@ def verify(
     ValueError
         If a parameter breaks its rule.
     """
-    check_choice("model", model, VERIFICATION_MODELS)
-    check_real("tolerance", tolerance, minimum=0, open_minimum=True)
-    check_int("max_hamming", max_hamming, minimum=0)
-    check_int("min_inliers", min_inliers, minimum=3)
-    nothing = Verification(0, 0.0, None, np.empty((0, 2), np.int64))
+    check_verification(model, tolerance, max_hamming, min_inliers)
+    nothing = Verification(0, 0.0, None, np.empty((0, 2), np.int64), np.empty((0, 4), np.float32))
     pairs = shared_words(query, candidate, max_hamming=max_hamming)
     if len(pairs) < min_inliers:
         return nothing
@@ -128,8 +135,60 @@ def verify(
         for matrix in matches.refined(hypothesis, model, tolerance):
             inliers, score = matches.unique_inliers(matrix, tolerance)
             if len(inliers) >= min_inliers and score > best.score and matches.plausible(matrix, inliers):
-                best = Verification(len(inliers), score, matches.in_pixels(matrix), pairs[inliers])
+                found = matches.in_pixels(matrix), pairs[inliers], matches.points[inliers]
+                best = Verification(len(inliers), score, *found)
     return best
+
+
+def check_verification(model: str, tolerance: float, max_hamming: int, min_inliers: int) -> None:
+    """Raise ValueError if a parameter of ``verify`` breaks its rule."""
+    check_choice("model", model, VERIFICATION_MODELS)
+    check_real("tolerance", tolerance, minimum=0, open_minimum=True)
+    check_int("max_hamming", max_hamming, minimum=0)
+    check_int("min_inliers", min_inliers, minimum=3)
+
+
+def shared_words(
+    query: Mapping[str, NDArray[Any]], candidate: Mapping[str, NDArray[Any]], *, max_hamming: int
+) -> NDArray[np.int64]:
+    """Return rows of features that may be the same thing, shape (m, 2), ascending.
+
+    Parameters
+    ----------
+    query, candidate : mapping
+        Local words; ``words`` ascending. A query may have several for each of its features, and then ``nearest``.
+    max_hamming : int
+        Where both have signatures: how many bits may differ.
+    """
+    a, b = np.asarray(query["words"]), np.asarray(candidate["words"])
+    first = np.searchsorted(b, a, "left")
+    counts = np.searchsorted(b, a, "right") - first
+    rows = np.flatnonzero(counts)
+    if not len(rows):
+        return np.empty((0, 2), np.int64)
+    own = np.searchsorted(a, a[rows], "right") - np.searchsorted(a, a[rows], "left")
+    per_word = own * counts[rows]
+    assigned = len(a) // max(int(np.count_nonzero(query["nearest"])), 1) if "nearest" in query else 1
+    few = per_word <= _MOST_PER_WORD * assigned
+    rows, per_word = rows[few], per_word[few]
+    if counts[rows].sum() > _MOST:
+        order = np.argsort(per_word, kind="stable")
+        order = order[np.cumsum(counts[rows[order]]) <= _MOST]
+        rows = rows[np.sort(order)]
+    counts, first = counts[rows], first[rows]
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    left, right = np.repeat(rows, counts), np.repeat(first, counts) + within
+    if "signatures" in query and "signatures" in candidate:
+        distances = hamming_distances(query["signatures"][left], candidate["signatures"][right])
+        near = np.flatnonzero(distances <= max_hamming)
+        order = near[np.lexsort((right[near], distances[near], left[near]))]
+        if len(order):
+            # The place of each in its feature's queue.
+            start = np.flatnonzero(np.diff(left[order], prepend=-1))
+            queue = np.arange(len(order)) - np.repeat(start, np.diff(start, append=len(order)))
+            order = np.sort(order[queue < _PER_FEATURE])
+        left, right = left[order], right[order]
+    return np.column_stack([left, right]).astype(np.int64)
 
 
 class _Matches:
@@ -138,8 +197,10 @@ class _Matches:
     def __init__(
         self, query: Mapping[str, NDArray[Any]], candidate: Mapping[str, NDArray[Any]], pairs: NDArray[np.int64]
     ) -> None:
-        self.a, log_a, angle_a, self.place_a, self.to_a = _normalized(query, pairs[:, 0])
-        self.b, log_b, angle_b, self.place_b, self.to_b = _normalized(candidate, pairs[:, 1])
+        points_a, self.a, log_a, angle_a, self.place_a, self.to_a = _normalized(query, pairs[:, 0])
+        points_b, self.b, log_b, angle_b, self.place_b, self.to_b = _normalized(candidate, pairs[:, 1])
+        #: In pixels: x, y of both.
+        self.points = np.hstack([points_a, points_b])
         #: Change of size in octaves, and the turn as a unit vector.
         self.octaves = log_b - log_a
         self.turns = np.exp(1j * (angle_b - angle_a))
@@ -257,8 +318,17 @@ class _Matches:
 
 def _normalized(
     arrays: Mapping[str, NDArray[Any]], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
-    """Return places, log2 sizes, angles in radians, numbers of distinct places, and the map from pixels to places."""
+) -> tuple[
+    NDArray[np.float32],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.float64],
+    NDArray[np.int64],
+    NDArray[np.float64],
+]:
+    """Return places in pixels and normalized, log2 sizes, angles in radians, numbers of distinct places, and the map
+    from pixels to normalized places.
+    """
     places = arrays["places"][rows]
     size = np.asarray(arrays["image_size"])
     points = stored_points({"places": places, "shapes": arrays["shapes"][rows], "image_size": size})
@@ -268,6 +338,7 @@ def _normalized(
     numbers = np.unique(keys, return_inverse=True)[1]
     to = np.array([[1 / longest, 0, -centre[0] / longest], [0, 1 / longest, -centre[1] / longest], [0, 0, 1]])
     return (
+        points[:, :2],
         np.ascontiguousarray((points[:, :2] - centre) / longest),
         np.log2(points[:, 2].astype(np.float64) / longest),
         np.deg2rad(points[:, 3].astype(np.float64)),

@@ -1,0 +1,428 @@
+"""``cvbow index search``, ``evaluate`` and ``duplicates``: what is asked of an index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from cvbow import storage
+from cvbow.duplicates import MIN_OVERLAP, MIN_PART_SCORE, MIN_SCORE, Duplicates, find_duplicates
+from cvbow.errors import ImageError
+from cvbow.index import ImageIndex, Result, Search, evaluate_index
+from cvbow.index.search import VERIFIED
+from cvbow.retrieval import VERIFICATION_MODELS, Box, read_ground_truth
+from cvbow_cli._common import (
+    echo_json,
+    option_json,
+    printable,
+    skipped_as_json,
+    tell_skipped,
+    work_options,
+    working,
+)
+from cvbow_cli._index_common import argument_index, images, lines_of
+
+__all__ = ["duplicates", "evaluate", "search"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: Queries that are listed for a person.
+_SHOWN = 10
+
+
+def _search_options(command: F) -> F:
+    """Add the options of ``Search`` that searching and evaluating share."""
+    for option in reversed(
+        (
+            click.option(
+                "--verify",
+                type=click.IntRange(min=0),
+                metavar="N",
+                help=f"Verify the best N by geometry; by default {VERIFIED}, where the index has visual words.",
+            ),
+            click.option(
+                "--model",
+                default=Search.model,
+                show_default=True,
+                type=click.Choice(VERIFICATION_MODELS),
+                help="The map between two images that is verified.",
+            ),
+            click.option(
+                "--expand",
+                default=Search.expand,
+                show_default=True,
+                type=click.IntRange(min=0),
+                metavar="N",
+                help="Search again, with the mean of the query and its best N.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def _box(ctx: click.Context, parameter: click.Parameter, text: str | None) -> Box | None:
+    if text is None:
+        return None
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"must be four numbers x,y,width,height in pixels, got {text!r}") from None
+    return x, y, width, height
+
+
+def _places(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"must be integers separated by commas, such as 1,5,10; got {text!r}") from None
+
+
+@click.command(name="search")
+@argument_index
+@click.argument("queries", metavar="IMAGE...", nargs=-1, required=True)
+@click.option("--top", default=10, show_default=True, type=click.IntRange(min=1), help="Results to show per image.")
+@_search_options
+@click.option("--box", metavar="X,Y,W,H", callback=_box, help="Look for this part of the one IMAGE only, in pixels.")
+@click.option("--exclude-self", is_flag=True, help="Leave the query itself out of its results.")
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE.png|FILE.html",
+    type=click.Path(dir_okay=False),
+    help="Draw the results there; a PNG has one query, a page any number.",
+)
+@work_options
+@option_json
+@click.pass_context
+def search(
+    ctx: click.Context,
+    index: str,
+    queries: tuple[str, ...],
+    top: int,
+    verify: int | None,
+    model: str,
+    expand: int,
+    box: Box | None,
+    exclude_self: bool,
+    output: str | None,
+    n_jobs: int,
+    executor: str,
+    scheduler: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Search an index for images; '-' reads their paths from stdin, a line each.
+
+    Verified results come first, by their inliers: features that lie in both images in the same arrangement. With six
+    or more the map between the images is given, too. An image that cannot be read is reported, the others are answered,
+    and the exit code is 1; an image that nothing is found for is an answer.
+
+    --json gives for each query its results: path (what the index knows the image by), file, score, inliers, and matrix
+    (three rows; takes x, y, 1 of the query to the result), or an error.
+
+    \b
+    Example:
+      cvbow index search photos.index query.jpg -o found.png
+      cvbow index search photos.index query.jpg --box 120,40,300,200 --top 5
+      cvbow index search photos.index new/*.jpg --json
+    """
+    paths = list(lines_of(queries))
+    if box is not None and len(paths) != 1:
+        raise click.UsageError(f"--box goes with one IMAGE, got {len(paths)}")
+    as_page = _check_output(output, len(paths))
+    with (
+        working(quiet=quiet or as_json, executor=executor, scheduler=scheduler),
+        ImageIndex.open(index, n_jobs=n_jobs) as opened,
+    ):
+        answers = list(
+            opened.search_many(
+                paths,
+                Search(k=top, verify=verify, expand=expand, model=model, exclude_self=exclude_self),
+                boxes=[box] * len(paths),
+            )
+        )
+        files = [[] if isinstance(found, ImageError) else [opened.file(one.row) for one in found] for found in answers]
+        if output is not None:
+            _draw(output, opened, paths, answers, box, as_page=as_page)
+        n_images = len(opened)
+    failed = [found for found in answers if isinstance(found, ImageError)]
+    if as_json:
+        echo_json([_as_json(*row) for row in zip(paths, answers, files, strict=True)])
+    else:
+        _echo_answers(paths, answers, n_images)
+        if output is not None and (as_page or not failed):
+            click.echo(f"picture     {printable(output)}")
+    if failed:
+        ctx.exit(1)
+
+
+@click.command(name="evaluate")
+@argument_index
+@click.argument("truth", metavar="TRUTH", type=click.Path(exists=True))
+@click.option("--images", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="Where names are found.")
+@click.option("--at", "k", default="1,5,10", show_default=True, metavar="K,K,...", callback=_places, help="Places.")
+@_search_options
+@click.option("--keep-self", is_flag=True, help="A query that is in the index stays in its own ranking, and counts.")
+@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Judge the first N results; otherwise all.")
+@click.option("--strict", is_flag=True, help="A query that cannot be read is an error, instead of being skipped.")
+@work_options
+@option_json
+def evaluate(
+    index: str,
+    truth: str,
+    images: str | None,
+    k: tuple[int, ...],
+    verify: int | None,
+    model: str,
+    expand: int,
+    keep_self: bool,
+    depth: int | None,
+    strict: bool,
+    n_jobs: int,
+    executor: str,
+    scheduler: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Judge an index by what should be found: mean average precision, recall, precision.
+
+    TRUTH is a CSV with the columns query,image,label, a row for each pair, with the label relevant or ignored (names
+    are relative to the CSV, or to --images); or a folder with a folder for each group of images that show the same; or
+    one with the files of the Oxford and Paris buildings. A query that is in the index is left out of its own ranking.
+
+    \b
+    Example:
+      cvbow index evaluate photos.index truth.csv
+      cvbow index evaluate photos.index groups/ --verify 0 --json > result.json
+    """
+    ground_truth = read_ground_truth(truth, images=images)
+    with (
+        working(quiet=quiet or as_json, executor=executor, scheduler=scheduler),
+        ImageIndex.open(index, n_jobs=n_jobs) as opened,
+    ):
+        judged = evaluate_index(
+            opened,
+            ground_truth,
+            Search(verify=verify, expand=expand, model=model),
+            k=k,
+            keep_self=keep_self,
+            depth=depth,
+            strict=strict,
+        )
+    if as_json:
+        echo_json(judged)
+        return
+    if not quiet:
+        tell_skipped([ImageError(row["query"], row["reason"]) for row in judged["skipped"]])
+    _echo_judged(judged)
+
+
+@click.command(name="duplicates")
+@argument_index
+@click.option(
+    "--min-score",
+    default=MIN_SCORE,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Agreement of the details of a pair, at least.",
+)
+@click.option(
+    "--min-part-score",
+    default=MIN_PART_SCORE,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="The same where one is a part of the other.",
+)
+@click.option(
+    "--min-overlap",
+    default=MIN_OVERLAP,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Share of each image that the other one shows, at least.",
+)
+@click.option(
+    "--output",
+    "-o",
+    metavar="FILE.html",
+    type=click.Path(dir_okay=False),
+    help="Write a page of the groups there, the least sure first.",
+)
+@work_options
+@option_json
+def duplicates(
+    index: str,
+    min_score: float,
+    min_part_score: float,
+    min_overlap: float,
+    output: str | None,
+    n_jobs: int,
+    executor: str,
+    scheduler: str | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """List the images of an index that are the same picture: copied, resized, recompressed or cropped.
+
+    An index of visual words (or one built with --local) finds crops, too.
+
+    --json gives groups of paths, each with the pairs that join it: reason (identical bytes, copy at another size or
+    compression, part where one is cropped), score (agreement of the details, 0 to 1), and overlap (the share of each
+    one that the other shows).
+
+    \b
+    Example:
+      cvbow index duplicates photos.index
+      cvbow index duplicates photos.index -o duplicates.html
+      cvbow index duplicates photos.index --json > duplicates.json
+    """
+    if output is not None:
+        storage.check_writable(output)
+        if os.path.splitext(output)[1].casefold() not in (".html", ".htm"):
+            raise click.UsageError(f"--output must end in .html, got {output}")
+    with (
+        working(quiet=quiet or as_json, executor=executor, scheduler=scheduler),
+        ImageIndex.open(index, n_jobs=n_jobs) as opened,
+    ):
+        found = find_duplicates(
+            opened, min_score=min_score, min_part_score=min_part_score, min_overlap=min_overlap, n_jobs=n_jobs
+        )
+        if output is not None:
+            from cvbow.report.duplicates import write_duplicates_page
+
+            write_duplicates_page(output, opened, found)
+    if as_json:
+        echo_json(_duplicates_as_json(found))
+        return
+    if not quiet:
+        tell_skipped(found.unseen)
+    for group in found.groups:
+        click.echo(f"{group.score:.3f}  {', '.join(sorted({pair.reason for pair in group.pairs}))}")
+        for path in group.paths:
+            click.echo(f"  {printable(path)}")
+    n_groups = len(found.groups)
+    left = found.n_images - sum(len(group.paths) - 1 for group in found.groups)
+    click.echo(
+        f"{n_groups} group{'' if n_groups == 1 else 's'} among {images(found.n_images)}; "
+        f"with one of each group there would be {left}"
+    )
+    if output is not None:
+        click.echo(f"page        {printable(output)}")
+
+
+def _check_output(output: str | None, n_queries: int) -> bool:
+    """Return whether a page is to be written, rather than a picture."""
+    if output is None:
+        return False
+    storage.check_writable(output)
+    suffix = os.path.splitext(output)[1].casefold()
+    if suffix not in (".png", ".html", ".htm"):
+        raise click.UsageError(f"--output must end in .png or .html, got {output}")
+    if suffix == ".png" and n_queries != 1:
+        raise click.UsageError(f"a PNG shows one query, got {n_queries}; -o FILE.html shows any number")
+    return suffix != ".png"
+
+
+def _draw(
+    output: str,
+    index: ImageIndex,
+    paths: list[str],
+    answers: list[list[Result] | ImageError],
+    box: Box | None,
+    *,
+    as_page: bool,
+) -> None:
+    from cvbow.report.retrieval import Searched, write_search_page, write_search_picture
+
+    if as_page:
+        searches = [Searched(path, found, box) for path, found in zip(paths, answers, strict=True)]
+        write_search_page(output, index, searches)
+    elif not isinstance(answers[0], ImageError):
+        write_search_picture(output, index, paths[0], answers[0], box=box)
+
+
+def _as_json(path: str, found: list[Result] | ImageError, files: list[str | None]) -> dict[str, Any]:
+    if isinstance(found, ImageError):
+        return {"query": path, "error": found.reason}
+    return {
+        "query": path,
+        "results": [
+            {
+                "path": result.path,
+                "file": file,
+                "score": result.score,
+                "inliers": result.n_inliers,
+                "matrix": None if result.matrix is None else result.matrix.tolist(),
+            }
+            for result, file in zip(found, files, strict=True)
+        ],
+    }
+
+
+def _echo_answers(paths: list[str], answers: list[list[Result] | ImageError], n_images: int) -> None:
+    for number, (path, found) in enumerate(zip(paths, answers, strict=True)):
+        if isinstance(found, ImageError):
+            click.echo(f"cvbow: {printable(str(found))}", err=True)
+            continue
+        if len(paths) > 1:
+            click.echo(("\n" if number else "") + printable(path))
+        if not found:
+            click.echo(f"nothing found among {images(n_images)}")
+            continue
+        verified = any(result.n_inliers is not None for result in found)
+        click.echo(f"rank   score  {'inliers  ' if verified else ''}image")
+        for rank, result in enumerate(found, start=1):
+            inliers = "" if result.n_inliers is None else str(result.n_inliers)
+            column = f"{inliers:>7}  " if verified else ""
+            click.echo(f"{rank:4d}  {result.score:6.3f}  {column}{printable(result.path)}")
+
+
+def _echo_judged(judged: dict[str, Any]) -> None:
+    verified = f", the best {judged['verify']} verified" if judged["verify"] else ""
+    click.echo(f"queries     {judged['n_queries']} in {judged['n_images']} images{verified}")
+    click.echo(f"mAP         {judged['map']:.4f}")
+    click.echo(f"trapezoids  {judged['map_trapezoids']:.4f} (mAP as the Oxford and Holidays protocols have it)")
+    for measure in ("recall", "precision"):
+        values = "  ".join(f"@{place} {value:.4f}" for place, value in judged[measure].items())
+        click.echo(f"{measure:<11} {values}")
+    if judged["ukbench_score"] is not None:
+        click.echo(f"ukbench     {judged['ukbench_score']:.3f} of 4")
+    if judged["missing"]:
+        click.echo(
+            f"missing     {len(judged['missing'])} relevant images are not in the index; they count as not found"
+        )
+    worst = sorted(judged["per_query"], key=lambda row: row["average_precision"])
+    worst = [row for row in worst if row["average_precision"] < 1][:_SHOWN]
+    if worst:
+        click.echo("\nhardest queries: average precision, first relevant image at")
+        for row in worst:
+            place = row["first_relevant"] or "none"
+            click.echo(f"  {row['average_precision']:.4f}  {place!s:>6}  {printable(row['query'])}")
+
+
+def _duplicates_as_json(found: Duplicates) -> dict[str, Any]:
+    return {
+        "n_images": found.n_images,
+        "groups": [
+            {
+                "paths": list(group.paths),
+                "score": group.score,
+                "pairs": [
+                    {
+                        "first": pair.first,
+                        "second": pair.second,
+                        "reason": pair.reason,
+                        "score": pair.score,
+                        "overlap": list(pair.overlap),
+                        "inliers": pair.n_inliers,
+                    }
+                    for pair in group.pairs
+                ],
+            }
+            for group in found.groups
+        ],
+        "skipped": skipped_as_json(found.unseen),
+    }
