@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import numbers
 from collections.abc import Collection
 
@@ -31,10 +32,12 @@ def check_real(
         raise ValueError(f"{name} must be a number {low}{high}, got {value!r}")
 
 
-def check_choice(name: str, value: object, choices: Collection[str]) -> None:
-    """Raise ValueError unless ``value`` is one of ``choices``."""
+def check_choice(name: str, value: object, choices: Collection[str], *, hint: str = "") -> None:
+    """Raise ValueError unless ``value`` is one of ``choices``; ``hint`` is said where it is like none of them."""
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        close = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else []
+        hint = f"did you mean {close[0]}?" if close else hint
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}{'; ' * bool(hint)}{hint}")
 
 
 def check_flag(name: str, value: object) -> None:

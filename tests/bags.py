@@ -62,7 +62,7 @@ class PixelWords(Extractor):
     def descriptor_size(self) -> int:
         return 2
 
-    def _extract(self, image: NDArray[np.uint8]) -> Features:
+    def compute(self, image: NDArray[np.uint8]) -> Features:
         rows, columns = np.nonzero(image)
         places = np.stack([columns, rows], axis=1)
         return bag(image[rows, columns].astype(np.intp) - 1, places, (image.shape[1], image.shape[0]))

@@ -30,7 +30,6 @@ from PIL import Image
 import cvbow.index._merging as merging
 from cvbow.index import ImageIndex
 
-fake_describer.allow()
 # Merges come early, so that few images are enough for several.
 merging.FANOUT = 3
 

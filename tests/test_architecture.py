@@ -18,7 +18,7 @@ MAX_LINES = 600
 TIERS = (
     {"errors"},
     {"_checks", "_toml", "storage", "tables"},
-    {"parallel"},
+    {"parallel", "registry"},
     {"images"},
     {"augmentation", "networks"},
     {"features"},

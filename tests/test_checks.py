@@ -57,7 +57,14 @@ def test_check_choice_takes_its_choices_alone() -> None:
     for value in ("Flat", "", None, 0, ["flat"]):
         with pytest.raises(ValueError, match=r"^window must be one of flat, gaussian, got ") as caught:
             check_choice("window", value, ("flat", "gaussian"))
-        assert str(caught.value).endswith(repr(value))
+        assert str(caught.value).endswith(repr(value) + ("; did you mean flat?" if value == "Flat" else ""))
+
+
+def test_check_choice_says_what_was_meant_or_gives_a_hint() -> None:
+    with pytest.raises(ValueError, match=r"got 'gausian'; did you mean gaussian\?$"):
+        check_choice("window", "gausian", ("flat", "gaussian"), hint="ask")
+    with pytest.raises(ValueError, match=r"got 'hann'; ask$"):
+        check_choice("window", "hann", ("flat", "gaussian"), hint="ask")
 
 
 def test_check_flag_takes_true_and_false_alone() -> None:

@@ -16,7 +16,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FILES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (ROOT / "cvbow").rglob("*.py")}
 WITH_EXAMPLES = sorted(module for module, path in FILES.items() if ">>> " in path.read_text(encoding="utf-8"))
-ROOMS = ("backends", "classify", "dictionary", "encoders", "features", "matching", "networks")
+ROOMS = (
+    "backends",
+    "classify",
+    "dictionary",
+    "duplicates",
+    "encoders",
+    "features",
+    "matching",
+    "networks",
+    "presets",
+    "retrieval",
+)
 PUBLIC: dict[str, Any] = {
     f"{room}.{name}": getattr(module, name)
     for room in ROOMS

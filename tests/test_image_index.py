@@ -35,18 +35,11 @@ from cvbow.index._manifest import ArrayEntry, Manifest, SegmentEntry
 from cvbow.index.search import best_rows, in_order
 from cvbow.retrieval import ArraySpec, Describer, ImageVectors, VisualWords, stored_points
 from cvbow.retrieval.verification import Verification
-from cvbow.storage import ALLOWED, Rule
+from cvbow.storage import storable
 from cvbow.storage.arrays import ArrayRecord
 
 TESTS = Path(__file__).resolve().parent
 Change = Callable[[Path], None]
-
-
-@pytest.fixture(autouse=True)
-def _allowed(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("BlockWords", "PlainVectors", "Heavy"):
-        module = "test_image_index" if name == "Heavy" else "fake_describer"
-        monkeypatch.setitem(ALLOWED, f"{module}.{name}", Rule())
 
 
 @pytest.fixture
@@ -1216,6 +1209,7 @@ def test_a_segment_that_is_mostly_removed_is_written_anew() -> None:
     assert _merging.next_merge([entry(10), entry(10, removed=5)]) is None
 
 
+@storable
 class Heavy(PlainVectors):
     """A megabyte for each image."""
 

@@ -46,13 +46,15 @@ from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 from cvbow import storage
 from cvbow.augmentation import ImageAugmenter
 from cvbow.errors import ModelFileError
+from cvbow.features.edges import CannyDetector
 from cvbow.storage import _atomic, _container, _layout
-from cvbow.storage._allowed import build_tree
+from cvbow.storage._scikit_learn import CHECKS, build_tree
 from cvbow.storage._serializer import Serializer
 
 ROOT = Path(__file__).parents[1]
 
 
+@storage.storable
 class Words(BaseEstimator):
     """A class of one's own, as cvbow's are: parameters, learned state, run-time settings, a cache, a validation."""
 
@@ -81,9 +83,8 @@ FSYNC = os.fsync
 
 
 @pytest.fixture(autouse=True)
-def _allow_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda handle: None)  # waiting for the disk shows nothing here
-    monkeypatch.setitem(storage.ALLOWED, f"{__name__}.Words", storage.Rule())
 
 
 @pytest.fixture
@@ -266,8 +267,8 @@ def estimator_cycle() -> Any:
 @pytest.mark.parametrize(
     ("state", "error", "message"),
     [
-        ({"f": len}, TypeError, r"state\['f'\] is a builtins\.builtin_function_or_method"),
-        ({"f": lambda: 1}, TypeError, r"state\['f'\] is a builtins\.function"),
+        ({"f": len}, TypeError, r"state\['f'\] is the function builtins\.len, which"),
+        ({"f": lambda: 1}, TypeError, r"state\['f'\] is the function test_storage\.<lambda>, which"),
         ([1, {2}], TypeError, r"state\[1\] is a builtins\.set"),
         (b"ab", TypeError, "state is a builtins.bytes"),
         (slice(2), TypeError, "state is a builtins.slice"),
@@ -357,7 +358,7 @@ def test_inspect_shows_all_but_the_state_and_builds_nothing(path: Path, monkeypa
     assert info.state is None
     assert info.kind == "classifier"
     assert info.content_hash == digest
-    assert info.format_version == storage.FORMAT_VERSION == 1
+    assert info.format_version == storage.FORMAT_VERSION == 2
     assert info.metadata == metadata
     assert type(info.metadata["n"]) is int
     assert list(info.metadata) == list(metadata)
@@ -491,15 +492,6 @@ def test_a_parameter_that_came_later_has_its_default(path: Path) -> None:
     assert note.startswith("state[0]: the file was written before Words had the parameter step")
 
 
-def test_a_class_that_has_moved_is_read_by_its_old_name(path: Path) -> None:
-    save(path, [ImageAugmenter(rotation_range=5)])
-    assert _container.read(path, keep=True)[0]["tree"][0]["class"] == "cvbow.augmentation.ImageAugmenter"
-    forge(path, lambda manifest, _: manifest["tree"][0].update({"class": "cvbow.images.ImageAugmenter"}))
-    (found,) = load(path)
-    assert type(found) is ImageAugmenter
-    assert found.get_params() == ImageAugmenter(rotation_range=5).get_params()
-
-
 @pytest.mark.parametrize(
     "name", ["fit", "norms", "check_state", "get_params", "__class__", "__len__", "a b", "", "a.b"]
 )
@@ -594,7 +586,7 @@ def test_unfitted_estimators_come_back(path: Path) -> None:
 
 
 def test_every_scikit_learn_class_of_the_list_is_tested_here() -> None:
-    names = {name for name in storage.ALLOWED if name.startswith("sklearn.")}
+    names = set(CHECKS)
     found: set[str] = {"LabelBinarizer", "FrozenEstimator"}  # the latter with the words that it keeps
     for number in range(len(CLASSIFIERS)):
         text = json.dumps(Serializer().serialize(fitted(number), "state"))
@@ -816,15 +808,15 @@ def obj(name: Any, state: Any = None) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        (obj("os.system"), "of the class 'os.system', which a model file must not hold"),
-        (obj("subprocess.Popen", {"args": "id"}), "must not hold"),
-        (obj("builtins.eval"), "must not hold"),
+        (obj("os.system"), "of the class 'os.system', which is not registered: import the module that registers it"),
+        (obj("subprocess.Popen", {"args": "id"}), "is not registered"),
+        (obj("builtins.eval"), "is not registered"),
         (obj("sklearn.svm.SVC"), "must not hold"),
         (obj("sklearn.tree._tree.Tree"), "must not hold"),
         (obj("cvbow.storage.save"), "must not hold"),
-        (obj("__main__.Words"), "must not hold"),
+        (obj("__main__.Words"), "is not registered"),
         (obj("a\x1b[31m" + "b" * 500), r"of the class 'a\\x1b\[31mb+, which"),
-        (obj(["os.system"]), "must not hold"),
+        (obj(["os.system"]), "class of state must be of type str"),
         (obj("sklearn.decomposition.PCA", []), "has no state"),
         (obj("sklearn.decomposition.PCA", {"$": "tuple", "items": []}), "has no state"),
         (obj("sklearn.decomposition.PCA", {"__class__": 1}), "cannot have the attribute"),
@@ -882,11 +874,80 @@ def test_forged_trees_are_refused(path: Path, tree: Any, message: str) -> None:
 
 def test_a_class_that_this_cvbow_lacks_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(path, 0)
-    for name in ("cvbow.errors.NoSuchThing", "cvbow.no_such_module.Thing"):
-        monkeypatch.setitem(storage.ALLOWED, name, storage.Rule())
+    for name in ("cvbow.features.NoSuchThing", "cvbow.no_such_module.Thing", "sklearn.svm.NoSuchThing"):
+        forge(path, lambda manifest, _, name=name: manifest.update(tree=obj(name)))
+        with pytest.raises(ModelFileError, match=f"is of the class '{name}', which a model file must not hold"):
+            load(path)
+    for name in ("sklearn.frozen.NoSuchThing", "sklearn.no_such_module.Thing"):  # of another scikit-learn
+        monkeypatch.setitem(CHECKS, name, None)
         forge(path, lambda manifest, _, name=name: manifest.update(tree=obj(name)))
         with pytest.raises(ModelFileError, match=f"is a {name}, which is not to be had here"):
             load(path)
+
+
+def test_a_room_is_imported_for_its_classes_and_nothing_else_is(path: Path) -> None:
+    save(path, 0)
+    code = (
+        "import sys\nfrom cvbow import storage\n"
+        "try:\n    print(type(storage.load(sys.argv[1], kind='classifier').state).__name__)\n"
+        "except storage.ModelFileError as error:\n    print(error.reason)\n"
+        "print(sorted({'colorsys', 'cvbow.features', 'cvbow.presets'} & {*sys.modules}))\n"
+    )
+    for name, answer, loaded in (
+        ("cvbow.features.CannyDetector", "CannyDetector", ["cvbow.features"]),
+        ("cvbow.features.NoSuchThing", "must not hold", ["cvbow.features"]),
+        ("cvbow.features.edges.CannyDetector", "must not hold", ["cvbow.features"]),
+        ("cvbow.registry.Registry", "must not hold", []),
+        ("colorsys.Thing", "is not registered", []),
+    ):
+        state = {"step": 1} if name.startswith("colorsys") else CannyDetector().get_params()
+        forge(path, functools.partial(_with_tree, obj(name, state)))
+        done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+        assert answer in done.stdout
+        assert done.stdout.splitlines()[-1] == str(loaded)
+
+
+def _with_tree(tree: Any, manifest: dict[str, Any], _: object) -> None:
+    manifest.update(tree=tree)
+
+
+def test_the_first_format_named_modules_within_rooms(path: Path) -> None:
+    save(path, CannyDetector(high=20.0))
+    digest = save(path, [CannyDetector(high=20.0), ImageAugmenter(rotation_range=3.0)])
+
+    def as_first(manifest: dict[str, Any], _: Any) -> None:
+        tree = json.dumps(manifest["tree"])
+        tree = tree.replace("cvbow.features.", "cvbow.features.edges.").replace("cvbow.augmentation.", "cvbow.images.")
+        manifest.update(format_version=1, tree=json.loads(tree))
+
+    forge(path, as_first)
+    stored = storage.load(path, kind="classifier")
+    assert (stored.format_version, stored.content_hash == digest) == (1, False)
+    assert repr(stored.state) == repr([CannyDetector(high=20.0), ImageAugmenter(rotation_range=3.0)])
+    assert save(path, stored.state) == digest
+
+
+def test_classes_of_ones_own(path: Path) -> None:
+    class Own:
+        pass
+
+    for value, advice in (
+        (Own(), r"Own, which a model file cannot hold: register the class, as in DETECTORS\['name'\] = Own"),
+        (test_classes_of_ones_own, "is the function .*own, which a model file cannot hold: make it a class, and reg"),
+    ):
+        with pytest.raises(TypeError, match=advice):
+            save(path, {"detector": value})
+    storage.storable(Own)
+    own = Own()
+    own.step = 3  # type: ignore[attr-defined]
+    save(path, own)
+    back = load(path)
+    assert (type(back), back.step) == (Own, 3)
+    # One of the same name that is registered later takes its place.
+    storage.storable(type("Own", (), {"__module__": Own.__module__, "__qualname__": Own.__qualname__}))
+    assert type(load(path)) is not Own
+    with pytest.raises(TypeError, match="register the class"):
+        save(path, own)
 
 
 def test_arrays_must_each_be_used_once(path: Path) -> None:
@@ -1023,7 +1084,6 @@ def test_the_canary_sings() -> None:
 @pytest.fixture(scope="module")
 def realistic(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("realistic") / "model.cvbow"
-    storage.ALLOWED[f"{__name__}.Words"] = storage.Rule()
     state = {"reduce": fitted(18), "classifier": fitted(FOREST), "words": Words().fit(), "names": np.array(["a", "bc"])}
     save(path, state, {"preset": "bow", "parameters": {"step": 4, "seed": None}, "accuracy": 0.97})
     return path
@@ -1174,7 +1234,7 @@ def test_any_unzip_program_and_numpy_open_a_model(path: Path) -> None:
             assert info.compress_type == zipfile.ZIP_STORED
             assert info.date_time == (1980, 1, 1, 0, 0, 0)
         manifest = json.loads(file.read("manifest.json"))
-        assert (manifest["format"], manifest["format_version"], manifest["kind"]) == ("cvbow", 1, "classifier")
+        assert (manifest["format"], manifest["format_version"], manifest["kind"]) == ("cvbow", 2, "classifier")
         for name, array in zip(names[1:], arrays, strict=True):
             assert same(np.load(io.BytesIO(file.read(name)), allow_pickle=False), array)
             assert file.read(name)[:128] == npy(array)[:128]
@@ -1228,14 +1288,14 @@ def resealed(text: str) -> bytes:
     ("old", "new", "message"),
     [
         (
-            '"format_version":1',
+            '"format_version":2',
             '"format_version":3',
-            r"newer cvbow \(format 3, this one reads up to 1\): upgrade cvbow",
+            r"newer cvbow \(format 3, this one reads up to 2\): upgrade cvbow",
         ),
-        ('"format_version":1', '"format_version":3,"x":NaN', "newer cvbow"),
-        ('"format_version":1', '"format_version":0', "does not hold what it must"),
-        ('"format_version":1', '"format_version":true', "does not hold what it must"),
-        ('"format_version":1', '"format_version":"1"', "does not hold what it must"),
+        ('"format_version":2', '"format_version":3,"x":NaN', "newer cvbow"),
+        ('"format_version":2', '"format_version":0', "does not hold what it must"),
+        ('"format_version":2', '"format_version":true', "does not hold what it must"),
+        ('"format_version":2', '"format_version":"1"', "does not hold what it must"),
         ('"format":"cvbow"', '"format":"skops"', "another program's"),
         ('"kind":"classifier"', '"kind":"Class\\u001b[31m"', "does not hold what it must"),
         ('"kind":"classifier"', '"kind":["classifier"]', "does not hold what it must"),

@@ -142,7 +142,7 @@ def _detector(name: str, images: Sequence[NDArray[np.uint8]]) -> tuple[Callable[
             return create(detector.algorithm, threshold=detector.threshold).detect(image, None)
         if name == "mser":
             return create("MSER", max_area=int(detector.max_area * image.size), min_diversity=0.0).detect(image)
-        algorithm = create(detector.algorithm, **detector._options(None))
+        algorithm = create(detector.algorithm, **detector.options(None))
         # The angles of KAZE come with the descriptors.
         return algorithm.detectAndCompute(image, None)[0] if name == "kaze" else algorithm.detect(image, None)
 
@@ -155,7 +155,7 @@ def _pair(first: str, second: str, images: Sequence[NDArray[np.uint8]]) -> tuple
     limit = extractor.max_points
 
     def raw(image: NDArray[np.uint8]) -> Any:
-        return create(detector.algorithm, **detector._options(limit)).detectAndCompute(image, None)
+        return create(detector.algorithm, **detector.options(limit)).detectAndCompute(image, None)
 
     return lambda: [extractor.extract(each) for each in images], lambda: [raw(each) for each in images]
 

@@ -18,6 +18,7 @@ from cvbow.augmentation.samples import FileReader, array_samples, folder_samples
 from cvbow.images import ImageStatistics, read_image, samplewise_center, samplewise_standardize
 from cvbow.images.normalization import EPS
 from cvbow.images.whitening import MomentMatrix
+from cvbow.storage import storable
 
 __all__ = ["ImageAugmenter"]
 
@@ -35,6 +36,7 @@ _NORMALIZING = (
 Seed = int | Sequence[int] | np.random.SeedSequence | np.random.Generator | None
 
 
+@storable
 class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
     """Random rotations, shifts, shears, zooms, flips and changes of brightness, and the batches made with them.
 

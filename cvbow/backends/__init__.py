@@ -9,9 +9,11 @@ from cvbow.backends.gist import Gist
 from cvbow.backends.loading import ImageLike
 from cvbow.backends.multi_crop import MultiCrop
 from cvbow.backends.raw_pixels import RawPixels
+from cvbow.backends.registry import BACKENDS
 from cvbow.backends.union import ChannelUnion
 
 __all__ = [
+    "BACKENDS",
     "BagEncoder",
     "CensusPyramid",
     "ChannelUnion",

@@ -14,10 +14,12 @@ from cvbow._checks import check_real
 from cvbow.backends._image_encoder import ImageEncoder
 from cvbow.backends.fitting import fit_inside
 from cvbow.backends.loading import ImageLike, check_images
+from cvbow.storage import storable
 
 __all__ = ["MultiCrop"]
 
 
+@storable
 class MultiCrop(ImageEncoder):
     """Vectors of an image and of its four corner crops, side by side.
 

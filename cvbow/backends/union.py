@@ -15,10 +15,12 @@ from cvbow.backends._image_encoder import ImageEncoder
 from cvbow.backends.fitting import fit_inside
 from cvbow.backends.loading import ImageLike, check_images
 from cvbow.errors import ImageError
+from cvbow.storage import storable
 
 __all__ = ["ChannelUnion"]
 
 
+@storable
 class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
     """Vectors of several backends, one after the other, from one reading of each image.
 

@@ -18,6 +18,7 @@ from cvbow.classify._kernels import KERNELS, kernel_matrix
 from cvbow.classify._squared_hinge import factorize, fold_of_each, gram, solve, targets
 from cvbow.classify._standardize import Standardization, standardization
 from cvbow.classify._temperature import fit_temperature, softmax
+from cvbow.storage import storable
 
 __all__ = ["GRAM_LIMIT", "KernelSVM", "LinearSVM"]
 
@@ -91,6 +92,7 @@ class _SquaredHingeSVM(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return softmax(_two_columns(self._decide(X)) * self.temperature_)
 
 
+@storable
 class LinearSVM(_SquaredHingeSVM):
     """Linear one-against-rest SVM with squared hinge loss.
 
@@ -221,6 +223,7 @@ class LinearSVM(_SquaredHingeSVM):
                 raise ValueError("coef_ and intercept_ do not fit classes_ and n_features_in_")
 
 
+@storable
 class KernelSVM(_SquaredHingeSVM):
     """One-against-rest SVM with squared hinge loss and a kernel.
 

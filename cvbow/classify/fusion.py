@@ -22,6 +22,7 @@ from cvbow.classify._groups import Groups
 from cvbow.classify._ridge import left_out, ridge
 from cvbow.classify._squared_hinge import factorize, fold_of_each, solve, targets
 from cvbow.classify._svm import _SquaredHingeSVM, check_vectors
+from cvbow.storage import storable
 
 __all__ = ["FusionClassifier"]
 
@@ -31,6 +32,7 @@ _TOTAL = 0.75
 _ROWS = 1024
 
 
+@storable
 class FusionClassifier(_SquaredHingeSVM):
     """One-against-rest classifier with the kernel ``exp(-sum_c w_c |x_c - y_c|^2 / s_c)`` over channels c.
 

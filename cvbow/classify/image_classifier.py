@@ -22,6 +22,7 @@ from cvbow.classify.metrics import ClassificationReport, classification_report
 from cvbow.classify.registry import make_classifier
 from cvbow.errors import CvbowError, ImageError, ModelFileError
 from cvbow.parallel import default_jobs, note, single_threaded
+from cvbow.storage import storable
 
 __all__ = ["ImageClassifier"]
 
@@ -30,6 +31,7 @@ KIND = "classifier"
 _VECTORS_AT_ONCE = 1 << 30
 
 
+@storable
 class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A backend that turns images into vectors, and a classifier of vectors.
 

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_flag, check_int
 from cvbow.classify._svm import check_vectors
+from cvbow.storage import storable
 
 __all__ = ["AdditiveMap", "HellingerMap"]
 
@@ -44,6 +45,7 @@ class _Map(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.check_params()
 
 
+@storable
 class AdditiveMap(_Map):
     """Map whose dot products approximate an additive kernel: a linear classifier on it stands for one with that kernel.
 
@@ -109,6 +111,7 @@ class AdditiveMap(_Map):
             raise ValueError(f"n_samples must be 1, 2 or 3, got {self.n_samples!r}")
 
 
+@storable
 class HellingerMap(_Map):
     """Square root of each value with its sign, so that dot products are the Hellinger kernel ``sum sqrt(x y)``.
 

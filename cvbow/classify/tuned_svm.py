@@ -13,6 +13,7 @@ from cvbow.classify._groups import Groups
 from cvbow.classify._squared_hinge import fold_of_each, solve, targets
 from cvbow.classify._standardize import Standardization
 from cvbow.classify._svm import GRAM_LIMIT, LinearSVM
+from cvbow.storage import storable
 
 __all__ = ["TunedLinearSVM"]
 
@@ -20,6 +21,7 @@ __all__ = ["TunedLinearSVM"]
 _SEED = 1
 
 
+@storable
 class TunedLinearSVM(LinearSVM):
     """Linear one-against-rest SVM whose C is the best of several, by cross-validation on the training vectors.
 

@@ -6,11 +6,13 @@ from cvbow.dictionary.binary import BinaryDictionary
 from cvbow.dictionary.exchange import export_words, import_words
 from cvbow.dictionary.gaussian_mixture import GaussianMixtureDictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
+from cvbow.dictionary.registry import DICTIONARIES
 from cvbow.dictionary.spherical import SphericalDictionary
 from cvbow.dictionary.vocabulary_tree import VocabularyTree
 from cvbow.dictionary.whitening import ZCA
 
 __all__ = [
+    "DICTIONARIES",
     "ZCA",
     "ApproximateKMeans",
     "BinaryDictionary",

@@ -15,10 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_real
 from cvbow.dictionary._clusters import check_descriptors
 from cvbow.images.whitening import principal_directions, zca_matrix
+from cvbow.storage import storable
 
 __all__ = ["ZCA"]
 
 
+@storable
 class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Whitening that turns the axes back: of all whitenings, the one that changes descriptors least.
 

@@ -68,6 +68,13 @@ class DuplicatePair:
         What share of the first one's area the second one shows, and the other way round.
     n_inliers : int or None
         Features that agree with the map between them; None where the pair was found without features.
+
+    Examples
+    --------
+    >>> from cvbow.duplicates import DuplicatePair
+    >>> pair = DuplicatePair("a.jpg", "a-small.jpg", "copy", score=0.97, overlap=(1.0, 1.0), n_inliers=120)
+    >>> pair.reason, pair.overlap
+    ('copy', (1.0, 1.0))
     """
 
     first: str
@@ -90,6 +97,14 @@ class DuplicateGroup:
         Those that were found; not every two images of a group need be one.
     score : float
         The lowest of its pairs.
+
+    Examples
+    --------
+    >>> from cvbow.duplicates import DuplicateGroup, DuplicatePair
+    >>> pair = DuplicatePair("a.jpg", "a-cut.jpg", "part", score=0.97, overlap=(0.8, 1.0), n_inliers=120)
+    >>> group = DuplicateGroup(("a.jpg", "a-cut.jpg"), (pair,), score=pair.score)
+    >>> len(group.paths)
+    2
     """
 
     paths: tuple[str, ...]
@@ -109,6 +124,23 @@ class Duplicates:
         Images that were looked at.
     unseen : list of ImageError
         Images without a stored thumbnail whose files cannot be read: for them only the same bytes were looked for.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from cvbow import ImageIndex
+    >>> from cvbow.backends import ColorHistogram
+    >>> from cvbow.duplicates import find_duplicates
+    >>> from cvbow.retrieval import ImageVectors
+    >>> red, blue = (np.full((8, 8, 3), color, np.uint8) for color in ((255, 0, 0), (0, 0, 255)))
+    >>> describer = ImageVectors(ColorHistogram(), whiten=False).fit([red])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with ImageIndex.build(pathlib.Path(folder, "index"), describer) as index:
+    ...         _ = index.add([red, red, blue], names=["red", "again", "blue"])
+    ...         found = find_duplicates(index)
+    >>> [group.paths for group in found.groups], found.n_images
+    ([('red', 'again')], 3)
     """
 
     groups: list[DuplicateGroup]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,8 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     (40,)
     """
 
+    #: What a recipe makes its words by: a key of ``cvbow.dictionary.DICTIONARIES``.
+    recipe_dictionary: ClassVar[str] = "k-means"
     #: True while document frequencies are wanted that ``fit`` could only estimate; see ``count_documents``.
     wants_documents = False
 

@@ -7,7 +7,7 @@ J. Sanchez et al., "Image classification with the Fisher vector: theory and prac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,8 @@ class FisherVector(Encoder):
     >>> encoder.encode(sample.take(np.arange(10))).shape  # 2 * 3 * 8
     (48,)
     """
+
+    recipe_dictionary: ClassVar[str] = "gaussian-mixture"
 
     def __init__(
         self,

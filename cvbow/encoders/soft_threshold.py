@@ -7,7 +7,7 @@ ICML 2011.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,8 @@ class SoftThreshold(DenseEncoder):
     >>> vector.shape, bool((vector >= 0).all())
     ((10,), True)
     """
+
+    recipe_dictionary: ClassVar[str] = "spherical"
 
     def __init__(
         self,

@@ -17,10 +17,12 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice, check_real
 from cvbow.encoders._encoder import Encoder
 from cvbow.features import Features
+from cvbow.storage import storable
 
 __all__ = ["SpatialPyramid"]
 
 
+@storable
 class SpatialPyramid(Encoder):
     """Vectors of the cells of several grids, one after the other.
 

@@ -7,6 +7,7 @@ from cvbow.features._extractor import Extractor, check_sides, to_working_size
 from cvbow.features._features import Features
 from cvbow.features.cnn_feature_map import CnnFeatureMap
 from cvbow.features.dense_sift import DenseSIFT
+from cvbow.features.extractors import EXTRACTORS
 from cvbow.features.local_features import LocalFeatures
 from cvbow.features.registry import DESCRIPTORS, DETECTORS, make_descriptor, make_detector
 from cvbow.features.sift import SIFT
@@ -15,6 +16,7 @@ from cvbow.features.whitened_patches import WhitenedPatches
 __all__ = [
     "DESCRIPTORS",
     "DETECTORS",
+    "EXTRACTORS",
     "SIFT",
     "CnnFeatureMap",
     "DenseSIFT",

@@ -44,9 +44,13 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
         """Number of values, or of bytes."""
 
     @abstractmethod
-    def _describe(
+    def compute(
         self, image: NDArray[np.uint8], detections: Detections
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]: ...
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
+        """Describe points, at least one, in a gray image (H, W): what ``describe`` leaves to a subclass.
+
+        Descriptors may have any length: ``describe`` brings them to 1, unless they are binary.
+        """
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
@@ -86,7 +90,7 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
             raise ValueError(reason)
         if not len(detections):
             return self._nothing()
-        rows, descriptors = self._describe(pixels, detections)
+        rows, descriptors = self.compute(pixels, detections)
         return rows, descriptors if self.is_binary else unit_length(np.asarray(descriptors, np.float32))
 
     def _nothing(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
@@ -104,7 +108,8 @@ class KeypointDescriptor(Descriptor):
     #: Smaller images have no descriptors.
     smallest: ClassVar[int] = 8
 
-    def _options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
+        """Return the options of the algorithm's ``create``."""
         return {}
 
     def _keypoints(self, image: NDArray[np.uint8], detections: Detections) -> list[Any]:
@@ -115,9 +120,9 @@ class KeypointDescriptor(Descriptor):
         return to_keypoints(detections, factor=detections.patch_factor / self.patch_factor)
 
     def _algorithm(self, detections: Detections) -> Any:
-        return create(self.algorithm, **self._options())
+        return create(self.algorithm, **self.options())
 
-    def _describe(
+    def compute(
         self, image: NDArray[np.uint8], detections: Detections
     ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
         if min(image.shape) < self.smallest:

@@ -37,9 +37,12 @@ class Detector(BaseEstimator):  # type: ignore[misc]
     has_angle: ClassVar[bool] = False
 
     @abstractmethod
-    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections: ...
+    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+        """Find points in a gray image (H, W), once parameters have been checked: what ``detect`` leaves to a subclass.
 
-    @abstractmethod
+        The strongest ``limit`` come first and alone.
+        """
+
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
@@ -68,7 +71,7 @@ class Detector(BaseEstimator):  # type: ignore[misc]
         """
         self.check_params()
         check_int("limit", limit, minimum=1, none=True)
-        return self._detect(to_gray(image, floats=False), limit)
+        return self.compute(to_gray(image, floats=False), limit)
 
     def _sorted(
         self,
@@ -93,14 +96,14 @@ class KeypointDetector(Detector):
     smallest: ClassVar[int] = 8
 
     @abstractmethod
-    def _options(self, limit: int | None) -> dict[str, Any]:
+    def options(self, limit: int | None) -> dict[str, Any]:
         """Options of the algorithm's ``create``."""
 
     def _create(self, limit: int | None, options: Mapping[str, Any] | None = None) -> Any:
         """Create OpenCV's algorithm; ``options`` are those of a descriptor that comes with it."""
-        return create(self.algorithm, **(self._options(limit) | dict(options or {})))
+        return create(self.algorithm, **(self.options(limit) | dict(options or {})))
 
-    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         if min(image.shape) < self.smallest:
             return self._nothing()
         found = self._create(limit).detect(image, None)

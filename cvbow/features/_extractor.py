@@ -19,7 +19,7 @@ __all__ = ["Extractor", "check_sides", "to_working_size"]
 class Extractor(BaseEstimator):  # type: ignore[misc]
     """Base class: a scikit-learn estimator of plain parameters with ``extract(image) -> Features``.
 
-    A subclass has the parameters ``min_side`` and ``max_side`` and defines ``descriptor_size`` and ``_extract``, which
+    A subclass has the parameters ``min_side`` and ``max_side`` and defines ``descriptor_size`` and ``compute``, which
     sees an image of the working size: gray, or RGB where ``gray_only`` is False. Points come back in the coordinates of
     the image that was given.
 
@@ -49,7 +49,8 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         """Number of values (or bytes, for binary descriptors) in a descriptor."""
 
     @abstractmethod
-    def _extract(self, image: NDArray[np.uint8]) -> Features: ...
+    def compute(self, image: NDArray[np.uint8]) -> Features:
+        """Describe an image of the working size, gray or RGB by ``gray_only``; ``extract`` does the rest."""
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
@@ -76,7 +77,7 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         self.check_params()
         pixels = (to_gray if self.gray_only else from_gray)(image, floats=False)
         working = self._to_working_size(pixels)
-        found = self._extract(working)
+        found = self.compute(working)
         points = found.points
         if working.shape != pixels.shape and len(points):
             points = self._to_image(points, working.shape, pixels.shape)

@@ -105,7 +105,7 @@ class BRIEFDescriptor(_BinaryOfBytes):
         super().check_params()
         check_flag("use_orientation", self.use_orientation)
 
-    def _options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         return {"bytes": int(self.n_bytes), "use_orientation": bool(self.use_orientation)}
 
 
@@ -148,7 +148,7 @@ class FREAKDescriptor(_Binary):
     def check_params(self) -> None:
         check_flag("use_orientation", self.use_orientation)
 
-    def _options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         return {"orientationNormalized": bool(self.use_orientation)}
 
 
@@ -167,7 +167,7 @@ class LATCHDescriptor(_BinaryOfBytes):
     #: Its window of 48 pixels and a smoothing.
     smallest: ClassVar[int] = 64
 
-    def _options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         return {"bytes": int(self.n_bytes), "rotationInvariance": True}
 
 
@@ -189,7 +189,7 @@ class AKAZEDescriptor(_Binary):
         """Say why the points of a detector cannot be described; None where they can."""
         return refuse_others("akaze", AKAZEDetector, detector)
 
-    def _describe(
+    def compute(
         self, image: NDArray[np.uint8], detections: Detections
     ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
         detector = detections.detector
@@ -215,7 +215,7 @@ class BEBLIDDescriptor(_BinaryOfBytes):
     algorithm = "BEBLID"
     sizes: ClassVar[tuple[int, ...]] = (32, 64)
 
-    def _options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         size = constant(self.algorithm, f"SIZE_{8 * int(self.n_bytes)}_BITS")
         return {"scale_factor": self.patch_factor, "n_bits": size}
 

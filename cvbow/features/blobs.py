@@ -51,7 +51,7 @@ class _BlobDetector(Detector):
     def _layers(self, images: list[Float32], sigmas: NDArray[np.float64]) -> tuple[list[Float32], float]:
         """Return the responses of an octave, and the factor from an image's sigma to that of its response."""
 
-    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         found: list[NDArray[np.float64]] = []
         strengths: list[NDArray[np.float64]] = []
         # A layer before the first scale, so that this one has a neighbour on either side.

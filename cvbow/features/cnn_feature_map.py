@@ -205,9 +205,9 @@ class CnnFeatureMap(Extractor):
         check_choice("engine", self.engine, ENGINES)
         check_choice("provider", self.provider, PROVIDERS)
 
-    def _extract(self, image: NDArray[np.uint8]) -> Features:
+    def compute(self, image: NDArray[np.uint8]) -> Features:
         if self.network_hash is None or self.preprocessing is None:
-            return self.settled()._extract(image)
+            return self.settled().compute(image)
         network, facts = self._opened()
         (values,) = network.run(facts.prepare(image)[None], self.layer)
         points = _places(image.shape, facts, *values.shape[1:])

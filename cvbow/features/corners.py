@@ -68,7 +68,7 @@ class ShiTomasiDetector(Detector):
         check_flag("subpixel", self.subpixel)
         check_real("point_size", self.point_size, minimum=0, open_minimum=True)
 
-    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         import cv2
 
         if min(image.shape) < 3:
@@ -180,7 +180,7 @@ class FASTDetector(Detector):
         check_flag("subpixel", self.subpixel)
         check_real("point_size", self.point_size, minimum=0, open_minimum=True)
 
-    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         if min(image.shape) < 8:
             return self._nothing()
         detector = create(

@@ -160,7 +160,7 @@ class DenseSIFT(Extractor):
         order = np.arange(self.descriptor_size).reshape(-1, DESCRIPTOR_SIZE)[:, _MIRROR].ravel()
         return Features(points, features.descriptors[:, order], features.image_size)
 
-    def _extract(self, image: NDArray[np.uint8]) -> Features:
+    def compute(self, image: NDArray[np.uint8]) -> Features:
         height, width = image.shape[:2]
         window = (self.window, float(self.window_size))
         grids = [

@@ -76,10 +76,10 @@ class RootSIFTDescriptor(SIFTDescriptor):
     R. Arandjelovic and A. Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012.
     """
 
-    def _describe(
+    def compute(
         self, image: NDArray[np.uint8], detections: Detections
     ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
-        rows, descriptors = super()._describe(image, detections)
+        rows, descriptors = super().compute(image, detections)
         return rows, root_normalize(np.asarray(descriptors, np.float32))
 
 
@@ -111,17 +111,17 @@ class KAZEDescriptor(KeypointDescriptor):
         """Say why the points of a detector cannot be described; None where they can."""
         return refuse_others("kaze", KAZEDetector, detector)
 
-    def _options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         return {"extended": bool(self.extended)}
 
-    def _describe(
+    def compute(
         self, image: NDArray[np.uint8], detections: Detections
     ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
         # Asked to describe points alone, OpenCV's KAZE leaves out the gradients' scale: so it finds them once more.
         detector = detections.detector
         assert isinstance(detector, KAZEDetector)
         upright = bool((detections.points[:, 3] < 0).all())
-        again = detector._detect_and_describe(image, None, {**self._options(), "upright": upright})
+        again = detector._detect_and_describe(image, None, {**self.options(), "upright": upright})
         if again is None:
             return self._nothing()
         found, descriptors = again
@@ -185,7 +185,7 @@ class DAISYDescriptor(KeypointDescriptor):
         check_int("n_around", self.n_around, minimum=1)
         check_int("n_directions", self.n_directions, minimum=2)
 
-    def _options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         return {
             "radius": float(self.radius),
             "q_radius": int(self.n_rings),
@@ -219,7 +219,7 @@ class VGGDescriptor(KeypointDescriptor):
         if self.dimensions not in VGG_TYPES:
             raise ValueError(f"dimensions must be 120, 80, 64 or 48, got {self.dimensions!r}")
 
-    def _options(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         return {"desc": VGG_TYPES[self.dimensions], "scale_factor": self.patch_factor}
 
 
@@ -246,7 +246,7 @@ class PatchDescriptor(Descriptor):
     def check_params(self) -> None:
         check_int("patch_size", self.patch_size, minimum=2)
 
-    def _describe(
+    def compute(
         self, image: NDArray[np.uint8], detections: Detections
     ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
         points = detections.points

@@ -157,7 +157,7 @@ class _EdgeDetector(Detector):
         check_int("step", self.step, minimum=1)
         check_real("point_size", self.point_size, minimum=0, open_minimum=True)
 
-    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         import cv2
 
         edges, dx, dy = self._edges(image)

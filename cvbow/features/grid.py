@@ -32,7 +32,7 @@ class GridDetector(Detector):
         check_int("step", self.step, minimum=1)
         check_real("point_size", self.point_size, minimum=0, open_minimum=True)
 
-    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         y, x = (self._axis(length) for length in image.shape)
         points = np.empty((len(y) * len(x), 4), np.float32)
         points[:, 0] = np.tile(x, len(y))

@@ -71,7 +71,7 @@ class SIFTDetector(KeypointDetector):
         check_real("edge_threshold", self.edge_threshold, minimum=1)
         check_real("sigma", self.sigma, minimum=0.5)
 
-    def _options(self, limit: int | None) -> dict[str, Any]:
+    def options(self, limit: int | None) -> dict[str, Any]:
         return {
             "nfeatures": limit or 0,
             "nOctaveLayers": int(self.n_octave_layers),
@@ -117,7 +117,7 @@ class ORBDetector(KeypointDetector):
         check_int("n_levels", self.n_levels, minimum=1)
         check_int("fast_threshold", self.fast_threshold, minimum=1)
 
-    def _options(self, limit: int | None) -> dict[str, Any]:
+    def options(self, limit: int | None) -> dict[str, Any]:
         return {
             "nfeatures": self.n_points or limit or _ORB_ALL,
             "scaleFactor": float(self.scale_factor),
@@ -158,7 +158,7 @@ class AKAZEDetector(KeypointDetector):
         check_int("n_octave_layers", self.n_octave_layers, minimum=1)
         check_choice("diffusivity", self.diffusivity, DIFFUSIVITIES)
 
-    def _options(self, limit: int | None) -> dict[str, Any]:
+    def options(self, limit: int | None) -> dict[str, Any]:
         return {
             "threshold": float(self.threshold),
             "nOctaves": int(self.n_octaves),
@@ -177,7 +177,7 @@ class KAZEDetector(AKAZEDetector):
     algorithm = "KAZE"
     patch_factor: ClassVar[float] = 6.25
 
-    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         # OpenCV finds the angles of KAZE only when it describes the points too.
         found = self._detect_and_describe(image, limit, {})
         return self._nothing() if found is None else found[0]
@@ -207,7 +207,7 @@ class BRISKDetector(KeypointDetector):
         check_int("threshold", self.threshold, minimum=1)
         check_int("n_octaves", self.n_octaves, minimum=0)
 
-    def _options(self, limit: int | None) -> dict[str, Any]:
+    def options(self, limit: int | None) -> dict[str, Any]:
         return {"thresh": int(self.threshold), "octaves": int(self.n_octaves)}
 
 
@@ -241,7 +241,7 @@ class STARDetector(KeypointDetector):
         check_int("threshold", self.threshold, minimum=0)
         check_int("line_threshold", self.line_threshold, minimum=1)
 
-    def _options(self, limit: int | None) -> dict[str, Any]:
+    def options(self, limit: int | None) -> dict[str, Any]:
         return {
             "maxSize": int(self.max_size),
             "responseThreshold": int(self.threshold),
@@ -274,7 +274,7 @@ class MSDDetector(KeypointDetector):
         check_real("threshold", self.threshold, minimum=0)
         check_real("scale_factor", self.scale_factor, minimum=1, open_minimum=True)
 
-    def _options(self, limit: int | None) -> dict[str, Any]:
+    def options(self, limit: int | None) -> dict[str, Any]:
         return {
             "m_th_saliency": float(self.threshold),
             "m_scale_factor": float(self.scale_factor),
@@ -324,7 +324,7 @@ class HarrisLaplaceDetector(KeypointDetector):
         if self.n_layers not in (2, 4):
             raise ValueError(f"n_layers must be 2 or 4, got {self.n_layers!r}")
 
-    def _options(self, limit: int | None) -> dict[str, Any]:
+    def options(self, limit: int | None) -> dict[str, Any]:
         return {
             "numOctaves": int(self.n_octaves),
             "corn_thresh": float(self.corner_threshold),

@@ -142,7 +142,7 @@ class LocalFeatures(Extractor):
         return self.max_points if self.selection == "strongest" else None
 
     def _detect(self, image: NDArray[np.uint8]) -> Detections:
-        found = make_detector(self.detector)._detect(image, self._limit())
+        found = make_detector(self.detector).detect(image, limit=self._limit())
         return self._orient(image, self._select(found)[0])
 
     def _select(self, found: Detections) -> tuple[Detections, NDArray[np.intp]]:
@@ -167,7 +167,7 @@ class LocalFeatures(Extractor):
             found = found.with_angles(angles)
         return found
 
-    def _extract(self, image: NDArray[np.uint8]) -> Features:
+    def compute(self, image: NDArray[np.uint8]) -> Features:
         detector, descriptor = make_detector(self.detector), make_descriptor(self.descriptor)
         size = (image.shape[1], image.shape[0])
         together = self._together(image, detector, descriptor)
@@ -190,7 +190,7 @@ class LocalFeatures(Extractor):
             or self.magnify != 1
         ):
             return None
-        result = detector._detect_and_describe(image, self._limit(), descriptor._options())
+        result = detector._detect_and_describe(image, self._limit(), descriptor.options())
         if result is None:
             return None
         found, descriptors = result

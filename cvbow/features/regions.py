@@ -60,7 +60,7 @@ class MSERDetector(Detector):
         check_real("max_area", self.max_area, minimum=0, maximum=1, open_minimum=True)
         check_real("max_variation", self.max_variation, minimum=0)
 
-    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         import cv2
 
         most = int(self.max_area * image.size)
@@ -176,7 +176,7 @@ class SimpleBlobDetector(KeypointDetector):
         for name in ("min_circularity", "min_inertia_ratio", "min_convexity"):
             check_real(name, getattr(self, name), minimum=0, maximum=1)
 
-    def _options(self, limit: int | None) -> dict[str, Any]:
+    def options(self, limit: int | None) -> dict[str, Any]:
         return {
             "minThreshold": float(self.min_threshold),
             "maxThreshold": float(self.max_threshold),
@@ -198,7 +198,7 @@ class SimpleBlobDetector(KeypointDetector):
         # OpenCV refuses a limit of 0, which would let everything through.
         return {f"filterBy{switch or field}": least > 0} | ({f"min{field}": float(least)} if least > 0 else {})
 
-    def _detect(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
-        found = super()._detect(image, None)
+    def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+        found = super().compute(image, None)
         # OpenCV gives them no strength: the larger come first.
         return self._sorted(found.points, found.points[:, 2].copy(), limit)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from cvbow._checks import check_choice
 from cvbow.features._descriptor import Descriptor
 from cvbow.features._detector import Detector
 from cvbow.features.binary import (
@@ -38,52 +37,63 @@ from cvbow.features.keypoints import (
     STARDetector,
 )
 from cvbow.features.regions import MSERDetector, SimpleBlobDetector
+from cvbow.registry import Registry
 
 __all__ = ["DESCRIPTORS", "DETECTORS", "make_descriptor", "make_detector"]
 
-DETECTORS: dict[str, type[Detector]] = {
-    "sobel": SobelDetector,
-    "scharr": ScharrDetector,
-    "prewitt": PrewittDetector,
-    "laplacian": LaplacianDetector,
-    "canny": CannyDetector,
-    "harris": HarrisDetector,
-    "shi-tomasi": ShiTomasiDetector,
-    "fast": FASTDetector,
-    "agast": AGASTDetector,
-    "log": LoGDetector,
-    "dog": DoGDetector,
-    "doh": DoHDetector,
-    "mser": MSERDetector,
-    "simple-blob": SimpleBlobDetector,
-    "sift": SIFTDetector,
-    "orb": ORBDetector,
-    "akaze": AKAZEDetector,
-    "kaze": KAZEDetector,
-    "brisk": BRISKDetector,
-    "star": STARDetector,
-    "msd": MSDDetector,
-    "harris-laplace": HarrisLaplaceDetector,
-    "grid": GridDetector,
-}
+DETECTORS: Registry[type[Detector]] = Registry(
+    "detector",
+    Detector,
+    {
+        "sobel": SobelDetector,
+        "scharr": ScharrDetector,
+        "prewitt": PrewittDetector,
+        "laplacian": LaplacianDetector,
+        "canny": CannyDetector,
+        "harris": HarrisDetector,
+        "shi-tomasi": ShiTomasiDetector,
+        "fast": FASTDetector,
+        "agast": AGASTDetector,
+        "log": LoGDetector,
+        "dog": DoGDetector,
+        "doh": DoHDetector,
+        "mser": MSERDetector,
+        "simple-blob": SimpleBlobDetector,
+        "sift": SIFTDetector,
+        "orb": ORBDetector,
+        "akaze": AKAZEDetector,
+        "kaze": KAZEDetector,
+        "brisk": BRISKDetector,
+        "star": STARDetector,
+        "msd": MSDDetector,
+        "harris-laplace": HarrisLaplaceDetector,
+        "grid": GridDetector,
+    },
+    defines=("detect or compute",),
+)
 """Every detector, from edges to keypoints."""
 
-DESCRIPTORS: dict[str, type[Descriptor]] = {
-    "sift": SIFTDescriptor,
-    "rootsift": RootSIFTDescriptor,
-    "orb": ORBDescriptor,
-    "brief": BRIEFDescriptor,
-    "brisk": BRISKDescriptor,
-    "freak": FREAKDescriptor,
-    "latch": LATCHDescriptor,
-    "akaze": AKAZEDescriptor,
-    "kaze": KAZEDescriptor,
-    "daisy": DAISYDescriptor,
-    "vgg": VGGDescriptor,
-    "beblid": BEBLIDDescriptor,
-    "teblid": TEBLIDDescriptor,
-    "patch": PatchDescriptor,
-}
+DESCRIPTORS: Registry[type[Descriptor]] = Registry(
+    "descriptor",
+    Descriptor,
+    {
+        "sift": SIFTDescriptor,
+        "rootsift": RootSIFTDescriptor,
+        "orb": ORBDescriptor,
+        "brief": BRIEFDescriptor,
+        "brisk": BRISKDescriptor,
+        "freak": FREAKDescriptor,
+        "latch": LATCHDescriptor,
+        "akaze": AKAZEDescriptor,
+        "kaze": KAZEDescriptor,
+        "daisy": DAISYDescriptor,
+        "vgg": VGGDescriptor,
+        "beblid": BEBLIDDescriptor,
+        "teblid": TEBLIDDescriptor,
+        "patch": PatchDescriptor,
+    },
+    defines=("describe or compute", "descriptor_size"),
+)
 """Every descriptor."""
 
 
@@ -108,7 +118,6 @@ def make_detector(detector: str | Detector) -> Detector:
     """
     if isinstance(detector, Detector):
         return detector
-    check_choice("detector", detector, DETECTORS)
     return DETECTORS[detector]()
 
 
@@ -133,5 +142,4 @@ def make_descriptor(descriptor: str | Descriptor) -> Descriptor:
     """
     if isinstance(descriptor, Descriptor):
         return descriptor
-    check_choice("descriptor", descriptor, DESCRIPTORS)
     return DESCRIPTORS[descriptor]()

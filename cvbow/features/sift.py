@@ -76,7 +76,7 @@ class SIFT(Extractor):
         check_real("sigma", self.sigma, minimum=0.5)
         check_flag("root", self.root)
 
-    def _extract(self, image: NDArray[np.uint8]) -> Features:
+    def compute(self, image: NDArray[np.uint8]) -> Features:
         import cv2
 
         height, width = image.shape

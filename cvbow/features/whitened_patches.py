@@ -101,7 +101,7 @@ class WhitenedPatches(Extractor):
         points[:, 0] = features.image_size[0] - 1 - points[:, 0]
         return Features(points, features.descriptors[:, order], features.image_size)
 
-    def _extract(self, image: NDArray[np.uint8]) -> Features:
+    def compute(self, image: NDArray[np.uint8]) -> Features:
         height, width = image.shape[:2]
         size = self.patch_size
         if min(height, width) < size:

@@ -46,6 +46,13 @@ class AddReport:
         Of `added` and, in an update, `changed`: those in which nothing was found to describe. No search finds them.
     vanished : list of str
         In an update: images of the index whose file is no longer there. They stay in the index until they are removed.
+
+    Examples
+    --------
+    >>> from cvbow.index import AddReport
+    >>> report = AddReport(added=["a.jpg", "b.jpg"], copies=[("b.jpg", "a.jpg")])
+    >>> len(report.added), report.skipped
+    (2, [])
     """
 
     added: list[str] = field(default_factory=list)

@@ -26,6 +26,14 @@ class Record(NamedTuple):
         Of its file's bytes, in hexadecimal (of an array: of its shape and values).
     is_file : bool
         Whether `path` is a path; False for a name.
+
+    Examples
+    --------
+    >>> import hashlib
+    >>> from cvbow.index import Record
+    >>> record = Record("photos/a.jpg", hashlib.sha256(b"the bytes of the file").hexdigest(), is_file=True)
+    >>> record.path, record.sha256[:8]
+    ('photos/a.jpg', '93cca3a7')
     """
 
     path: str

@@ -43,6 +43,13 @@ class RemoveReport:
         By the path that the index knew each by.
     missing : list of str
         Those that the index does not know, as they were given.
+
+    Examples
+    --------
+    >>> from cvbow.index import RemoveReport
+    >>> report = RemoveReport(removed=["a.jpg"], missing=["typo.jpg"])
+    >>> len(report.removed), len(report.missing)
+    (1, 1)
     """
 
     removed: list[str]
@@ -62,12 +69,19 @@ class ImageIndex:
 
     Examples
     --------
-    >>> from cvbow.index import ImageIndex
-    >>> from cvbow.retrieval import VisualWords
-    >>> describer = VisualWords(n_words=10_000).fit(some_images)                         # doctest: +SKIP
-    >>> with ImageIndex.build("photos.index", describer) as index:                       # doctest: +SKIP
-    ...     report = index.add(paths)
-    ...     results = index.search("query.jpg", k=10, verify=100)
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from cvbow import ImageIndex
+    >>> from cvbow.backends import ColorHistogram
+    >>> from cvbow.retrieval import ImageVectors
+    >>> red, blue = (np.full((8, 8, 3), color, np.uint8) for color in ((255, 0, 0), (0, 0, 255)))
+    >>> describer = ImageVectors(ColorHistogram(), whiten=False).fit([red])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with ImageIndex.build(pathlib.Path(folder, "index"), describer) as index:
+    ...         _ = index.add([red, blue], names=["red", "blue"])
+    ...     with ImageIndex.open(pathlib.Path(folder, "index")) as index:
+    ...         [result.path for result in index.search(red)], len(index)
+    (['red'], 2)
     """
 
     def __init__(self, snapshot: Snapshot, writer: Writer | None, n_jobs: int | None) -> None:

@@ -23,10 +23,21 @@ TRANSFORMS: dict[str, dict[str, Any]] = {
 def make_augmenter(names: Collection[str]) -> ImageAugmenter:
     """Return an augmenter with the named transforms; what lies beyond the border is mirrored.
 
+    Parameters
+    ----------
+    names : collection of str
+        Keys of ``TRANSFORMS``.
+
     Raises
     ------
     ValueError
         If there is no name, or one that is not in ``TRANSFORMS``.
+
+    Examples
+    --------
+    >>> from cvbow.presets import make_augmenter
+    >>> make_augmenter(["mirror", "rotate"])
+    ImageAugmenter(fill_mode='reflect', horizontal_flip=True, rotation_range=5.0)
     """
     unknown = [name for name in names if name not in TRANSFORMS]
     if unknown or not names:

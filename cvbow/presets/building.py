@@ -30,6 +30,13 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
     ------
     ValueError
         If the preset or a key is unknown, or a change means nothing to the recipe; the message lists the choices.
+
+    Examples
+    --------
+    >>> from cvbow.presets import resolve
+    >>> settings, for_classifier = resolve("fast", {"n_words": 200, "C": 3.0})
+    >>> settings["n_words"], for_classifier["C"]
+    (200, 3.0)
     """
     if preset not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
@@ -82,6 +89,7 @@ def make_model(
 
     Examples
     --------
+    >>> from cvbow import make_model
     >>> model = make_model("fast", settings={"n_words": 200, "C": 1.0})
     >>> model.backend.encoder.encoder.dictionary.n_words
     200

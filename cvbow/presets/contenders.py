@@ -28,6 +28,12 @@ class Contender:
     parts : tuple of str
         Presets, ``pixels``, ``colors``, ONNX files, networks that cvbow knows, or torchvision models, which are
         ``NAME`` or, with a file of weights, ``NAME@FILE``; several are joined into one vector.
+
+    Examples
+    --------
+    >>> from cvbow.presets import Contender
+    >>> [name for name, _ in Contender("both", ("pixels", "colors")).backend().channels]
+    ['pixels', 'colors']
     """
 
     name: str
@@ -66,9 +72,14 @@ class Contender:
 
 
 def parse_contender(text: str) -> Contender:
-    """Turn ``fisher``, ``pixels``, ``net.onnx``, ``squeezenet1.1``, ``fisher+net.onnx``, ``name=...`` into a contender.
+    """Turn a short text into a contender.
 
-    ``resnet50`` is torchvision's model with its official weights, ``resnet50@weights.pth`` has those of a file.
+    Parameters
+    ----------
+    text : str
+        The name of a preset, ``pixels`` or ``colors``; of an ONNX file or of a network that cvbow knows; or of one of
+        torchvision's models, as ``resnet50`` with its official weights, as ``resnet50@weights.pth`` with those of a
+        file. Several are joined by ``+``, and ``name=`` before them says what they are called in tables.
 
     Raises
     ------
@@ -76,6 +87,12 @@ def parse_contender(text: str) -> Contender:
         If there is no such ONNX file, or no such weights.
     ValueError
         If a part is none of those; the message lists them.
+
+    Examples
+    --------
+    >>> from cvbow.presets import parse_contender
+    >>> parse_contender("small=pixels+colors")
+    Contender(name='small', parts=('pixels', 'colors'))
     """
     name, equals, rest = text.partition("=")
     parts = tuple(part.strip() for part in (rest if equals else text).split("+"))

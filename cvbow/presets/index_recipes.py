@@ -45,6 +45,13 @@ class DescriberRecipe:
         ``detector``, of ``LocalFeatures``; and ``tree``, of ``VocabularyTree``. Of vectors also ``backend``, what
         ``cvbow compare`` takes; ``backend_settings``, changes where that is a preset; and ``local``, a mapping like
         that of words.
+
+    Examples
+    --------
+    >>> from cvbow.presets import DescriberRecipe
+    >>> recipe = DescriberRecipe("vectors", {"backend": "colors", "whiten": False})
+    >>> type(recipe.describer(seed=0).backend).__name__
+    'ColorHistogram'
     """
 
     kind: str
@@ -96,6 +103,12 @@ def index_recipe(
         If the text is unknown, a setting means nothing here, or a value breaks its rule.
     FileNotFoundError
         If there is no such network.
+
+    Examples
+    --------
+    >>> from cvbow.presets import index_recipe
+    >>> index_recipe("words", {"n_words": 1000}).describer(seed=0).n_words
+    1000
     """
     changes = dict(settings or {})
     if text == WORDS:

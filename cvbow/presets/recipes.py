@@ -22,6 +22,15 @@ class Preset:
         Why, for each of them and for each parameter of the classifier.
     classifier : mapping
         Parameters of the recipe's classifier that differ from the registry's; another classifier does not get them.
+
+    Examples
+    --------
+    >>> from cvbow import PRESETS
+    >>> preset = PRESETS["fast"]
+    >>> preset.summary
+    'dense RootSIFT at two scales, 400 words, pyramid 1x1 2x2, linear SVM'
+    >>> preset.settings["n_words"], preset.reasons["n_words"]
+    (400, 'the time of finding words grows with them')
     """
 
     name: str

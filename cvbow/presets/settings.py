@@ -30,6 +30,12 @@ class Setting:
         Another setting and the value that it gets where this one is changed and that one is not.
     binary : bool
         Whether it means something for binary descriptors.
+
+    Examples
+    --------
+    >>> from cvbow.presets import SETTINGS
+    >>> SETTINGS["n_words"].meaning, SETTINGS["n_words"].default
+    ('words of the dictionary, or Gaussians of the mixture', 1000)
     """
 
     default: Any
@@ -219,7 +225,7 @@ SETTINGS: dict[str, Setting] = {
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Turn ``key=value`` into a key and a value of the key's type.
+    """Turn the text ``key=value`` into a key and a value of the key's type.
 
     A key that is not a setting is taken for a parameter of the classifier: its value is a number, numbers separated by
     commas, true, false, none, or text.
@@ -228,6 +234,12 @@ def parse_setting(text: str) -> tuple[str, Any]:
     ------
     ValueError
         If there is no ``=``, or the value cannot be what the key stands for.
+
+    Examples
+    --------
+    >>> from cvbow.presets import parse_setting
+    >>> parse_setting("n_words=500"), parse_setting("grids=1x1,2x2")
+    (('n_words', 500), ('grids', ('1x1', '2x2')))
     """
     key, equals, value = text.partition("=")
     key, value = key.strip(), value.strip()

@@ -14,11 +14,13 @@ from cvbow.retrieval.hamming_embedding import HammingEmbedding, hamming_distance
 from cvbow.retrieval.image_vectors import ImageVectors
 from cvbow.retrieval.quantized import local_words_layout, quantize, stored_points
 from cvbow.retrieval.ranking import DEFINITIONS, Ranking
+from cvbow.retrieval.registry import DESCRIBERS
 from cvbow.retrieval.verification import VERIFICATION_MODELS, Verification, verify
 from cvbow.retrieval.visual_words import VisualWords
 
 __all__ = [
     "DEFINITIONS",
+    "DESCRIBERS",
     "VERIFICATION_MODELS",
     "ArraySpec",
     "Box",

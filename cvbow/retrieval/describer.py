@@ -42,6 +42,12 @@ class ArraySpec:
         Of one row.
     per : {"image", "feature"}
         One row for an image, or one for each of its features; all "feature" arrays of an image are equally long.
+
+    Examples
+    --------
+    >>> from cvbow.retrieval import ArraySpec
+    >>> ArraySpec("<f4", (128,), per="feature")
+    ArraySpec(dtype='<f4', shape=(128,), per='feature')
     """
 
     dtype: str
@@ -50,7 +56,17 @@ class ArraySpec:
 
 
 class Segment(Protocol):
-    """Some images of an index, opened for reading."""
+    """Some images of an index, opened for reading.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> class TwoImages:
+    ...     n_images = 2
+    ...     arrays = {"vectors": np.eye(2, dtype=np.float32)}
+    >>> TwoImages().arrays["vectors"].shape
+    (2, 2)
+    """
 
     @property
     def n_images(self) -> int:
@@ -66,7 +82,21 @@ class Segment(Protocol):
 
 
 class Scorer(ABC):
-    """Scores of all images of an opened index for one query after another; safe to share between threads."""
+    """Scores of all images of an opened index for one query after another; safe to share between threads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.backends import ColorHistogram
+    >>> from cvbow.retrieval import ImageVectors
+    >>> class Segment:
+    ...     n_images = 2
+    ...     arrays = {"vectors": np.eye(2, 128, dtype=np.float32)}
+    >>> describer = ImageVectors(ColorHistogram(), whiten=False).fit([np.zeros((8, 8, 3), np.uint8)])
+    >>> scorer = describer.scorer([Segment()], alive=[np.ones(2, bool)])
+    >>> scorer.scores({"vectors": np.eye(128, dtype=np.float32)[0]}).tolist()
+    [1.0, 0.0]
+    """
 
     @abstractmethod
     def scores(self, query: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
@@ -126,6 +156,18 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
 
     A subclass has the parameters ``n_jobs`` and ``memory``, plain parameters otherwise, and learned state that ends
     in ``_``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.backends import ColorHistogram
+    >>> from cvbow.retrieval import ImageVectors
+    >>> image = np.full((8, 8, 3), 200, np.uint8)
+    >>> describer = ImageVectors(ColorHistogram(), whiten=False).fit([image])
+    >>> describer.layout()
+    {'vectors': ArraySpec(dtype='<f4', shape=(128,), per='image')}
+    >>> describer.describe(image)["vectors"].shape
+    (128,)
     """
 
     #: "inverted" or "exact".
@@ -250,6 +292,12 @@ def check_box(box: Box, image_size: tuple[int, int]) -> Box:
     ------
     ValueError
         If the box is not four finite numbers, has no area, or lies outside the image.
+
+    Examples
+    --------
+    >>> from cvbow.retrieval import check_box
+    >>> check_box((50, 50, 100, 20), image_size=(100, 100))
+    (50.0, 50.0, 50.0, 20.0)
     """
     values = tuple(box) if isinstance(box, Sequence | np.ndarray) else ()
     if len(values) != 4 or not all(isinstance(value, numbers.Real) and math.isfinite(value) for value in values):

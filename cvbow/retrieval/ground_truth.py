@@ -53,6 +53,14 @@ class Query:
         Taken out of the ranking before it is judged.
     box : tuple of float, optional
         x, y, width, height in pixels of the part that is searched for; all of the image if None.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from cvbow.retrieval import Query
+    >>> query = Query("door", Path("door.jpg"), relevant=frozenset({Path("door2.jpg")}), box=(10, 20, 200, 300))
+    >>> Path("door2.jpg") in query.relevant
+    True
     """
 
     name: str
@@ -70,6 +78,14 @@ class GroundTruth:
     ----------
     queries : tuple of Query
         In natural order where they come from files.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from cvbow.retrieval import GroundTruth, Query
+    >>> door = Query("door", Path("door.jpg"), relevant=frozenset({Path("door2.jpg")}))
+    >>> [path.name for path in GroundTruth((door,)).images]
+    ['door2.jpg', 'door.jpg']
     """
 
     queries: tuple[Query, ...]
@@ -240,6 +256,13 @@ def groups_by_number(images: Iterable[str | os.PathLike[str]], *, size: int, que
     ValueError
         If a name ends in no number, two images have the same number, a group has no first where one is asked for, or
         no group has two images.
+
+    Examples
+    --------
+    >>> from cvbow.retrieval import groups_by_number
+    >>> truth = groups_by_number([f"ukbench{number:05}.jpg" for number in range(8)], size=4)
+    >>> len(truth), sorted(path.name for path in truth.queries[0].relevant)
+    (8, ['ukbench00000.jpg', 'ukbench00001.jpg', 'ukbench00002.jpg', 'ukbench00003.jpg'])
     """
     check_int("size", size, minimum=2)
     check_choice("queries", queries, ("all", "first"))

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int
+from cvbow.storage import storable
 
 __all__ = ["N_BITS", "HammingEmbedding", "hamming_distances", "hamming_weights"]
 
@@ -25,6 +26,7 @@ _PRIOR = 1
 _BLOCK = 1 << 14
 
 
+@storable
 class HammingEmbedding(BaseEstimator):  # type: ignore[misc]
     """Signatures of descriptors within their words.
 
@@ -49,6 +51,17 @@ class HammingEmbedding(BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Binary descriptors (uint8) are projected as vectors of their bits, 0 or 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.retrieval import HammingEmbedding, hamming_distances
+    >>> descriptors, words = np.random.default_rng(0).random((200, 16), np.float32), np.zeros(200, np.int32)
+    >>> embedding = HammingEmbedding().fit(descriptors, words, n_words=1)
+    >>> near = descriptors[:1] + 0.01
+    >>> first, again, other = embedding.signatures(np.concatenate([descriptors[:1], near, descriptors[1:2]]), words[:3])
+    >>> bool(hamming_distances(first, again) < 10 < hamming_distances(first, other))
+    True
     """
 
     def __init__(self, *, random_state: int = 0) -> None:
@@ -134,7 +147,15 @@ class HammingEmbedding(BaseEstimator):  # type: ignore[misc]
 
 
 def hamming_distances(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """Return in how many bits signatures differ, element by element with broadcasting, uint8."""
+    """Return in how many bits the signatures ``first`` and ``second`` differ, with broadcasting, uint8.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.retrieval import hamming_distances
+    >>> hamming_distances(np.array([0b1011, 0], np.uint64), np.array([0b0001, 0], np.uint64)).tolist()
+    [2, 0]
+    """
     different = np.bitwise_xor(first, second)
     count = getattr(np, "bitwise_count", _count_bits)
     distances: NDArray[np.uint8] = count(different)

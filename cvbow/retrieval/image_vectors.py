@@ -82,6 +82,17 @@ class ImageVectors(Describer):
     Whitening makes a short vector better than the same number of principal directions alone. Fewer directions than the
     backend's vector has values lose something all the same, and much of it where the learning images are few or of
     another kind than those that are searched: learn from thousands, like those of the index, or take ``whiten=False``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.backends import ColorHistogram
+    >>> from cvbow.retrieval import ImageVectors
+    >>> images = list(np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), np.uint8))
+    >>> describer = ImageVectors(ColorHistogram(), n_components=4).fit(images)
+    >>> vector = describer.describe(images[0])["vectors"]
+    >>> vector.shape, round(float(np.linalg.norm(vector)), 3)
+    ((4,), 1.0)
     """
 
     kind: ClassVar[str] = "exact"

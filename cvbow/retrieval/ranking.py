@@ -48,6 +48,15 @@ class Ranking:
     ------
     ValueError
         If shapes do not fit, scores are not finite, or there are fewer relevant images than were found, or none.
+
+    Examples
+    --------
+    >>> from cvbow.retrieval import Ranking
+    >>> ranking = Ranking([True, False, True], n_relevant=2)
+    >>> round(ranking.average_precision, 3), ranking.recall(1), ranking.precision(1)
+    (0.833, 0.5, 1.0)
+    >>> Ranking([True, False], scores=[0.5, 0.5]).average_precision  # a tie: the mean of both orders
+    0.75
     """
 
     def __init__(self, relevant: ArrayLike, scores: ArrayLike | None = None, *, n_relevant: int | None = None) -> None:

@@ -75,6 +75,20 @@ class Verification:
         Rows of the inliers among the features of the query and of the candidate, ascending.
     points : ndarray of shape (n_inliers, 4), float32
         Where the features of each pair are, in pixels: x, y in the query and x, y in the candidate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.features import Features
+    >>> from cvbow.retrieval import quantize, verify
+    >>> random = np.random.default_rng(0)
+    >>> places = random.uniform(0, 150, (30, 2))
+    >>> def stored(places):
+    ...     points = np.column_stack([places, np.full(30, 10), np.zeros(30)]).astype(np.float32)
+    ...     return quantize(Features(points, np.zeros((30, 1), np.float32), (200, 200)), np.arange(30, dtype=np.int32))
+    >>> found = verify(stored(places), stored(places + (20, 10)))
+    >>> found.n_inliers, found.matrix.round().astype(int).tolist()
+    (30, [[1, 0, 20], [0, 1, 10], [0, 0, 1]])
     """
 
     n_inliers: int

@@ -97,6 +97,16 @@ class VisualWords(Describer):
         Images that the sample was to be drawn from and that could not be read.
     seconds_ : dict
         Time taken to ``extract`` the sample and to learn the ``dictionary`` and the ``embedding``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.retrieval import VisualWords
+    >>> random = np.random.default_rng(0)
+    >>> images = [random.integers(0, 256, (24, 24), np.uint8).repeat(8, 0).repeat(8, 1) for _ in range(3)]
+    >>> describer = VisualWords(n_words=50).fit(images)
+    >>> sorted(describer.describe(images[0]))
+    ['image_size', 'places', 'shapes', 'signatures', 'words']
     """
 
     kind: ClassVar[str] = "inverted"

@@ -4,8 +4,8 @@ A file is an uncompressed ZIP archive with ``manifest.json`` and the arrays as `
 verifies it and builds what it holds, `inspect` verifies it and builds nothing. Equal content has an equal
 `StoredModel.content_hash` on every machine, and equal bytes where the library versions are equal too.
 
-A class is storable when it has a line in `ALLOWED` and its ``__dict__`` holds plain values, arrays and storable
-objects. It may declare
+A class is storable once it is registered, in a registry such as ``cvbow.features.DETECTORS`` or by `storable`, and its
+``__dict__`` holds plain values, arrays and storable objects. It may declare
 
 ``transient : ClassVar[Mapping[str, Any]]``
     attributes that belong to a run and not to the model, with the value that is stored instead
@@ -25,16 +25,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvbow.errors import ModelFileError
-from cvbow.storage._allowed import ALLOWED, Rule
 from cvbow.storage._atomic import check_writable, replacing
+from cvbow.storage._classes import storable
 from cvbow.storage._container import FORMAT_VERSION, canonical_json, content_hash, is_kind, read, write
 from cvbow.storage._deserializer import Deserializer, holds_fitted_sklearn
 from cvbow.storage._serializer import Serializer
 
 __all__ = [
-    "ALLOWED",
     "FORMAT_VERSION",
-    "Rule",
     "StoredModel",
     "canonical_json",
     "check_writable",
@@ -42,6 +40,7 @@ __all__ = [
     "load",
     "replacing",
     "save",
+    "storable",
 ]
 
 
@@ -88,7 +87,7 @@ def save(path: str | os.PathLike[str], *, kind: str, state: object, metadata: Ma
         What the file is, in a word of lower-case letters; `load` asks for it.
     state : object
         None, bool, int, float, str, tuple, list, dict with str and int keys, NumPy scalars, dtypes and arrays (numbers,
-        bool, text), ``scipy.sparse.csr_matrix``, and objects of the classes in `ALLOWED`, nested at most 50 deep.
+        bool, text), ``scipy.sparse.csr_matrix``, and objects of storable classes, nested at most 50 deep.
     metadata : mapping of str
         Plain values only, for `inspect` to show. They count for the hash: what differs from run to run (times, paths,
         the number of workers) does not belong here.
@@ -172,7 +171,7 @@ def _stored(path: str | os.PathLike[str], kind: str | None) -> StoredModel:
         metadata = Deserializer(plain=True).build(manifest["metadata"], "metadata")
         notes += _sklearn_differs(versions) if holds_fitted_sklearn(manifest["tree"]) else []
         if kind is not None:
-            deserializer = Deserializer(arrays)
+            deserializer = Deserializer(arrays, version=manifest["format_version"])
             state = deserializer.build(manifest["tree"], "state")
             deserializer.finish()
             notes += deserializer.warnings

@@ -28,7 +28,7 @@ from cvbow.storage.arrays import ArrayRecord, check_values, raw_bytes
 
 __all__ = ["FORMAT_VERSION", "canonical_json", "content_hash", "is_kind", "read", "write"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _KEYS = ("format", "format_version", "kind", "content_hash", "versions", "metadata", "tree", "arrays", "manifest_hash")
 _MAX_MANIFEST = 32 << 20  # parsed JSON takes some 20 times its size in memory

@@ -1,6 +1,6 @@
 """The tree of a model file as Python values and estimators.
 
-An object is built only from a class of the allow-list, by ``cls.__new__(cls)`` and its ``__dict__``: no constructor,
+An object is built only from a class that is registered, by ``cls.__new__(cls)`` and its ``__dict__``: no constructor,
 no ``__setstate__`` (but that of scikit-learn's decision tree, once its state has been checked) and no function named
 in the file ever runs.
 """
@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.storage._allowed import ALLOWED, RENAMED, build_tree, check_attribute, dropped, resolve, transient
+from cvbow.storage._classes import build_object, check_attribute, find_class, left_out, name_in_version_1, transient
+from cvbow.storage._container import FORMAT_VERSION
+from cvbow.storage._scikit_learn import build_tree
 from cvbow.storage._serializer import MAX_DEPTH, SCALARS
 from cvbow.storage.arrays import to_dtype
 
@@ -45,6 +47,8 @@ class Deserializer:
         What `Serializer.arrays` held. A tree must use each of them once, in their order.
     plain : bool
         Refuse arrays and objects, as `Serializer` does.
+    version : int, default `FORMAT_VERSION`
+        Of the file's format.
 
     Attributes
     ----------
@@ -52,10 +56,13 @@ class Deserializer:
         What was made up for on the way.
     """
 
-    def __init__(self, arrays: Sequence[NDArray[Any]] = (), *, plain: bool = False) -> None:
+    def __init__(
+        self, arrays: Sequence[NDArray[Any]] = (), *, plain: bool = False, version: int = FORMAT_VERSION
+    ) -> None:
         self.warnings: list[str] = []
         self._kinds = ("dict", "float", "tuple") if plain else tuple(_KEYS)
         self._arrays = arrays
+        self._version = version
         self._used = 0
         self._depth = 0
 
@@ -154,32 +161,21 @@ class Deserializer:
         return build_tree(features, classes, depth, nodes, values)
 
     def _object(self, tree: dict[str, Any], where: str) -> Any:
-        name, state = tree["class"], tree["state"]
-        if isinstance(name, str):
-            name = RENAMED.get(name, name)
-        if not isinstance(name, str) or name not in ALLOWED:
-            raise ValueError(f"{where} is of the class {_show(name)}, which a model file must not hold")
+        name, state = _typed(tree["class"], str, f"the class of {where}"), tree["state"]
         if not isinstance(state, dict) or "$" in state:
             raise ValueError(f"{where} has no state")
         try:
-            cls: Any = resolve(name)
-        except (ImportError, AttributeError) as error:
-            raise ValueError(f"{where} is a {name}, which is not to be had here: {error}") from error
+            cls = find_class(name_in_version_1(name) if self._version == 1 else name)
+        except ValueError as error:
+            raise ValueError(f"{where} {error}") from error
         for key in state:
             check_attribute(key, cls)
-            if key in dropped(name):
+            if key in left_out(cls):
                 raise ValueError(f"{where} has the attribute {key}, which is never stored")
         attributes = {key: self.build(item, f"{where}.{key}") for key, item in state.items()}
-        attributes |= {key: item for key, item in transient(name, cls).items() if key in attributes}
+        attributes |= {key: item for key, item in transient(cls).items() if key in attributes}
         attributes |= self._defaults(cls, attributes, where)
-        check = ALLOWED[name].check
-        if check is not None:
-            check(attributes)
-        result = cls.__new__(cls)
-        vars(result).update(attributes)
-        if not name.startswith("sklearn.") and hasattr(cls, "check_state"):
-            cls.check_state(result)
-        return result
+        return build_object(cls, attributes)
 
     def _defaults(self, cls: type, attributes: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Default values of the parameters that the class has got since the file was written."""

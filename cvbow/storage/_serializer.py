@@ -7,6 +7,7 @@ whose key ``"$"`` names its kind: ``float`` (inf and nan), ``tuple``, ``dict``, 
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.storage._allowed import check_attribute, dropped, is_cache, public_name, transient
+from cvbow.storage._classes import check_attribute, is_cache, left_out, stored_name, transient
 from cvbow.storage.arrays import dtype_spec, storable, stored_dtype
 
 __all__ = ["MAX_DEPTH", "SCALARS", "Serializer"]
@@ -97,11 +98,10 @@ class Serializer:
                 return self._sparse(value, where)
             if (type(value).__module__, type(value).__name__) == ("sklearn.tree._tree", "Tree"):
                 return self._tree(value, where)
-            name = public_name(type(value))
+            name = stored_name(type(value))
             if name is not None:
                 return self._object(value, name, where)
-        kind = f"{type(value).__module__}.{type(value).__qualname__}"
-        raise TypeError(f"{where} is a {kind}, which a model file cannot hold{' in its metadata' * self.plain}")
+        raise TypeError(f"{where} is {_refused(value)}{' in its metadata' * self.plain}")
 
     def _scalar(self, value: np.generic, where: str) -> Any:
         name = "str" if isinstance(value, np.str_) else value.dtype.name
@@ -149,14 +149,26 @@ class Serializer:
         return tree | {part: self._array(state[part], f"{where}.{part}") for part in ("nodes", "values")}
 
     def _object(self, value: object, name: str, where: str) -> Any:
-        left_out, replaced = dropped(name), transient(name, type(value))
+        never, replaced = left_out(type(value)), transient(type(value))
         state: dict[str, Any] = {}
         # Sorted: the order in which `fit` happened to set its attributes is no part of the model.
         for key, item in sorted(vars(value).items()):
-            if key not in left_out and not is_cache(key, type(value)):
+            if key not in never and not is_cache(key, type(value)):
                 check_attribute(key, type(value))
                 state[key] = self.serialize(replaced.get(key, item), f"{where}.{key}")
         return {"$": "object", "class": name, "state": state}
+
+
+def _refused(value: object) -> str:
+    """Say what a value is, and where it is a part of somebody's own, what would let a model file hold it."""
+    if inspect.isroutine(value):
+        name = f"{value.__module__}.{value.__qualname__}"
+        return f"the function {name}, which a model file cannot hold: make it a class, and register that"
+    kind = f"{type(value).__module__}.{type(value).__qualname__}"
+    advice = ""
+    if type(value).__module__.partition(".")[0] not in ("builtins", "cvbow", "numpy", "scipy", "sklearn"):
+        advice = f": register the class, as in DETECTORS['name'] = {type(value).__name__}, or by cvbow.storage.storable"
+    return f"a {kind}, which a model file cannot hold{advice}"
 
 
 def _check_text(value: str, where: str) -> str:

@@ -1,0 +1,29 @@
+"""Backends by name."""
+
+from __future__ import annotations
+
+from cvbow.backends._image_encoder import ImageEncoder
+from cvbow.backends.bag_encoder import BagEncoder
+from cvbow.backends.census import CensusPyramid
+from cvbow.backends.cnn_encoder import CnnEncoder
+from cvbow.backends.color_histogram import ColorHistogram
+from cvbow.backends.gist import Gist
+from cvbow.backends.raw_pixels import RawPixels
+from cvbow.registry import Registry
+
+__all__ = ["BACKENDS"]
+
+#: Every backend of one kind of vector, as ``channels`` of a recipe; ``ChannelUnion`` and ``MultiCrop`` combine them.
+BACKENDS: Registry[type[ImageEncoder]] = Registry(
+    "channels",
+    ImageEncoder,
+    {
+        "local": BagEncoder,
+        "census": CensusPyramid,
+        "gist": Gist,
+        "colors": ColorHistogram,
+        "pixels": RawPixels,
+        "network": CnnEncoder,
+    },
+    defines=("fit", "vector_length", "encode_image", "fingerprint"),
+)
