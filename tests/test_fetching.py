@@ -17,7 +17,7 @@ import pytest
 from own_datasets import register, tiny_manifest
 from tiny_images import write_dataset
 
-from cvbow.datasets import fetch, load_dataset, locate, read_lock, verify
+from cvbow.datasets import fetch, load_dataset, locate, read_record, verify
 from cvbow.datasets.downloading import ATTEMPTS
 from cvbow.errors import DatasetError
 from cvbow.parallel import reporting
@@ -138,10 +138,10 @@ def test_fetch(
     for path in (tmp_path / "source").rglob("*.png"):
         copy = cache / "data" / "set" / path.relative_to(tmp_path / "source")
         assert copy.read_bytes() == path.read_bytes()
-        assert got.lock.files[copy.relative_to(cache / "data").as_posix()] == sha256(path.read_bytes())
-    assert got.lock.archives["tiny.tar.gz"].sha256 == sha256(archive)
-    assert got.lock.archives["tiny.tar.gz"].checked == digest
-    assert read_lock(cache).files == got.lock.files  # type: ignore[union-attr]
+        assert got.record.files[copy.relative_to(cache / "data").as_posix()] == sha256(path.read_bytes())
+    assert got.record.archives["tiny.tar.gz"].sha256 == sha256(archive)
+    assert got.record.archives["tiny.tar.gz"].checked == digest
+    assert read_record(cache).files == got.record.files  # type: ignore[union-attr]
     # Others may read what was fetched, as far as the umask lets them.
     assert (cache / "data").stat().st_mode == (cache / "data" / "set").stat().st_mode
 
@@ -196,7 +196,7 @@ def test_a_part_is_not_mixed_with_another_file(
     if change == "address":
         own(monkeypatch, cache, manifest(f"{site.url}/other.tar.gz"))
     site.requests.clear()
-    assert fetch("tiny", n_jobs=1).lock.archives["tiny.tar.gz"].sha256 == sha256(now)
+    assert fetch("tiny", n_jobs=1).record.archives["tiny.tar.gz"].sha256 == sha256(now)
     assert (site.requests[0][1] is None) == (change in ("no etag", "address"))
 
 
@@ -275,7 +275,7 @@ def test_a_hash_that_nobody_published_is_recorded_and_asked_for(
     notes = Notes()
     with reporting(notes):
         got = fetch("tiny", n_jobs=1)
-    assert got.lock.archives["tiny.tar.gz"].checked is None
+    assert got.record.archives["tiny.tar.gz"].checked is None
     assert any(sha256(archive) in line and "nobody has published" in line for line in notes.lines)
     fetch("tiny", again=True, n_jobs=1)
     site.files["/tiny.tar.gz"] = tar_of(write_dataset(tmp_path / "changed", seed=1))

@@ -92,14 +92,14 @@ def fetch_command(names: tuple[str, ...], again: bool, keep: bool, n_jobs: int, 
     with contextlib.nullcontext() if quiet or as_json else reporting(TerminalReporter()):
         for name in names:
             got = fetch(name, again=again, keep=keep, n_jobs=n_jobs)
-            archives = {file: vars(archive) for file, archive in got.lock.archives.items()}
+            archives = {file: vars(archive) for file, archive in got.record.archives.items()}
             documents.append(
                 {"name": name, "path": os.fspath(got.place.root), "already": got.already, "archives": archives}
             )
             if as_json:
                 continue
             click.echo(f"{name}: {printable(os.fspath(got.place.root))}{' (was there)' if got.already else ''}")
-            for file, archive in got.lock.archives.items():
+            for file, archive in got.record.archives.items():
                 checked = "checked" if archive.checked else "not published, recorded for the next time"
                 click.echo(f"  {file}  sha256:{archive.sha256}  {checked}")
             click.echo(f"  terms: {got.place.manifest.terms}\n  cite: {got.place.manifest.citation}")

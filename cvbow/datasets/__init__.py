@@ -6,8 +6,8 @@ Nothing here is needed to work on images of one's own; ``cvbow.images.list_image
 from cvbow.datasets.catalog import Manifest, RemoteFile, dataset_names, find_dataset, read_dataset
 from cvbow.datasets.fetching import Fetched, fetch
 from cvbow.datasets.images import LabelledImages, fingerprint
-from cvbow.datasets.lock import read_lock
 from cvbow.datasets.places import Place, cache_folder, load_dataset, locate
+from cvbow.datasets.record import read_record
 from cvbow.datasets.retrieval_sets import RetrievalLayout, RetrievalSet
 from cvbow.datasets.sequences import ImageSequence, Sequences, homographies_hash
 from cvbow.datasets.verifying import Verified, identify, verify
@@ -33,6 +33,6 @@ __all__ = [
     "load_dataset",
     "locate",
     "read_dataset",
-    "read_lock",
+    "read_record",
     "verify",
 ]

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from cvbow.datasets.catalog import RemoteFile, find_dataset
 from cvbow.datasets.downloading import download
-from cvbow.datasets.lock import Archive, Lock, file_hash, hash_files, read_lock, write_lock
 from cvbow.datasets.places import Place, cache_folder, load_dataset
+from cvbow.datasets.record import RECORD_FILE, Archive, FetchRecord, file_hash, hash_files, read_record, write_record
 from cvbow.datasets.unpacking import unpack
 from cvbow.errors import DatasetError
 from cvbow.parallel import note
@@ -28,13 +28,13 @@ class Fetched:
     Attributes
     ----------
     place : Place
-    lock : Lock
+    record : FetchRecord
     already : bool
         Whether it had been there before.
     """
 
     place: Place
-    lock: Lock
+    record: FetchRecord
     already: bool
 
 
@@ -70,25 +70,25 @@ def fetch(name: str, *, again: bool = False, keep: bool = False, n_jobs: int | N
         raise DatasetError(manifest.title, f"there is nothing to fetch: {how}")
     folder = cache_folder() / name
     place = Place(manifest, folder / "data", "fetched")
-    lock = read_lock(folder)
-    if lock is not None and place.root.is_dir() and not again:
-        return Fetched(place, lock, True)
+    record = read_record(folder)
+    if record is not None and place.root.is_dir() and not again:
+        return Fetched(place, record, True)
     downloads = folder / "download"
     downloads.mkdir(parents=True, exist_ok=True)
     paths = {}
     archives = {}
     for file in manifest.files:
-        paths[file.name], archives[file.name] = _get(file, downloads, lock)
+        paths[file.name], archives[file.name] = _get(file, downloads, record)
     with _temporary(folder) as fresh:
         for file in manifest.files:
             _unpack(file, paths[file.name], fresh)
         load_dataset(Place(manifest, fresh, "fetched"))
-        lock = Lock(archives, hash_files(fresh, n_jobs=n_jobs))
-        write_lock(folder, lock)
+        record = FetchRecord(archives, hash_files(fresh, n_jobs=n_jobs))
+        write_record(folder, record)
         _put_in_place(fresh, place.root)
     if not keep:
         shutil.rmtree(downloads, ignore_errors=True)
-    return Fetched(place, lock, False)
+    return Fetched(place, record, False)
 
 
 def _unpack(file: RemoteFile, path: Path, folder: Path) -> None:
@@ -107,8 +107,8 @@ def _unpack(file: RemoteFile, path: Path, folder: Path) -> None:
         raise
 
 
-def _get(file: RemoteFile, downloads: Path, lock: Lock | None) -> tuple[Path, Archive]:
-    before = lock.archives.get(file.name) if lock is not None else None
+def _get(file: RemoteFile, downloads: Path, record: FetchRecord | None) -> tuple[Path, Archive]:
+    before = record.archives.get(file.name) if record is not None else None
     expected = file.hash
     if expected is None and before is not None:
         expected = f"sha256:{before.sha256}"
@@ -116,7 +116,7 @@ def _get(file: RemoteFile, downloads: Path, lock: Lock | None) -> tuple[Path, Ar
         path = download(file, downloads, expected=expected)
     except DatasetError as error:
         if file.hash is None and before is not None:
-            was = f"the hash expected is that of {before.date}, recorded in {downloads.parent / 'lock.json'}"
+            was = f"the hash expected is that of {before.date}, recorded in {downloads.parent / RECORD_FILE}"
             raise DatasetError(error.path, f"{error.reason}; {was}: delete that to take what comes") from error
         raise
     digest = file_hash(path)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvbow.datasets.images import LabelledImages, fingerprint
-from cvbow.datasets.lock import file_hash, hash_files, read_lock
 from cvbow.datasets.places import Place, load_dataset, locate
+from cvbow.datasets.record import file_hash, hash_files, read_record
 from cvbow.errors import DatasetError
 from cvbow.parallel import run
 
@@ -83,8 +83,8 @@ def identify(
     DatasetError
         That names a changed file.
     """
-    lock = read_lock(place.root.parent) if place.origin == "fetched" else None
-    expected = {} if lock is None else lock.paths(place.root)
+    record = read_record(place.root.parent) if place.origin == "fetched" else None
+    expected = {} if record is None else record.paths(place.root)
     # What is not an image may hold the images, their labels, or the splits.
     others = sorted(set(expected).difference(image for image in images.images if isinstance(image, Path)))
     missing = next((path for path in others if not path.is_file()), None)
@@ -99,16 +99,16 @@ def identify(
 
 
 def _compare_with_record(place: Place, n_jobs: int | None) -> bool:
-    lock = read_lock(place.root.parent)
-    if lock is None:
+    record = read_record(place.root.parent)
+    if record is None:
         return False
-    for name in lock.files:
+    for name in record.files:
         if not (place.root / name).is_file():
             raise DatasetError(place.root / name, "the file is missing")
     for name, found in hash_files(place.root, n_jobs=n_jobs).items():
-        if name not in lock.files:
+        if name not in record.files:
             raise DatasetError(place.root / name, "the file was not there when the data set was fetched")
-        _check_file(place.root / name, found, lock.files[name])
+        _check_file(place.root / name, found, record.files[name])
     return True
 
 

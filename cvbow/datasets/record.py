@@ -16,10 +16,11 @@ from cvbow.images import natural_key
 from cvbow.parallel import run
 from cvbow.storage import replacing
 
-__all__ = ["Archive", "Lock", "file_hash", "hash_files", "read_lock", "write_lock"]
+__all__ = ["RECORD_FILE", "Archive", "FetchRecord", "file_hash", "hash_files", "read_record", "write_record"]
 
 FORMAT = 1
-NAME = "lock.json"
+#: Its name, as in caches of earlier versions: the hashes in it are what a package manager's lock file holds.
+RECORD_FILE = "lock.json"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Archive:
 
 
 @dataclass(frozen=True)
-class Lock:
+class FetchRecord:
     """What was fetched.
 
     Attributes
@@ -75,7 +76,7 @@ def hash_files(root: Path, *, n_jobs: int | None = -1) -> dict[str, str]:
     return dict(zip(order, hashes, strict=True))
 
 
-def read_lock(folder: Path) -> Lock | None:
+def read_record(folder: Path) -> FetchRecord | None:
     """Read the record in a data set's folder of the cache; None where there is none.
 
     Raises
@@ -83,23 +84,23 @@ def read_lock(folder: Path) -> Lock | None:
     DatasetError
         When it is damaged.
     """
-    path = folder / NAME
+    path = folder / RECORD_FILE
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise DatasetError(path, f"the record has format {content['format']}; this cvbow reads format {FORMAT}")
         archives = {str(name): Archive(**archive) for name, archive in content["archives"].items()}
-        return Lock(archives, {str(name): str(digest) for name, digest in content["files"].items()})
+        return FetchRecord(archives, {str(name): str(digest) for name, digest in content["files"].items()})
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(path, f"the record is damaged; delete it and fetch the data set anew ({error})") from error
 
 
-def write_lock(folder: Path, lock: Lock) -> None:
+def write_record(folder: Path, record: FetchRecord) -> None:
     """Write the record, whole or not at all."""
     today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
-    archives = {name: asdict(archive) | {"date": archive.date or today} for name, archive in lock.archives.items()}
-    content = {"format": FORMAT, "archives": archives, "files": dict(lock.files)}
-    with replacing(os.fspath(folder / NAME)) as file:
+    archives = {name: asdict(archive) | {"date": archive.date or today} for name, archive in record.archives.items()}
+    content = {"format": FORMAT, "archives": archives, "files": dict(record.files)}
+    with replacing(os.fspath(folder / RECORD_FILE)) as file:
         file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
