@@ -12,11 +12,28 @@ __all__ = ["CvbowError", "DatasetError", "ImageError", "IndexFileError", "ModelF
 
 
 class CvbowError(Exception):
-    """Base of cvbow's own errors: catch this one to catch them all."""
+    """Base of cvbow's own errors: catch this one to catch them all.
+
+    Examples
+    --------
+    >>> from cvbow import CvbowError, read_image
+    >>> try:
+    ...     read_image(b"not an image")
+    ... except CvbowError as error:
+    ...     print(type(error).__name__)
+    ImageError
+    """
 
 
 class _FileError(CvbowError):
-    """An error about one file, with the reason in words that a user can act on."""
+    """An error about one file.
+
+    Parameters
+    ----------
+    path : path
+    reason : str
+        In words that a user can act on.
+    """
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
         super().__init__(path, reason)
@@ -28,20 +45,79 @@ class _FileError(CvbowError):
 
 
 class ImageError(_FileError):
-    """An image that cannot be read: empty, truncated, not an image, too large."""
+    """An image that cannot be read: empty, truncated, not an image, too large.
+
+    Examples
+    --------
+    >>> from cvbow import ImageError, read_image
+    >>> try:
+    ...     read_image(b"")
+    ... except ImageError as error:
+    ...     print(error.path, error.reason)
+    <bytes> the file is empty
+    """
 
 
 class ModelFileError(_FileError):
-    """A model file that is damaged, foreign, truncated, or written by a newer cvbow."""
+    """A model file that is damaged, foreign, truncated, or written by a newer cvbow.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cvbow import ImageClassifier, ModelFileError
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     try:
+    ...         ImageClassifier.load(file.name)
+    ...     except ModelFileError as error:
+    ...         print(error.reason)
+    is empty
+    """
 
 
 class IndexFileError(_FileError):
-    """An image index that is damaged, foreign, written by a newer cvbow, or being written by another process."""
+    """An image index that is damaged, foreign, written by a newer cvbow, or being written by another process.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cvbow import ImageIndex, IndexFileError
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     try:
+    ...         ImageIndex.open(folder)
+    ...     except IndexFileError as error:
+    ...         print(error.reason)
+    is not an index: it has no manifest.json
+    """
 
 
 class DatasetError(_FileError):
-    """A folder or a CSV that does not describe a labelled set of images."""
+    """A folder or a CSV that does not describe a labelled set of images.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cvbow import DatasetError, list_images
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     try:
+    ...         list_images(folder)
+    ...     except DatasetError as error:
+    ...         print(error.reason)
+    no class folder with images; expected DIR/<class>/<image> or DIR/<split>/<class>/<image>, found nothing
+    """
 
 
 class NetworkError(_FileError):
-    """A neural network's file that is damaged, does not fit its use, or is not the one that was learned with."""
+    """A neural network's file that is damaged, does not fit its use, or is not the one that was learned with.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cvbow.errors import NetworkError
+    >>> from cvbow.networks import open_network
+    >>> with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
+    ...     try:
+    ...         open_network(file.name, engine="opencv")
+    ...     except NetworkError as error:
+    ...         print(error.reason)
+    not an ONNX network: it holds no network
+    """

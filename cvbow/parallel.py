@@ -43,7 +43,27 @@ EXECUTORS = ("threads", "processes", "dask")
 
 
 class Reporter(Protocol):
-    """What cvbow tells while it works; the command line shows it, a script may collect it."""
+    """What cvbow tells while it works; the command line shows it, a script may collect it.
+
+    Examples
+    --------
+    >>> from cvbow.parallel import reporting, run
+    >>> class Printer:
+    ...     def note(self, line):
+    ...         print(line)
+    ...     def start(self, task, total):
+    ...         print(f"{task}: {total}")
+    ...     def update(self, done):
+    ...         print(done)
+    ...     def finish(self):
+    ...         print("done")
+    >>> with reporting(Printer()):
+    ...     squares = list(run(lambda number: number**2, [1, 2], task="square", total=2))
+    square: 2
+    1
+    2
+    done
+    """
 
     def note(self, line: str) -> None:
         """Take one line of text, said before or after a step."""
@@ -103,7 +123,14 @@ def progress(task: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def effective_jobs(n_jobs: int | None) -> int:
-    """Return the number of workers that ``n_jobs`` stands for: joblib's rule, so None is 1 and -1 is every core."""
+    """Return the number of workers that ``n_jobs`` stands for: joblib's rule, so None is 1 and -1 is every core.
+
+    Examples
+    --------
+    >>> from cvbow.parallel import effective_jobs
+    >>> effective_jobs(None), effective_jobs(3)
+    (1, 3)
+    """
     import joblib
 
     if n_jobs is not None and (not isinstance(n_jobs, numbers.Integral) or isinstance(n_jobs, bool) or n_jobs == 0):
@@ -117,7 +144,7 @@ def local_threads(n_jobs: int | None) -> int:
 
 
 def map_threads(function: Callable[[slice], None], tasks: list[slice], n_threads: int) -> None:
-    """Call ``function`` on each task, on up to ``n_threads`` threads of this process; an error in one is raised here.
+    """Call ``function`` on each of ``tasks``, on up to ``n_threads`` threads; an error in one is raised here.
 
     For arithmetic on slices of arrays, where a joblib task would cost more than the work.
     """
@@ -132,7 +159,15 @@ def map_threads(function: Callable[[slice], None], tasks: list[slice], n_threads
 
 @contextlib.contextmanager
 def default_jobs(n_jobs: int | None) -> Iterator[None]:
-    """Make ``n_jobs`` what an ``n_jobs=None`` inside the block stands for."""
+    """Make ``n_jobs`` what an ``n_jobs=None`` inside the block stands for.
+
+    Examples
+    --------
+    >>> from cvbow.parallel import default_jobs, effective_jobs
+    >>> with default_jobs(3):
+    ...     effective_jobs(None)
+    3
+    """
     import joblib
 
     if n_jobs is None:
@@ -161,6 +196,12 @@ def run(
         What to call the work in the progress report; empty for none.
     total : int
         The number of items, for the progress report.
+
+    Examples
+    --------
+    >>> from cvbow.parallel import run
+    >>> list(run(len, ["a", "bc", "def"], n_jobs=2))
+    [1, 2, 3]
     """
     from joblib import Parallel, delayed
 
@@ -189,6 +230,15 @@ def prefetched(
     Unlike in ``run``, workers wait for the caller, and `items` may be endless: at most ``ahead`` results and one for
     each worker are there at a time. With one worker and nothing ahead, the caller's own thread does the work. Closing
     the iterator, or dropping it, lets the workers finish the items that they are at.
+
+    Examples
+    --------
+    >>> import itertools
+    >>> from cvbow.parallel import prefetched
+    >>> endless = prefetched(lambda number: number**2, itertools.count(), n_jobs=2)
+    >>> next(endless), next(endless), next(endless)
+    (0, 1, 4)
+    >>> endless.close()
     """
     n_threads = local_threads(n_jobs)
     if n_threads == 1 and ahead == 0:
@@ -302,6 +352,13 @@ def executor(name: str = "threads", scheduler: str | None = None) -> Iterator[No
         If there is no executor of this name, or a scheduler is given to one other than Dask.
     ImportError
         If Dask is asked for and not installed.
+
+    Examples
+    --------
+    >>> from cvbow.parallel import executor, run
+    >>> with executor("threads"):
+    ...     list(run(len, ["a", "bc", "def"], n_jobs=2))
+    [1, 2, 3]
     """
     if name not in EXECUTORS:
         raise ValueError(f"executor must be one of {', '.join(EXECUTORS)}, got {name!r}")

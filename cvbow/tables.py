@@ -27,6 +27,15 @@ class Table:
         What the table is of: a phrase without a full stop.
     notes : str
         What must be said besides: whole sentences.
+
+    Examples
+    --------
+    >>> from cvbow.tables import Table
+    >>> table = Table(["class", "images"], [["cat", "12"], ["dog", "3"]])
+    >>> print(table.text())
+    class  images
+    cat        12
+    dog         3
     """
 
     heads: Sequence[str]
@@ -75,7 +84,7 @@ def figure(value: float | None) -> str:
 
 
 def percent(share: float | None, spread: float | None = None) -> str:
-    """Return shares of 1 in percent, "81.4 ± 0.5" with a spread; nothing for None."""
+    """Return a share of 1 in percent, "81.4 ± 0.5" with a spread; nothing for None."""
     if share is None:
         return ""
     return f"{100 * share:.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")

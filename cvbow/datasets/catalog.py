@@ -36,6 +36,12 @@ class RemoteFile:
         Archives within it that are unpacked too, where they lie.
     into : str or None
         The folder to unpack it into; None for that of the data set.
+
+    Examples
+    --------
+    >>> from cvbow.datasets import find_dataset
+    >>> [file.name for file in find_dataset("scene15").files]
+    ['scene_categories.zip']
     """
 
     name: str
@@ -67,6 +73,13 @@ class Manifest:
         Empty for a data set that cannot be fetched.
     fingerprint : str or None
         What ``cvbow.datasets.fingerprint`` gives for the one true copy, where there is one.
+
+    Examples
+    --------
+    >>> from cvbow.datasets import find_dataset
+    >>> manifest = find_dataset("digits")
+    >>> manifest.n_images, manifest.n_classes, manifest.files
+    (1797, 10, ())
     """
 
     name: str
@@ -146,7 +159,14 @@ def _remote_file(table: TomlTable) -> RemoteFile:
 
 
 def dataset_names() -> tuple[str, ...]:
-    """Return the names of the data sets that have a manifest."""
+    """Return the names of the data sets that have a manifest.
+
+    Examples
+    --------
+    >>> from cvbow.datasets import dataset_names
+    >>> "digits" in dataset_names()
+    True
+    """
     return tuple(bundled("datasets"))
 
 
@@ -157,6 +177,12 @@ def find_dataset(name: str) -> Manifest:
     ------
     ValueError
         If there is none of that name; the message lists those there are.
+
+    Examples
+    --------
+    >>> from cvbow.datasets import find_dataset
+    >>> find_dataset("digits").title
+    'Digits'
     """
     files = bundled("datasets")
     if name not in files:

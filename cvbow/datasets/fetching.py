@@ -31,6 +31,15 @@ class Fetched:
     record : FetchRecord
     already : bool
         Whether it had been there before.
+
+    Examples
+    --------
+    >>> from cvbow.datasets import Fetched, locate
+    >>> from cvbow.datasets.record import Archive, FetchRecord
+    >>> record = FetchRecord({"photos.zip": Archive("5e88...", n_bytes=1000, checked=None)}, files={})
+    >>> fetched = Fetched(locate("digits"), record, already=False)
+    >>> fetched.place.origin, fetched.record.archives["photos.zip"].n_bytes
+    ('installed', 1000)
     """
 
     place: Place

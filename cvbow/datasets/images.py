@@ -31,6 +31,15 @@ class LabelledImages:
     partitions : tuple of tuple of str or None
         The splits of the authors. Each gives every image ``"train"``, ``"validation"``, ``"test"``, or None for one
         that it leaves out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.datasets import LabelledImages
+    >>> pixels = np.zeros((8, 8), np.uint8)
+    >>> images = LabelledImages((pixels, pixels + 1), labels=("zero", "one"), names=("0.png", "1.png"))
+    >>> images.classes
+    ('one', 'zero')
     """
 
     images: tuple[Path | NDArray[np.uint8], ...]
@@ -115,6 +124,14 @@ def fingerprint(
         When a file cannot be read.
     DatasetError
         For the first file, by name, whose content is not the expected one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.datasets import LabelledImages, fingerprint
+    >>> images = LabelledImages((np.zeros((8, 8), np.uint8),), labels=("zero",), names=("0.png",))
+    >>> fingerprint(images, n_jobs=1)[:8]
+    '3970a1d0'
     """
     order = sorted(range(len(images)) if only is None else set(only), key=lambda position: images.names[position])
     chosen = [images.images[position] for position in order]

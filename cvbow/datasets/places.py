@@ -24,6 +24,13 @@ class Place:
     root : Path
         Its folder; of a data set that comes with a package, that package's name.
     origin : {"given", "CVBOW_DATA", "fetched", "installed"}
+
+    Examples
+    --------
+    >>> from cvbow.datasets import locate
+    >>> place = locate("digits")
+    >>> place.origin, str(place.root)
+    ('installed', 'scikit-learn')
     """
 
     manifest: Manifest
@@ -90,6 +97,13 @@ def load_dataset(place: Place) -> LabelledImages:
     ------
     DatasetError
         If they do not lie as they should, or are not as many as they should be.
+
+    Examples
+    --------
+    >>> from cvbow.datasets import load_dataset, locate
+    >>> images = load_dataset(locate("digits"))
+    >>> len(images), images.images[0].shape
+    (1797, (8, 8))
     """
     manifest = place.manifest
     images = manifest.layout.load(place.root)

@@ -34,6 +34,17 @@ class RetrievalSet:
     indexed : tuple of Path
         Those that are searched.
     ground_truth : GroundTruth
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from cvbow.datasets import LabelledImages, RetrievalSet
+    >>> from cvbow.retrieval import GroundTruth, Query
+    >>> images = LabelledImages((Path("1.jpg"), Path("2.jpg")), labels=("door", "door"), names=("1.jpg", "2.jpg"))
+    >>> truth = GroundTruth((Query("1", Path("1.jpg"), relevant=frozenset({Path("2.jpg")})),))
+    >>> found = RetrievalSet(images, indexed=images.images, ground_truth=truth)
+    >>> len(found.indexed), len(found.ground_truth)
+    (2, 1)
     """
 
     images: LabelledImages
@@ -43,7 +54,14 @@ class RetrievalSet:
 
 @runtime_checkable
 class RetrievalLayout(Protocol):
-    """A layout with a ground truth of retrieval."""
+    """A layout with a ground truth of retrieval.
+
+    Examples
+    --------
+    >>> from cvbow.datasets import RetrievalLayout, find_dataset
+    >>> [name for name in ("digits", "ukbench") if isinstance(find_dataset(name).layout, RetrievalLayout)]
+    ['ukbench']
+    """
 
     needs_folder: bool
 

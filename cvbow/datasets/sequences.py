@@ -38,6 +38,15 @@ class ImageSequence:
         In the order of their numbers, the first being 1.
     homographies : tuple of ndarray of shape (3, 3), float64
         For each but the first: takes points x, y of the first image to it, in pixels.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from cvbow.datasets import ImageSequence
+    >>> graffiti = ImageSequence("graf", (Path("img1.ppm"), Path("img2.ppm")), (np.eye(3),))
+    >>> len(graffiti.images), len(graffiti.homographies)
+    (2, 1)
     """
 
     name: str
@@ -53,6 +62,20 @@ class Sequences:
     ----------
     only : tuple of str
         The folders to read; empty for all that hold such a sequence.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from cvbow.datasets import Sequences
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     graffiti = pathlib.Path(folder, "graf")
+    ...     graffiti.mkdir()
+    ...     for name in ("img1.png", "img2.png"):
+    ...         (graffiti / name).touch()
+    ...     _ = (graffiti / "H1to2p").write_text("1 0 5 0 1 0 0 0 1")
+    ...     (found,) = Sequences().sequences(pathlib.Path(folder))
+    >>> found.name, found.homographies[0].tolist()
+    ('graf', [[1.0, 0.0, 5.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
     """
 
     only: tuple[str, ...] = ()

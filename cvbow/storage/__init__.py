@@ -63,6 +63,18 @@ class StoredModel:
     format_version : int
     warnings : tuple of str
         What a user should know before trusting the answers: written with another scikit-learn, for instance.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> from cvbow import storage
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "numbers.cvbow")
+    ...     digest = storage.save(path, kind="example", state={"mean": np.zeros(3)}, metadata={"n_images": 12})
+    ...     model = storage.load(path, kind="example")
+    >>> model.state, model.metadata, model.content_hash == digest
+    ({'mean': array([0., 0., 0.])}, {'n_images': 12}, True)
     """
 
     kind: str
