@@ -19,6 +19,7 @@ from cvbow.images import to_gray
 
 __all__ = [
     "CannyDetector",
+    "EdgeDetector",
     "LaplacianDetector",
     "PrewittDetector",
     "ScharrDetector",
@@ -142,7 +143,7 @@ def _thinned(dx: NDArray[np.int16], dy: NDArray[np.int16], operator: str, low: f
     return np.asarray(cv2.Canny(dx, dy, float(low) * unit, float(high) * unit, L2gradient=True) > 0)
 
 
-class _EdgeDetector(Detector):
+class EdgeDetector(Detector):
     """Base class: points every few pixels along edges, at the angle of the gradient there."""
 
     has_angle: ClassVar[bool] = True
@@ -150,8 +151,8 @@ class _EdgeDetector(Detector):
     point_size: float
 
     @abstractmethod
-    def _edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
-        """Return the edges, and the gradient along x and y."""
+    def edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+        """Return the edges of a gray image, one pixel wide, and its gradient along x and y, each (H, W)."""
 
     def check_params(self) -> None:
         check_int("step", self.step, minimum=1)
@@ -160,7 +161,7 @@ class _EdgeDetector(Detector):
     def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         import cv2
 
-        edges, dx, dy = self._edges(image)
+        edges, dx, dy = self.edges(image)
         y, x = along_contours(edges, int(self.step))
         points = np.empty((len(x), 4), np.float32)
         points[:, 0], points[:, 1], points[:, 2] = x, y, self.point_size
@@ -169,7 +170,7 @@ class _EdgeDetector(Detector):
         return self._sorted(points, np.asarray(strength, np.float32).ravel(), limit)
 
 
-class _GradientDetector(_EdgeDetector):
+class _GradientDetector(EdgeDetector):
     operator: ClassVar[str]
 
     def __init__(self, *, threshold: float = 10.0, step: int = 4, point_size: float = 32.0) -> None:
@@ -181,7 +182,7 @@ class _GradientDetector(_EdgeDetector):
         super().check_params()
         check_real("threshold", self.threshold, minimum=0)
 
-    def _edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+    def edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
         dx, dy = _whole_gradient(image, self.operator, 0)
         unit = np.float32(1 / (_STEPS * 2 * sum(_SMOOTHING[self.operator])))
         edges = _thinned(dx, dy, self.operator, self.threshold, self.threshold)
@@ -216,7 +217,7 @@ class PrewittDetector(_GradientDetector):
     operator = "prewitt"
 
 
-class CannyDetector(_EdgeDetector):
+class CannyDetector(EdgeDetector):
     """Points along Canny's edges; see ``canny`` and ``SobelDetector``.
 
     Parameters
@@ -244,13 +245,13 @@ class CannyDetector(_EdgeDetector):
         if self.low > self.high:
             raise ValueError(f"low must not exceed high, got {self.low!r} and {self.high!r}")
 
-    def _edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+    def edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
         dx, dy = _whole_gradient(image, "sobel", self.sigma)
         unit = np.float32(1 / (_STEPS * 2 * sum(_SMOOTHING["sobel"])))
         return _thinned(dx, dy, "sobel", self.low, self.high), dx * unit, dy * unit
 
 
-class LaplacianDetector(_EdgeDetector):
+class LaplacianDetector(EdgeDetector):
     """Points along edges where the Laplacian of the smoothed image changes its sign.
 
     D. Marr and E. Hildreth, "Theory of edge detection", Proceedings of the Royal Society B 1980.
@@ -276,7 +277,7 @@ class LaplacianDetector(_EdgeDetector):
         check_real("sigma", self.sigma, minimum=0)
         check_real("threshold", self.threshold, minimum=0)
 
-    def _edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+    def edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
         import cv2
 
         second = laplacian(image, sigma=self.sigma)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cvbow.images import from_gray
 from cvbow.storage import check_writable, replacing
 
 __all__ = [
@@ -82,13 +83,14 @@ def display(image: Pixels, width: int, height: int, *, enlarge: float = 8.0) -> 
     """
     import cv2
 
-    rows, columns = image.shape[:2]
+    pixels = from_gray(image, floats=False)
+    rows, columns = pixels.shape[:2]
     scale = min(width / columns, height / rows, enlarge)
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    pixels = image
-    if size != (columns, rows):
-        pixels = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
-    pixels = np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels.copy()
+    if size == (columns, rows):
+        pixels = pixels.copy()
+    else:
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
     x, y = size[0] / columns, size[1] / rows
     return pixels, np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike
 from cvbow.errors import ImageError
-from cvbow.images import from_gray, read_image
+from cvbow.images import read_image
 from cvbow.index import ImageIndex, Result
 from cvbow.matching import transform_points
 from cvbow.report._canvas import (
@@ -141,7 +141,7 @@ def rendered(panel: Panel, width: int, height: int) -> NDArray[np.uint8]:
     """Return a panel's image with its marks, (H', W', 3), fitted into a box; where it has none, a card that says so."""
     if panel.image is None:
         return _card(panel.problem, width, min(height, round(0.75 * width)))
-    pixels, to_pixels = display(from_gray(panel.image, floats=False), width, height)
+    pixels, to_pixels = display(panel.image, width, height)
     if panel.box is not None:
         _fade(pixels, transform_points(to_pixels, _corners(panel.box)))
     Picture(pixels).dots(_apart(transform_points(to_pixels, panel.points)), SKY, radius=1.5)

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_int
-from cvbow.images import from_gray
 from cvbow.matching import MatchResult, transform_points
 from cvbow.report._canvas import (
     DARK,
@@ -74,7 +73,7 @@ def draw_matches(
     for name, image, features in (("a", a, result.features_a), ("b", b, result.features_b)):
         if image.shape[1::-1] != tuple(features.image_size):
             raise ValueError(f"{name} must be the image that was matched, of size {features.image_size}")
-    (left, to_left), (right, to_right) = (display(from_gray(image, floats=False), *BOX) for image in (a, b))
+    (left, to_left), (right, to_right) = (display(image, *BOX) for image in (a, b))
     widths = [max(pixels.shape[1], _LEAST_WIDTH) for pixels in (left, right)]
     line = text_height(_TEXT) + 4
     top = _MARGIN + text_height(_TITLE) + 8 + 2 * line + 8

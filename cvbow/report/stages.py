@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int
 from cvbow.features import DETECTORS, LocalFeatures, make_detector, to_working_size
+from cvbow.features.edges import EdgeDetector
 from cvbow.features.selection import well_spread
-from cvbow.images import from_gray, to_gray
+from cvbow.images import to_gray
 from cvbow.matching import transform_points
 from cvbow.report._canvas import (
     DARK,
@@ -122,8 +123,8 @@ def find_stage(
     found = LocalFeatures(detector=detector, max_points=None, max_side=max_side).detect(image)
     title = name if name == key else f"{name} ({key})"
     edges = None
-    if hasattr(detector, "_edges"):
-        edges = detector._edges(to_working_size(to_gray(image, floats=False), None, max_side))[0]
+    if isinstance(detector, EdgeDetector):
+        edges = detector.edges(to_working_size(to_gray(image, floats=False), None, max_side))[0]
     rows = None
     if key != "grid" and max_points is not None and len(found) > max_points:
         if edges is None:
@@ -136,7 +137,7 @@ def find_stage(
 def _mark(key: str, detector: Any, points: NDArray[np.float32]) -> str:
     if key == "grid":
         return "grid"
-    if hasattr(detector, "_edges"):
+    if isinstance(detector, EdgeDetector):
         return "edge"
     if detector.has_angle:
         return "keypoint"
@@ -164,7 +165,7 @@ def draw_stages(image: NDArray[np.uint8], stages: Sequence[Stage], *, title: str
         raise ValueError("stages must be at least one, got none")
     n_columns = min(len(stages), 2 if len(stages) in (2, 4) else 3)
     box = BOXES[n_columns]
-    small, to_small = display(from_gray(image, floats=False), *box)
+    small, to_small = display(image, *box)
     height, width = small.shape[:2]
     panel = max(width, _LEAST_WIDTH)
     line = text_height(_TEXT) + 4
