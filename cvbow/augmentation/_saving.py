@@ -39,6 +39,7 @@ def parse_saved_name(name: str | os.PathLike[str]) -> tuple[str, int, int]:
 
     Examples
     --------
+    >>> from cvbow.augmentation import parse_saved_name
     >>> parse_saved_name("augmented/Coast/my_photo_12_3.png")
     ('my_photo', 12, 3)
     """

@@ -109,6 +109,8 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow import ImageAugmenter
     >>> image = np.arange(12, dtype=np.uint8).reshape(3, 4)
     >>> ImageAugmenter().apply_transform(image, {"ty": 1, "flip_vertical": True}).tolist()
     [[9, 10, 11, 11], [5, 6, 7, 7], [1, 2, 3, 3]]

@@ -32,6 +32,13 @@ class BatchIterator:
     batch and listed; a batch of none but such images is passed over. Memory holds at most ``n_jobs + prefetch``
     batches.
 
+    Parameters
+    ----------
+    transform, standardize, samples
+        Of the augmenter: what is done to an image, and where images come from.
+    batch_size, shuffle, seed, save_to_dir, save_prefix, save_format, n_jobs, prefetch, strict
+        As for ``ImageAugmenter.flow``.
+
     Attributes
     ----------
     n, samples : int
@@ -46,6 +53,16 @@ class BatchIterator:
     class_indices : dict of str to int
     skipped : list of ImageError
         Files that could not be read, so far.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import ImageAugmenter
+    >>> images = np.random.default_rng(0).integers(0, 256, (10, 16, 16), np.uint8)
+    >>> batches = ImageAugmenter(horizontal_flip=True).flow(images, list(range(10)), batch_size=4, seed=0)
+    >>> x, y = next(batches)
+    >>> x.shape, y.shape, len(batches)
+    ((4, 16, 16), (4,), 3)
     """
 
     def __init__(

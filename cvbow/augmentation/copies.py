@@ -34,6 +34,17 @@ class AugmentedImage(DerivedImage):
         The same seed makes the same copy.
     path : str, optional
         What to call bytes in an error.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import ImageAugmenter
+    >>> from cvbow.augmentation import AugmentedImage
+    >>> from cvbow.backends import RawPixels
+    >>> image = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    >>> copies = [AugmentedImage(image, ImageAugmenter(rotation_range=20), seed=(number,)) for number in range(10)]
+    >>> RawPixels(size=8, n_components=None).fit_transform(copies).shape
+    (10, 64)
     """
 
     augmenter: ImageAugmenter
@@ -58,6 +69,21 @@ class AugmentedFolder:
         Files by class.
     skipped : list of ImageError
         Images that could not be read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from cvbow import ImageAugmenter, list_images
+    >>> from cvbow.augmentation import augment_images
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     Path(folder, "photos", "red").mkdir(parents=True)
+    ...     Image.new("RGB", (20, 20), "red").save(Path(folder, "photos", "red", "1.png"))
+    ...     images = list_images(Path(folder, "photos"))
+    ...     report = augment_images(images, Path(folder, "more"), ImageAugmenter(rotation_range=20), n=3)
+    >>> report.n_written, report.counts
+    (3, {'red': 3})
     """
 
     n_images: int

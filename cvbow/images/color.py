@@ -35,6 +35,8 @@ def to_gray(image: NDArray[Any], *, floats: bool = True) -> NDArray[Any]:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import to_gray
     >>> to_gray(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)).tolist()
     [[76, 150, 29]]
     """
@@ -46,6 +48,13 @@ def from_gray(image: NDArray[Any], *, floats: bool = True) -> NDArray[Any]:
     """Return a gray image (H, W) as RGB with three equal channels, (H, W, 3).
 
     An image with colour comes back as it is, not copied. Without `floats`, only uint8 is taken.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.images import from_gray
+    >>> from_gray(np.array([[7, 9]], np.uint8)).tolist()
+    [[[7, 7, 7], [9, 9, 9]]]
     """
     image = check_image(image, floats=floats)
     return np.asarray(image) if image.ndim == 3 else _convert(image, "GRAY2RGB")
@@ -59,6 +68,8 @@ def to_hsv(image: NDArray[Any]) -> NDArray[Any]:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import to_hsv
     >>> to_hsv(np.array([[[255, 0, 0], [0, 255, 0], [40, 40, 40]]], np.uint8)).tolist()
     [[[0, 255, 255], [60, 255, 255], [0, 0, 40]]]
     """
@@ -81,6 +92,8 @@ def to_lab(image: NDArray[Any]) -> NDArray[Any]:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import to_lab
     >>> to_lab(np.array([[[0, 0, 0], [255, 255, 255]]], np.uint8)).tolist()
     [[[0, 128, 128], [255, 128, 128]]]
     """
@@ -97,6 +110,8 @@ def split_channels(image: NDArray[Any]) -> tuple[NDArray[Any], ...]:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import split_channels
     >>> red, green, blue = split_channels(np.array([[[1, 2, 3]]], np.uint8))
     >>> green.tolist()
     [[2]]
@@ -113,6 +128,14 @@ def merge_channels(channels: Sequence[NDArray[Any]]) -> NDArray[Any]:
     ------
     ValueError
         If there are neither one nor three, or they differ in shape or dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.images import merge_channels, split_channels
+    >>> image = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    >>> bool((merge_channels(split_channels(image)[::-1]) == image[..., ::-1]).all())
+    True
     """
     if len(channels) not in (1, 3):
         raise ValueError(f"channels must be one or three, got {len(channels)}")
@@ -138,6 +161,8 @@ def blend(first: NDArray[Any], second: NDArray[Any], alpha: float = 0.5) -> NDAr
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import blend
     >>> blend(np.array([[0, 100]], np.uint8), np.array([[200, 100]], np.uint8), 0.25).tolist()
     [[50, 100]]
     """

@@ -57,6 +57,8 @@ def convolve(image: NDArray[Any], kernel: NDArray[Any], *, stride: int = 1, padd
     --------
     A point becomes the kernel itself; this is what tells convolution from correlation:
 
+    >>> import numpy as np
+    >>> from cvbow.images import convolve
     >>> point = np.zeros((3, 3), np.uint8)
     >>> point[1, 1] = 1
     >>> convolve(point, [[1, 2, 3], [4, 5, 6], [7, 8, 9]], padding="zeros").tolist()
@@ -94,6 +96,8 @@ def box_blur(image: NDArray[Any], size: int = 3, *, stride: int = 1, padding: st
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import box_blur
     >>> box_blur(np.array([[0, 0, 0], [0, 90, 0], [0, 0, 0]], np.uint8), padding="none").tolist()
     [[10]]
     """
@@ -115,6 +119,8 @@ def gaussian_blur(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import gaussian_blur
     >>> point = np.zeros((7, 7), np.float32)
     >>> point[3, 3] = 1
     >>> gaussian_blur(point, 1.0)[3].round(3).tolist()[3:6]
@@ -142,6 +148,8 @@ def sharpen(image: NDArray[Any], amount: float = 1.0, *, stride: int = 1, paddin
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import sharpen
     >>> sharpen(np.array([[10, 10, 20, 20]] * 3, np.uint8)).tolist()[1]
     [10, 0, 30, 20]
     """
@@ -165,6 +173,8 @@ def edges(image: NDArray[Any], neighbors: int = 4, *, stride: int = 1, padding: 
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import edges
     >>> edges(np.array([[10, 10, 20, 20]] * 3, np.float32)).tolist()[1]
     [0.0, -10.0, 10.0, 0.0]
     """
@@ -186,6 +196,8 @@ def max_pool(image: NDArray[Any], size: int = 2, *, stride: int | None = None, p
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import max_pool
     >>> max_pool(np.array([[1, 2, 0, 0], [3, 4, 0, 9]], np.uint8)).tolist()
     [[4, 9]]
     """
@@ -200,12 +212,17 @@ def max_pool(image: NDArray[Any], size: int = 2, *, stride: int | None = None, p
 def average_pool(
     image: NDArray[Any], size: int = 2, *, stride: int | None = None, padding: str = "none"
 ) -> NDArray[Any]:
-    """Average each window of size x size pixels, each channel on its own; parameters as for `max_pool`.
+    """Average each window of size x size pixels, each channel on its own.
 
-    Padded zeros count as pixels.
+    Parameters
+    ----------
+    image, size, stride, padding
+        As for `max_pool`; padded zeros count as pixels.
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import average_pool
     >>> average_pool(np.array([[1, 2, 0, 0], [3, 4, 0, 9]], np.float32)).tolist()
     [[2.5, 2.25]]
     """

@@ -38,6 +38,8 @@ def center_crop(image: NDArray[Any], aspect: float = 1.0) -> NDArray[Any]:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import center_crop
     >>> center_crop(np.array([[1, 2, 3, 4], [5, 6, 7, 8]], np.uint8)).tolist()
     [[2, 3], [6, 7]]
     """
@@ -81,6 +83,8 @@ def resize(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import resize
     >>> resize(np.array([[10, 20, 30, 40], [10, 20, 30, 60]], np.uint8), (2, 1)).tolist()
     [[15, 40]]
     """
@@ -136,6 +140,8 @@ def pad(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import pad
     >>> pad(np.array([[1, 2, 3]], np.uint8), margins=(0, 0, 2, 2), mode="reflect").tolist()
     [[3, 2, 1, 2, 3, 2, 1]]
     """
@@ -193,6 +199,8 @@ def rotate(
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import rotate
     >>> rotate(np.array([[1, 2], [3, 4]], np.uint8), 90).tolist()
     [[2, 4], [1, 3]]
     """

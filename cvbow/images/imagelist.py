@@ -31,6 +31,12 @@ def natural_key(text: str) -> tuple[tuple[str | tuple[int, str], ...], str]:
     -------
     tuple
         Comparable with every other natural key; equal only for equal texts.
+
+    Examples
+    --------
+    >>> from cvbow.images import natural_key
+    >>> sorted(["img10.png", "img2.png"], key=natural_key)
+    ['img2.png', 'img10.png']
     """
     # Splitting at a group alternates text and digits, so equal positions hold equal types. A number is compared by its
     # length and then its digits: that orders numbers of any size without converting them.
@@ -61,6 +67,14 @@ class ImageList:
         Files and folders that were left out: hidden ones, those that are not images, images outside a class folder.
     empty : tuple of str
         Class folders without an image, relative to the root.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from cvbow import ImageList
+    >>> images = ImageList((Path("cat/1.jpg"), Path("dog/2.jpg")), labels=("cat", "dog"), splits=("train", "test"))
+    >>> images.classes, len(images.select("train"))
+    (('cat', 'dog'), 1)
     """
 
     paths: tuple[Path, ...]

@@ -55,6 +55,19 @@ def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageL
         When there is no such file or folder.
     DatasetError
         When `source` is not laid out as above; the message says what was found instead.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from cvbow import list_images
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("cat/1.jpg", "dog/2.jpg", "dog/notes.txt"):
+    ...         Path(folder, name).parent.mkdir(exist_ok=True)
+    ...         Path(folder, name).touch()
+    ...     images = list_images(folder)
+    >>> images.labels, images.ignored
+    (('cat', 'dog'), 1)
     """
     root = Path(source)
     if root.is_dir():

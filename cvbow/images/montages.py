@@ -63,6 +63,14 @@ def montage(rows: Sequence[Row], *, side: int = 96, columns: int | None = None) 
     Returns
     -------
     ndarray of shape (H, W, 3), uint8
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.images import montage
+    >>> noise = list(np.random.default_rng(0).integers(0, 256, (3, 20, 30), np.uint8))
+    >>> montage([("noise", noise)], side=48).shape
+    (80, 168, 3)
     """
     from PIL import Image, ImageDraw, ImageFont
 

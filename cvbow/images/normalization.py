@@ -44,6 +44,8 @@ def to_unit(image: NDArray[Any]) -> Float32:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import to_unit
     >>> to_unit(np.array([[0, 51, 255]], np.uint8)).tolist()
     [[0.0, 0.20000000298023224, 1.0]]
     """
@@ -64,6 +66,8 @@ def from_unit(image: NDArray[Any]) -> NDArray[np.uint8]:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import from_unit
     >>> from_unit(np.array([[-0.5, 0.2, 1.0, 3.0]])).tolist()
     [[0, 51, 255, 255]]
     """
@@ -88,6 +92,8 @@ def rescale_to_bytes(image: NDArray[Any], *, low: float | None = None, high: flo
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import rescale_to_bytes
     >>> rescale_to_bytes(np.array([[-2.0, 0.0, 2.0]])).tolist()
     [[0, 128, 255]]
     """
@@ -115,6 +121,8 @@ def samplewise_center(image: NDArray[Any]) -> Float32:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import samplewise_center
     >>> samplewise_center(np.array([[1, 2], [3, 6]], np.uint8)).tolist()
     [[-2.0, -1.0], [0.0, 3.0]]
     """
@@ -139,6 +147,8 @@ def samplewise_standardize(image: NDArray[Any], *, eps: float = EPS) -> Float32:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import samplewise_standardize
     >>> samplewise_standardize(np.array([[-2.0, -2.0], [2.0, 2.0]]), eps=0).tolist()
     [[-1.0, -1.0], [1.0, 1.0]]
     """
@@ -170,6 +180,8 @@ class FeaturewiseScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import FeaturewiseScaler
     >>> train = np.array([[[0, 10]], [[4, 10]]], np.uint8)
     >>> FeaturewiseScaler(over="pixel").fit(train).transform(train).round(3).tolist()
     [[[-1.0, 0.0]], [[1.0, 0.0]]]

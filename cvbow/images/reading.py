@@ -35,6 +35,20 @@ class DerivedImage(ABC):
     source : path, bytes or ndarray
     path : str, optional
         What to call bytes in an error.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> from cvbow.images import DerivedImage
+    >>> @dataclass(frozen=True, eq=False)
+    ... class Mirrored(DerivedImage):
+    ...     def derive(self, image):
+    ...         return image[:, ::-1]
+    ...     def recipe(self):
+    ...         return "mirrored"
+    >>> Mirrored(np.array([[1, 2]], np.uint8)).pixels(gray=True, max_pixels=100).tolist()
+    [[2, 1]]
     """
 
     source: Any
@@ -112,6 +126,16 @@ def read_image(
         When the file cannot be read or is not a whole image within the limit; its `reason` says what is wrong.
     ValueError
         When an array has the wrong shape, type or range, or `max_pixels` is not a positive integer.
+
+    Examples
+    --------
+    >>> import io
+    >>> from PIL import Image
+    >>> from cvbow import read_image
+    >>> file = io.BytesIO()
+    >>> Image.new("RGBA", (4, 3), (255, 0, 0, 128)).save(file, "png")
+    >>> read_image(file.getvalue())[0, 0].tolist()  # on white
+    [255, 127, 127]
     """
     check_int("max_pixels", max_pixels, minimum=1)
     if isinstance(source, DerivedImage):

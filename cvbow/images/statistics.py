@@ -31,6 +31,8 @@ class ImageStatistics:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.images import ImageStatistics
     >>> statistics = ImageStatistics().update([np.array([[0, 10]], np.uint8), np.array([[4, 10]], np.uint8)])
     >>> statistics.mean.tolist(), statistics.std.tolist()
     ([[2.0, 10.0]], [[2.0, 0.0]])

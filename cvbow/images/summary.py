@@ -56,6 +56,19 @@ class SetSummary:
     statistics : ImageStatistics
         Of the images brought to one size.
     montage : ndarray of shape (H, W, 3), uint8
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from cvbow.images import ImageList, summarize_images
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "red.png")
+    ...     Image.new("RGB", (40, 30), "red").save(path)
+    ...     found = summarize_images(ImageList((path,), labels=("red",), splits=(None,)))
+    >>> found.sizes, found.counts, found.statistics.channel_mean.round(2).tolist()
+    (Counter({(40, 30): 1}), {'red': 1}, [255.0, 0.0, 0.0])
     """
 
     n_images: int

@@ -67,6 +67,11 @@ class ImageIndex:
     was opened, until it calls `reload`. A *row* is the position of an image in that view, removed ones counted; it
     means nothing to another view.
 
+    Parameters
+    ----------
+    snapshot, writer, n_jobs
+        What `build` and `open` hand over.
+
     Examples
     --------
     >>> import pathlib, tempfile
