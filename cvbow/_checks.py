@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import numbers
 from collections.abc import Collection
+from typing import Any
 
-__all__ = ["check_choice", "check_flag", "check_int", "check_real"]
+__all__ = ["check_choice", "check_flag", "check_int", "check_matrix", "check_real"]
 
 
 def check_int(name: str, value: object, *, minimum: int, none: bool = False) -> None:
@@ -44,3 +45,35 @@ def check_flag(name: str, value: object) -> None:
     """Raise ValueError unless ``value`` is True or False."""
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
+def check_matrix(estimator: Any, X: Any, *labels: Any, fitting: bool, non_negative: bool = False) -> Any:
+    """Return X as scikit-learn's checks leave it: finite float32 (n, d), not a copy where it is; with labels, both.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Gets ``n_features_in_``, and of a data frame ``feature_names_in_``, or is asked for them.
+    X : array-like of shape (n, d)
+    *labels : array-like of shape (n,)
+        y, if there is one.
+    fitting : bool
+        Whether X is what the estimator learns from.
+    non_negative : bool, default False
+        Whether X must have no negative values.
+
+    Raises
+    ------
+    ValueError, TypeError
+        In scikit-learn's words: X is sparse, complex, not finite, empty, or not of two dimensions, or has other columns
+        than in training; y is missing, not finite, or of another length.
+    """
+    import numpy as np
+    from sklearn.utils.validation import check_non_negative, validate_data
+
+    # Infinities of both signs make the sum NaN by which the check knows that there are some.
+    with np.errstate(invalid="ignore"):
+        checked = validate_data(estimator, X, *labels, reset=fitting, dtype=np.float32, order="C")
+    if non_negative:
+        check_non_negative(checked[0] if labels else checked, f"X in {type(estimator).__name__}")
+    return checked

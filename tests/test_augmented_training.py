@@ -15,8 +15,7 @@ from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import BagEncoder, MultiCrop
 from cvbow.classify import FusionClassifier, ImageClassifier, KernelSVM, LinearSVM, make_classifier
 from cvbow.classify._augmented import with_copies
-from cvbow.classify._groups import Groups
-from cvbow.classify._squared_hinge import fold_of_each
+from cvbow.classify._labels import Labels, check_groups
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords
 from cvbow.features import DenseSIFT
@@ -154,14 +153,19 @@ def test_no_copy_of_an_image_tells_the_temperature_about_it(classifier: Any) -> 
 
 
 def test_groups() -> None:
-    groups = Groups(views=2, copies=3)
-    assert groups.size == 6
-    decisions = np.arange(12.0)[:, None]
-    assert groups.of_images(decisions).tolist() == [[0.5], [6.5]]
-    folds = fold_of_each(np.arange(4).repeat(6) % 2, 2, 0, groups.size)
+    index = np.arange(4).repeat(6) % 2
+    labels = Labels(index, np.ones(24), views=2, copies=3)
+    assert labels.size == 6
+    decisions = np.arange(24.0)[:, None]
+    assert labels.of_images(decisions).tolist() == [[0.5], [6.5], [12.5], [18.5]]
+    assert labels.images.index.tolist() == [0, 1, 0, 1]
+    folds = labels.folds(2, 0)
     assert (folds.reshape(4, 6) == folds[::6, None]).all()
+    check_groups(index, np.arange(4.0).repeat(6), 2, 3)
     with pytest.raises(ValueError, match="same label to the 6 views and copies"):
-        groups.check(np.arange(12))
+        check_groups(np.arange(12), None, 2, 3)
+    with pytest.raises(ValueError, match="sample_weight must be the same for the 6 views and copies"):
+        check_groups(index, np.arange(24.0), 2, 3)
 
 
 def test_copies_and_crops_together_and_a_pipeline() -> None:

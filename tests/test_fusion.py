@@ -27,8 +27,9 @@ from cvbow.backends import BagEncoder, CensusPyramid, ChannelUnion, Gist
 from cvbow.classify import FusionClassifier, ImageClassifier, KernelSVM, _directions, _fusion_kernel, make_classifier
 from cvbow.classify._directions import principal_directions
 from cvbow.classify._fusion_kernel import channel_bounds, channel_weights, fusion_kernel, spreads, squared_distances
+from cvbow.classify._labels import targets
 from cvbow.classify._ridge import left_out, ridge
-from cvbow.classify._squared_hinge import factorize, targets
+from cvbow.classify._squared_hinge import factorize
 from cvbow.classify._temperature import softmax
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords
@@ -544,7 +545,7 @@ def test_before_fit_and_with_other_vectors() -> None:
     X, labels = data()
     with pytest.raises(NotFittedError):
         FusionClassifier().decision_function(X)
-    with pytest.raises(ValueError, match="X must have 28 values in a row, as in training, got 27"):
+    with pytest.raises(ValueError, match="X has 27 features, but FusionClassifier is expecting 28 features"):
         FusionClassifier().fit(X, labels).predict(X[:, 1:])
     with pytest.raises(ValueError, match="y must have at least two classes, got 1"):
         FusionClassifier().fit(X, np.zeros(60))

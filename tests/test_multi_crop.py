@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from cvbow.backends import CensusPyramid, ChannelUnion, Gist, ImageEncoder, MultiCrop
 from cvbow.classify import FusionClassifier, ImageClassifier, KernelSVM, LinearSVM
-from cvbow.classify._squared_hinge import fold_of_each
+from cvbow.classify._labels import fold_of_each
 
 
 def census() -> CensusPyramid:

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from cvbow.classify import LinearSVM, TunedLinearSVM, _svm, tuned_svm
-from cvbow.classify._squared_hinge import fold_of_each
+from cvbow.classify import LinearSVM, TunedLinearSVM, linear_svm
+from cvbow.classify._labels import fold_of_each
 
 CS = (100.0, 0.01, 1.0)
 
@@ -43,8 +43,7 @@ def scores_by_hand(X: NDArray[np.float32], y: NDArray[np.str_], folds: list[NDAr
 def test_scores_are_those_of_plain_svms_on_each_fold(
     n: int, d: int, limit: int, n_classes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (_svm, tuned_svm):
-        monkeypatch.setattr(module, "GRAM_LIMIT", limit)
+    monkeypatch.setattr(linear_svm, "_GRAM_LIMIT", limit)
     X, y = vectors(n, d, n_classes)
     tuned = TunedLinearSVM(Cs=CS).fit(X, y)
     numbers = np.unique(y, return_inverse=True)[1]

@@ -1,13 +1,13 @@
 """Classifiers of image vectors, models from folder to answer, and measures of both."""
 
-from cvbow.classify._svm import KernelSVM, LinearSVM
 from cvbow.classify.fusion import FusionClassifier
 from cvbow.classify.image_classifier import Answers, ImageClassifier
+from cvbow.classify.kernel_svm import KernelSVM
+from cvbow.classify.linear_svm import LinearSVM, TunedLinearSVM
 from cvbow.classify.maps import AdditiveMap, HellingerMap
 from cvbow.classify.metrics import ClassificationReport, classification_report
 from cvbow.classify.pretrained import PretrainedClassifier, read_labels
 from cvbow.classify.registry import CLASSIFIERS, ClassifierEntry, make_classifier
-from cvbow.classify.tuned_svm import TunedLinearSVM
 
 __all__ = [
     "CLASSIFIERS",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh, qr
 
 from cvbow.classify._fusion_kernel import squared_distances
+from cvbow.classify._standardize import column_sums
 from cvbow.parallel import local_threads, map_threads
 
 __all__ = ["Directions", "principal_directions"]
@@ -57,19 +58,30 @@ class Directions:
         return found.astype(np.float32)
 
 
-def principal_directions(vectors: NDArray[np.float32], n_components: int) -> Directions:
-    """Return the ``n_components`` directions of largest variance of vectors (n, d), fewer where there are no more."""
+def principal_directions(
+    vectors: NDArray[np.float32], n_components: int, counts: NDArray[np.float64] | None = None
+) -> Directions:
+    """Return the ``n_components`` directions of largest variance of vectors (n, d), fewer where there are no more.
+
+    With ``counts`` (n,) a vector is there so many times.
+    """
     n, d = vectors.shape
-    mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
     # The dot products of centred vectors, from their distances.
     products = squared_distances(vectors, None)
-    products -= products.mean(axis=0)
-    products -= products.mean(axis=1)[:, None]
+    products -= np.average(products, axis=0, weights=counts)
+    products -= np.average(products, axis=1, weights=counts)[:, None]
     products *= -0.5
+    if counts is None:
+        mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+    else:
+        mean = (column_sums(vectors, counts=counts) / counts.sum()).astype(np.float32)
+        products *= np.sqrt(counts)
+        products *= np.sqrt(counts)[:, None]
     n_components = min(n_components, n - 1, d)
     variances, shares = _largest(products, n_components)
     kept = variances > _NOTHING * max(float(variances[-1]), 0.0)
-    shares = (shares[:, kept] / np.sqrt(variances[kept]))[:, ::-1].T.astype(np.float32)
+    shares = (shares[:, kept] / np.sqrt(variances[kept]))[:, ::-1].T
+    shares = (shares if counts is None else shares * np.sqrt(counts)).astype(np.float32)
     found, steps = np.zeros((len(shares), d), np.int8), np.zeros(d, np.float32)
 
     def combine(columns: slice) -> None:

@@ -78,13 +78,24 @@ def channel_weights(weights: Any, names: Sequence[str], total: float) -> NDArray
     return np.asarray(weights, np.float64)
 
 
-def spreads(vectors: NDArray[np.float32], bounds: Sequence[slice]) -> NDArray[np.float64]:
-    """Return for each channel the mean squared distance between two different rows of (n, d), n >= 2."""
+def spreads(
+    vectors: NDArray[np.float32], bounds: Sequence[slice], counts: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Return for each channel the mean squared distance between two different rows of (n, d), n >= 2.
+
+    With ``counts`` (n,) a row is there so many times.
+    """
     d = vectors.shape[1]
     variances = np.empty(d)
 
     def measure(columns: slice) -> None:
-        variances[columns] = np.var(vectors[:, columns], axis=0, dtype=np.float64, ddof=1)
+        if counts is None:
+            variances[columns] = np.var(vectors[:, columns], axis=0, dtype=np.float64, ddof=1)
+        else:
+            total = counts.sum()
+            off = vectors[:, columns] - np.average(vectors[:, columns], axis=0, weights=counts)
+            # Counts that add up to less than two rows are no counts; half the divisor keeps the scale above zero.
+            variances[columns] = counts @ off**2 / max(total - 1, total / 2)
 
     map_threads(measure, [slice(left, left + _NARROW) for left in range(0, d, _NARROW)], local_threads(None))
     return np.array([2 * variances[columns].sum() for columns in bounds])

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cvbow.classify._standardize import Standardization
 from cvbow.parallel import local_threads, map_threads
 
-__all__ = ["factorize", "fold_of_each", "gram", "solve", "targets"]
+__all__ = ["factorize", "gram", "solve"]
 
 _GRAM_COLUMNS = 4096
 _MAX_INNER = 100
@@ -36,7 +36,7 @@ def solve(
     tol: float = 1e-3,
     start: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     standard: Standardization | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Solve the problem for each column of ``y``.
 
     Parameters
@@ -62,6 +62,8 @@ def solve(
     -------
     w : ndarray of shape (d, n_problems), float64
     b : ndarray of shape (n_problems,), float64
+    n_iter : int
+        Newton steps done.
     """
     w = np.zeros((data.shape[1] + 1, y.shape[1]))
     cost = 2 * C * weights[:, None]
@@ -73,7 +75,8 @@ def solve(
     if start is not None:
         w[:-1], w[-1] = start[0], start[1] / inputs.constant
         scores = inputs.forward(w)
-    for iteration in range(max_iter):
+    n_iter = 0
+    while n_iter < max_iter:
         # With tens of thousands of vectors an array (n, n_problems) counts: as few as can be are alive at a time.
         values = y * scores
         np.subtract(1, values, out=values)
@@ -87,7 +90,7 @@ def solve(
         gradient[:-1] += w[:-1]
         # With a small C, w has hardly a share in the objective, yet it decides: an error must be small next to it too.
         scale = np.minimum(objective, np.maximum(5 * _squared(w[:-1]), 1e-6 * objective))
-        solved = (0.5 * _squared(gradient) <= tol * scale) & (iteration > 0)
+        solved = (0.5 * _squared(gradient) <= tol * scale) & (n_iter > 0)
         if solved.all():
             break
         # Problems that are solved stay where they are: their direction comes out as zero.
@@ -103,7 +106,8 @@ def solve(
         w += length * step
         ahead *= length
         scores += ahead
-    return w[:-1], inputs.constant * w[-1]
+        n_iter += 1
+    return w[:-1], inputs.constant * w[-1], n_iter
 
 
 class _Inputs:
@@ -253,29 +257,3 @@ def factorize(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
         except LinAlgError:
             continue
     raise ValueError("the kernel matrix is far from positive definite")
-
-
-def targets(labels: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
-    """Return -1/+1 targets: a column per class, or one column, + for the second class, when there are two."""
-    if n_classes == 2:
-        return np.where(labels == 1, 1.0, -1.0)[:, None]
-    y = np.full((len(labels), n_classes), -1.0)
-    y[np.arange(len(labels)), labels] = 1.0
-    return y
-
-
-def fold_of_each(labels: NDArray[np.intp], n_folds: int, seed: int, views: int = 1) -> NDArray[np.intp]:
-    """Return a fold for each vector, the folds of a class as even as can be.
-
-    So many ``views`` that follow one another have the same label and get the same fold.
-    """
-    if views > 1:
-        return np.repeat(fold_of_each(labels[::views], n_folds, seed), views)
-    rng = np.random.default_rng(seed)
-    folds = np.empty(len(labels), np.intp)
-    start = 0
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        folds[members] = (start + np.arange(len(members))) % n_folds
-        start += len(members)
-    return folds

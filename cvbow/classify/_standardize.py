@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cvbow.parallel import local_threads, map_threads
 
-__all__ = ["Standardization", "standardization"]
+__all__ = ["Standardization", "column_sums", "standardization"]
 
 #: Values that a thread looks at together: 2 MB in float64.
 _BLOCK = 1 << 18
@@ -48,20 +48,28 @@ class Standardization:
         return block
 
 
-def standardization(vectors: NDArray[np.float32]) -> Standardization:
-    """Return what standardises these vectors (n, d).
+def standardization(vectors: NDArray[np.float32], counts: NDArray[np.float64] | None = None) -> Standardization:
+    """Return what standardises these vectors (n, d), each of which counts so many times (n,); once otherwise.
 
     Deviations become 1 over the root of the number of values that vary, so the mean squared length of the vectors is 1.
     """
-    mean = _column_sums(vectors, None) / len(vectors)
-    deviation = np.sqrt(_column_sums(vectors, mean) / len(vectors))
+    total = len(vectors) if counts is None else float(counts.sum())
+    mean = column_sums(vectors, counts=counts) / total
+    deviation = np.sqrt(column_sums(vectors, mean, counts) / total)
     varies = deviation > np.maximum(_ROUNDING * np.abs(mean), _LEAST)
     wanted = 1 / np.sqrt(max(int(varies.sum()), 1))
     return Standardization(mean, np.divide(wanted, deviation, out=np.zeros_like(deviation), where=varies))
 
 
-def _column_sums(vectors: NDArray[np.float32], mean: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Return the sum of each column, or with a mean that of its squared distances from it; in a fixed order."""
+def column_sums(
+    vectors: NDArray[np.float32],
+    mean: NDArray[np.float64] | None = None,
+    counts: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Return the sum of each column, or with a mean that of its squared distances from it; in a fixed order.
+
+    With ``counts`` (n,) a row counts so many times.
+    """
     n, d = vectors.shape
     rows = max(1, _BLOCK // d)
     parts = [slice(top, min(top + -(-n // 16), n)) for top in range(0, n, -(-n // 16))]
@@ -70,12 +78,16 @@ def _column_sums(vectors: NDArray[np.float32], mean: NDArray[np.float64] | None)
     def add(part: slice) -> None:
         total = np.zeros(d)
         for top in range(part.start, part.stop, rows):
-            block = vectors[top : min(top + rows, part.stop)]
-            if mean is None:
-                total += block.sum(axis=0, dtype=np.float64)
+            these = slice(top, min(top + rows, part.stop))
+            values: NDArray[np.floating] = vectors[these]
+            if mean is not None:
+                values = values - mean
+            if counts is not None:
+                total += counts[these] @ (values if mean is None else values**2)
+            elif mean is None:
+                total += values.sum(axis=0, dtype=np.float64)
             else:
-                centered = block - mean
-                total += np.einsum("ij,ij->j", centered, centered)
+                total += np.einsum("ij,ij->j", values, values)
         partial[part.start] = total
 
     map_threads(add, parts, local_threads(None))

@@ -19,16 +19,19 @@ def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return result
 
 
-def fit_temperature(decisions: NDArray[np.float64], labels: NDArray[np.intp]) -> float:
+def fit_temperature(
+    decisions: NDArray[np.float64], labels: NDArray[np.intp], weights: NDArray[np.float64] | None = None
+) -> float:
     """Return the factor of the decision values (n, n_classes) that makes the softmax fit the labels best.
 
     The decisions must come from models that have not seen these vectors; the factor lies in [0.01, 100]. As in Platt's
     scaling (1999), a class with m vectors is fitted to the probability (m + 1) / (m + 2), the rest shared by the other
-    classes, so that a handful of right answers does not count as certainty.
+    classes, so that a handful of right answers does not count as certainty. With ``weights`` (n,) a vector counts so
+    many times.
     """
     from scipy.optimize import minimize_scalar
 
-    counts = np.bincount(labels, minlength=decisions.shape[1])[labels]
+    counts = np.bincount(labels, weights, minlength=decisions.shape[1])[labels]
     wanted = np.repeat(1 / ((counts + 2.0) * (decisions.shape[1] - 1)), decisions.shape[1]).reshape(decisions.shape)
     wanted[np.arange(len(labels)), labels] = (counts + 1) / (counts + 2)
 
@@ -36,7 +39,7 @@ def fit_temperature(decisions: NDArray[np.float64], labels: NDArray[np.intp]) ->
         scores = decisions * np.exp(log_factor)
         top = scores.max(axis=1)
         normal = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
-        return float(np.mean(normal - (wanted * scores).sum(axis=1)))
+        return float(np.average(normal - (wanted * scores).sum(axis=1), weights=weights))
 
     found = minimize_scalar(loss, bounds=(np.log(0.01), np.log(100.0)), method="bounded")
     return float(np.exp(found.x))

@@ -18,10 +18,10 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice, check_int, check_real
 from cvbow.classify._directions import Directions, principal_directions
 from cvbow.classify._fusion_kernel import channel_bounds, channel_weights, fusion_kernel, spreads
-from cvbow.classify._groups import Groups
+from cvbow.classify._labels import Labels, targets
 from cvbow.classify._ridge import left_out, ridge
-from cvbow.classify._squared_hinge import factorize, fold_of_each, solve, targets
-from cvbow.classify._svm import _SquaredHingeSVM, check_vectors
+from cvbow.classify._squared_hinge import factorize, solve
+from cvbow.classify.one_against_rest import N_FOLDS, OneAgainstRestClassifier
 from cvbow.storage import storable
 
 __all__ = ["FusionClassifier"]
@@ -33,7 +33,7 @@ _ROWS = 1024
 
 
 @storable
-class FusionClassifier(_SquaredHingeSVM):
+class FusionClassifier(OneAgainstRestClassifier):
     """One-against-rest classifier with the kernel ``exp(-sum_c w_c |x_c - y_c|^2 / s_c)`` over channels c.
 
     A channel is a group of neighbouring columns, such as one backend's part in a ``ChannelUnion``; its scale s_c is the
@@ -84,6 +84,7 @@ class FusionClassifier(_SquaredHingeSVM):
     temperature_ : float
         Factor of the decisions in the softmax that gives probabilities, learned on decisions for vectors that were left
         out: one at a time for the ridge, in five parts for the SVM, a fifth of them where only some are kept.
+    n_features_in_, feature_names_in_, n_iter_ : as for ``LinearSVM``; the ridge takes one step
 
     Examples
     --------
@@ -123,12 +124,24 @@ class FusionClassifier(_SquaredHingeSVM):
         self.max_iter = max_iter
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike, *, channels: Any = None, views: int = 1, copies: int = 1) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        channels: Any = None,
+        views: int = 1,
+        copies: int = 1,
+    ) -> Self:
         """Learn from vectors X (n, d) and labels y (n,).
 
         Parameters
         ----------
         X, y : arrays
+        sample_weight : array of shape (n,) or None, default None
+            Factors of the losses by vector. A vector of weight 2 counts like two of it, in the channels' scales and
+            directions as well, and one of weight 0 is left out; landmarks are drawn from all others alike.
         channels : mapping of str to int or slice, optional
             Widths or columns of the channels, where the parameter ``channels`` is None.
         views, copies : int, default 1
@@ -141,26 +154,26 @@ class FusionClassifier(_SquaredHingeSVM):
             are fewer than two classes.
         """
         self.check_params()
-        vectors = check_vectors(X)
-        groups = Groups(views, copies)
-        labels, weights = self._encode(y, len(vectors), groups)
-        self.n_features_in_ = vectors.shape[1]
+        vectors, labels = self._prepare(X, y, sample_weight, views, copies)
         bounds = channel_bounds(self.channels if self.channels is not None else channels, self.n_features_in_)
         self.channels_ = {name: columns.stop - columns.start for name, columns in bounds.items()}
         shares = channel_weights(self.weights, list(bounds), _TOTAL)
-        kept = self._draw(labels)
-        directions = self._find_directions(vectors[kept] if len(kept) < len(labels) else vectors, bounds)
+        n = len(vectors)
+        kept = self._draw(labels.index)
+        some = slice(None) if len(kept) == n else kept
+        counts = None if labels.counts is None else labels.counts[some]
+        directions = self._find_directions(vectors[some], counts, bounds)
         self.directions_ = {name: (found.mean, found.steps, found.bytes) for name, found in directions.items()}
         vectors = self._shorten(vectors)
-        landmarks = vectors[kept] if len(kept) < len(labels) else vectors
+        landmarks = vectors[some]
         short = self._short_bounds()
-        means = spreads(vectors, short)
+        means = spreads(vectors, short, labels.counts)
         self.factors_ = np.divide(shares, means, out=shares.copy(), where=means > 0)
-        if len(kept) == len(labels):
+        if len(kept) == n:
             factor = factorize(fusion_kernel(landmarks, None, short, self.factors_))
-            w, self.intercept_ = self._fit_all(factor, labels, weights, groups)
+            w, self.intercept_ = self._fit_all(factor, labels)
         else:
-            factor, w, self.intercept_ = self._fit_map(self._kernel(landmarks, vectors), kept, labels, weights, groups)
+            factor, w, self.intercept_ = self._fit_map(self._kernel(landmarks, vectors), kept, labels)
         self.dual_ = solve_triangular(factor, w, lower=True, trans="T", check_finite=False)
         self.landmarks_ = landmarks
         return self
@@ -178,52 +191,48 @@ class FusionClassifier(_SquaredHingeSVM):
         chosen = order[np.argsort(turn[order], kind="stable")][: self.n_landmarks]
         return np.sort(chosen)
 
-    def _fit_all(
-        self, factor: NDArray[np.float64], labels: NDArray[np.intp], weights: NDArray[np.float64], groups: Groups
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _fit_all(self, factor: NDArray[np.float64], labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Solve on the factor of all vectors' kernel, and set the temperature."""
         if self.head == "svm":
-            return self._fit_factor(factor, labels, weights, groups)
-        y = targets(labels, len(self.classes_))
-        solution = ridge(factor, y, weights, float(self.alpha))
-        self._fit_temperature(left_out(factor, y, weights, solution, groups.size), labels, groups)
+            return self._fit_factor(factor, labels)
+        self.n_iter_ = 1
+        y = targets(labels.index, len(self.classes_))
+        solution = ridge(factor, y, labels.weights, float(self.alpha))
+        self._fit_temperature(left_out(factor, y, labels.weights, solution, labels.size), labels)
         return solution[:2]
 
     def _fit_map(
-        self,
-        kernel: NDArray[np.float64],
-        kept: NDArray[np.intp],
-        labels: NDArray[np.intp],
-        weights: NDArray[np.float64],
-        groups: Groups,
+        self, kernel: NDArray[np.float64], kept: NDArray[np.intp], labels: Labels
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Solve on the map that the kernel of kept vectors with all, (n_kept, n), makes, and set the temperature.
 
         The map gives a kept vector a direction of its own. To be left out it has to go from the map as well, so that
         the temperature is that of one fold in five, left out of everything.
         """
-        y = targets(labels, len(self.classes_))
-        folds = fold_of_each(labels, min(5, len(labels) // groups.size), 0, groups.size)
+        folds = labels.folds(N_FOLDS, 0)
         out = folds == (0 if (folds[kept] != 0).any() else 1)
         stays = ~out[kept]
         _, data = _map(kernel[stays], kept[stays])
-        w, b = self._solve(data[~out], y[~out], weights[~out])
-        self._fit_temperature(data[out] @ w + b, labels[out], groups)
+        w, b = self._solve(data[~out], labels.part(~out))
+        self._fit_temperature(data[out] @ w + b, labels.part(out))
         factor, data = _map(kernel, kept)
-        return factor, *self._solve(data, y, weights)
+        return factor, *self._solve(data, labels)
 
-    def _solve(
-        self, data: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _solve(self, data: NDArray[np.float64], labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        y = targets(labels.index, len(self.classes_))
         if self.head == "svm":
-            return solve(data, y, weights, C=self.C, max_iter=self.max_iter)
-        return ridge(data, y, weights, float(self.alpha))[:2]
+            w, b, self.n_iter_ = solve(data, y, labels.weights, C=self.C, max_iter=self.max_iter)
+            return w, b
+        self.n_iter_ = 1
+        return ridge(data, y, labels.weights, float(self.alpha))[:2]
 
-    def _find_directions(self, vectors: NDArray[np.float32], bounds: Mapping[str, slice]) -> dict[str, Directions]:
+    def _find_directions(
+        self, vectors: NDArray[np.float32], counts: NDArray[np.float64] | None, bounds: Mapping[str, slice]
+    ) -> dict[str, Directions]:
         if self.n_components is None:
             return {}
         return {
-            name: principal_directions(vectors[:, columns], self.n_components)
+            name: principal_directions(vectors[:, columns], self.n_components, counts)
             for name, columns in bounds.items()
             if columns.stop - columns.start > self.n_components
         }
@@ -261,7 +270,7 @@ class FusionClassifier(_SquaredHingeSVM):
 
     def _decide(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self, "dual_")
-        vectors = self._shorten(check_vectors(X, self.n_features_in_))
+        vectors = self._shorten(self._vectors(X))
         return np.asarray(self._kernel(self.landmarks_, vectors).T @ self.dual_ + self.intercept_)
 
     def check_params(self) -> None:

@@ -7,15 +7,14 @@ classification", ECCV 2010 (square roots).
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
-from cvbow._checks import check_choice, check_flag, check_int
-from cvbow.classify._svm import check_vectors
+from cvbow._checks import check_choice, check_flag, check_int, check_matrix
 from cvbow.storage import storable
 
 __all__ = ["AdditiveMap", "HellingerMap"]
@@ -26,23 +25,35 @@ _PERIODS = {"chi2": (0.56, 0.44, 0.37), "intersection": (0.70, 0.67, 0.61)}
 
 
 class _Map(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """What the maps share: ``fit`` learns nothing but the number of columns."""
+    """What the maps share: ``fit`` learns nothing but the number of columns, and their names where they have some."""
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Check the parameters, and keep the number of columns of X (n, d)."""
+        """Check the parameters and the vectors X (n, d)."""
         self.check_params()
-        self.n_features_in_ = check_vectors(X).shape[1]
+        check_matrix(self, X, fitting=True, non_negative=self._non_negative)
         return self
+
+    @property
+    def _non_negative(self) -> bool:
+        """Whether vectors must have no negative values."""
+        return False
 
     def _vectors(self, X: ArrayLike) -> NDArray[np.float32]:
         check_is_fitted(self, "n_features_in_")
-        return check_vectors(X, self.n_features_in_)
+        vectors: NDArray[np.float32] = check_matrix(self, X, fitting=False, non_negative=self._non_negative)
+        return vectors
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
     def check_state(self) -> None:
         self.check_params()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = self._non_negative
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
 
 @storable
@@ -57,6 +68,13 @@ class AdditiveMap(_Map):
         Samples of the kernel's spectrum; a value becomes ``2 n_samples + 1`` values. Where x and y differ by a factor
         of 400 at most, the error is at most 0.10, 0.04 and 0.02 of ``sqrt(x y)`` for chi-square, 0.26, 0.17 and 0.14
         for the intersection.
+
+    Attributes
+    ----------
+    n_features_in_ : int
+        d.
+    feature_names_in_ : ndarray of shape (d,), str
+        Names of the columns, where ``fit`` got a data frame; a model file does not hold them.
 
     Notes
     -----
@@ -89,8 +107,6 @@ class AdditiveMap(_Map):
             If the vectors are negative somewhere, not finite, or of another length than in ``fit``.
         """
         vectors = self._vectors(X)
-        if vectors.min() < 0:
-            raise ValueError(f"X must be non-negative for the kernel {self.kernel}, got {vectors.min():g}")
         n, d = vectors.shape
         period = _PERIODS[self.kernel][self.n_samples - 1]
         mapped = np.empty((n, 2 * self.n_samples + 1, d), np.float32)
@@ -104,6 +120,18 @@ class AdditiveMap(_Map):
             np.multiply(size, np.sin(phase), out=mapped[:, 2 * sample])
         return mapped.reshape(n, -1)
 
+    def get_feature_names_out(self, input_features: ArrayLike | None = None) -> NDArray[np.object_]:
+        """Return the names of the values: ``x0_sqrt`` and so on, then ``x0_cos1``, ``x0_sin1`` for each sample."""
+        check_is_fitted(self, "n_features_in_")
+        names = _check_feature_names_in(self, input_features)
+        samples = range(1, self.n_samples + 1)
+        parts = ["sqrt", *(f"{wave}{sample}" for sample in samples for wave in ("cos", "sin"))]
+        return np.array([f"{name}_{part}" for part in parts for name in names], dtype=object)
+
+    @property
+    def _non_negative(self) -> bool:
+        return True
+
     def check_params(self) -> None:
         check_choice("kernel", self.kernel, _PERIODS)
         check_int("n_samples", self.n_samples, minimum=1)
@@ -112,13 +140,17 @@ class AdditiveMap(_Map):
 
 
 @storable
-class HellingerMap(_Map):
+class HellingerMap(OneToOneFeatureMixin, _Map):  # type: ignore[misc]
     """Square root of each value with its sign, so that dot products are the Hellinger kernel ``sum sqrt(x y)``.
 
     Parameters
     ----------
     normalize : bool, default True
         Bring each vector to L1 norm 1 first, and so to L2 norm 1; zero stays zero.
+
+    Attributes
+    ----------
+    n_features_in_, feature_names_in_ : as for ``AdditiveMap``
 
     Examples
     --------

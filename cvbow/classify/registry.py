@@ -41,19 +41,19 @@ class ClassifierEntry:
 
 
 def _linear_svm(**parameters: Any) -> Any:
-    from cvbow.classify._svm import LinearSVM
+    from cvbow.classify.linear_svm import LinearSVM
 
     return LinearSVM(**parameters)
 
 
 def _tuned_svm(**parameters: Any) -> Any:
-    from cvbow.classify.tuned_svm import TunedLinearSVM
+    from cvbow.classify.linear_svm import TunedLinearSVM
 
     return TunedLinearSVM(**parameters)
 
 
 def _kernel_svm(kernel: str, **parameters: Any) -> Any:
-    from cvbow.classify._svm import KernelSVM
+    from cvbow.classify.kernel_svm import KernelSVM
 
     return KernelSVM(kernel, **parameters)
 

@@ -10,6 +10,8 @@ A class is storable once it is registered, in a registry such as ``cvbow.feature
 ``transient : ClassVar[Mapping[str, Any]]``
     attributes that belong to a run and not to the model, with the value that is stored instead
     (``{"n_jobs": None}``); `load` gives them that value, whatever a file says;
+``unstored : ClassVar[Collection[str]]``
+    attributes that are never stored, whatever they hold;
 ``check_state(self) -> None``
     called on every object that `load` builds, to raise ValueError where its state is impossible.
 """

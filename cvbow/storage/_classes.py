@@ -28,6 +28,9 @@ __all__ = [
 T = TypeVar("T", bound=type)
 
 _ATTRIBUTE = re.compile(r"[^\W\d]\w{0,99}")
+#: `set_output` is how one script wants to see its results; restored, "pandas" would import pandas. The names of a data
+#: frame's columns are part of that.
+_NEVER_STORED = ("_sklearn_output_config", "feature_names_in_")
 _CLASSES: dict[str, type[Any]] = {}
 
 
@@ -102,8 +105,11 @@ def transient(cls: type[Any]) -> Mapping[str, Any]:
 
 def left_out(cls: type) -> Collection[str]:
     """Attributes of a class that are never stored, whatever they hold."""
-    # `set_output` is how one script wants to see its results; restored, "pandas" would import pandas.
-    return ("_sklearn_output_config", "_search_cache", "_mixture_cache", *_scikit_learn.LEFT_OUT.get(_name(cls), ()))
+    if cls.__module__.startswith("sklearn."):
+        return (*_NEVER_STORED, *_scikit_learn.LEFT_OUT.get(_name(cls), ()))
+    # A class from outside cvbow need not say.
+    declared: Collection[str] = getattr(cls, "unstored", ())
+    return (*_NEVER_STORED, "_search_cache", "_mixture_cache", *declared)
 
 
 def build_object(cls: type[Any], attributes: Mapping[str, Any]) -> Any:

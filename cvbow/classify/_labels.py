@@ -1,0 +1,121 @@
+"""What a classifier is told of its vectors: classes, weights, and which of them are of one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import compute_class_weight
+
+from cvbow._checks import check_int
+
+__all__ = ["Labels", "check_groups", "class_weights", "fold_of_each", "targets"]
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Classes and weights of vectors that follow one another image by image: each of its copies, of each its views.
+
+    Attributes
+    ----------
+    index : ndarray of shape (n,), intp
+        The class of each vector, counted from 0.
+    weights : ndarray of shape (n,), float64
+        The weight of each vector's loss.
+    counts : ndarray of shape (n,), float64, or None
+        For how many vectors each stands (``sample_weight``); None where each stands for itself.
+    views : int
+        Vectors of one picture, whose decisions are averaged.
+    copies : int
+        Pictures of one image: the image itself, then what augmentation made of it.
+    """
+
+    index: NDArray[np.intp]
+    weights: NDArray[np.float64]
+    counts: NDArray[np.float64] | None = None
+    views: int = 1
+    copies: int = 1
+
+    @property
+    def size(self) -> int:
+        """Vectors of an image. All or none of them are left out: copies tell of the image that they were made from."""
+        return self.views * self.copies
+
+    @property
+    def images(self) -> Self:
+        """The same of images in place of vectors."""
+        first = slice(None, None, self.size)
+        counts = None if self.counts is None else self.counts[first]
+        return replace(self, index=self.index[first], weights=self.weights[first], counts=counts, views=1, copies=1)
+
+    def part(self, rows: NDArray[np.bool_]) -> Self:
+        """Return the labels of some of the vectors, all or none of an image's."""
+        counts = None if self.counts is None else self.counts[rows]
+        return replace(self, index=self.index[rows], weights=self.weights[rows], counts=counts)
+
+    def class_counts(self, n_classes: int) -> NDArray[np.float64]:
+        """Return how many vectors each class has, (n_classes,), each as often as it counts."""
+        return np.asarray(np.bincount(self.index, self.counts, minlength=n_classes), np.float64)
+
+    def folds(self, n_folds: int, seed: int) -> NDArray[np.intp]:
+        """Return a fold for each vector, of as many folds as there are images at most; see ``fold_of_each``."""
+        return fold_of_each(self.index, min(n_folds, len(self.index) // self.size), seed, self.size)
+
+    def of_images(self, decisions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the decision for each image (n_images, k): the mean of its views, as it is and without its copies.
+
+        What is to be classified later comes without copies too, so these are the decisions to learn a temperature from.
+        """
+        own = decisions.reshape(-1, self.size, decisions.shape[1])[:, : self.views]
+        return np.asarray(own.mean(axis=1))
+
+
+def check_groups(y: NDArray[Any], counts: NDArray[np.float64] | None, views: int, copies: int) -> None:
+    """Raise ValueError unless the vectors of each image have one label and one weight."""
+    check_int("views", views, minimum=1)
+    check_int("copies", copies, minimum=1)
+    size = views * copies
+    if len(y) % size or (y.reshape(-1, size) != y[::size, None]).any():
+        raise ValueError(
+            f"y must give the same label to the {size} views and copies of an image, which follow one another"
+        )
+    if counts is not None and (counts.reshape(-1, size) != counts[::size, None]).any():
+        raise ValueError(f"sample_weight must be the same for the {size} views and copies of an image")
+
+
+def class_weights(
+    class_weight: Any, classes: NDArray[Any], index: NDArray[np.intp], counts: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Return the factor of each class's losses, (n_classes,)."""
+    if counts is not None and isinstance(class_weight, str):
+        mass = np.bincount(index, counts)
+        return np.asarray(mass.sum() / (len(mass) * mass))
+    return np.asarray(compute_class_weight(class_weight, classes=classes, y=classes[index]), np.float64)
+
+
+def targets(labels: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:
+    """Return -1/+1 targets: a column per class, or one column, + for the second class, when there are two."""
+    if n_classes == 2:
+        return np.where(labels == 1, 1.0, -1.0)[:, None]
+    y = np.full((len(labels), n_classes), -1.0)
+    y[np.arange(len(labels)), labels] = 1.0
+    return y
+
+
+def fold_of_each(labels: NDArray[np.intp], n_folds: int, seed: int, views: int = 1) -> NDArray[np.intp]:
+    """Return a fold for each vector, the folds of a class as even as can be.
+
+    So many ``views`` that follow one another have the same label and get the same fold.
+    """
+    if views > 1:
+        return np.repeat(fold_of_each(labels[::views], n_folds, seed), views)
+    rng = np.random.default_rng(seed)
+    folds = np.empty(len(labels), np.intp)
+    start = 0
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        folds[members] = (start + np.arange(len(members))) % n_folds
+        start += len(members)
+    return folds

@@ -1,0 +1,172 @@
+"""Support vector machines with a kernel, and the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import solve_triangular
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_choice, check_real
+from cvbow.classify._squared_hinge import factorize
+from cvbow.classify.one_against_rest import OneAgainstRestClassifier
+from cvbow.parallel import local_threads, map_threads
+from cvbow.storage import storable
+
+__all__ = ["KERNELS", "KernelSVM", "kernel_matrix"]
+
+KERNELS = ("chi2", "intersection", "rbf")
+_ROWS = 64
+
+
+@storable
+class KernelSVM(OneAgainstRestClassifier):
+    """One-against-rest SVM with squared hinge loss and a kernel.
+
+    The training vectors stay in the model. Memory grows with the square of their number.
+
+    Parameters
+    ----------
+    kernel : {"chi2", "intersection", "rbf"}, default "rbf"
+        ``exp(-gamma sum (x-y)^2/(x+y))`` and ``sum min(x, y)``, both for non-negative vectors;
+        ``exp(-gamma |x-y|^2)``.
+    gamma : float or None, default None
+        None: 1 over the mean distance between training vectors (Zhang et al., IJCV 2007).
+    C, class_weight, max_iter
+        As for ``LinearSVM``.
+
+    Attributes
+    ----------
+    classes_, temperature_, n_features_in_, feature_names_in_, n_iter_ : as for ``LinearSVM``
+    vectors_ : ndarray of shape (n, d), float32
+    dual_ : ndarray of shape (n, n_classes), float32; (n, 1) for two classes
+    intercept_ : ndarray of shape (n_classes,), float64
+    gamma_ : float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import KernelSVM
+    >>> X = np.array([[0, 0], [1, 1], [0, 1], [1, 0]], np.float32)
+    >>> KernelSVM("rbf").fit(X, ["same", "same", "other", "other"]).predict([[0.1, 0], [0.9, 0.1]]).tolist()
+    ['same', 'other']
+    """
+
+    def __init__(
+        self,
+        kernel: str = "rbf",
+        *,
+        gamma: float | None = None,
+        C: float = 1.0,
+        class_weight: Any = None,
+        max_iter: int = 100,
+    ) -> None:
+        self.kernel = kernel
+        self.gamma = gamma
+        self.C = C
+        self.class_weight = class_weight
+        self.max_iter = max_iter
+
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, views: int = 1, copies: int = 1
+    ) -> Self:
+        """Learn from vectors X (n, d) and labels y (n,); weights, views, copies and errors as for ``LinearSVM``."""
+        self.check_params()
+        vectors, labels = self._prepare(X, y, sample_weight, views, copies)
+        kernel, self.gamma_ = kernel_matrix(self.kernel, vectors, vectors, self.gamma, labels.counts)
+        factor = factorize(kernel)
+        w, self.intercept_ = self._fit_factor(factor, labels)
+        dual = solve_triangular(factor, w, lower=True, trans="T", check_finite=False)
+        self.dual_ = dual.astype(np.float32)
+        self.vectors_ = vectors
+        return self
+
+    @property
+    def _non_negative(self) -> bool:
+        return self.kernel in ("chi2", "intersection")
+
+    def _decide(self, X: ArrayLike) -> NDArray[np.float64]:
+        check_is_fitted(self, "dual_")
+        kernel, _ = kernel_matrix(self.kernel, self._vectors(X), self.vectors_, self.gamma_)
+        return np.asarray(kernel @ self.dual_ + self.intercept_, np.float64)
+
+    def check_params(self) -> None:
+        super().check_params()
+        check_choice("kernel", self.kernel, KERNELS)
+        if self.gamma is not None:
+            check_real("gamma", self.gamma, minimum=0, open_minimum=True)
+
+    def check_state(self) -> None:
+        self.check_params()
+        if "dual_" in vars(self):
+            k = 1 if len(self.classes_) == 2 else len(self.classes_)
+            n = len(self.vectors_)
+            if self.dual_.shape != (n, k) or self.vectors_.shape != (n, self.n_features_in_):
+                raise ValueError("dual_ and vectors_ do not fit classes_ and n_features_in_")
+
+
+def kernel_matrix(
+    kernel: str,
+    a: NDArray[np.float32],
+    b: NDArray[np.float32],
+    gamma: float | None,
+    counts: NDArray[np.float64] | None = None,
+) -> tuple[NDArray[np.float64], float]:
+    """Return the kernel between the rows of ``a`` (n, d) and ``b`` (m, d), shape (n, m), and gamma.
+
+    A gamma of None becomes 1 over the mean distance; with ``counts`` (n,), where ``a`` and ``b`` are the same, each
+    vector is there so many times. "intersection" has no gamma and returns 1. Other kernels than "rbf" are for
+    non-negative vectors.
+    """
+    if kernel == "rbf":
+        return _exponential(_squared_distances(a, b), gamma, counts)
+    if kernel == "intersection":
+        # min(x, y) = (x + y - |x - y|) / 2
+        sums = a.sum(axis=1, dtype=np.float64)[:, None] + b.sum(axis=1, dtype=np.float64)
+        return 0.5 * (sums - _l1_distances(a, b)), 1.0
+    return _exponential(_chi2_distances(a, b), gamma, counts)
+
+
+def _exponential(
+    distances: NDArray[np.float64], gamma: float | None, counts: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], float]:
+    if gamma is None:
+        mean = float(distances.mean() if counts is None else counts @ distances @ counts / counts.sum() ** 2)
+        gamma = 1 / mean if mean > 0 else 1.0
+    return np.exp(-gamma * distances), float(gamma)
+
+
+def _squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    from sklearn.metrics.pairwise import euclidean_distances
+
+    distances: NDArray[np.float64] = euclidean_distances(a, b, squared=True).astype(np.float64)
+    return distances
+
+
+def _l1_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    from scipy.spatial.distance import cdist
+
+    left, right = a.astype(np.float64), b.astype(np.float64)
+    return _by_rows(lambda rows: cdist(left[rows], right, "cityblock"), len(a), len(b))
+
+
+def _chi2_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    from sklearn.metrics.pairwise import additive_chi2_kernel
+
+    # It does not take an array that is read-only, as those are that joblib shares among processes.
+    left, right = np.require(a, requirements="W"), np.require(b, requirements="W")
+    return _by_rows(lambda rows: -additive_chi2_kernel(left[rows], right), len(a), len(b))
+
+
+def _by_rows(distances: Callable[[slice], NDArray[np.floating]], n: int, m: int) -> NDArray[np.float64]:
+    """Compute a matrix (n, m) in blocks of rows, on threads."""
+    result = np.empty((n, m))
+
+    def fill(rows: slice) -> None:
+        result[rows] = distances(rows)
+
+    map_threads(fill, [slice(top, min(top + _ROWS, n)) for top in range(0, n, _ROWS)], local_threads(None))
+    return result

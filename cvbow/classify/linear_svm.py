@@ -1,0 +1,285 @@
+"""Linear support vector machines over the solver of ``_squared_hinge``, one of which finds its C by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import solve_triangular
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_flag, check_int, check_real
+from cvbow.classify._labels import Labels, targets
+from cvbow.classify._squared_hinge import factorize, gram, solve
+from cvbow.classify._standardize import Standardization, standardization
+from cvbow.classify.one_against_rest import N_FOLDS, OneAgainstRestClassifier
+from cvbow.storage import storable
+
+__all__ = ["LinearSVM", "TunedLinearSVM"]
+
+#: Up to so many vectors, a Gram matrix in float64 takes at most 200 MB; and where the vectors are so many times as long
+#: as they are many, it takes a quarter of their memory and spares nearly all of the products with them.
+_GRAM_LIMIT, _MUCH_LONGER = 5000, 8
+#: The folds that choose C are others than those of the temperature.
+_SEED = 1
+
+
+@storable
+class LinearSVM(OneAgainstRestClassifier):
+    """Linear one-against-rest SVM with squared hinge loss.
+
+    The model of ``sklearn.svm.LinearSVC`` for image vectors: in float32 and without copies of the vectors, so that tens
+    of thousands of vectors of tens of thousands of values fit in memory; and with probabilities.
+
+    Parameters
+    ----------
+    C : float, default 1.0
+        Weight of the losses against the margin.
+    class_weight : dict, "balanced" or None, default None
+        Factors of C by class; "balanced" makes the classes count alike however many vectors they have.
+    max_iter : int, default 100
+        Newton steps at most.
+    standardize : bool, default False
+        Learn from vectors whose values have been brought to mean 0 and the same deviation over the training vectors, so
+        that all count alike, whatever their unit; to that deviation for which the vectors' mean squared length is 1, so
+        that C means the same however many values there are. No copy of the vectors is made: the scaling goes into the
+        coefficients, which are those for vectors as they are. A value that does not vary in training gets 0.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    coef_ : ndarray of shape (n_classes, d), float32; (1, d) for two classes
+    intercept_ : ndarray of shape (n_classes,), float64; (1,) for two classes
+    temperature_ : float
+        Factor of the decisions in the softmax that gives probabilities, learned on held-out vectors.
+    n_features_in_ : int
+        d.
+    feature_names_in_ : ndarray of shape (d,), str
+        Names of the columns, where ``fit`` got a data frame; a model file does not hold them.
+    n_iter_ : int
+        Newton steps of the solution on all vectors; a model file does not hold it.
+
+    Notes
+    -----
+    Where it differs from ``LinearSVC``:
+
+    - The intercept is not penalised. ``LinearSVC`` adds its square to the norm, by the less the larger
+      ``intercept_scaling``, so that the two agree as that grows.
+    - The loss is the squared hinge, the penalty the squared norm, and classes are told from all others; there is no
+      choice of another loss, penalty or way with many classes.
+    - Vectors are dense and taken as float32. All classes are solved at once by Newton's method with conjugate
+      gradients, whose steps are products with the vectors; from the vectors' Gram matrix where there are fewer vectors
+      than values. Nothing is drawn at random.
+    - There is no tolerance to set: a class is solved when its objective is within about a thousandth of the least.
+    - ``fit`` also learns what ``predict_proba`` needs.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import LinearSVM
+    >>> X = np.array([[1, 0], [0.9, 0.1], [0, 1], [0.2, 0.8]], np.float32)
+    >>> svm = LinearSVM(C=10).fit(X, ["a", "a", "b", "b"])
+    >>> svm.predict([[0.8, 0.1], [0.1, 0.7]]).tolist()
+    ['a', 'b']
+    >>> svm.predict_proba([[0.8, 0.1]]).round(1).tolist()
+    [[0.6, 0.4]]
+    """
+
+    def __init__(
+        self, *, C: float = 1.0, class_weight: Any = None, max_iter: int = 100, standardize: bool = False
+    ) -> None:
+        self.C = C
+        self.class_weight = class_weight
+        self.max_iter = max_iter
+        self.standardize = standardize
+
+    def fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, views: int = 1, copies: int = 1
+    ) -> Self:
+        """Learn from vectors X (n, d) and labels y (n,).
+
+        Parameters
+        ----------
+        X, y : arrays
+        sample_weight : array of shape (n,) or None, default None
+            Factors of C by vector. A vector of weight 2 counts like two of it, and one of weight 0 is left out.
+        views : int, default 1
+            So many vectors that follow one another are views of one image: for the temperature they are left out
+            together, and judged by their mean decisions.
+        copies : int, default 1
+            So many times ``views`` vectors that follow one another are of an image and of what augmentation made of it:
+            their losses together weigh as much as those of an image without copies, and for the temperature they are
+            left out together, and the image is judged without its copies.
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, the vectors are not finite, there are fewer than two classes, or the views
+            of an image differ in their label or weight.
+        """
+        self.check_params()
+        vectors, labels = self._prepare(X, y, sample_weight, views, copies)
+        n, d = vectors.shape
+        standard = standardization(vectors, labels.counts) if self.standardize else None
+        if n <= min(d, _GRAM_LIMIT) or _MUCH_LONGER * n <= d:
+            factor = factorize(gram(vectors, standard))
+            w, b = self._fit_factor(factor, labels)
+            # w = X^T a with K = a L u and K = L L^T.
+            dual = solve_triangular(factor, w, lower=True, trans="T", check_finite=False)
+            w = np.asarray(vectors.T @ dual.astype(np.float32), np.float64)
+            if standard is not None:
+                w -= standard.mean[:, None] * dual.sum(axis=0)
+                w *= standard.scale[:, None]
+        else:
+            w, b = self._fit_direct(vectors, labels, standard)
+        if standard is not None:
+            w, b = standard.raw(w, b)
+        self.coef_ = np.ascontiguousarray(w.T, np.float32)
+        self.intercept_ = b
+        return self
+
+    def _fit_direct(
+        self, vectors: NDArray[np.float32], labels: Labels, standard: Standardization | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Solve on the vectors themselves; one held-out fold sets the temperature.
+
+        The held-out vectors are left out by a weight of zero: an index would copy all the others.
+        """
+        y = targets(labels.index, len(self.classes_))
+        out = labels.folds(N_FOLDS, 0) == 0
+        kept = np.where(out, 0.0, labels.weights)
+        w, b, _ = solve(vectors, y, kept, C=self.C, max_iter=self.max_iter, standard=standard)
+        raw_w, raw_b = (w, b) if standard is None else standard.raw(w, b)
+        decisions = vectors @ raw_w.astype(np.float32) + raw_b
+        self._fit_temperature(decisions[out], labels.part(out))
+        w, b, self.n_iter_ = solve(
+            vectors, y, labels.weights, C=self.C, max_iter=self.max_iter, start=(w, b), standard=standard
+        )
+        return w, b
+
+    def _decide(self, X: ArrayLike) -> NDArray[np.float64]:
+        check_is_fitted(self, "coef_")
+        return np.asarray(self._vectors(X) @ self.coef_.T + self.intercept_, np.float64)
+
+    def check_params(self) -> None:
+        super().check_params()
+        check_flag("standardize", self.standardize)
+
+    def check_state(self) -> None:
+        self.check_params()
+        if "coef_" in vars(self):
+            k = 1 if len(self.classes_) == 2 else len(self.classes_)
+            if self.coef_.shape != (k, self.n_features_in_) or self.intercept_.shape != (k,):
+                raise ValueError("coef_ and intercept_ do not fit classes_ and n_features_in_")
+
+
+@storable
+class TunedLinearSVM(LinearSVM):
+    """Linear one-against-rest SVM whose C is the best of several, by cross-validation on the training vectors.
+
+    What vectors mean, how long they are and how much they are alike decides which C suits them. A comparison of vectors
+    under one C compares that as well; this head does not.
+
+    Parameters
+    ----------
+    Cs : sequence of float, default (0.01, 0.1, 1, 10, 100, 1000)
+        Candidates. Of those with the same mean class accuracy, the smallest is taken.
+    n_folds : int, default 5
+        At least 2. Of a class with fewer images, some folds have none. With more than 5,000 vectors, or more vectors
+        than values, one fold is held out instead.
+    class_weight, max_iter, standardize
+        As for ``LinearSVM``.
+
+    Attributes
+    ----------
+    C_ : float
+        The candidate that was taken.
+    scores_ : ndarray of shape (n_candidates,)
+        Mean class accuracies on held-out vectors, in the order of ascending C.
+    classes_, coef_, intercept_, temperature_
+        As for ``LinearSVM``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.classify import TunedLinearSVM
+    >>> X = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    >>> svm = TunedLinearSVM(Cs=(0.01, 1, 100)).fit(X, X[:, 0] > 0)
+    >>> svm.C_ in svm.Cs, svm.scores_.shape
+    (True, (3,))
+    """
+
+    def __init__(
+        self,
+        *,
+        Cs: Sequence[float] = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0),
+        n_folds: int = 5,
+        class_weight: Any = None,
+        max_iter: int = 100,
+        standardize: bool = False,
+    ) -> None:
+        self.Cs = Cs
+        self.n_folds = n_folds
+        self.class_weight = class_weight
+        self.max_iter = max_iter
+        self.standardize = standardize
+
+    @property
+    def C(self) -> float:  # type: ignore[override]  # noqa: N802
+        """The candidate that was taken; before ``fit``, the first."""
+        return float(vars(self).get("C_", self.Cs[0]))
+
+    def _fit_factor(
+        self, factor: NDArray[np.float64], labels: Labels
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        folds = labels.folds(int(self.n_folds), _SEED)
+        if len(factor) > _GRAM_LIMIT:
+            # To choose among powers of ten, single precision and one fold will do: minutes instead of half an hour.
+            self._choose(factor.astype(np.float32), labels, None, [folds == 0])
+        else:
+            self._choose(factor, labels, None, [folds == fold for fold in np.unique(folds)])
+        return super()._fit_factor(factor, labels)
+
+    def _fit_direct(
+        self, vectors: NDArray[np.float32], labels: Labels, standard: Standardization | None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        self._choose(vectors, labels, standard, [labels.folds(int(self.n_folds), _SEED) == 0])
+        return super()._fit_direct(vectors, labels, standard)
+
+    def _choose(
+        self,
+        data: NDArray[np.floating],
+        labels: Labels,
+        standard: Standardization | None,
+        parts: list[NDArray[np.bool_]],
+    ) -> None:
+        """Set ``C_`` and ``scores_`` by the decisions for each part, which is left out by weights of zero."""
+        n_classes = len(self.classes_)
+        y = targets(labels.index, n_classes)
+        candidates = sorted(float(C) for C in self.Cs)
+        right, judged = np.zeros((len(candidates), n_classes)), np.zeros(n_classes)
+        for out in parts:
+            start = None
+            kept = np.where(out, 0.0, labels.weights)
+            images = labels.part(out).images
+            judged += images.class_counts(n_classes)
+            for row, C in enumerate(candidates):
+                w, b, _ = solve(data, y, kept, C=C, max_iter=self.max_iter, start=start, standard=standard)
+                start = w, b
+                if standard is not None:
+                    w, b = standard.raw(w, b)
+                decisions = labels.of_images(np.asarray(data[out] @ w.astype(data.dtype) + b, np.float64))
+                answers = decisions.argmax(axis=1) if decisions.shape[1] > 1 else (decisions[:, 0] > 0).astype(np.intp)
+                right[row] += images.part(answers == images.index).class_counts(n_classes)
+        self.scores_ = (right[:, judged > 0] / judged[judged > 0]).mean(axis=1)
+        self.C_ = candidates[int(self.scores_.argmax())]
+
+    def check_params(self) -> None:
+        if isinstance(self.Cs, str) or not isinstance(self.Cs, Sequence) or len(self.Cs) == 0:
+            raise ValueError(f"Cs must be at least one number, got {self.Cs!r}")
+        for C in self.Cs:
+            check_real("Cs", C, minimum=0, open_minimum=True)
+        check_int("n_folds", self.n_folds, minimum=2)
+        super().check_params()
