@@ -48,7 +48,8 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         """Check what ``fit`` was given, set ``classes_``, and return the vectors of weight above 0 and their labels."""
         vectors, names = check_matrix(self, X, y, fitting=True, non_negative=self._non_negative)
         kind = type_of_target(names, input_name="y")
-        if kind not in ("binary", "multiclass"):
+        # Labels that are objects of any one kind, such as Python's integers, are "unknown" to scikit-learn.
+        if kind not in ("binary", "multiclass", "unknown"):
             raise ValueError(f"Unknown label type: {kind}. y must name the class of each vector")
         counts = None
         if sample_weight is not None:
