@@ -7,7 +7,7 @@ import numbers
 from collections.abc import Collection
 from typing import Any
 
-__all__ = ["check_choice", "check_flag", "check_int", "check_matrix", "check_real"]
+__all__ = ["check_choice", "check_flag", "check_int", "check_matrix", "check_part", "check_real"]
 
 
 def check_int(name: str, value: object, *, minimum: int, none: bool = False) -> None:
@@ -45,6 +45,13 @@ def check_flag(name: str, value: object) -> None:
     """Raise ValueError unless ``value`` is True or False."""
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
+def check_part(part: object) -> None:
+    """Check the parameters of a part of cvbow; parts of other making check theirs in ``fit``."""
+    check_params = getattr(part, "check_params", None)
+    if callable(check_params):
+        check_params()
 
 
 def check_matrix(estimator: Any, X: Any, *labels: Any, fitting: bool, non_negative: bool = False) -> Any:

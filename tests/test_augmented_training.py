@@ -14,6 +14,7 @@ from sklearn.base import clone
 from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import BagEncoder, MultiCrop
 from cvbow.classify import FusionClassifier, ImageClassifier, KernelSVM, LinearSVM, make_classifier
+from cvbow.classify._any_classifier import fit_parameters
 from cvbow.classify._augmented import with_copies
 from cvbow.classify._labels import Labels, check_groups
 from cvbow.dictionary import KMeansDictionary
@@ -173,7 +174,7 @@ def test_copies_and_crops_together_and_a_pipeline() -> None:
     crops = ImageClassifier(MultiCrop(backend()), augmenter=SHIFTS, n_augmented=2).fit(images, labels)
     assert crops.score(images, labels) >= 0.9
     piped = model(make_classifier("chi2-map-svm")).fit(images, labels)
-    told = piped._tell(piped.classifier_, 4)
+    told = fit_parameters(piped.classifier_, piped._told(4))
     assert list(told.values()) == [4]
     assert next(iter(told)).endswith("__copies")
     forest = model("random-forest", n=1).fit(images, labels)

@@ -8,10 +8,11 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import compute_class_weight
+from sklearn.utils.multiclass import type_of_target
 
 from cvbow._checks import check_int
 
-__all__ = ["Labels", "check_groups", "class_weights", "fold_of_each", "targets"]
+__all__ = ["Labels", "check_class_names", "check_groups", "class_weights", "fold_of_each", "targets"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +71,14 @@ class Labels:
         """
         own = decisions.reshape(-1, self.size, decisions.shape[1])[:, : self.views]
         return np.asarray(own.mean(axis=1))
+
+
+def check_class_names(y: NDArray[Any]) -> None:
+    """Raise ValueError unless labels (n,) are classes: not numbers with fractions, and no NaN."""
+    kind = type_of_target(y, input_name="y")
+    # Labels that are objects of any one kind, such as Python's integers, are "unknown" to scikit-learn.
+    if kind not in ("binary", "multiclass", "unknown"):
+        raise ValueError(f"Unknown label type: {kind}. y must hold classes, by name or number")
 
 
 def check_groups(y: NDArray[Any], counts: NDArray[np.float64] | None, views: int, copies: int) -> None:

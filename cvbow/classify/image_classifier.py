@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils import get_tags
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from cvbow import storage
+from cvbow._checks import check_part
 from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import ImageEncoder, ImageLike
 from cvbow.backends.loading import check_images
+from cvbow.classify._any_classifier import classifier_name, fit_parameters, has_method, limit_neighbors
 from cvbow.classify._augmented import check_augmentation, with_copies
+from cvbow.classify._labels import check_class_names
 from cvbow.classify._temperature import softmax
 from cvbow.classify.metrics import ClassificationReport, classification_report
+from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.classify.registry import make_classifier
 from cvbow.errors import CvbowError, ImageError, ModelFileError
 from cvbow.parallel import default_jobs, note, single_threaded
@@ -97,7 +104,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_augmented = n_augmented
         self.augment_seed = augment_seed
 
-    def fit(self, images: Sequence[ImageLike], y: ArrayLike, *, strict: bool = False) -> Self:
+    def fit(
+        self,
+        images: Sequence[ImageLike],
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        strict: bool = False,
+    ) -> Self:
         """Learn from labelled images.
 
         Parameters
@@ -105,24 +119,34 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images : sequence of paths or arrays
         y : array of shape (n_images,)
             Labels.
+        sample_weight : array of shape (n_images,) or None, default None
+            How much each image counts for the classifier, which has to take such weights; its augmented copies share
+            its weight. The backend learns from all images alike.
         strict : bool, default False
             Raise the error of an image that cannot be read, instead of leaving the image out.
 
         Raises
         ------
         ValueError
-            If a parameter breaks its rule, or images and labels differ in number.
+            If a parameter breaks its rule, images, labels and weights differ in number, the labels are no classes, or
+            there are weights and the classifier takes none.
         CvbowError
-            If fewer than two classes have an image that can be read.
+            If fewer than two classes have an image of weight above 0 that can be read.
         """
         started = time.perf_counter()
         self.check_params()
         classifier = make_classifier(self.classifier) if isinstance(self.classifier, str) else clone(self.classifier)
-        getattr(classifier, "check_params", lambda: None)()
+        check_part(classifier)
         labels = np.asarray(y)
         if labels.ndim != 1 or len(labels) != len(images):
             raise ValueError(f"y must hold a label for each of {len(images)} images, got shape {labels.shape}")
-        _need_two_classes(labels, "the images")
+        check_class_names(labels)
+        weights = np.ones(len(labels))
+        if sample_weight is not None:
+            if not fit_parameters(classifier, {"sample_weight": None}):
+                raise ValueError(f"sample_weight must be None: {classifier_name(classifier)} takes no weights")
+            weights = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
+        _need_two_classes(labels[weights > 0], "the images")
         self.backend_ = clone(self.backend).fit(images)
         if strict and self.backend_.skipped_:
             raise self.backend_.skipped_[0]
@@ -130,8 +154,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_copies = self.n_augmented + 1
         encoded = with_copies(self.backend_, check_images(images), self.augmenter, n_copies, self.augment_seed, strict)
         self.skipped_: list[ImageError] = encoded.skipped
-        labels = labels[encoded.rows]
-        _need_two_classes(labels, f"the {len(labels)} images that could be read")
+        labels, weights = labels[encoded.rows], weights[encoded.rows]
+        _need_two_classes(labels[weights > 0], f"the {len(labels)} images that could be read")
         done = time.perf_counter()
         for doubt in encoded.doubtful:
             note(f"{doubt}; it is kept")
@@ -140,13 +164,17 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             note(f"class {name}: a single image to learn from")
         n_vectors, length = encoded.vectors.shape
         note(f"classifier: {n_vectors} vectors of {length} values, {len(names)} classes")
-        if getattr(classifier, "n_neighbors", 0) > n_vectors:
-            note(f"classifier: only {n_vectors} neighbours instead of {classifier.n_neighbors}")
-            classifier.set_params(n_neighbors=n_vectors)
-        told = self._tell(classifier, n_copies)
-        labels = labels.repeat(n_copies * self._n_views)
-        with single_threaded(), default_jobs(self.backend_.n_jobs):
-            self.classifier_ = classifier.fit(self._by_view(encoded.vectors), labels, **told)
+        wanted = limit_neighbors(classifier, n_vectors)
+        if wanted is not None:
+            note(f"classifier: only {n_vectors} neighbours instead of {wanted}")
+        told = self._told(n_copies)
+        per_image = n_copies * self._n_views
+        if sample_weight is not None:
+            told["sample_weight"] = weights.repeat(per_image)
+        with _plain_arrays(), default_jobs(self.backend_.n_jobs):
+            self.classifier_ = classifier.fit(
+                self._by_view(encoded.vectors), labels.repeat(per_image), **fit_parameters(classifier, told)
+            )
         self.classes_ = self.classifier_.classes_
         ended = time.perf_counter()
         self.seconds_ = {
@@ -175,7 +203,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         vectors = self._vectors(images)
         decisions: NDArray[np.float64]
-        if hasattr(self.classifier_, "decision_function"):
+        if has_method(self.classifier_, "decision_function"):
             decisions = self._answer("decision_function", vectors)
             return decisions
         decisions = np.log(np.maximum(self._answer("predict_proba", vectors), 1e-15))
@@ -293,7 +321,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _vectors(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
         check_is_fitted(self, "classifier_")
-        vectors: NDArray[np.float32] = self.backend_.transform(images)
+        vectors: NDArray[np.float32] = self.backend_.encode_images(images, strict=True).vectors
         return vectors
 
     @property
@@ -301,8 +329,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Views of an image whose vectors the backend puts side by side; see ``MultiCrop``."""
         return int(self.backend_.n_views)
 
-    def _tell(self, classifier: Any, n_copies: int) -> dict[str, Any]:
-        """Return what ``fit`` of a classifier takes besides vectors and labels."""
+    def _told(self, n_copies: int) -> dict[str, Any]:
+        """Return what a classifier's ``fit`` may want to know besides vectors and labels."""
         told: dict[str, Any] = {}
         # A classifier that weighs channels is told which columns are whose.
         slices = self.backend_.channel_slices
@@ -312,9 +340,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             told["views"] = self._n_views
         if n_copies > 1:
             told["copies"] = n_copies
-        # Of a pipeline, the last step is the classifier.
-        step, last = classifier.steps[-1] if hasattr(classifier, "steps") else ("", classifier)
-        return {f"{step}__{name}" if step else name: told[name] for name in told if has_fit_parameter(last, name)}
+        return told
 
     def _by_view(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         return vectors.reshape(len(vectors) * self._n_views, -1)
@@ -332,31 +358,37 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _answer(self, method: str, vectors: NDArray[np.float32]) -> Any:
         """Return what a method of the classifier gives for images: of several views, the mean of theirs."""
         # scikit-learn's forests add their trees' votes up as the workers finish: in the last digits, another sum.
-        is_own = type(self.classifier_).__module__.startswith("cvbow.")
-        with single_threaded(), default_jobs(self.backend_.n_jobs if is_own else None):
+        is_own = isinstance(self.classifier_, OneAgainstRestClassifier)
+        with _plain_arrays(), default_jobs(self.backend_.n_jobs if is_own else None):
             answers = getattr(self.classifier_, method)(self._by_view(vectors))
         if self._n_views == 1:
             return answers
         return answers.reshape(len(vectors), self._n_views, *answers.shape[1:]).mean(axis=1)
 
     def _probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        temperature = getattr(self.classifier_, "temperature_", None) if self._n_views > 1 else None
-        if hasattr(self.classifier_, "predict_proba") and temperature is None:
+        # The temperature of our own classifiers is that of the views' mean decisions.
+        by_temperature = self._n_views > 1 and isinstance(self.classifier_, OneAgainstRestClassifier)
+        if has_method(self.classifier_, "predict_proba") and not by_temperature:
             return np.asarray(self._answer("predict_proba", vectors), np.float64)
         decisions = np.asarray(self._answer("decision_function", vectors), np.float64)
         two = np.stack([-decisions, decisions], axis=1) / 2 if decisions.ndim == 1 else decisions
-        # The temperature of our own classifiers is that of the views' mean decisions.
-        return softmax(two if temperature is None else two * temperature)
+        return softmax(two * self.classifier_.temperature_ if by_temperature else two)
 
     def check_params(self) -> None:
         if not isinstance(self.backend, ImageEncoder):
             raise ValueError(f"backend must be an ImageEncoder such as BagEncoder(...), got {self.backend!r}")
-        if not isinstance(self.classifier, str) and not hasattr(self.classifier, "fit"):
+        if not isinstance(self.classifier, str) and not has_method(self.classifier, "fit"):
             raise ValueError(f"classifier must be a name or a classifier, got {self.classifier!r}")
         check_augmentation(self.augmenter, self.n_augmented, self.augment_seed)
 
     def check_state(self) -> None:
         self.check_params()
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # What goes in is what the backend takes.
+        tags.input_tags = get_tags(self.backend).input_tags
+        return tags
 
 
 class Answers:
@@ -393,6 +425,13 @@ class Answers:
         self.probabilities = probabilities
         self.rows = rows
         self.skipped = skipped
+
+
+@contextmanager
+def _plain_arrays() -> Iterator[None]:
+    """Let scikit-learn's part run on one core, and put out arrays where a script asked for data frames everywhere."""
+    with single_threaded(), config_context(transform_output="default"):
+        yield
 
 
 def _need_two_classes(labels: NDArray[Any], of: str) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_sample_weight
 
 from cvbow._checks import check_choice, check_int, check_matrix, check_real
-from cvbow.classify._labels import Labels, check_groups, class_weights, targets
+from cvbow.classify._labels import Labels, check_class_names, check_groups, class_weights, targets
 from cvbow.classify._squared_hinge import solve
 from cvbow.classify._temperature import fit_temperature, softmax
 
@@ -47,10 +46,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     ) -> tuple[NDArray[np.float32], Labels]:
         """Check what ``fit`` was given, set ``classes_``, and return the vectors of weight above 0 and their labels."""
         vectors, names = check_matrix(self, X, y, fitting=True, non_negative=self._non_negative)
-        kind = type_of_target(names, input_name="y")
-        # Labels that are objects of any one kind, such as Python's integers, are "unknown" to scikit-learn.
-        if kind not in ("binary", "multiclass", "unknown"):
-            raise ValueError(f"Unknown label type: {kind}. y must name the class of each vector")
+        check_class_names(names)
         counts = None
         if sample_weight is not None:
             counts = _check_sample_weight(sample_weight, vectors, dtype=np.float64, ensure_non_negative=True)

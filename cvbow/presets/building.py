@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from cvbow._checks import check_choice, check_int
+from cvbow._checks import check_choice, check_int, check_part
 from cvbow.classify import CLASSIFIERS, ImageClassifier, make_classifier
 from cvbow.presets.augmenting import make_augmenter
 from cvbow.presets.recipes import PRESETS
@@ -98,7 +98,7 @@ def make_model(
     classifier = make_classifier(values["classifier"], **for_classifier)
     backend = _backend(values, n_jobs, memory)
     backend.check_params()
-    getattr(classifier, "check_params", lambda: None)()
+    check_part(classifier)
     recipe = {"preset": preset, **{key: value for key, value in values.items() if _setting(key).applies(values)}}
     for key, value in {**CLASSIFIERS[values["classifier"]].defaults, **for_classifier}.items():
         # Some of a classifier's parameters have the name of a setting: max_iter, random_state, algorithm.

@@ -1,0 +1,41 @@
+"""What can be asked of any classifier: one of cvbow's, one of scikit-learn's or somebody else's, or a pipeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.utils.validation import has_fit_parameter
+
+__all__ = ["classifier_name", "fit_parameters", "has_method", "limit_neighbors"]
+
+
+def has_method(classifier: object, name: str) -> bool:
+    """Tell whether a classifier has a method."""
+    return callable(getattr(classifier, name, None))
+
+
+def classifier_name(classifier: Any) -> str:
+    """Return the name of a classifier's class, of a pipeline that of its last step."""
+    return type(_last_step(classifier)[1]).__name__
+
+
+def fit_parameters(classifier: Any, told: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``fit`` takes of what it could be told besides vectors and labels, by the names that it takes."""
+    step, last = _last_step(classifier)
+    return {f"{step}__{name}" if step else name: told[name] for name in told if has_fit_parameter(last, name)}
+
+
+def limit_neighbors(classifier: Any, n_vectors: int) -> int | None:
+    """Let a classifier by nearest neighbours ask for no more than there are; return how many it wanted if it did."""
+    wanted: int | None = classifier.get_params(deep=False).get("n_neighbors")
+    if wanted is None or wanted <= n_vectors:
+        return None
+    classifier.set_params(n_neighbors=n_vectors)
+    return wanted
+
+
+def _last_step(classifier: Any) -> tuple[str, Any]:
+    from sklearn.pipeline import Pipeline
+
+    step: tuple[str, Any] = classifier.steps[-1] if isinstance(classifier, Pipeline) else ("", classifier)
+    return step
