@@ -33,6 +33,16 @@ class DigitsResult:
         On images that the model was not trained on.
     seconds : dict
         Time to ``train`` and to ``evaluate``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import ClassificationReport, make_model
+    >>> from cvbow.demo import DigitsResult
+    >>> report = ClassificationReport(["0", "1"], np.array([[9, 1], [0, 10]]), top5_accuracy=1.0, log_loss=0.1)
+    >>> result = DigitsResult(make_model("fast"), n_train=80, report=report, seconds={"train": 1.2, "evaluate": 0.3})
+    >>> result.report.accuracy
+    0.95
     """
 
     model: ImageClassifier

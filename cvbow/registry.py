@@ -33,6 +33,19 @@ class Registry(dict[str, T]):
         cvbow's own parts.
     defines : sequence of str, default ()
         What a part must define, a method or a property; ``"detect or compute"`` asks for one of the two.
+
+    Examples
+    --------
+    >>> from cvbow.features import DETECTORS, Detector
+    >>> from cvbow.registry import Registry
+    >>> detectors = Registry("detector", Detector, {"harris": DETECTORS["harris"]})
+    >>> detectors["harris"].__name__
+    'HarrisDetector'
+    >>> try:
+    ...     detectors["haris"]
+    ... except ValueError as error:
+    ...     print(error)
+    detector must be one of harris, got 'haris'; did you mean harris?
     """
 
     def __init__(self, kind: str, base: type, parts: Mapping[str, T], *, defines: Sequence[str] = ()) -> None:
