@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import joblib
@@ -20,7 +20,7 @@ from cvbow.backends.fitting import Sample, draw_sample
 from cvbow.backends.loading import ImageLike, check_images, load_source
 from cvbow.encoders import Encoder
 from cvbow.errors import ImageError
-from cvbow.features import Extractor, Features
+from cvbow.features import Extractor, Features, make_extractor
 from cvbow.images import read_image
 from cvbow.parallel import default_jobs, single_threaded
 
@@ -35,8 +35,9 @@ class BagEncoder(ImageEncoder):
 
     Parameters
     ----------
-    extractor : Extractor
-        Finds and describes points.
+    extractor : Extractor or callable
+        Finds and describes points. A function takes an RGB image (H, W, 3), uint8, and returns ``Features``, or points
+        (n, 2), (n, 3) or (n, 4) and descriptors (n, k); see ``cvbow.features.Detections.of``.
     encoder : Encoder
         Owns the dictionary.
     reduce : transformer or None, default None
@@ -84,7 +85,7 @@ class BagEncoder(ImageEncoder):
 
     def __init__(
         self,
-        extractor: Extractor,
+        extractor: Extractor | Callable[[NDArray[np.uint8]], object],
         encoder: Encoder,
         *,
         reduce: Any = None,
@@ -133,8 +134,8 @@ class BagEncoder(ImageEncoder):
 
     @property
     def _fitted_extractor(self) -> Extractor:
-        found: Extractor = vars(self).get("extractor_", self.extractor)
-        return found
+        found: Extractor | None = vars(self).get("extractor_")
+        return make_extractor(self.extractor) if found is None else found
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         """Draw the sample and learn from it.
@@ -155,7 +156,7 @@ class BagEncoder(ImageEncoder):
         self.check_params()
         images = check_images(images, minimum=1)
         sample = draw_sample(
-            self.extractor,
+            make_extractor(self.extractor),
             images,
             sample=self.sample,
             sample_images=self.sample_images,
@@ -208,6 +209,9 @@ class BagEncoder(ImageEncoder):
     def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         features = self._fitted_extractor.extract(image)
         vector: NDArray[np.float32] = self.encoder_.encode(self._prepare(features))
+        if vector.shape != (self.vector_length,):
+            name = type(self.encoder_).__name__
+            raise ValueError(f"{name}.encode must return shape ({self.vector_length},), got {vector.shape}")
         if not self.mirror:
             return vector
         # Descriptors as they were extracted are mirrored, not reduced ones, whose values have no places any more.
@@ -221,18 +225,17 @@ class BagEncoder(ImageEncoder):
         return str(joblib.hash(state, hash_name="sha1"))
 
     def check_params(self) -> None:
-        if not isinstance(self.extractor, Extractor):
-            raise ValueError(f"extractor must be an Extractor such as DenseSIFT(), got {self.extractor!r}")
+        extractor = make_extractor(self.extractor)
         if not isinstance(self.encoder, Encoder):
             raise ValueError(f"encoder must be an Encoder such as BagOfWords(), got {self.encoder!r}")
-        self.extractor.check_params()
+        extractor.check_params()
         self.encoder.check_params()
         check_real("position_weight", self.position_weight, minimum=0)
         check_mirror(self.mirror)
-        if self.mirror and not self.extractor.can_mirror:
+        if self.mirror and not extractor.can_mirror:
             raise ValueError(
                 "mirror=True needs an extractor whose features of a mirrored image follow from its own, such as "
-                f"DenseSIFT(); got {type(self.extractor).__name__}"
+                f"DenseSIFT(); got {type(extractor).__name__}"
             )
         check_int("sample", self.sample, minimum=1)
         check_int("sample_images", self.sample_images, minimum=1)

@@ -154,6 +154,9 @@ class Sampler:
     def draw(self, source: Any, name: str | None, position: int) -> Features:
         """Return up to ``quota`` features, at random positions, in the order they were found."""
         features = self.extractor.extract(read_image(source, gray=self.extractor.gray_only, name=name))
+        if not isinstance(features, Features):
+            name = type(self.extractor).__name__
+            raise ValueError(f"{name}.extract must return Features, got {type(features).__name__}")
         if len(features) <= self.quota:
             return features
         rng = np.random.default_rng((self.seed, position))

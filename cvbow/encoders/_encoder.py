@@ -18,8 +18,8 @@ __all__ = ["Encoder"]
 class Encoder(BaseEstimator):  # type: ignore[misc]
     """Base class: ``fit(features_sample)``, then ``encode(features) -> (d,) float32``.
 
-    A subclass says how long its vector is and encodes several bags of one image at once (``encode_cells``), which is
-    how a spatial pyramid finds each point's word only once for all its grids.
+    A subclass defines ``fit`` and ``vector_length``, and overrides ``encode``; or ``encode_cells``, which encodes
+    several bags of one image at once: so a spatial pyramid finds each point's word only once for all its grids.
 
     Examples
     --------
@@ -57,7 +57,6 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
         """Learn from a sample of features, an item per image."""
 
-    @abstractmethod
     def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
         """Encode the bags of an image's cells.
 
@@ -74,6 +73,11 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
         ndarray of shape (n_cells, d), float32
             Normalised; a cell without points is zero.
         """
+        vectors = np.zeros((n_cells, self.vector_length), np.float32)
+        for grid in cells:
+            for cell in np.unique(grid):
+                vectors[cell] = self.encode(features.take(np.flatnonzero(grid == cell)))
+        return vectors
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule: called by ``fit``, and before a backend reads an image."""

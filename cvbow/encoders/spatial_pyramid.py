@@ -75,10 +75,11 @@ class SpatialPyramid(Encoder):
         return self.encoder.wants_documents
 
     @property
-    def n_words(self) -> int:
+    def n_words(self) -> int | None:
         """Number of words of the encoder inside."""
         check_is_fitted(self, "encoder_")
-        return int(self.encoder_.n_words)
+        words: int | None = self.encoder_.n_words
+        return words
 
     @property
     def n_blocks(self) -> int:

@@ -7,7 +7,7 @@ from cvbow.features._extractor import Extractor, check_sides, to_working_size
 from cvbow.features._features import Features
 from cvbow.features.cnn_feature_map import CnnFeatureMap
 from cvbow.features.dense_sift import DenseSIFT
-from cvbow.features.extractors import EXTRACTORS
+from cvbow.features.extractors import EXTRACTORS, make_extractor
 from cvbow.features.local_features import LocalFeatures
 from cvbow.features.registry import DESCRIPTORS, DETECTORS, make_descriptor, make_detector
 from cvbow.features.sift import SIFT
@@ -30,5 +30,6 @@ __all__ = [
     "check_sides",
     "make_descriptor",
     "make_detector",
+    "make_extractor",
     "to_working_size",
 ]

@@ -20,6 +20,9 @@ __all__ = ["Descriptor", "KeypointDescriptor", "unit_length"]
 class Descriptor(BaseEstimator):  # type: ignore[misc]
     """Base class: a scikit-learn estimator of plain parameters with ``describe(image, detections)``.
 
+    A subclass defines ``descriptor_size`` and overrides ``describe``; or it defines ``compute``, which sees a gray
+    image with a point at least.
+
     Examples
     --------
     >>> import numpy as np
@@ -54,6 +57,10 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
+
+    def check_state(self) -> None:
+        """Raise ValueError if a parameter that was loaded breaks its rule."""
+        self.check_params()
 
     def refusal(self, detector: Detector | None) -> str | None:
         """Say why the points of a detector cannot be described; None where they can."""

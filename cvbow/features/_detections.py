@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 
 from cvbow.features.selection import by_strength
 
-__all__ = ["Detections", "from_keypoints", "to_keypoints", "whole_pixels"]
+__all__ = ["Detections", "from_keypoints", "plain_points", "to_keypoints", "whole_pixels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +69,34 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.points)
+
+    @classmethod
+    def of(cls, found: object, *, limit: int | None = None, name: str = "a detector") -> Detections:
+        """Make detections of points.
+
+        Parameters
+        ----------
+        found : array of shape (n, 2), (n, 3) or (n, 4), sequence of cv2.KeyPoint, or Detections
+            x, y and, where there are more columns, size (32 otherwise: the side of the patch that is described) and
+            angle, as in ``points``. An array's points stand in the order of their strength; keypoints have their own.
+        limit : int or None, default None
+            Keep the strongest so many.
+        name : str, default "a detector"
+            Who found them, for the error.
+
+        Raises
+        ------
+        ValueError
+            If it is nothing of the kind.
+        """
+        if isinstance(found, Detections):
+            return found if limit is None or len(found) <= limit else found.take(np.arange(limit))
+        if _are_keypoints(found):
+            points, responses, octaves, class_ids = from_keypoints(found, limit)[0]
+            return cls(points, responses, octaves, class_ids)
+        points = plain_points(found, name)[:limit]
+        zeros = np.zeros(len(points), np.int32)
+        return cls(points, np.ones(len(points), np.float32), zeros, zeros)
 
     def take(self, rows: NDArray[np.intp]) -> Detections:
         """Return the points at ``rows`` (integer positions), in that order."""
@@ -158,3 +186,30 @@ def to_keypoints(detections: Detections, *, factor: float = 1.0) -> list[Any]:
         size = (detections.points[:, 2] * np.float32(factor)).tolist()
     fields = (x, y, size, angle, detections.responses.tolist(), detections.octaves.tolist(), range(len(x)))
     return list(map(KeyPoint, *fields))
+
+
+def plain_points(found: object, name: str) -> NDArray[np.float32]:
+    """Return what ``Detections.of`` takes as ``points``, in the order in which it was given."""
+    if isinstance(found, Detections):
+        return found.points
+    if _are_keypoints(found):
+        found = [(*keypoint.pt, keypoint.size, keypoint.angle) for keypoint in found]
+    rule = f"{name} must return points of shape (n, 2), (n, 3) or (n, 4), cv2.KeyPoints or Detections"
+    try:
+        given = np.asarray(np.zeros((0, 2)) if isinstance(found, Sequence) and not len(found) else found, np.float32)
+    except (TypeError, ValueError):
+        raise ValueError(f"{rule}, got {type(found).__name__}") from None
+    if given.ndim != 2 or given.shape[1] not in (2, 3, 4):
+        raise ValueError(f"{rule}, got {type(found).__name__} of shape {given.shape}")
+    points = np.tile(np.array([0, 0, 32, -1], np.float32), (len(given), 1))
+    points[:, : given.shape[1]] = given
+    if not np.isfinite(points).all() or not (points[:, 2] > 0).all():
+        raise ValueError(f"{name} must return finite points with sizes above 0")
+    points[:, 3] = np.where(points[:, 3] < 0, -1, points[:, 3] % 360)
+    return points
+
+
+def _are_keypoints(found: object) -> TypeGuard[Sequence[Any]]:
+    from cv2 import KeyPoint
+
+    return isinstance(found, Sequence) and len(found) > 0 and all(isinstance(one, KeyPoint) for one in found)

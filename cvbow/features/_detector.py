@@ -20,7 +20,10 @@ __all__ = ["Detector", "KeypointDetector"]
 
 
 class Detector(BaseEstimator):  # type: ignore[misc]
-    """Base class: a scikit-learn estimator of plain parameters with ``detect(image) -> Detections``.
+    """Base class: a scikit-learn estimator of plain parameters with ``detect(image, limit=None) -> Detections``.
+
+    A subclass overrides ``detect``; or it defines ``compute``, which sees a gray image once the parameters are checked.
+    ``Detections.of`` makes detections of plain points.
 
     Examples
     --------
@@ -45,6 +48,10 @@ class Detector(BaseEstimator):  # type: ignore[misc]
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
+
+    def check_state(self) -> None:
+        """Raise ValueError if a parameter that was loaded breaks its rule."""
+        self.check_params()
 
     def detect(self, image: NDArray[np.uint8], *, limit: int | None = None) -> Detections:
         """Find points in an image.

@@ -19,9 +19,9 @@ __all__ = ["Extractor", "check_sides", "to_working_size"]
 class Extractor(BaseEstimator):  # type: ignore[misc]
     """Base class: a scikit-learn estimator of plain parameters with ``extract(image) -> Features``.
 
-    A subclass has the parameters ``min_side`` and ``max_side`` and defines ``descriptor_size`` and ``compute``, which
-    sees an image of the working size: gray, or RGB where ``gray_only`` is False. Points come back in the coordinates of
-    the image that was given.
+    A subclass defines ``descriptor_size`` and overrides ``extract``; or it defines ``compute``, which sees an image of
+    the working size, gray, or RGB where ``gray_only`` is False, while the base checks, scales by the subclass's
+    parameters ``min_side`` and ``max_side``, and brings points back to the coordinates of the image that was given.
 
     Examples
     --------
@@ -35,8 +35,8 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
     True (1895, 128)
     """
 
-    min_side: int | None
-    max_side: int | None
+    min_side: int | None = None
+    max_side: int | None = None
 
     #: A reader may skip the colours when this is True.
     gray_only = True
@@ -55,6 +55,10 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
         check_sides(self.min_side, self.max_side)
+
+    def check_state(self) -> None:
+        """Raise ValueError if a parameter that was loaded breaks its rule."""
+        self.check_params()
 
     def extract(self, image: NDArray[np.uint8]) -> Features:
         """Find points in an image and describe them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from cvbow.features._features import Features
 from cvbow.features._normalize import root_normalize
 from cvbow.features._orientation import main_directions
 from cvbow.features.descriptors import RootSIFTDescriptor
+from cvbow.features.functions import is_function, refuse_cache
 from cvbow.features.registry import make_descriptor, make_detector
 from cvbow.features.selection import SELECTIONS, well_spread
 from cvbow.images import to_gray
@@ -34,10 +36,13 @@ class LocalFeatures(Extractor):
 
     Parameters
     ----------
-    detector : str or Detector, default "sift"
-        A key of ``DETECTORS``, or one with parameters of its own: ``HarrisDetector(k=0.06)``.
-    descriptor : str or Descriptor, default "rootsift"
-        A key of ``DESCRIPTORS``, or one with parameters of its own.
+    detector : str, Detector or callable, default "sift"
+        A key of ``DETECTORS``, or one with parameters of its own: ``HarrisDetector(k=0.06)``. Or a function that takes
+        a gray image (H, W) and returns points: an array of shape (n, 2), (n, 3) or (n, 4), the strongest first, or
+        OpenCV's keypoints; see ``Detections.of``.
+    descriptor : str, Descriptor or callable, default "rootsift"
+        A key of ``DESCRIPTORS``, or one with parameters of its own. Or a function that takes a gray image (H, W) and
+        points (n, 4) and returns a row for each, (n, k): uint8 for binary descriptors, otherwise numbers.
     max_points : int or None, default 1000
         Points that are kept, at most; None keeps all.
     selection : {"strongest", "anms"}, default "strongest"
@@ -67,8 +72,8 @@ class LocalFeatures(Extractor):
 
     def __init__(
         self,
-        detector: str | Detector = "sift",
-        descriptor: str | Descriptor = "rootsift",
+        detector: str | Detector | Callable[[NDArray[np.uint8]], object] = "sift",
+        descriptor: str | Descriptor | Callable[[NDArray[np.uint8], NDArray[np.float32]], object] = "rootsift",
         *,
         max_points: int | None = 1000,
         selection: str = "strongest",
@@ -105,13 +110,15 @@ class LocalFeatures(Extractor):
         check_choice("selection", self.selection, SELECTIONS)
         check_choice("orientation", self.orientation, ORIENTATIONS)
         check_real("magnify", self.magnify, minimum=0, open_minimum=True)
-        reason = descriptor.refusal(detector)
+        # What a function finds is known once it has: `describe` asks again.
+        reason = None if is_function(self.detector) else descriptor.refusal(detector)
         if reason is not None:
             raise ValueError(reason)
 
-    def check_state(self) -> None:
-        """Raise ValueError if parameters that were loaded break their rules."""
-        self.check_params()
+    def fingerprint(self) -> object:
+        refuse_cache(self.detector)
+        refuse_cache(self.descriptor)
+        return super().fingerprint()
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
         """Find points, without describing them.
@@ -142,7 +149,9 @@ class LocalFeatures(Extractor):
         return self.max_points if self.selection == "strongest" else None
 
     def _detect(self, image: NDArray[np.uint8]) -> Detections:
-        found = make_detector(self.detector).detect(image, limit=self._limit())
+        detector = make_detector(self.detector)
+        found = detector.detect(image, limit=self._limit())
+        found = Detections.of(found, limit=self._limit(), name=f"{type(detector).__name__}.detect")
         return self._orient(image, self._select(found)[0])
 
     def _select(self, found: Detections) -> tuple[Detections, NDArray[np.intp]]:

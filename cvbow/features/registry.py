@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
 from cvbow.features._descriptor import Descriptor
 from cvbow.features._detector import Detector
 from cvbow.features.binary import (
@@ -25,6 +30,7 @@ from cvbow.features.descriptors import (
     VGGDescriptor,
 )
 from cvbow.features.edges import CannyDetector, LaplacianDetector, PrewittDetector, ScharrDetector, SobelDetector
+from cvbow.features.functions import FunctionDescriptor, FunctionDetector, is_function
 from cvbow.features.grid import GridDetector
 from cvbow.features.keypoints import (
     AKAZEDetector,
@@ -97,49 +103,31 @@ DESCRIPTORS: Registry[type[Descriptor]] = Registry(
 """Every descriptor."""
 
 
-def make_detector(detector: str | Detector) -> Detector:
-    """Return a detector with its default parameters for a name, and one that is given as it is.
-
-    Parameters
-    ----------
-    detector : str or Detector
-        A key of ``DETECTORS``, or a detector.
+def make_detector(detector: str | Detector | Callable[[NDArray[np.uint8]], object]) -> Detector:
+    """Return a detector: with its default parameters for a name, one that asks a function, or the one that is given.
 
     Raises
     ------
     ValueError
-        If it is neither; the message lists the names.
-
-    Examples
-    --------
-    >>> from cvbow.features import make_detector
-    >>> make_detector("harris").set_params(k=0.06)
-    HarrisDetector(k=0.06)
+        If it is none of these; the message lists the names.
     """
     if isinstance(detector, Detector):
         return detector
-    return DETECTORS[detector]()
+    return FunctionDetector(detector) if is_function(detector) else DETECTORS[detector]()  # type: ignore[index]
 
 
-def make_descriptor(descriptor: str | Descriptor) -> Descriptor:
-    """Return a descriptor with its default parameters for a name, and one that is given as it is.
-
-    Parameters
-    ----------
-    descriptor : str or Descriptor
-        A key of ``DESCRIPTORS``, or a descriptor.
+def make_descriptor(
+    descriptor: str | Descriptor | Callable[[NDArray[np.uint8], NDArray[np.float32]], object],
+) -> Descriptor:
+    """Return a descriptor: with its default parameters for a name, one that asks a function, or the one given.
 
     Raises
     ------
     ValueError
-        If it is neither; the message lists the names.
-
-    Examples
-    --------
-    >>> from cvbow.features import make_descriptor
-    >>> make_descriptor("rootsift").descriptor_size
-    128
+        If it is none of these; the message lists the names.
     """
     if isinstance(descriptor, Descriptor):
         return descriptor
-    return DESCRIPTORS[descriptor]()
+    if is_function(descriptor):
+        return FunctionDescriptor(descriptor)
+    return DESCRIPTORS[descriptor]()  # type: ignore[index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice
-from cvbow.features import SIFT, Extractor, Features
+from cvbow.features import SIFT, Extractor, Features, make_extractor
 from cvbow.images import read_image
 from cvbow.matching.geometry import estimate_geometry
 from cvbow.matching.models import MODELS
@@ -85,7 +86,7 @@ def match_images(
     a: Source,
     b: Source,
     *,
-    extractor: Extractor | None = None,
+    extractor: Extractor | Callable[[NDArray[np.uint8]], object] | None = None,
     ratio: float | None = 0.8,
     mutual: bool = True,
     model: str | None = "homography",
@@ -101,8 +102,8 @@ def match_images(
     ----------
     a, b : path, bytes or ndarray
         As ``cvbow.images.read_image`` takes them.
-    extractor : Extractor or None, default None
-        What finds and describes points; None: ``SIFT(max_points=2000, max_side=1600)``.
+    extractor : Extractor, callable or None, default None
+        What finds and describes points, as in ``BagEncoder``; None: ``SIFT(max_points=2000, max_side=1600)``.
     ratio, mutual
         See ``putative_matches``.
     model : {"homography", "affine", "fundamental"} or None, default "homography"
@@ -132,11 +133,8 @@ def match_images(
     [[1.0, 0.0, -36.0], [0.0, 1.0, -24.0], [0.0, 0.0, 1.0]]
     """
     _check_model(model)
-    if extractor is None:
-        extractor = SIFT(max_points=2000, max_side=1600)
-    if not isinstance(extractor, Extractor):
-        raise ValueError(f"extractor must be an Extractor, such as SIFT(), got {extractor!r}")
-    features = [extractor.extract(read_image(image, gray=extractor.gray_only)) for image in (a, b)]
+    chosen = SIFT(max_points=2000, max_side=1600) if extractor is None else make_extractor(extractor)
+    features = [chosen.extract(read_image(image, gray=chosen.gray_only)) for image in (a, b)]
     return match_features(
         *features,
         ratio=ratio,

@@ -7,7 +7,7 @@ et al., "Object retrieval with large vocabularies and fast spatial matching", CV
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import joblib
@@ -21,7 +21,7 @@ from cvbow.backends import ImageLike
 from cvbow.backends.fitting import draw_sample
 from cvbow.backends.loading import check_images
 from cvbow.dictionary import ApproximateKMeans
-from cvbow.features import SIFT, Extractor, Features
+from cvbow.features import SIFT, Extractor, Features, make_extractor
 from cvbow.parallel import default_jobs, single_threaded
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Segment, check_box
 from cvbow.retrieval.hamming_embedding import N_BITS, HammingEmbedding, hamming_weights
@@ -47,8 +47,8 @@ class VisualWords(Describer):
 
     Parameters
     ----------
-    extractor : Extractor or None, default None
-        Finds and describes points. None is ``SIFT(max_points=1000)``, with RootSIFT descriptors.
+    extractor : Extractor, callable or None, default None
+        Finds and describes points, as in ``BagEncoder``. None is ``SIFT(max_points=1000)``, with RootSIFT descriptors.
     dictionary : dictionary or None, default None
         ``ApproximateKMeans``, ``VocabularyTree``, ``KMeansDictionary``, or ``BinaryDictionary`` for an extractor of
         binary descriptors. None is ``ApproximateKMeans(n_words=n_words)``.
@@ -113,7 +113,7 @@ class VisualWords(Describer):
 
     def __init__(
         self,
-        extractor: Extractor | None = None,
+        extractor: Extractor | Callable[[NDArray[np.uint8]], object] | None = None,
         *,
         dictionary: Any = None,
         n_words: int | None = None,
@@ -298,7 +298,7 @@ class VisualWords(Describer):
         )
 
     def _extractor(self) -> Extractor:
-        return SIFT(max_points=1000) if self.extractor is None else self.extractor
+        return SIFT(max_points=1000) if self.extractor is None else make_extractor(self.extractor)
 
     def _words(self, features: Features, n_assigned: int) -> NDArray[np.int32]:
         """Return the nearest words of each feature, shape (n, n_assigned)."""
@@ -318,10 +318,7 @@ class VisualWords(Describer):
         return f"{self.fingerprint()} {self._n_assigned}"
 
     def check_params(self) -> None:
-        if self.extractor is not None:
-            if not isinstance(self.extractor, Extractor):
-                raise ValueError(f"extractor must be an Extractor such as SIFT() or None, got {self.extractor!r}")
-            self.extractor.check_params()
+        self._extractor().check_params()
         if self.dictionary is not None:
             if not all(hasattr(self.dictionary, name) for name in ("fit", "predict", "get_params")):
                 raise ValueError(

@@ -37,6 +37,7 @@ __all__ = [
     "FORMAT_VERSION",
     "StoredModel",
     "canonical_json",
+    "check_storable",
     "check_writable",
     "inspect",
     "load",
@@ -142,6 +143,11 @@ def save(path: str | os.PathLike[str], *, kind: str, state: object, metadata: Ma
     }
     write(path, manifest, serializer.arrays)
     return digest
+
+
+def check_storable(state: object, name: str = "state") -> None:
+    """Raise what `save` would raise for a state that no file can hold; `name` stands for it in the message."""
+    Serializer().serialize(state, name)
 
 
 def load(path: str | os.PathLike[str], *, kind: str) -> StoredModel:
