@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_int, check_real
 from cvbow.duplicates._candidates import Pair, alike, alike_in_part, best_windows, ranked
-from cvbow.duplicates.thumbnails import SIDE, agreement, thumbnail, thumbnail_map, window_map
+from cvbow.duplicates.thumbnails import SIDE, agreement, gray_thumbnail, thumbnail_map, window_map
 from cvbow.errors import ImageError
 from cvbow.images import read_image
 from cvbow.parallel import effective_jobs, prefetched, progress, run, single_threaded
@@ -123,7 +123,7 @@ class Duplicates:
     n_images : int
         Images that were looked at.
     unseen : list of ImageError
-        Images without a stored thumbnail whose files cannot be read: for them only the same bytes were looked for.
+        Images that have no file, or one that cannot be read: for them only the same bytes were looked for.
 
     Examples
     --------
@@ -170,8 +170,8 @@ def find_duplicates(
     Parameters
     ----------
     index : ImageIndex
-        Of any kind. Features that it stores make small parts of large pictures found; thumbnails that it does not
-        store are made from the files.
+        Of any kind. Features that it stores make small parts of large pictures found; thumbnails are made from the
+        files.
     candidates : int, default 5
         The best so many of each image's ranking are looked at; 0 looks at thumbnails alone.
     min_score : float, default 0.75
@@ -316,10 +316,6 @@ def _thumbnails(
 ) -> tuple[list[int], NDArray[np.uint8], list[ImageError]]:
     """Return the rows that have thumbnails, these, and the errors of those that have none."""
     stack = np.empty((len(rows), SIDE, SIDE), np.uint8)
-    if "thumbnail" in index.describer.layout():
-        for at, row in enumerate(rows):
-            stack[at] = index.describe(row)["thumbnail"]
-        return list(rows), stack, []
     seen: list[int] = []
     unseen: list[ImageError] = []
     files = [(index.record(row).path, index.file(row)) for row in rows]
@@ -335,9 +331,9 @@ def _thumbnails(
 def _read(image: tuple[str, str | None]) -> NDArray[np.uint8] | ImageError:
     name, file = image
     if file is None:
-        return ImageError(name, "has no file, and no thumbnail in the index")
+        return ImageError(name, "has no file to make a thumbnail from")
     try:
-        return thumbnail(read_image(file, gray=True))
+        return gray_thumbnail(read_image(file, gray=True))
     except ImageError as error:
         return error
     except OSError as error:

@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.images import to_gray
-from cvbow.retrieval.describer import ArraySpec
 
-__all__ = ["SIDE", "Agreement", "agreement", "details", "thumbnail", "thumbnail_layout", "thumbnail_map", "window_map"]
+__all__ = ["SIDE", "Agreement", "agreement", "details", "gray_thumbnail", "thumbnail_map", "window_map"]
 
 #: Thumbnails are squares of so many pixels, whatever the aspect ratio of the image.
 SIDE = 64
@@ -60,12 +59,7 @@ class Agreement:
     overlap: tuple[float, float]
 
 
-def thumbnail_layout() -> dict[str, ArraySpec]:
-    """Return the array of an image's thumbnail, as a describer lists it."""
-    return {"thumbnail": ArraySpec("|u1", (SIDE, SIDE), "image")}
-
-
-def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def gray_thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the thumbnail of an image, gray or RGB: shape (64, 64), uint8; the whole image, its aspect ratio lost."""
     import cv2
 
