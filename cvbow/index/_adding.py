@@ -81,10 +81,12 @@ def items_of(images: Sequence[ImageLike], names: Sequence[str] | None, root: str
         When an image that is not a path has no name, or names do not fit.
     """
     if names is None:
+        items = []
         for number, image in enumerate(images):
             if not is_path(image):
                 raise ValueError(f"images must be paths, or names be given, got {type(image).__name__} at {number}")
-        return [Item(key_of(os.fspath(image), root), image, True) for image in images]  # type: ignore[arg-type]
+            items.append(Item(key_of(image, root), image, True))
+        return items
     if len(names) != len(images):
         raise ValueError(f"names must be as many as images ({len(images)}), got {len(names)}")
     for name in names:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike
 from cvbow.backends.caching import CachedFunction
-from cvbow.backends.loading import load_source, try_image
+from cvbow.backends.loading import load_source, path_of, try_image
 from cvbow.errors import ImageError
 from cvbow.images import content_hash, read_image
 from cvbow.parallel import run
@@ -27,14 +27,14 @@ class Described(NamedTuple):
     arrays: dict[str, NDArray[Any]]
 
 
-def is_path(image: ImageLike) -> bool:
+def is_path(image: ImageLike) -> TypeGuard[str | os.PathLike[str]]:
     """Whether an image is given as a path."""
     return isinstance(image, str | os.PathLike)
 
 
 def name_of(image: ImageLike) -> str:
-    """Return what to call an image in a message."""
-    return os.fspath(image) if isinstance(image, str | os.PathLike) else "image"
+    """Return what to call an image in a message: its path, if it has one."""
+    return path_of(image) or "image"
 
 
 def hash_images(images: Sequence[ImageLike], *, n_jobs: int | None) -> Iterator[str | ImageError]:

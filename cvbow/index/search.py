@@ -181,7 +181,7 @@ class _Query:
         self.sha256 = ""
         known = None
         if is_path(image):
-            path = name_of(image)
+            path = os.fspath(image)
             self.row = snapshot.resolve(path)
             if self.row is not None:
                 if not os.path.lexists(path):

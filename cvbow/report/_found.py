@@ -81,13 +81,13 @@ def panels(
     name: str | None = None,
 ) -> tuple[Panel, list[Panel]]:
     """Return the panel of a query and those of its results."""
-    is_path = isinstance(query, str | os.PathLike)
-    shown = name if name is not None else os.fspath(query) if is_path else "query"  # type: ignore[arg-type]
-    source, row = query, None
-    if is_path and query in index:
-        row = index.row(query)  # type: ignore[arg-type]
-        if not os.path.lexists(query):  # type: ignore[arg-type]
-            source = index.file(row) or query
+    shown, source, row = "query", query, None
+    if isinstance(query, str | os.PathLike):
+        shown = os.fspath(query)
+        if query in index:
+            row = index.row(query)
+            if not os.path.lexists(query):
+                source = index.file(row) or query
     image, problem = _read(source)
     size = _size(image) if row is None or image is not None else _described_size(index, row)
     if size is not None and box is not None:
@@ -106,7 +106,7 @@ def panels(
         if frame is None and size is not None and other is not None:
             frame = _frame(np.asarray(np.linalg.inv(verified.matrix), np.float64), _corners((0, 0, *other)), size)
     points = np.array([used[number] for number in sorted(used)], np.float64).reshape(-1, 2)
-    return Panel(shown, image, problem, points, frame, box), found
+    return Panel(shown if name is None else name, image, problem, points, frame, box), found
 
 
 def _result_panel(index: ImageIndex, result: Result, corners: NDArray[np.float64] | None) -> Panel:
