@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -145,11 +144,13 @@ def environment(*, threads: int, seed: int, smoke: bool) -> dict[str, Any]:
     """What a figure depends on besides the code that took it."""
     from threadpoolctl import threadpool_info
 
+    from cvbow.experiments.environment import checkout_commit, processor
+
     versions = _versions()  # imports them all, so that their BLAS is listed
     record: dict[str, Any] = {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "commit": _commit(),
-        "cpu": _cpu(),
+        "commit": checkout_commit(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "threads": threads,
         "seed": seed,
@@ -214,38 +215,6 @@ def _installed(module: str) -> bool:
 def faiss_module() -> Any:
     """Import FAISS; its name is in this one place."""
     return importlib.import_module("faiss")
-
-
-def _commit() -> str | None:
-    """The checkout's commit, with "-dirty" where the code differs from it; None outside of a checkout."""
-    git = ["git", "-C", str(ROOT)]
-    try:
-        # A folder inside of somebody else's checkout has that one's commit, not its own.
-        top, commit = (
-            subprocess.run([*git, "rev-parse", what], capture_output=True, text=True, check=True).stdout.strip()
-            for what in ("--show-toplevel", "HEAD")
-        )
-        if Path(top).resolve() != ROOT:
-            return None
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "--", "cvbow", "cli", "benchmarks", ":(exclude)benchmarks/results"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return f"{commit}-dirty" if changed else commit
-
-
-def _cpu() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def folder_hash(*folders: Path) -> str:

@@ -29,7 +29,7 @@ from sections import (
     retrieval,
 )
 from sections.inputs import Options, default_data
-from tables import scene15_table, speed_table
+from tables import TABLES
 
 SECTIONS = {
     "dense-sift": dense_sift.run,
@@ -96,9 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results[name] = SECTIONS[name](given)
         if target is not None:
             merge_sections(target, {name: results[name]}, order=list(SECTIONS))
-    for table in (speed_table, scene15_table):
-        text = table({"speed": results})
-        if text:
+    for name in ("speed", "scene15"):
+        if text := TABLES[name]({"speed": results}):
             print(text)
     if target is not None:
         print(f"written to {target}", file=sys.stderr)

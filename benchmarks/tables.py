@@ -14,19 +14,19 @@ import argparse
 import difflib
 import json
 import re
+import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from _comparisons import corruptions_table, curve_table, kth_comparison_table, scene15_comparison_table
-from _details import augmentation_table, detectors_table, matching_table, pairs_table, stages_table
-from _format import caption, figure, markdown, threads, time
-from _indexes import contenders_table, covers_table, duplicates_table, growth_table
+from cvbow.experiments import result_tables
+from cvbow.experiments.environment import machine
+from cvbow.experiments.speed import KERNELS
+from cvbow.tables import Table, figure, percent
 
 RESULTS = Path(__file__).resolve().parent / "results"
-#: The sections of the speed table.
-KERNELS = ("dense-sift", "nearest", "kmeans", "gaussian-mixture", "encoders", "augmentation")
+Results = Mapping[str, Any]
 
 
 def load(folder: Path) -> dict[str, Any]:
@@ -34,100 +34,43 @@ def load(folder: Path) -> dict[str, Any]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
 
 
-def speed_table(results: Mapping[str, Any]) -> str:
-    """Every section but the end-to-end run, one row per contender; empty without results."""
-    speed = results.get("speed", {})
-    rows: list[list[str]] = []
-    if "dense-sift" in speed:
-        section = speed["dense-sift"]
-        width, height = section["input"]["size"]
-        settings = ", ".join(f"{s['step']}/{s['bin']}" for s in section["settings"])
-        title = f"dense SIFT, {width}x{height} pixels, {threads(section)}; median of step/bin {settings}"
-        for row in section["median_over_settings"].values():
-            rows.append([title, row["label"], f"{figure(row['rate'] / 1e3)} thousand/s", _ratio(row)])
-            title = ""
-    if "nearest" in speed:
-        section = speed["nearest"]
-        n, size = section["input"]["descriptors"]
-        title = f"nearest of {section['input']['n_words']} words, {n:,} x {size}, {threads(section)}"
-        for row in section["contenders"]:
-            rows.append([title, row["label"], time(row["seconds"]), _ratio(row)])
-            title = ""
-    if "kmeans" in speed:
-        section = speed["kmeans"]
-        n, size = section["input"]["descriptors"]
-        words, iterations = section["input"]["n_words"], section["input"]["iterations"]
-        title = f"k-means, {n:,} x {size}, {words} words, {iterations} iterations, {threads(section)}"
-        for row in section["contenders"]:
-            over = 100 * (row["inertia_over_cvbow"] - 1)
-            error = "" if row["name"] == "cvbow" else f", error {over:+.2f} %"
-            rows.append([title, row["label"], time(row["seconds"]) + error, _ratio(row)])
-            title = ""
-    if "gaussian-mixture" in speed:
-        section = speed["gaussian-mixture"]
-        n, size = section["input"]["shape"]
-        words, iterations = section["input"]["n_words"], section["input"]["iterations"]
-        title = f"Gaussian mixture, {n:,} x {size}, {words} Gaussians, {iterations} iterations, {threads(section)}"
-        for row in section["contenders"]:
-            over = round(100 * row["over_cvbow"], 2) + 0.0  # of which -0.0 becomes 0.0
-            likelihood = "" if row["name"] == "cvbow" else f", log-likelihood {over:+.2f} %"
-            rows.append([title, row["label"], time(row["seconds"]) + likelihood, _ratio(row)])
-            title = ""
-    if "encoders" in speed:
-        rows += _encoder_rows(speed["encoders"])
-    if "augmentation" in speed:
-        section = speed["augmentation"]
-        for setting in section["settings"]:
-            given = setting["input"]
-            _, height, width, channels = given["shape"]
-            kind = "gray" if channels == 1 else "colour"
-            title = f"random transforms of {given['images']}, {width}x{height} pixels, {kind}, {threads(section)}"
-            for row in setting["contenders"]:
-                rows.append([title, row["label"], f"{figure(row['rate'])} images/s", _ratio(row)])
-                title = ""
-    if not rows:
-        return ""
-    header = ["work", "contender", "median", "cvbow is so many times as fast (range)"]
-    names = [name for name in KERNELS if name in speed]
-    command = f"python benchmarks/speed.py {' '.join(names)}"
-    return f"{markdown(header, rows)}\n\n{caption([speed[name] for name in names], command)}"
+def _block(table: Table, results: Sequence[Mapping[str, Any]], command: str) -> str:
+    """A table with what it shows, what it was measured with, and the command that does so again, below it."""
+    what = f"{table.title}." if table.title else ""
+    smoke = "A smoke run, whose figures mean nothing." if all(result.get("quick") for result in results) else ""
+    places = [result["environment"] for result in results]
+    loads = sorted(place["load_before"] for place in places if "load_before" in place)
+    ends = dict.fromkeys(f"{load:.1f}" for load in loads[:1] + loads[-1:])
+    load = f"The machine's load before a run: {' to '.join(ends)}." if loads else ""
+    parts = (what, table.notes, smoke, load, machine(places), f"Repeat with `{command}`.")
+    said = " ".join(part for part in parts if part)
+    return Table(table.heads, table.rows, notes=said).markdown()
 
 
-def _encoder_rows(section: Mapping[str, Any]) -> list[list[str]]:
-    counts = sorted({min(section["input"]["descriptors"]), max(section["input"]["descriptors"])})
-    images = f"images of {' to '.join(f'{count:,}' for count in counts)}"
-    rows = []
-    for part, title in (("fisher", "Fisher vector, {} Gaussians"), ("bag-of-words", "bag of {} words")):
-        given = section[part]["input"]
-        work = f"{title.format(given['n_words'])}, {images} x {given['values']}, {threads(section)}"
-        for row in section[part]["contenders"]:
-            rows.append([work, row["label"], f"{time(row['seconds'])} an image", _ratio(row)])
-            work = ""
-    return rows
+def _own_table(file: str, which: str = "figures", command: str = "") -> Callable[[Results], str]:
+    """A table that `cvbow bench table` shows of a result; empty without it."""
+
+    def make(results: Results) -> str:
+        table = result_tables(results[file]).get(which) if file in results else None
+        return "" if table is None else _block(table, [results[file]], command or f"cvbow bench run {file}")
+
+    return make
 
 
-def scene15_table(results: Mapping[str, Any]) -> str:
-    """The end-to-end run: accuracy and time of each recipe; empty without results."""
-    section = results.get("speed", {}).get("end-to-end")
-    if section is None:
-        return ""
-    rows = [
-        [
-            row["label"],
-            f"{100 * row['mean_class_accuracy']:.1f} %",
-            f"{100 * row['accuracy']:.1f} %",
-            f"{row['seconds']:.0f} s",
-            figure(row["time_over_popular"]),
-        ]
-        for row in section["contenders"]
-    ]
-    header = ["recipe", "mean class accuracy", "accuracy", "train + evaluate", "time over the popular recipe's"]
-    given = section["input"]
-    what = f"{given['images']}, {given['n_train']} training and {given['n_test']} test images, {threads(section)}."
-    return f"{markdown(header, rows)}\n\n{what} {caption([section], 'python benchmarks/speed.py end-to-end')}"
+def _speed_table(which: str, *sections: str) -> Callable[[Results], str]:
+    """A table of sections of the speed benchmark; empty without them."""
+
+    def make(results: Results) -> str:
+        speed = results.get("speed", {})
+        table = result_tables(speed).get(which)
+        names = [name for name in sections if name in speed]
+        command = f"python benchmarks/speed.py {' '.join(names)}"
+        return "" if table is None else _block(table, [speed[name] for name in names], command)
+
+    return make
 
 
-def accuracy_table(results: Mapping[str, Any]) -> str:
+def accuracy_table(results: Results) -> str:
     """Every benchmark that was run, its recipes among the published figures, from the lowest up; empty without."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for result in results.values():
@@ -146,78 +89,131 @@ def accuracy_table(results: Mapping[str, Any]) -> str:
         for _, cells in sorted(entries, key=lambda entry: entry[0]):
             rows.append([work, *cells])
             work = ""
-    header = ["benchmark", "method", "%", "train, test: ms an image", "peak memory", "model"]
-    workers = sorted({result["environment"]["workers"] for group in groups.values() for result in group})
+    heads = ("benchmark", "method", "%", "train, test: ms an image", "peak memory", "model")
     sections = [result for group in groups.values() for result in group]
-    loads = [result["environment"]["load_before"] for result in sections]
-    what = (
-        f"Wall time with {' or '.join(map(str, workers))} workers, over all splits, on a machine that had other work "
-        f"to do (load before a run {min(loads):.1f} to {max(loads):.1f}); memory of the whole process."
-    )
-    return f"{markdown(header, rows)}\n\n{what} {caption(sections, 'cvbow bench run NAME')}"
+    workers = sorted({result["environment"]["workers"] for result in sections})
+    what = f"Wall time with {' or '.join(map(str, workers))} workers, over all splits; memory of the whole process"
+    return _block(Table(heads, rows, what), sections, "cvbow bench run NAME")
 
 
 #: Data sets in the order of the table.
 _ORDER = {"scene15": 0, "kth-tips": 1, "cifar10-small": 2, "cifar10": 3, "digits": 4}
 
 
-def _accuracy_entry(result: Mapping[str, Any]) -> tuple[float, list[str]]:
+def _accuracy_entry(result: Results) -> tuple[float, list[str]]:
     measured = result[result["metric"]]
-    percent = f"{100 * measured['mean']:.1f}"
-    if measured["std"] is not None:
-        percent += f" ± {100 * measured['std']:.1f}"
-    if result["quick"]:
-        percent += " (a smoke run)"
+    share = percent(measured["mean"], measured["std"]) + (" (a smoke run)" if result["quick"] else "")
     settings = {key: value for key, value in result["definition"]["settings"].items() if key == "n_words"}
     name = f"cvbow `{result['definition']['preset']}`" + "".join(f", {value} words" for value in settings.values())
     cost = result["cost"]
     times = f"{figure(cost['train_ms_per_image'])}, {figure(cost['test_ms_per_image'])}"
-    peak = f"{result['memory']['peak_bytes'] / 1e9:.1f} GB"
-    return 100 * measured["mean"], [f"**{name}**", f"**{percent}**", times, peak, f"{_size(result['model_bytes'])}"]
+    peak, size = f"{result['memory']['peak_bytes'] / 1e9:.1f} GB", f"{figure(result['model_bytes'] / 1e6)} MB"
+    return 100 * measured["mean"], [f"**{name}**", f"**{share}**", times, peak, size]
 
 
 def _published_entry(row: Mapping[str, Any]) -> tuple[float, list[str]]:
-    percent = f"{row['figure']:.1f}" + (f" ± {row['std']:.1f}" if row["std"] is not None else "")
-    return row["figure"], [f"{row['method']} ({row['source']}; {row['status']})", percent, "", "", ""]
+    share = f"{row['figure']:.1f}" + (f" ± {row['std']:.1f}" if row["std"] is not None else "")
+    return row["figure"], [f"{row['method']} ({row['source']}; {row['status']})", share, "", "", ""]
 
 
-def _size(n_bytes: float) -> str:
-    return f"{figure(n_bytes / 1e6)} MB"
+def covers_table(results: Results) -> str:
+    """What is found of the DVD covers, by words and vectors, and what that costs; empty without the result."""
+    if "dvd-covers" not in results:
+        return ""
+    found = [results[name] for name in ("dvd-covers-networks", "dvd-covers") if name in results]
+    tables = [result_tables(result)["figures"] for result in found]
+    one = found[-1]["variants"][0]
+    what = (
+        f"{one['n_queries']} photographs by four cameras against {one['n_images']:,} images: the covers and all of "
+        f"15-Scene, on which alone everything was learned. {tables[-1].notes}"
+    )
+    rows = [row for table in tables for row in table.rows]
+    return _block(Table(tables[-1].heads, rows, notes=what), found, "cvbow bench run dvd-covers")
 
 
-TABLES = {
-    "speed": speed_table,
-    "scene15": scene15_table,
+def stages_table(results: Results) -> str:
+    """What each stage gives as the source of words; empty without its result."""
+    result = results.get("scene15-stages")
+    if result is None:
+        return ""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for part in result["variants"]:
+        stage, _, grids = part["name"].rpartition(", ")
+        found.setdefault(stage, {})[grids] = part
+    rows = []
+    for stage, parts in found.items():
+        first = parts["1x1"]
+        points = first["splits"][0]["n_sampled"] / min(first["splits"][0]["n_train"], 1000)
+        shares = [percent(parts[grids]["mean_class_accuracy"]["mean"]) for grids in ("1x1", "pyramid")]
+        rows.append((stage, f"{points:.0f}", *shares, figure(first["cost"]["test_ms_per_image"])))
+    heads = ("source of words", "points an image", "1x1, %", "1x1 2x2 4x4, %", "1x1, test: ms an image")
+    what = f"{result['title']}. Mean class accuracy; {result['environment']['workers']} workers"
+    return _block(Table(heads, rows, what), [result], "cvbow bench run scene15-stages")
+
+
+def augmentation_table(results: Results) -> str:
+    """Recipes with and without augmented copies; empty without the result."""
+    result = results.get("scene15-augmentation")
+    if result is None:
+        return ""
+    by_name = {part["name"]: part for part in result["variants"]}
+    rows = []
+    for name, plain in by_name.items():
+        augmented = by_name.get(f"{name}, augmented")
+        if augmented is None:
+            continue
+        runs = [[run["mean_class_accuracy"] for run in part["splits"]] for part in (plain, augmented)]
+        gains = [100 * (b - a) for a, b in zip(*runs, strict=True)]
+        gain = f"{statistics.fmean(gains):+.1f} ± {statistics.stdev(gains):.1f}"
+        shares = [percent(*part["mean_class_accuracy"].values()) for part in (plain, augmented)]
+        times = [figure(part["cost"]["train_ms_per_image"]) for part in (plain, augmented)]
+        rows.append((f"`{name}`", *shares, gain, ", ".join(times)))
+    heads = ("recipe", "without, %", "with 8 copies, %", "difference, paired by draw", "training: ms an image")
+    what = f"{result['title']}: mean class accuracy, mean and standard deviation over the draws"
+    return _block(Table(heads, rows, what), [result], "cvbow bench run scene15-augmentation")
+
+
+def pairs_table(results: Results) -> str:
+    """The pairs of images of Oxford affine one by one, for SIFT with RootSIFT; empty without the result."""
+    result = results.get("oxford-affine")
+    if result is None:
+        return ""
+    (part,) = (part for part in result["variants"] if part["name"] == "sift + rootsift")
+    cells: dict[str, list[str]] = {}
+    for pair in part["pairs"]:
+        error = "none" if pair["corner_error"] is None else figure(pair["corner_error"])
+        cell = f"{error} ({100 * pair['accuracy'][2]:.0f}, {100 * pair['ratio_accuracy'][2]:.0f})"
+        cells.setdefault(pair["sequence"], []).append(cell)
+    numbers = [f"1 to {pair['pair'][1]}" for pair in part["pairs"][: len(next(iter(cells.values())))]]
+    return Table(("sequence", *numbers), [(name, *row) for name, row in cells.items()]).markdown()
+
+
+TABLES: dict[str, Callable[[Results], str]] = {
+    "speed": _speed_table("kernels", *KERNELS),
+    "scene15": _speed_table("end-to-end", "end-to-end"),
     "accuracy": accuracy_table,
-    "comparison": scene15_comparison_table,
+    "comparison": _own_table("scene15-comparison"),
     "covers": covers_table,
 }
 #: Those of benchmarks/README.md.
-DETAILS = {
+DETAILS: dict[str, Callable[[Results], str]] = {
     "stages": stages_table,
     "augmentation": augmentation_table,
-    "matching": matching_table,
+    "matching": _own_table("oxford-affine"),
     "pairs": pairs_table,
-    "detectors": detectors_table,
-    "comparison-kth": kth_comparison_table,
-    "curve": curve_table,
-    "corruptions": corruptions_table,
-    "duplicates": duplicates_table,
-    "retrieval": growth_table,
-    "retrieval-contenders": contenders_table,
+    "detectors": _speed_table("detectors", "detectors"),
+    "comparison-kth": _own_table("kth-tips-comparison"),
+    "curve": _own_table("scene15-robustness", "curve"),
+    "corruptions": _own_table("scene15-robustness", "corruptions"),
+    "duplicates": _own_table("near-duplicates", command="python benchmarks/near_duplicates.py"),
+    "retrieval": _speed_table("growth", "retrieval"),
+    "retrieval-contenders": _speed_table("contenders", "retrieval"),
 }
 
 
 def tables_of(document: Path) -> dict[str, Callable[[Mapping[str, Any]], str]]:
     """The tables that belong in a document."""
     return DETAILS if document.resolve().parent.name == "benchmarks" else TABLES
-
-
-def _ratio(row: Mapping[str, Any]) -> str:
-    if "ratio" not in row:
-        return ""
-    low, high = map(figure, row["ratio_range"])
-    return figure(float(row["ratio"])) + (f" ({low} to {high})" if low != high else "")
 
 
 def blocks(text: str, name: str) -> re.Match[str]:
@@ -238,7 +234,7 @@ def check(document: Path, results: Mapping[str, Any]) -> list[str]:
         except ValueError as error:
             problems.append(f"{document.name}: {error}")
             continue
-        wanted = _block(table(results))
+        wanted = _padded(table(results))
         if stands != wanted:
             problems.append(f"{document.name}: the table {name} is not that of the results:")
             problems += difflib.unified_diff(
@@ -252,11 +248,11 @@ def write(document: Path, results: Mapping[str, Any]) -> None:
     text = document.read_text(encoding="utf-8")
     for name, table in tables_of(document).items():
         block = blocks(text, name)
-        text = text[: block.start(1)] + _block(table(results)) + text[block.end(1) :]
+        text = text[: block.start(1)] + _padded(table(results)) + text[block.end(1) :]
     document.write_text(text, encoding="utf-8")
 
 
-def _block(table: str) -> str:
+def _padded(table: str) -> str:
     return f"\n{table}\n\n" if table else ""
 
 

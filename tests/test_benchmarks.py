@@ -411,7 +411,7 @@ def test_folder_hash_sees_names_and_contents(measure: ModuleType, tmp_path: Path
 
 
 def test_speed_table(tables: ModuleType) -> None:
-    table = tables.speed_table({"speed": SAMPLE})
+    table = tables.TABLES["speed"]({"speed": SAMPLE})
     lines = table.splitlines()
     assert lines[2].startswith(
         "| dense SIFT, 512x512 pixels, 1 thread; median of step/bin 8/4, 4/4 | cvbow DenseSIFT | 912 "
@@ -442,14 +442,14 @@ def test_speed_table(tables: ModuleType) -> None:
 
 def test_the_command_names_the_sections_that_there_are(tables: ModuleType) -> None:
     older = {name: SAMPLE[name] for name in ("dense-sift", "nearest", "kmeans", "end-to-end")}
-    table = tables.speed_table({"speed": older})
+    table = tables.TABLES["speed"]({"speed": older})
     assert table.endswith("Repeat with `python benchmarks/speed.py dense-sift nearest kmeans`.")
     assert "Fisher" not in table
     assert "Gaussian" not in table
 
 
 def test_scene15_table(tables: ModuleType) -> None:
-    lines = tables.scene15_table({"speed": SAMPLE}).splitlines()
+    lines = tables.TABLES["scene15"]({"speed": SAMPLE}).splitlines()
     assert lines[2] == "| popular | 57.4 % | 58.0 % | 133 s | 1.00 |"
     assert lines[3] == "| fast | 75.1 % | 76.0 % | 22 s | 0.16 |"
     assert lines[-1].startswith("15-Scene, 1500 training and 2985 test images, 2 threads. Some Processor")
@@ -458,7 +458,7 @@ def test_scene15_table(tables: ModuleType) -> None:
 def test_sections_of_different_environments_have_their_own_captions(tables: ModuleType) -> None:
     results = copy.deepcopy(SAMPLE)
     results["kmeans"]["environment"]["cpu"] = "Another Processor"
-    caption = tables.speed_table({"speed": results}).splitlines()[-1]
+    caption = tables.TABLES["speed"]({"speed": results}).splitlines()[-1]
     assert "Some Processor" in caption
     assert "Another Processor" in caption
 
@@ -497,10 +497,8 @@ def test_accuracy_table(tables: ModuleType) -> None:
     assert lines[3] == "| | SPM (A, 2006; as reported) | 81.4 ± 0.5 | | | |"
     assert lines[4].startswith("| | **cvbow `best`, 200 words** | **91.3** |")
     assert lines[5].startswith("| Digits, folds | **cvbow `fast`, 200 words** | **50.0 ± 1.0 (a smoke run)** |")
-    assert lines[-1].startswith(
-        "Wall time with 2 workers, over all splits, on a machine that had other work to do (load"
-    )
-    assert "0.5 to 0.5" in lines[-1]
+    assert lines[-1].startswith("Wall time with 2 workers, over all splits; memory of the whole process. The machine's")
+    assert "load before a run: 0.5. Some Processor" in lines[-1]
     assert lines[-1].endswith("Repeat with `cvbow bench run NAME`.")
 
 
@@ -542,12 +540,20 @@ def test_the_tables_of_matching(tables: ModuleType) -> None:
     }
     pair = {"sequence": "graf", "accuracy": mean["accuracy"], "ratio_accuracy": mean["ratio_accuracy"]}
     pairs = [{**pair, "pair": [1, 2], "corner_error": 1.234}, {**pair, "pair": [1, 3], "corner_error": None}]
-    results = details(oxford_affine={"variants": [{"name": "sift + rootsift", "mean": mean, "pairs": pairs}]})
-    lines = tables.matching_table(results).splitlines()
-    assert lines[2] == "| sift + rootsift | 1,500 | 50.0 | 25.0 | 10.0 | 30.0 | 50.0 | 90.0 | 40.0 | 60.0 | 80.0 |"
+    results = details(
+        oxford_affine={
+            "kind": "cvbow-matching-result",
+            "variants": [{"name": "sift + rootsift", "mean": mean, "pairs": pairs, "extract_ms": 150.4}],
+        }
+    )
+    lines = tables.DETAILS["matching"](results).splitlines()
+    assert (
+        lines[2]
+        == "| sift + rootsift | 1,500 | 50.0 | 25.0 | 10.0 | 30.0 | 50.0 | 60.0 | 90.0 | 40.0 | 60.0 | 80.0 | 150 |"
+    )
     assert tables.pairs_table(results).splitlines() == [
         "| sequence | 1 to 2 | 1 to 3 |",
-        "| --- | --- | --- |",
+        "| --- | ---: | --- |",
         "| graf | 1.23 (30, 90) | none (30, 90) |",
     ]
 
@@ -557,7 +563,7 @@ def test_the_table_of_detectors(tables: ModuleType) -> None:
     row = {"name": "fast", "points": 8465.25, "overhead": 0.0999, "contenders": contenders}
     section = {"detectors": [row], "pairs": [{**row, "overhead": -0.2}], "ours": [{**row, "name": "log"}]}
     section |= {"environment": SAMPLE["nearest"]["environment"], "input": {"images": "four images"}}
-    lines = tables.detectors_table({"speed": {"detectors": section}}).splitlines()
+    lines = tables.DETAILS["detectors"]({"speed": {"detectors": section}}).splitlines()
     assert lines[2] == "| fast | 8,465 | 11.0 ms | 10.0 ms | +10 % |"
     assert lines[3].endswith("| -20 % |")
     assert lines[4] == "| log | 8,465 | 11.0 ms | | |"
@@ -573,9 +579,16 @@ def test_the_tables_of_comparisons(tables: ModuleType) -> None:
         for name, mean in (("a", 0.5), ("b", 0.55))
     ]
     pair = {"first": "a", "second": "b", "difference": -0.04, "p_value": 0.01, "p_value_holm": 0.02, "test": "McNemar"}
-    result = {"contenders": contenders, "pairs": [pair], "splits": [{}], "classifier": "tuned-svm", "protocol": "fixed"}
+    result = {
+        "kind": "cvbow-comparison-result",
+        "contenders": contenders,
+        "pairs": [pair],
+        "splits": [{}],
+        "classifier": "tuned-svm",
+        "protocol": "fixed",
+    }
     found = details(scene15_comparison={**result, "quick": True}, scene15_robustness={**result, "quick": False})
-    lines = tables.scene15_comparison_table(found).splitlines()
+    lines = tables.TABLES["comparison"](found).splitlines()
     assert lines[2] == "| a | 50.0 | 40.0 to 60.0 | -4.0 | 0.02 | 12.3 | 56.0 | 7.00 | 0.80 |"
     assert lines[3].startswith("| b | 55.0 | 40.0 to 60.0 | | | 12.3 |")
     assert "A smoke run" in lines[-1]
@@ -590,14 +603,16 @@ def test_the_tables_of_comparisons(tables: ModuleType) -> None:
 def test_the_table_of_covers(tables: ModuleType) -> None:
     cost = {"index_ms_per_image": 30.25, "search_ms_per_query": 250.4, "index_bytes_per_image": 12_340}
     variant = {"name": "words", "recall": {"1": 0.98, "5": 0.99, "10": 1.0}, "map": 0.985, "cost": cost}
-    variant |= {"n_queries": 400, "n_images": 4585}
-    result = {"variants": [variant], "quick": False}
+    variant |= {"n_queries": 400, "n_images": 4585, "map_trapezoids": 0.975}
+    cost["learn_ms_per_image"] = 8.126
+    result = {"kind": "cvbow-retrieval-result", "variants": [variant], "quick": False}
+    result["definition"] = {"protocol": {"keep_self": False}}
     found = details(dvd_covers=result, dvd_covers_networks={**result, "quick": True})
     for one in found.values():
         one["environment"]["workers"] = 2
     lines = tables.covers_table(found).splitlines()
-    assert lines[2] == "| words (a smoke run) | 98.0 | 100.0 | 98.5 | 30.2 | 250 | 12.3 |"
-    assert lines[3] == "| words | 98.0 | 100.0 | 98.5 | 30.2 | 250 | 12.3 |"
+    assert lines[2] == "| words (quick: means nothing) | 98.0 | 99.0 | 100.0 | 98.5 | 97.5 | 8.13 | 30.2 | 250 | 12.3 |"
+    assert lines[3] == "| words | 98.0 | 99.0 | 100.0 | 98.5 | 97.5 | 8.13 | 30.2 | 250 | 12.3 |"
     assert "400 photographs by four cameras against 4,585 images" in lines[-1]
     assert tables.covers_table({"dvd-covers-networks": result}) == ""
 
@@ -617,9 +632,9 @@ def test_the_table_of_duplicates(tables: ModuleType) -> None:
 def test_no_results_no_table(tables: ModuleType) -> None:
     assert {table({}) for table in tables.DETAILS.values()} == {""}
     assert (
-        tables.scene15_comparison_table({})
-        == tables.speed_table({})
-        == tables.scene15_table({})
+        tables.TABLES["comparison"]({})
+        == tables.TABLES["speed"]({})
+        == tables.TABLES["scene15"]({})
         == tables.covers_table({})
         == tables.accuracy_table({"speed": SAMPLE})
         == ""

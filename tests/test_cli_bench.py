@@ -14,7 +14,10 @@ from tiny_images import write_dataset
 from cvbow.datasets import dataset_names
 from cvbow.datasets.lock import Lock, hash_files, write_lock
 from cvbow.experiments import benchmark_names
+from cvbow.tables import percent
 from cvbow_cli.main import cli
+
+RESULTS = sorted((Path(__file__).resolve().parents[1] / "benchmarks" / "results").glob("*.json"))
 
 DEFINITION = """
 title = "Tiny"
@@ -52,7 +55,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """A data set of the test's own and a definition over it."""
     files = '[[files]]\nname = "tiny.zip"\nurls = ["https://example.org/tiny.zip"]\nbytes = 5000000'
     register(monkeypatch, tmp_path / "own", tiny=tiny_manifest(more=files))
-    monkeypatch.setattr("cvbow.experiments.definition.dataset_names", lambda: ("tiny",))
+    monkeypatch.setattr("cvbow.experiments.classification.dataset_names", lambda: ("tiny",))
     monkeypatch.setattr("cvbow_cli.data.dataset_names", lambda: ("tiny",))
     monkeypatch.setenv("CVBOW_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "tiny-fast.toml"
@@ -91,7 +94,9 @@ def test_bench_run(tiny: tuple[Path, Path], tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     document = json.loads(output.read_text(encoding="utf-8"))
     assert document["benchmark"] == "tiny-fast"
-    assert f"mean class accuracy  {document['mean_class_accuracy']['mean']:.4f} ± " in result.stdout
+    shares = [percent(*document[key].values()) for key in ("mean_class_accuracy", "accuracy")]
+    line = next(line for line in result.stdout.splitlines() if line.startswith("fast "))
+    assert line.split()[1:7] == [*shares[0].split(), *shares[1].split()]
     assert document["dataset"]["sha256"] in result.stdout
     assert "QUICK" not in result.stdout
     assert "2 of 2: seed 0, fold 2" in result.stderr
@@ -121,7 +126,8 @@ def test_bench_run_of_variants(tiny: tuple[Path, Path], tmp_path: Path) -> None:
     variants = json.loads(output.read_text(encoding="utf-8"))["variants"]
     for part in variants:
         line = next(line for line in result.stdout.splitlines() if line.startswith(f"{part['name']} "))
-        assert line.split()[2:4] == [f"{part[key]['mean']:.4f}" for key in ("mean_class_accuracy", "accuracy")]
+        shares = [percent(*part[key].values()) for key in ("mean_class_accuracy", "accuracy")]
+        assert line.split()[2:8] == [*shares[0].split(), *shares[1].split()]
     table = run("bench", "table", output).stdout
     assert [line.split()[1:3] for line in table.splitlines()[1:]] == [["step", "8"], ["step", "12"]]
 
@@ -155,6 +161,34 @@ def test_bench_run_quick_with_what_comes_along(tmp_path: Path) -> None:
     assert result.stdout.startswith("QUICK: ")
     assert json.loads(output.read_text(encoding="utf-8"))["quick"] is True
     assert "means nothing" in run("bench", "table", output).stdout
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
+def test_bench_table_shows_every_result_of_the_project(path: Path) -> None:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    result = run("bench", "table", path)
+    assert result.exit_code == 0, result.stderr
+    measured = document.get("variants") or document.get("contenders") or []
+    lines = result.stdout.splitlines()
+    assert all(any(one["name"] in line for line in lines) for one in measured)
+    assert len(lines) > max(1, len(measured))
+    assert "\n| ---" in run("bench", "table", path, "--markdown").stdout
+    rows = json.loads(run("bench", "table", path, "--json").stdout)
+    assert all("benchmark" in row or len(row["rows"]) for row in rows)
+    assert rows
+
+
+def test_bench_table_of_a_folder() -> None:
+    text = run("bench", "table", RESULTS[0].parent).stdout
+    for words in ("scene15-bow", "Hamming embedding", "cvbow WordSearch", "PHash", "flipped bits", "sift + rootsift"):
+        assert words in text
+
+
+@pytest.mark.parametrize("kind", ["speed", "near-duplicates", "fuzz"])
+def test_what_a_script_measures_is_not_run_by_bench(kind: str) -> None:
+    result = run("bench", "run", kind)
+    assert result.exit_code == 2
+    assert f"{kind} is measured by a script of the project: python benchmarks/" in result.stderr
 
 
 def test_bench_table_without_results_is_the_published_one() -> None:

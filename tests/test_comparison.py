@@ -20,11 +20,11 @@ from cvbow import ImageClassifier, list_images
 from cvbow.backends import BagEncoder, ChannelUnion, CnnEncoder, ColorHistogram, MultiCrop, RawPixels
 from cvbow.datasets import LabelledImages
 from cvbow.errors import NetworkError
-from cvbow.experiments import FixedSplit, KFold, RandomSplits, compare
+from cvbow.experiments import FixedSplit, KFold, RandomSplits, compare, result_tables
 from cvbow.experiments.significance import bootstrap_interval, mcnemar_test, paired_splits_test
 from cvbow.images.corruptions import CORRUPTIONS, corrupt
 from cvbow.presets import Contender, parse_contender
-from cvbow.report import comparison_tables, tables_as_markdown, tables_as_text, write_comparison_plots
+from cvbow.report import write_comparison_plots
 from cvbow_cli.main import cli
 
 HAS_MATPLOTLIB = importlib.util.find_spec("matplotlib") is not None
@@ -208,9 +208,10 @@ def result_of(material: LabelledImages, **parameters: Any) -> dict[str, Any]:
 
 def test_tables(material: LabelledImages) -> None:
     result = result_of(material, curve=(2,), corruptions=True, corrupted_per_class=1)
-    tables = comparison_tables(result)
-    assert len(tables) == 4
-    text, markdown = tables_as_text(tables), tables_as_markdown(tables)
+    tables = result_tables(result)
+    assert list(tables) == ["figures", "pairs", "curve", "corruptions"]
+    text = "\n".join(table.text() for table in tables.values())
+    markdown = "\n".join(table.markdown() for table in tables.values())
     for row in result["contenders"]:
         for table in (text, markdown):
             assert f"{100 * row['mean_class_accuracy']['mean']:.1f}" in table
@@ -218,7 +219,7 @@ def test_tables(material: LabelledImages) -> None:
             assert f"{100 * row['corruptions']['mean']:.1f}" in table
     assert "| pixels | colors |" in markdown
     assert max(map(len, text.splitlines())) <= 120
-    assert len(comparison_tables(result_of(material))) == 2
+    assert len(result_tables(result_of(material))) == 2
 
 
 @pytest.mark.skipif(not HAS_MATPLOTLIB, reason="needs the extra report")

@@ -11,8 +11,8 @@ from cvbow import _toml
 from cvbow.datasets import RetrievalLayout, Sequences, dataset_names, find_dataset
 from cvbow.demo import DIGIT_SETTINGS
 from cvbow.experiments import (
+    ClassificationDefinition,
     ComparisonDefinition,
-    Definition,
     FixedSplit,
     HeldOut,
     KFold,
@@ -74,6 +74,8 @@ def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str
         assert isinstance(find_dataset(definition.dataset).layout, RetrievalLayout)
         assert len(definition.variants) > 1
         return
+    assert isinstance(definition, ClassificationDefinition)
+    assert definition.recipe == definition.preset
     assert definition.preset in PRESETS
     if not definition.variants:
         assert definition.preset == name.rpartition("-")[2], "a definition's name ends with its preset"
@@ -209,7 +211,7 @@ def test_a_mistake_names_the_file_and_the_key(tmp_path: Path, old: str, new: str
 def test_another_recipe_is_a_file_of_two_lines(tmp_path: Path) -> None:
     base = read_benchmark(write(tmp_path, GOOD))
     other = read_benchmark(write(tmp_path, 'like = "mine"\npreset = "bow"\n', "other"))
-    assert other == Definition(**{**vars(base), "name": "other", "preset": "bow"})
+    assert other == ClassificationDefinition(**{**vars(base), "name": "other", "preset": "bow"})
     third = read_benchmark(write(tmp_path, 'like = "other"\n[settings]\nn_words = 9\n', "third"))
     assert third.preset == "bow"
     assert third.settings == {"n_words": 9}, "a table that is given replaces the whole table"

@@ -13,14 +13,14 @@ from own_datasets import register
 
 from cvbow.datasets import load_dataset, locate
 from cvbow.experiments import (
-    MATCHING_KIND,
-    Definition,
+    ClassificationDefinition,
     MatchingDefinition,
     collect_results,
     find_benchmark,
-    matching_table,
     read_benchmark,
-    run_matching_benchmark,
+    result_rows,
+    result_tables,
+    run_benchmark,
     write_result,
 )
 from cvbow.features import LocalFeatures
@@ -88,9 +88,9 @@ def read(path: Path) -> MatchingDefinition:
 
 def test_the_result_is_that_of_the_parts(sequences: Path) -> None:
     definition = read(sequences.parent / "tiny.toml")
-    result = run_matching_benchmark(definition, sequences, n_jobs=1)
+    result = run_benchmark(definition, sequences, n_jobs=1)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert (result["kind"], result["benchmark"], result["quick"]) == (MATCHING_KIND, "tiny", False)
+    assert (result["kind"], result["benchmark"], result["quick"]) == ("cvbow-matching-result", "tiny", False)
     assert result["dataset"]["n_images"] == len(load_dataset(locate("tiny-sequences", sequences))) == 5
     assert [variant["name"] for variant in result["variants"]] == ["sift + rootsift", "orb, few"]
     sift, orb = result["variants"]
@@ -124,7 +124,7 @@ def test_the_result_is_that_of_the_parts(sequences: Path) -> None:
 
 def test_figures_do_not_depend_on_the_number_of_workers(sequences: Path) -> None:
     definition = read(sequences.parent / "tiny.toml")
-    one, two = (run_matching_benchmark(definition, sequences, n_jobs=n_jobs)["variants"] for n_jobs in (1, 2))
+    one, two = (run_benchmark(definition, sequences, n_jobs=n_jobs)["variants"] for n_jobs in (1, 2))
     for variant in (*one, *two):
         variant.pop("extract_ms")
     assert one == two
@@ -133,12 +133,12 @@ def test_figures_do_not_depend_on_the_number_of_workers(sequences: Path) -> None
 def test_nothing_found_is_null(sequences: Path) -> None:
     for path in sequences.glob("*/img[23].png"):
         cv2.imwrite(str(path), np.full((200, 240), 7, np.uint8))
-    result = run_matching_benchmark(read(sequences.parent / "tiny.toml"), sequences, n_jobs=1)
+    result = run_benchmark(read(sequences.parent / "tiny.toml"), sequences, n_jobs=1)
     for pair in result["variants"][0]["pairs"]:
         assert pair["corner_error"] is None
         assert pair["repeatability"] == pair["matching_score"] == pair["inliers"] == 0
     assert result["variants"][0]["mean"]["homography_accuracy"] == {"1": 0, "3": 0, "5": 0}
-    assert matching_table(result)[1][0] == "sift + rootsift"
+    assert result_tables(result)["figures"].rows[0][0] == "sift + rootsift"
 
 
 def test_the_command(sequences: Path) -> None:
@@ -147,9 +147,9 @@ def test_the_command(sequences: Path) -> None:
     done = CliRunner().invoke(cli, [*arguments, "-o", str(output)])
     assert done.exit_code == 0, done.output
     assert "sift + rootsift" in done.stdout
-    assert "MMA@1" in done.stdout
+    assert "MMA 1 px" in done.stdout
     assert "homographies" in done.stdout
-    assert json.loads(output.read_text())["kind"] == MATCHING_KIND
+    assert json.loads(output.read_text())["kind"] == "cvbow-matching-result"
     quick = CliRunner().invoke(cli, [*arguments, "--quick", "--json"])
     document = json.loads(quick.stdout)
     assert document["quick"]
@@ -157,10 +157,14 @@ def test_the_command(sequences: Path) -> None:
 
 
 def test_a_folder_of_results_may_hold_one(sequences: Path, tmp_path: Path) -> None:
-    """A table of classification leaves it out, rather than stumble over it."""
-    write_result(tmp_path / "matching.json", {"kind": MATCHING_KIND})
-    with pytest.raises(ValueError, match="no result of a benchmark was found"):
-        collect_results([tmp_path])
+    result = run_benchmark(read(sequences.parent / "tiny.toml"), sequences, n_jobs=1, quick=True)
+    folder = tmp_path / "results"
+    folder.mkdir()
+    write_result(folder / "matching.json", result)
+    assert collect_results([folder]) == [result]
+    assert result_rows([result]) == [], "nothing is published of the same protocol"
+    shown = CliRunner().invoke(cli, ["bench", "table", str(folder)]).stdout
+    assert shown.strip() == result_tables(result)["figures"].text()
 
 
 def test_the_shipped_definition() -> None:
@@ -170,7 +174,7 @@ def test_the_shipped_definition() -> None:
     names = [variant.name for variant in definition.variants]
     assert {"sift + rootsift", "orb + orb", "akaze + akaze", "fast + beblid", "harris-laplace + rootsift"} <= set(names)
     assert {variant.settings["max_points"] for variant in definition.variants} == {2000}
-    assert isinstance(find_benchmark("digits-bow"), Definition)
+    assert isinstance(find_benchmark("digits-bow"), ClassificationDefinition)
 
 
 @pytest.mark.parametrize(

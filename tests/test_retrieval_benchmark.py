@@ -15,15 +15,14 @@ from own_datasets import register
 from cvbow.datasets import RetrievalLayout, load_dataset, locate
 from cvbow.errors import DatasetError, ImageError, NetworkError
 from cvbow.experiments import (
-    RETRIEVAL_KIND,
     RetrievalDefinition,
-    as_text,
     collect_results,
     find_benchmark,
     read_benchmark,
     result_rows,
-    retrieval_table,
-    run_retrieval_benchmark,
+    result_tables,
+    rows_table,
+    run_benchmark,
     target_rows,
     write_result,
 )
@@ -158,9 +157,9 @@ def data(sets: Path) -> dict[str, Path]:
 
 def test_the_result_is_that_of_the_parts(sets: Path, tmp_path: Path) -> None:
     definition = read(sets / "tiny.toml")
-    result = run_retrieval_benchmark(definition, data(sets), n_jobs=1)
+    result = run_benchmark(definition, data(sets), n_jobs=1)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
-    assert (result["kind"], result["benchmark"], result["quick"]) == (RETRIEVAL_KIND, "tiny", False)
+    assert (result["kind"], result["benchmark"], result["quick"]) == ("cvbow-retrieval-result", "tiny", False)
     assert result["dataset"]["n_images"] == 16
     assert [other["name"] for other in result["others"]] == ["tiny-others"]
     assert result["learned_on"] == {"what": "distractors", "n_images": 12}
@@ -182,7 +181,7 @@ def test_the_result_is_that_of_the_parts(sets: Path, tmp_path: Path) -> None:
         index.add([*found.indexed, *others])
         by_hand = evaluate_index(index, found.ground_truth, k=(1, 3))
     assert {key: words[key] for key in by_hand} == by_hand
-    other = run_retrieval_benchmark(definition, data(sets), n_jobs=2)
+    other = run_benchmark(definition, data(sets), n_jobs=2)
     for variant in (*other["variants"], *result["variants"]):
         variant.pop("cost")
     assert other["variants"] == result["variants"], "figures must not depend on the number of workers"
@@ -193,7 +192,7 @@ def test_queries_are_never_learned_from(sets: Path) -> None:
     text = COLORS.replace('distractors = ["tiny-others"]', "").replace('"distractors"', '"index"')
     path = sets / "index.toml"
     path.write_text(text)
-    result = run_retrieval_benchmark(read(path), sets / "covers", n_jobs=1)
+    result = run_benchmark(read(path), sets / "covers", n_jobs=1)
     assert result["learned_on"] == {"what": "index", "n_images": 8}
     assert result["variants"][0]["n_images"] == 8
     assert result["others"] == []
@@ -211,7 +210,7 @@ def test_a_data_set_that_is_all_queries_is_not_learned_from(
         DEFINITION.replace('distractors = ["tiny-others"]', "keep_self = true").replace('"distractors"', '"index"')
     )
     with pytest.raises(DatasetError, match="nothing to learn from: all images of index are queries"):
-        run_retrieval_benchmark(read(path), sets / "covers" / "Reference", n_jobs=1)
+        run_benchmark(read(path), sets / "covers" / "Reference", n_jobs=1)
 
 
 def test_an_image_that_cannot_be_read_is_an_error(sets: Path, tmp_path: Path) -> None:
@@ -226,20 +225,21 @@ def test_an_image_that_cannot_be_read_is_an_error(sets: Path, tmp_path: Path) ->
         content = (tmp_path / broken).read_bytes()
         (tmp_path / broken).write_bytes(b"broken")
         with pytest.raises(ImageError, match=Path(broken).name):
-            run_retrieval_benchmark(definition, data(tmp_path), n_jobs=1)
+            run_benchmark(definition, data(tmp_path), n_jobs=1)
         (tmp_path / broken).write_bytes(content)
 
 
 def test_tables(sets: Path, tmp_path: Path) -> None:
     definition = read(sets / "tiny.toml")
-    result = run_retrieval_benchmark(definition, data(sets), n_jobs=1, quick=True)
+    result = run_benchmark(definition, data(sets), n_jobs=1, quick=True)
     assert result["quick"]
     assert result["variants"][0]["n_queries"] == 6
-    table = retrieval_table(result)
-    assert table[0][:5] == ("variant", "mAP", "trapezoids", "recall@1", "recall@3")
-    assert [row[0] for row in table[1:]] == ["words", "colors", "words, verified"]
+    table = result_tables(result)["figures"]
+    assert list(table.heads[:5]) == ["index", "recall@1 %", "recall@3 %", "mAP %", "mAP, trapezoids %"]
+    names = ["words", "colors", "words, verified"]
+    assert [row[0] for row in table.rows] == [f"{name} (quick: means nothing)" for name in names]
     write_result(tmp_path / "tiny.json", result)
-    write_result(tmp_path / "other.json", {"kind": "cvbow-matching-result"})
+    write_result(tmp_path / "other.json", {"kind": "train"})
     (collected,) = collect_results([tmp_path])
     rows = result_rows([collected])
     assert [(row.preset, row.published) for row in rows] == [
@@ -251,7 +251,7 @@ def test_tables(sets: Path, tmp_path: Path) -> None:
     assert rows[2].difference is None, "a quick run is not compared"
     result["quick"] = False
     assert result_rows([result])[2].difference == pytest.approx(rows[2].figure - 90)
-    assert "somebody (as reported)" in as_text(result_rows([result]))
+    assert "somebody (as reported)" in rows_table(result_rows([result])).text()
     assert [row.published for row in target_rows([definition])] == [90.0]
 
 
@@ -262,9 +262,9 @@ def test_the_command(sets: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, [*arguments, *folders, "-o", str(output)])
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("QUICK")
-    for words in ("words, verified", "recall@3", "tiny-others, 12 images", "6 queries"):
+    for words in ("words, verified", "recall@3", "tiny-others, 12 images, sha256:", "6 queries"):
         assert words in done.stdout
-    assert json.loads(output.read_text())["kind"] == RETRIEVAL_KIND
+    assert json.loads(output.read_text())["kind"] == "cvbow-retrieval-result"
     named = ["--data", f"tiny-covers={sets / 'covers'}", *folders[2:], "--json"]
     (tmp_path / "colors.toml").write_text(COLORS)
     arguments[2] = str(tmp_path / "colors.toml")
@@ -281,7 +281,7 @@ def test_the_command(sets: Path, tmp_path: Path) -> None:
 
 def test_data_of_another_set_is_refused(sets: Path) -> None:
     with pytest.raises(ValueError, match="data must be of tiny-covers, tiny-others, got 'digits'"):
-        run_retrieval_benchmark(read(sets / "tiny.toml"), data(sets) | {"digits": sets})
+        run_benchmark(read(sets / "tiny.toml"), data(sets) | {"digits": sets})
 
 
 def test_networks_are_asked_for_when_a_definition_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +290,7 @@ def test_networks_are_asked_for_when_a_definition_runs(tmp_path: Path, monkeypat
     assert isinstance(definition, RetrievalDefinition)
     assert definition.describers.keys() == {variant.describer for variant in definition.variants}
     with pytest.raises(NetworkError, match="CVBOW_NETWORKS"):
-        run_retrieval_benchmark(definition, tmp_path)
+        run_benchmark(definition, tmp_path)
 
 
 def test_the_shipped_definitions() -> None:

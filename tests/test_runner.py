@@ -17,18 +17,17 @@ from cvbow import ImageError, make_model
 from cvbow.datasets import fingerprint, load_dataset, locate
 from cvbow.errors import DatasetError
 from cvbow.experiments import (
-    Definition,
+    ClassificationDefinition,
     FixedSplit,
     HeldOut,
     KFold,
     Published,
     RandomSplits,
     Variant,
-    as_markdown,
-    as_text,
     collect_results,
     read_result,
     result_rows,
+    rows_table,
     run_benchmark,
     target_rows,
     write_result,
@@ -39,7 +38,7 @@ SETTINGS = {"n_words": 12, "step": 8, "bin_sizes": (4,), "reduce": None, "grids"
 FIGURE = Published("a method", 81.4, 0.5, "a paper", "as reported")
 
 
-def definition(protocol: Any = None, **changes: Any) -> Definition:
+def definition(protocol: Any = None, **changes: Any) -> ClassificationDefinition:
     values: dict[str, Any] = {
         "name": "tiny-bow",
         "title": "Tiny",
@@ -52,7 +51,7 @@ def definition(protocol: Any = None, **changes: Any) -> Definition:
         "published": (FIGURE,),
         "notes": "",
     }
-    return Definition(**values | changes)
+    return ClassificationDefinition(**values | changes)
 
 
 @pytest.fixture
@@ -182,8 +181,8 @@ def test_quick_is_small_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert result["dataset"]["sha256_of"] == "the images used"
     (row,) = result_rows([result])
     assert row.difference is None
-    assert "means nothing" in as_text([row])
-    assert "means nothing" in as_markdown([row])
+    assert "means nothing" in rows_table([row]).text()
+    assert "means nothing" in rows_table([row]).markdown()
 
 
 def test_an_image_that_cannot_be_read_is_an_error(tiny: Path) -> None:
@@ -264,13 +263,13 @@ def test_a_table_shows_the_metric_and_the_differences() -> None:
     assert first.figure == pytest.approx(83.33)
     assert first.difference == pytest.approx(1.93)
     assert second.difference == pytest.approx(-6.67)
-    heads, one, two = as_text([first, second]).splitlines()
+    heads, one, two = rows_table([first, second]).text().splitlines()
     assert heads.split()[0] == "benchmark"
     assert one.split()[:6] == ["tiny-bow", "bow", "3", "83.3", "±", "1.2"]
     assert "+1.9" in one
     assert "81.4 ± 0.5" in one
     assert two.split()[:2] == ["90.0", "-6.7"]
-    markdown = as_markdown([first, second]).splitlines()
+    markdown = rows_table([first, second], sources=True).markdown().splitlines()
     assert len(markdown) == 4
     assert "a paper" in markdown[2]
     assert r"a\|b" in markdown[3]
@@ -279,11 +278,11 @@ def test_a_table_shows_the_metric_and_the_differences() -> None:
 
 def test_a_table_without_published_figures_or_results() -> None:
     (row,) = result_rows([fake_result(published=[], accuracy={"mean": 1.0, "std": None})])
-    assert as_text([row]).splitlines()[1].split()[:4] == ["tiny-bow", "bow", "3", "100.0"]
+    assert rows_table([row]).text().splitlines()[1].split()[:4] == ["tiny-bow", "bow", "3", "100.0"]
     (target,) = target_rows([definition()])
     assert target.figure is None
     assert target.difference is None
-    assert "81.4 ± 0.5" in as_text([target])
+    assert "81.4 ± 0.5" in rows_table([target]).text()
 
 
 def test_results_are_written_whole_and_read_back(tmp_path: Path) -> None:
@@ -317,12 +316,12 @@ def test_what_is_no_result_is_refused_by_name(tmp_path: Path, damage: Callable[[
 def test_results_are_collected_from_folders_among_other_files(tmp_path: Path) -> None:
     for number in (10, 2):
         write_result(tmp_path / f"r{number}.json", fake_result(benchmark=f"b{number}"))
-    (tmp_path / "speed.json").write_text('{"kmeans": {}}')
+    (tmp_path / "other.json").write_text('{"kind": "train"}')
     (tmp_path / "notes.txt").write_text("x")
     assert [result["benchmark"] for result in collect_results([tmp_path])] == ["b2", "b10"]
     assert len(collect_results([tmp_path / "r2.json", tmp_path])) == 3
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="no result of a benchmark"):
         collect_results([tmp_path / "empty"])
-    with pytest.raises(ValueError, match=r"speed\.json: not the result"):
-        collect_results([tmp_path / "speed.json"])
+    with pytest.raises(ValueError, match=r"other\.json: not the result"):
+        collect_results([tmp_path / "other.json"])

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -14,10 +14,11 @@ import click
 from cvbow import parallel
 from cvbow.errors import ImageError
 from cvbow.images import ImageList, list_images
-from cvbow.tables import printable
+from cvbow.tables import Table, printable
 
 __all__ = [
     "echo_json",
+    "echo_tables",
     "labelled_images",
     "option_json",
     "printable",
@@ -138,6 +139,11 @@ def labelled_images(source: str, split: str, *, quiet: bool) -> ImageList:
 def echo_json(document: object) -> None:
     """Print one JSON document on stdout."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def echo_tables(tables: Iterable[Table], *, markdown: bool = False) -> None:
+    """Print tables on stdout, a blank line between them."""
+    click.echo("\n\n".join(table.markdown() if markdown else table.text() for table in tables))
 
 
 def skipped_as_json(skipped: Sequence[ImageError]) -> list[dict[str, str]]:

@@ -12,18 +12,21 @@ from cvbow import storage
 from cvbow.datasets import Place, dataset_names, locate
 from cvbow.errors import DatasetError
 from cvbow.experiments import (
-    AnyDefinition,
-    as_markdown,
-    as_text,
+    Definition,
+    Row,
     benchmark_names,
     collect_results,
+    facts_table,
     find_benchmark,
     result_rows,
+    result_tables,
+    rows_table,
+    run_benchmark,
     target_rows,
     write_result,
 )
-from cvbow_cli._bench_kinds import KINDS, echo_columns
-from cvbow_cli._common import echo_json, option_json, printable, work_options, working
+from cvbow.tables import Table
+from cvbow_cli._common import echo_json, echo_tables, option_json, printable, work_options, working
 
 __all__ = ["command"]
 
@@ -57,11 +60,11 @@ def list_command(as_json: bool) -> None:
     if as_json:
         echo_json([_listed(definition, places[definition.dataset]) for definition in definitions])
         return
-    rows: list[tuple[str, ...]] = [("benchmark", "data set", "", "preset", "protocol")]
+    rows = []
     for definition in definitions:
         there = "here" if places[definition.dataset] else "absent"
-        rows.append((definition.name, definition.dataset, there, definition.preset, definition.protocol.describe()))
-    echo_columns(rows)
+        rows.append((definition.name, definition.dataset, there, definition.recipe, definition.protocol.describe()))
+    echo_tables([Table(("benchmark", "data set", "", "preset", "protocol"), rows)])
     click.echo("\nRun one:  cvbow bench run NAME      Get an absent data set:  cvbow data fetch NAME")
 
 
@@ -102,12 +105,11 @@ def run_command(
       cvbow bench run dvd-covers --data dvd_covers/ --data scene15=scene15/
     """
     definition = find_benchmark(name)
-    kind = KINDS[type(definition)]
-    folders = _folders(definition, data, several=kind.several_data_sets)
+    folders = _folders(definition, data)
     if output is not None:
         storage.check_writable(output)
     with working(quiet=quiet or as_json, executor=executor, scheduler=scheduler):
-        result = kind.run(definition, folders, n_jobs=n_jobs, memory=cache, quick=quick)
+        result = run_benchmark(definition, folders, n_jobs=n_jobs, memory=cache, quick=quick)
     if output is not None:
         write_result(output, result)
     if as_json:
@@ -115,9 +117,11 @@ def run_command(
         return
     if quick:
         click.echo("QUICK: a few images, to see that it works; these figures mean nothing\n")
-    kind.show(result)
+    rows = result_rows([result])
+    beside = [rows_table(rows)] if rows else []
+    echo_tables([*beside, *result_tables(result).values(), facts_table(result)])
     if output is not None:
-        click.echo(f"result               {printable(output)}")
+        click.echo(f"\nresult    {printable(output)}")
 
 
 @command.command(name="table")
@@ -125,23 +129,29 @@ def run_command(
 @click.option("--markdown", is_flag=True, help="A Markdown table.")
 @option_json
 def table_command(paths: tuple[str, ...], markdown: bool, as_json: bool) -> None:
-    """Show results beside the published figures; without results, the published figures of every benchmark.
+    """Show results beside the published figures, and what else was measured; without results, the published figures.
+
+    A result is a JSON file of 'cvbow bench run', 'cvbow compare', or a script in benchmarks/.
 
     \b
     Example:
       cvbow bench table results/ --markdown
     """
-    if paths:
-        rows = result_rows(collect_results(paths))
-    else:
-        rows = target_rows(find_benchmark(name) for name in benchmark_names())
+    results = collect_results(paths) if paths else []
+    rows = result_rows(results) if paths else target_rows(find_benchmark(name) for name in benchmark_names())
+    others = [table for result in results if not result_rows([result]) for table in result_tables(result).values()]
     if as_json:
-        echo_json([vars(row) | {"difference": row.difference} for row in rows])
+        echo_json([_as_json(row) for row in rows] + [vars(table) for table in others])
         return
-    click.echo(as_markdown(rows) if markdown else as_text(rows))
+    beside = [rows_table(rows, sources=markdown)] if rows else []
+    echo_tables(beside + others, markdown=markdown)
 
 
-def _folders(definition: AnyDefinition, data: tuple[str, ...], *, several: bool) -> dict[str, str]:
+def _as_json(row: Row) -> dict[str, Any]:
+    return vars(row) | {"difference": row.difference}
+
+
+def _folders(definition: Definition, data: tuple[str, ...]) -> dict[str, str]:
     """Return the folders of data sets by their names; one that is given without is the benchmark's own."""
     folders: dict[str, str] = {}
     for text in data:
@@ -151,9 +161,6 @@ def _folders(definition: AnyDefinition, data: tuple[str, ...], *, several: bool)
         if name in folders:
             raise click.UsageError(f"--data gives {name} twice")
         folders[name] = path
-    others = set(folders) - {definition.dataset}
-    if others and not several:
-        raise click.UsageError(f"--data: {definition.name} is run on {definition.dataset}, got {min(others)}")
     return folders
 
 
@@ -163,13 +170,14 @@ def _place(dataset: str) -> Place | None:
     return None
 
 
-def _listed(definition: AnyDefinition, place: Place | None) -> dict[str, Any]:
+def _listed(definition: Definition, place: Place | None) -> dict[str, Any]:
     return {
         "name": definition.name,
         "title": definition.title,
         "dataset": definition.dataset,
         "path": None if place is None else os.fspath(place.root),
-        "preset": definition.preset,
+        "kind": definition.kind,
+        "preset": definition.recipe,
         "protocol": definition.protocol.describe(),
         "published": [vars(figure) for figure in definition.published],
     }

@@ -7,19 +7,18 @@ import click
 from cvbow import storage
 from cvbow.datasets import LabelledImages, load_dataset, locate
 from cvbow.experiments import (
-    ComparisonDefinition,
-    Definition,
     FixedSplit,
     KFold,
     SplitProtocol,
     compare,
     find_benchmark,
+    result_tables,
     write_result,
 )
 from cvbow.images import list_images
 from cvbow.presets import parse_contender
-from cvbow.report import comparison_tables, tables_as_markdown, tables_as_text, write_comparison_plots
-from cvbow_cli._common import echo_json, option_json, printable, work_options, working
+from cvbow.report import write_comparison_plots
+from cvbow_cli._common import echo_json, echo_tables, option_json, printable, work_options, working
 
 __all__ = ["command"]
 
@@ -104,8 +103,7 @@ def command(
     if as_json:
         echo_json(result)
         return
-    tables = comparison_tables(result)
-    click.echo(tables_as_markdown(tables) if markdown else tables_as_text(tables))
+    echo_tables(result_tables(result).values(), markdown=markdown)
     for written in ([] if output is None else [output]) + [str(path) for path in pictures]:
         click.echo(f"wrote {printable(written)}", err=True)
 
@@ -116,9 +114,10 @@ def _material(source: str | None, benchmark: str | None, data: str | None) -> tu
         raise click.UsageError("give either DIR or --benchmark NAME")
     if benchmark is not None:
         definition = find_benchmark(benchmark)
-        if not isinstance(definition, Definition | ComparisonDefinition):
+        protocol = definition.protocol
+        if not isinstance(protocol, SplitProtocol):
             raise click.UsageError(f"--benchmark must be one of classification or comparison, got {benchmark}")
-        return load_dataset(locate(definition.dataset, data)), definition.protocol, definition.title
+        return load_dataset(locate(definition.dataset, data)), protocol, definition.title
     if data is not None:
         raise click.UsageError("--data goes with --benchmark")
     listed = list_images(str(source))

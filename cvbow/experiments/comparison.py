@@ -1,4 +1,7 @@
-"""Several backends on the same images, splits and classifier head: which is better, by how much, and at what cost."""
+"""Benchmarks of backends against each other: which is better, by how much, and at what cost.
+
+All learn from and are judged on the same images, with the same splits and the same classifier head.
+"""
 
 from __future__ import annotations
 
@@ -7,32 +10,164 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_int
+from cvbow._toml import COUNT, FLAG, TEXTS, WHOLE, Rule, TomlTable, one_of
 from cvbow.backends import ImageEncoder
-from cvbow.classify import ImageClassifier, make_classifier
-from cvbow.datasets import LabelledImages, fingerprint
+from cvbow.classify import CLASSIFIERS, ImageClassifier, TunedLinearSVM, make_classifier
+from cvbow.datasets import LabelledImages, dataset_names, fingerprint, load_dataset
 from cvbow.errors import CvbowError
-from cvbow.experiments._drawing import Split, at_most, by_class, shuffled
+from cvbow.experiments._drawing import Split, at_most, by_class, shuffled, smoke_split
+from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment, peak_memory
-from cvbow.experiments.protocols import SplitProtocol
+from cvbow.experiments.protocols import SplitProtocol, read_protocol
+from cvbow.experiments.results import FORMAT, DataFolders, DatasetFacts, dataset_facts, find_places, spread
 from cvbow.experiments.significance import bootstrap_interval, holm, mcnemar_test, paired_splits_test
 from cvbow.images.corruptions import CORRUPTIONS, STRENGTHS, CorruptedImage
 from cvbow.parallel import note
-from cvbow.presets import Contender
+from cvbow.presets import Contender, parse_contender
+from cvbow.tables import Table, figure, percent
 
-__all__ = ["KIND", "compare"]
+__all__ = ["ComparisonDefinition", "ComparisonResult", "compare", "read", "run", "tables"]
 
-#: What a result file says that it is.
-KIND = "cvbow-comparison-result"
-FORMAT = 1
+RESULT = "cvbow-comparison-result"
 #: Images that the cost of an answer is measured on, one after another.
 _TIMED = 40
+
+_COUNTS = Rule(
+    "a list of integers >= 1", lambda value: isinstance(value, list) and bool(value) and all(map(COUNT.holds, value))
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonDefinition(Definition):
+    """A benchmark of backends against each other.
+
+    Attributes
+    ----------
+    protocol : SplitProtocol
+    contenders : tuple of Contender
+    classifier : str
+        The head of all; a key of ``CLASSIFIERS``.
+    curve : tuple of int
+        Training images per class of the learning curve; empty for none.
+    curve_draws, curve_test_per_class : int
+    corruptions : bool
+        Judge the answers on images made worse too.
+    corrupted_per_class : int
+    seed : int
+    """
+
+    kind: ClassVar[str] = "comparison"
+
+    protocol: SplitProtocol
+    contenders: tuple[Contender, ...]
+    classifier: str
+    curve: tuple[int, ...]
+    curve_draws: int
+    curve_test_per_class: int
+    corruptions: bool
+    corrupted_per_class: int
+    seed: int
+
+
+class ComparisonResult(TypedDict):
+    """What a comparison found: of a benchmark, or of anybody's images.
+
+    ``contenders`` has for each its accuracies, interval, cost, curve and corruptions; ``pairs`` the tests.
+    """
+
+    kind: str
+    format: int
+    title: str
+    classifier: str
+    protocol: str
+    splits: list[dict[str, Any]]
+    seed: int
+    contenders: list[dict[str, Any]]
+    pairs: list[dict[str, Any]]
+    curve_draws: int | None
+    curve_test_per_class: int | None
+    corrupted_per_class: int | None
+    dataset: Mapping[str, Any] | DatasetFacts
+    environment: dict[str, Any]
+    benchmark: NotRequired[str]
+    quick: NotRequired[bool]
+    notes: NotRequired[str]
+
+
+def read(name: str, table: TomlTable) -> ComparisonDefinition:
+    """Take a definition from a table; ValueError that names the file and the key that is missing, unknown or wrong."""
+    texts = table.take("contenders", TEXTS)
+    try:
+        contenders = tuple(map(parse_contender, texts))
+    except ValueError as error:
+        raise ValueError(f"{table.path}: contenders: {error}") from None
+    definition = ComparisonDefinition(
+        **take_common(name, table, dataset_names()),
+        protocol=read_protocol(table.table("protocol", needed=True)),
+        contenders=contenders,
+        classifier=table.take("classifier", one_of(CLASSIFIERS), "tuned-svm"),
+        curve=tuple(table.take("curve", _COUNTS, [])),
+        curve_draws=table.take("curve_draws", COUNT, 3),
+        curve_test_per_class=table.take("curve_test_per_class", COUNT, 50),
+        corruptions=table.take("corruptions", FLAG, False),
+        corrupted_per_class=table.take("corrupted_per_class", COUNT, 20),
+        seed=table.take("seed", WHOLE, 0),
+    )
+    check_names(table, "contenders", [one.name for one in contenders], are="texts")
+    return definition
+
+
+def run(
+    definition: ComparisonDefinition,
+    data: DataFolders | None = None,
+    *,
+    n_jobs: int | None = -1,
+    memory: Any = None,
+    quick: bool = False,
+) -> ComparisonResult:
+    """Compare the contenders of a definition; a quick run is of a few images of the first split."""
+    place = find_places([definition.dataset], data)[definition.dataset]
+    images = load_dataset(place)
+    # Before the comparison: a data set that has changed should not be refused after hours.
+    facts = dataset_facts(place, images, n_jobs=n_jobs) | {"n_classes": len(images.classes)}
+    result = compare(
+        images,
+        _Small(definition.protocol) if quick else definition.protocol,
+        definition.contenders,
+        classifier=definition.classifier,
+        curve=definition.curve[:1] if quick else definition.curve,
+        curve_draws=1 if quick else definition.curve_draws,
+        curve_test_per_class=definition.curve_test_per_class,
+        corruptions=definition.corruptions,
+        corrupted_per_class=1 if quick else definition.corrupted_per_class,
+        seed=definition.seed,
+        n_jobs=n_jobs,
+        memory=memory,
+        title=definition.title,
+        dataset=facts,
+    )
+    return {**result, "benchmark": definition.name, "quick": quick, "notes": definition.notes}
+
+
+class _Small(SplitProtocol):
+    """A small part of a protocol's first split."""
+
+    def __init__(self, protocol: SplitProtocol) -> None:
+        self.protocol = protocol
+
+    def splits(self, images: LabelledImages, *, seed: int = 0) -> list[Split]:
+        return [smoke_split(images, self.protocol.splits(images, seed=seed)[0], seed=seed)]
+
+    def describe(self) -> str:
+        return f"{self.protocol.describe()}; a small part"
 
 
 def compare(
@@ -51,7 +186,7 @@ def compare(
     memory: Any = None,
     title: str = "",
     dataset: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> ComparisonResult:
     """Compare backends.
 
     All get the same training and test images of each split and the same classifier head, whose C is sought on the
@@ -87,9 +222,7 @@ def compare(
 
     Returns
     -------
-    dict
-        Plain values, for JSON: ``contenders`` (accuracies, interval, cost, curve, corruptions), ``pairs`` (tests),
-        ``protocol``, ``classifier``, ``dataset``, ``environment``.
+    ComparisonResult
 
     Raises
     ------
@@ -122,7 +255,7 @@ def compare(
         outcomes.append([one.right for one in judged])
         del judged
     return {
-        "kind": KIND,
+        "kind": RESULT,
         "format": FORMAT,
         "title": title,
         "classifier": classifier,
@@ -134,14 +267,15 @@ def compare(
         "curve_draws": curve_draws if curve else None,
         "curve_test_per_class": curve_test_per_class if curve else None,
         "corrupted_per_class": corrupted_per_class if corruptions else None,
-        "dataset": dict(dataset) if dataset is not None else _facts(images, n_jobs),
+        "dataset": dict(dataset)
+        if dataset is not None
+        else {
+            "n_images": len(images),
+            "n_classes": len(images.classes),
+            "sha256": fingerprint(images, n_jobs=n_jobs),
+        },
         "environment": surroundings,
     }
-
-
-def _facts(images: LabelledImages, n_jobs: int | None) -> dict[str, Any]:
-    digest = fingerprint(images, n_jobs=n_jobs)
-    return {"n_images": len(images), "n_classes": len(images.classes), "sha256": digest}
 
 
 class _Judged:
@@ -186,10 +320,10 @@ class _Run:
         figures = [one.mean_class_accuracy for one in judged]
         row: dict[str, Any] = {
             **contender.as_dict(),
-            "mean_class_accuracy": _spread(figures),
-            "accuracy": _spread([float(one.right.mean()) for one in judged]),
+            "mean_class_accuracy": spread(figures),
+            "accuracy": spread([float(one.right.mean()) for one in judged]),
             "interval": None,
-            "head": {"C": [getattr(model.classifier_, "C_", None)]} if model is not None else None,
+            "head": {"C": [_cost_of_errors(model)]} if model is not None else None,
             "vector_length": int(model.backend_.vector_length) if model is not None else None,
             "cost": {
                 "train_seconds": self._time(seconds),
@@ -232,7 +366,7 @@ class _Run:
                 note(f"  mean class accuracy {found[-1]:.4f}")
                 if everything:
                     break
-            points.append({"train_per_class": count, "draws": found, **_spread(found)})
+            points.append({"train_per_class": count, "draws": found, **spread(found)})
         return points
 
     def corruptions(self, contender: Contender, judged: _Judged, split: Split, per_class: int) -> dict[str, Any]:
@@ -308,6 +442,11 @@ def _pairs(names: Sequence[str], outcomes: Sequence[Sequence[Any]], splits: Sequ
     return found
 
 
+def _cost_of_errors(model: ImageClassifier) -> float | None:
+    """Return the C that the head found for itself."""
+    return model.classifier_.C_ if isinstance(model.classifier_, TunedLinearSVM) else None
+
+
 def _model_bytes(model: ImageClassifier | None) -> int | None:
     if model is None:
         return None
@@ -326,5 +465,73 @@ def _network_bytes(backend: ImageEncoder) -> int:
     return own + sum(map(_network_bytes, backend.parts()))
 
 
-def _spread(values: Sequence[float]) -> dict[str, float | None]:
-    return {"mean": statistics.fmean(values), "std": statistics.stdev(values) if len(values) > 1 else None}
+def tables(result: Mapping[str, Any]) -> dict[str, Table]:
+    """Return accuracy and cost, tests of pairs, the learning curve, the corruptions: those that were asked for."""
+    contenders = result["contenders"]
+    found = {"figures": _figures(result)}
+    if result["pairs"]:
+        heads = ("backend", "against", "points", "p", "p, for all pairs (Holm)")
+        cells = [
+            (pair["first"], pair["second"], _points(pair), _p(pair["p_value"]), _p(pair["p_value_holm"]))
+            for pair in result["pairs"]
+        ]
+        found["pairs"] = Table(heads, cells, f"Differences of accuracy; {result['pairs'][0]['test']}")
+    if "curve" in contenders[0]:
+        counts = [str(point["train_per_class"]) for point in contenders[0]["curve"]]
+        curves = [
+            (one["name"], *(percent(point["mean"], point["std"]) for point in one["curve"])) for one in contenders
+        ]
+        what = "Mean class accuracy % by training images per class"
+        found["curve"] = Table(("backend", *counts), curves, _titled(result, what))
+    if "corruptions" in contenders[0]:
+        first = contenders[0]["corruptions"]
+        worse = []
+        for one in contenders:
+            kinds = map(statistics.fmean, one["corruptions"]["kinds"].values())
+            shares = (one["corruptions"]["clean"], one["corruptions"]["mean"], *kinds)
+            worse.append((one["name"], *map(percent, shares)))
+        what = f"Mean class accuracy % on {first['n_images']} test images made worse, over five strengths"
+        found["corruptions"] = Table(("backend", "clean", "mean", *first["kinds"]), worse, _titled(result, what))
+    return found
+
+
+def _figures(result: Mapping[str, Any]) -> Table:
+    contenders = result["contenders"]
+    best = max(contenders, key=lambda one: one["mean_class_accuracy"]["mean"])["name"]
+    against = {name: pair for pair in result["pairs"] for name in _other(pair, best)}
+    bounds = "95 % interval" if len(result["splits"]) == 1 else "± over splits"
+    tests = (f"points to {best}", "p (Holm)") if against else ()
+    heads = ("backend", "mean class accuracy %", bounds, *tests, "ms an image", "training s", "model MB", "peak GB")
+    cells = []
+    for one in contenders:
+        cost, accuracy, interval = one["cost"], one["mean_class_accuracy"], one["interval"]
+        between = percent(accuracy["std"])
+        if interval is not None:
+            between = f"{percent(interval['low'])} to {percent(interval['high'])}"
+        compared: tuple[str, ...] = ("", "") if against else ()
+        if one["name"] in against:
+            pair = against[one["name"]]
+            compared = (_points(pair, 1 if pair["first"] == one["name"] else -1), _p(pair["p_value_holm"]))
+        sizes = [figure(size and size / unit) for size, unit in ((cost["model_bytes"], 1e6), (cost["peak_bytes"], 1e9))]
+        times = [figure(cost["ms_per_image"]), figure(cost["train_processor_seconds"])]
+        cells.append((one["name"], percent(accuracy["mean"]), between, *compared, *times, *sizes))
+    what = "times are the processor's, points and p of accuracy"
+    return Table(heads, cells, _titled(result, f"Classifier head {result['classifier']}; {result['protocol']}; {what}"))
+
+
+def _titled(result: Mapping[str, Any], what: str) -> str:
+    return f"{result['title']}. {what}" if result["title"] else what
+
+
+def _other(pair: Mapping[str, Any], name: str) -> list[str]:
+    """Return the other one of a pair that ``name`` is in, as a list; none of another pair."""
+    sides = [pair["first"], pair["second"]]
+    return [side for side in sides if side != name] if name in sides else []
+
+
+def _points(pair: Mapping[str, Any], sign: int = 1) -> str:
+    return f"{100 * sign * pair['difference']:+.1f}"
+
+
+def _p(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"{value:.4f}" if value < 0.01 else f"{value:.2f}"

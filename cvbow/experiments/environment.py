@@ -9,15 +9,28 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cvbow.parallel import effective_jobs
 
-__all__ = ["PeakMemory", "environment", "peak_memory"]
+__all__ = ["PeakMemory", "checkout_commit", "environment", "machine", "peak_memory", "processor"]
 
 _ROOT = Path(__file__).resolve().parents[2]
+#: Key of ``versions`` in an environment, and how the software writes its name.
+_SOFTWARE = {
+    "cvbow": "cvbow",
+    "python": "Python",
+    "numpy": "NumPy",
+    "opencv": "OpenCV",
+    "scikit-learn": "scikit-learn",
+    "scikit-image": "scikit-image",
+    "faiss": "FAISS",
+    "vlfeat": "VLFeat",
+    "keras": "Keras",
+    "onnxruntime": "ONNX Runtime",
+}
 
 
 def environment(*, n_jobs: int | None) -> dict[str, Any]:
@@ -37,8 +50,8 @@ def environment(*, n_jobs: int | None) -> dict[str, Any]:
 
     return {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "commit": _commit(),
-        "cpu": _cpu(),
+        "commit": checkout_commit(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "workers": effective_jobs(n_jobs),
         "system": f"{platform.system()} {platform.machine()}",
@@ -55,6 +68,18 @@ def environment(*, n_jobs: int | None) -> dict[str, Any]:
     }
 
 
+def machine(environments: Sequence[Mapping[str, Any]]) -> str:
+    """Return what results were measured with, a sentence for each that differs."""
+    sentences = []
+    for place in environments:
+        versions = ", ".join(
+            f"{name} {place['versions'][key]}" for key, name in _SOFTWARE.items() if place["versions"].get(key)
+        )
+        smoke = "A smoke run, whose figures mean nothing: " if place.get("smoke") else ""
+        sentences.append(f"{smoke}{place['cpu']}, {place['cores']} cores; {versions}.")
+    return " ".join(dict.fromkeys(sentences))
+
+
 def _optional(*distributions: str) -> dict[str, str]:
     """Return the versions of those libraries that are installed: they are used where they are."""
     found = {}
@@ -64,7 +89,8 @@ def _optional(*distributions: str) -> dict[str, str]:
     return found
 
 
-def _cpu() -> str:
+def processor() -> str:
+    """Return the processor's name."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -72,8 +98,8 @@ def _cpu() -> str:
     return platform.processor() or platform.machine()
 
 
-def _commit() -> str | None:
-    """The checkout's commit, with "-dirty" where the code differs from it; None outside of a checkout."""
+def checkout_commit() -> str | None:
+    """Return the checkout's commit, with "-dirty" where the code differs from it; None outside of a checkout."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(_ROOT), *arguments]
@@ -84,7 +110,10 @@ def _commit() -> str | None:
         if Path(git("rev-parse", "--show-toplevel")).resolve() != _ROOT:
             return None
         commit = git("rev-parse", "HEAD")
-        return f"{commit}-dirty" if git("status", "--porcelain", "--", "cvbow", "cli", "data", "benchmarks") else commit
+        # Results that were just written change no figure.
+        code = ("cvbow", "cli", "data", "benchmarks", ":(exclude)benchmarks/results")
+        changed = git("status", "--porcelain", "--", *code)
+        return f"{commit}-dirty" if changed else commit
     except (OSError, subprocess.CalledProcessError):
         return None
 

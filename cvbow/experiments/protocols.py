@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import MISSING, dataclass, fields
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -29,6 +29,7 @@ __all__ = [
 _PARTS = ("train", "validation", "test")
 
 
+@runtime_checkable
 class SplitProtocol(Protocol):
     """How a data set is divided."""
 

@@ -1,13 +1,9 @@
 """Reports: self-contained HTML pages that open anywhere, without a network."""
 
-from cvbow.report.comparison import comparison_tables, tables_as_markdown, tables_as_text
 from cvbow.report.comparison_plots import write_comparison_plots
 from cvbow.report.evaluation import write_evaluation_report
 
 __all__ = [
-    "comparison_tables",
-    "tables_as_markdown",
-    "tables_as_text",
     "write_comparison_plots",
     "write_evaluation_report",
 ]
