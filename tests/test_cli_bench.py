@@ -12,7 +12,7 @@ from test_definition import COMPARISON
 from tiny_images import write_dataset
 
 from cvbow.datasets import dataset_names
-from cvbow.datasets.lock import Lock, hash_files, write_lock
+from cvbow.datasets.record import FetchRecord, hash_files, write_record
 from cvbow.experiments import benchmark_names
 from cvbow.tables import percent
 from cvbow_cli.main import cli
@@ -215,7 +215,7 @@ def test_a_wrong_hash_names_the_file(tiny: tuple[Path, Path], tmp_path: Path) ->
     folder.mkdir(parents=True)
     data.rename(folder / "data")
     (folder / "data" / "readme.txt").write_text("hello")
-    write_lock(folder, Lock({}, hash_files(folder / "data", n_jobs=1)))
+    write_record(folder, FetchRecord({}, hash_files(folder / "data", n_jobs=1)))
     assert run("bench", "run", definition, "--n-jobs", "1").exit_code == 0
     verified = run("data", "verify", "tiny")
     assert verified.exit_code == 0
