@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeVar
 __all__ = [
     "EXECUTORS",
     "Reporter",
+    "cut",
     "default_jobs",
     "effective_jobs",
     "executor",
@@ -141,6 +142,11 @@ def effective_jobs(n_jobs: int | None) -> int:
 def local_threads(n_jobs: int | None) -> int:
     """Return the number of threads for ``n_jobs`` on this machine, whatever the size of a cluster in use."""
     return min(effective_jobs(n_jobs), os.cpu_count() or 1)
+
+
+def cut(n: int, size: int) -> list[slice]:
+    """Cut ``n`` rows into slices of ``size``, the last of which may be shorter."""
+    return [slice(top, min(top + size, n)) for top in range(0, n, size)]
 
 
 def map_threads(function: Callable[[slice], None], tasks: list[slice], n_threads: int) -> None:

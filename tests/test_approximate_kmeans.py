@@ -147,7 +147,6 @@ def test_save_and_load(tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "words.cvbow"
     storage.save(path, kind="dictionary", state=dictionary, metadata={})
     again = storage.load(path, kind="dictionary").state
-    assert "_search_cache" not in vars(again)
     np.testing.assert_array_equal(again.predict(data), words)
     assert not hasattr(clone(dictionary), "words_")
 

@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 
 import cvbow.parallel
 from cvbow import storage
-from cvbow.dictionary import KMeansDictionary, _nearest
+from cvbow.dictionary import KMeansDictionary, search
 from cvbow.encoders import BagOfWords
 from cvbow.features import Features
 
@@ -219,7 +219,7 @@ def test_any_small_sample(n: int, n_words: int, n_more: int, seed: int) -> None:
 
 def test_threads_and_runs_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cvbow.parallel.os, "cpu_count", lambda: 4)
-    monkeypatch.setattr(_nearest, "_TASK", 100)
+    monkeypatch.setattr(search, "_TASK", 100)
     data = random_rows(900)
     results = []
     for n_jobs in (1, 3):

@@ -20,8 +20,9 @@ from sklearn.exceptions import NotFittedError
 from synthetic import textured
 
 import cvbow.parallel
-from cvbow.dictionary import KMeansDictionary, WordSearch, _clusters, _nearest, kmeans
+from cvbow.dictionary import KMeansDictionary, WordSearch, _clusters, kmeans, search
 from cvbow.dictionary._clusters import move_words
+from cvbow.dictionary.descriptors import check_descriptors
 from cvbow.features import DenseSIFT
 from cvbow.parallel import reporting
 
@@ -321,7 +322,7 @@ def test_any_small_sample_gives_finite_distinct_words(
 @pytest.mark.parametrize("init", STARTS)
 def test_threads_do_not_change_a_bit(algorithm: str, init: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cvbow.parallel.os, "cpu_count", lambda: 4)
-    monkeypatch.setattr(_nearest, "_TASK", 300)
+    monkeypatch.setattr(search, "_TASK", 300)
     monkeypatch.setattr(_clusters, "_PART", 500)
     data = real_like()[:3000]
     options = {"n_words": 40, "algorithm": algorithm, "init": init, "max_iter": 5}
@@ -399,7 +400,7 @@ def test_no_descriptors_are_refused_by_fit_and_answered_by_predict() -> None:
 
 def test_large_values_are_not_mistaken_for_infinity() -> None:
     data = np.full((100, 4), 3e38, np.float32)
-    assert np.array_equal(kmeans.check_descriptors(data), data)
+    assert np.array_equal(check_descriptors(data), data)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cvbow.dictionary import WordSearch, _knn
-from cvbow.dictionary._knn import nearest_words, score_blocks
+from cvbow.dictionary import WordSearch, search
 
 Float32 = NDArray[np.float32]
 
@@ -32,7 +31,7 @@ def all_distances(descriptors: Float32, words: Float32) -> NDArray[np.float64]:
 )
 def test_the_k_nearest_words_are_found_in_order(n: int, n_words: int, size: int, k: int, offset: float) -> None:
     descriptors, words = blobs(n, n_words, size, offset=offset)
-    found, told = nearest_words(WordSearch(words), descriptors, k)
+    found, told = WordSearch(words).nearest_words(descriptors, k)
     assert found.shape == told.shape == (n, k)
     assert found.dtype == np.int32
     assert told.dtype == np.float32
@@ -45,10 +44,10 @@ def test_the_k_nearest_words_are_found_in_order(n: int, n_words: int, size: int,
 
 def test_the_first_of_the_k_nearest_is_the_nearest() -> None:
     descriptors, words = blobs(200, 50, 16)
-    search = WordSearch(words)
-    labels, distances = search.nearest_distance(descriptors)
+    kernel = WordSearch(words)
+    labels, distances = kernel.nearest_distance(descriptors)
     for k in (3, 30):
-        found, told = nearest_words(search, descriptors, k)
+        found, told = kernel.nearest_words(descriptors, k)
         assert np.array_equal(found[:, 0], labels)
         np.testing.assert_allclose(told[:, 0], distances, rtol=1e-5)
 
@@ -56,7 +55,7 @@ def test_the_first_of_the_k_nearest_is_the_nearest() -> None:
 @pytest.mark.parametrize("k", [4, 20])
 def test_of_equally_near_words_the_first_comes_first(k: int) -> None:
     words = np.repeat(np.array([[0, 0], [4, 0], [0, 4], [9, 9]], np.float32), 10, axis=0)
-    found, told = nearest_words(WordSearch(words), np.zeros((3, 2), np.float32), k)
+    found, told = WordSearch(words).nearest_words(np.zeros((3, 2), np.float32), k)
     assert found[:, :4].tolist() == [[0, 1, 2, 3]] * 3
     assert (told[:, :4] == 0).all()
     np.testing.assert_allclose(told[:, 10:], 16, rtol=1e-6)
@@ -64,7 +63,7 @@ def test_of_equally_near_words_the_first_comes_first(k: int) -> None:
 
 def test_by_hand() -> None:
     words = np.array([[0, 0], [3, 4], [6, 8]], np.float32)
-    found, told = nearest_words(WordSearch(words), np.array([[6, 8], [0, 1]], np.float32), 2)
+    found, told = WordSearch(words).nearest_words(np.array([[6, 8], [0, 1]], np.float32), 2)
     assert found.tolist() == [[2, 1], [0, 1]]
     np.testing.assert_allclose(told, [[0, 25], [1, 18]], atol=1e-5)
 
@@ -82,12 +81,12 @@ def test_blocks_and_threads_change_only_last_digits(
 ) -> None:
     descriptors, words = blobs(n, n_words, size, seed)
     k = min(k, n_words)
-    search = WordSearch(words)
-    _, told = nearest_words(search, descriptors, k)
+    kernel = WordSearch(words)
+    _, told = kernel.nearest_words(descriptors, k)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_knn, "_SCORES", scores)
-        patch.setattr(_knn, "_TASK", 7)
-        one, two = (nearest_words(search, descriptors, k, n_threads=n_threads) for n_threads in (1, 3))
+        patch.setattr(search, "_SCORES", scores)
+        patch.setattr(search, "_TASK", 7)
+        one, two = (kernel.nearest_words(descriptors, k, n_threads=n_threads) for n_threads in (1, 3))
     assert np.array_equal(one[0], two[0])
     assert np.array_equal(one[1], two[1])
     np.testing.assert_allclose(one[1], told, atol=1e-4)
@@ -95,16 +94,16 @@ def test_blocks_and_threads_change_only_last_digits(
 
 def test_no_descriptors() -> None:
     _, words = blobs(0, 5, 8)
-    found, told = nearest_words(WordSearch(words), np.zeros((0, 8), np.float32), 3)
+    found, told = WordSearch(words).nearest_words(np.zeros((0, 8), np.float32), 3)
     assert found.shape == told.shape == (0, 3)
-    assert list(score_blocks(WordSearch(words), np.zeros((0, 8), np.float32))) == []
+    assert list(WordSearch(words).score_blocks(np.zeros((0, 8), np.float32))) == []
 
 
 def test_score_blocks_cover_all_rows_with_what_they_promise() -> None:
     descriptors, words = blobs(700, 1000, 9, offset=3)
     distances = all_distances(descriptors, words)
     covered = []
-    for rows, centered, scores in score_blocks(WordSearch(words), descriptors):
+    for rows, centered, scores in WordSearch(words).score_blocks(descriptors):
         covered += list(range(rows.start, rows.stop))
         assert len(centered) == len(scores) == rows.stop - rows.start <= 262
         squared = np.einsum("ij,ij->i", centered, centered)[:, None] - 2 * scores
@@ -116,4 +115,4 @@ def test_score_blocks_cover_all_rows_with_what_they_promise() -> None:
 def test_descriptors_are_not_changed() -> None:
     descriptors, words = blobs(50, 20, 4)
     descriptors.flags.writeable = words.flags.writeable = False
-    nearest_words(WordSearch(words), descriptors, 5)
+    WordSearch(words).nearest_words(descriptors, 5)

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cvbow.dictionary import WordSearch, _nearest
+from cvbow.dictionary import WordSearch, search
 
 Float32 = NDArray[np.float32]
 
@@ -106,8 +106,8 @@ def test_blocks_and_their_remainders_change_nothing(
 ) -> None:
     descriptors, words = blobs(n, 37, 16)
     expected = all_distances(descriptors, words)
-    monkeypatch.setattr(_nearest, "_TASK", task)
-    monkeypatch.setattr(_nearest, "_SCORES", scores)
+    monkeypatch.setattr(search, "_TASK", task)
+    monkeypatch.setattr(search, "_SCORES", scores)
     for n_threads in (1, 2):
         labels, distances = WordSearch(words).nearest_distance(descriptors, n_threads=n_threads)
         assert np.array_equal(labels, expected.argmin(axis=1))
@@ -115,23 +115,23 @@ def test_blocks_and_their_remainders_change_nothing(
 
 
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_nearest, "_TASK", 200)
+    monkeypatch.setattr(search, "_TASK", 200)
     descriptors, words = blobs(1999, 113, 128)
-    search = WordSearch(words)
-    labels, distances = search.nearest_distance(descriptors)
+    kernel = WordSearch(words)
+    labels, distances = kernel.nearest_distance(descriptors)
     for n_threads in (2, 3, 16):
-        again = search.nearest_distance(descriptors, n_threads=n_threads)
+        again = kernel.nearest_distance(descriptors, n_threads=n_threads)
         assert np.array_equal(again[0], labels)
         assert np.array_equal(again[1], distances)
 
 
 def test_a_descriptor_has_the_same_word_in_any_company() -> None:
     descriptors, words = blobs(700, 90, 64)
-    search = WordSearch(words)
-    labels = search.nearest(descriptors)
+    kernel = WordSearch(words)
+    labels = kernel.nearest(descriptors)
     order = np.random.default_rng(1).permutation(len(descriptors))
-    assert np.array_equal(search.nearest(descriptors[order]), labels[order])
-    assert [search.nearest(descriptors[row : row + 1])[0] for row in range(50)] == labels[:50].tolist()
+    assert np.array_equal(kernel.nearest(descriptors[order]), labels[order])
+    assert [kernel.nearest(descriptors[row : row + 1])[0] for row in range(50)] == labels[:50].tolist()
 
 
 def test_inputs_are_left_alone_and_may_be_read_only() -> None:
@@ -151,10 +151,10 @@ def test_rows_may_be_strided() -> None:
 
 def test_words_are_copied() -> None:
     descriptors, words = blobs(50, 5, 4)
-    search = WordSearch(words)
-    expected = search.nearest(descriptors)
+    kernel = WordSearch(words)
+    expected = kernel.nearest(descriptors)
     words[:] = 0
-    assert np.array_equal(search.nearest(descriptors), expected)
+    assert np.array_equal(kernel.nearest(descriptors), expected)
 
 
 @given(

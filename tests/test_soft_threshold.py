@@ -9,7 +9,7 @@ import pytest
 from bags import random_bag
 from sklearn.base import clone
 
-from cvbow.dictionary import KMeansDictionary, _knn
+from cvbow.dictionary import KMeansDictionary, search
 from cvbow.encoders import SoftThreshold
 from cvbow.features import Features
 
@@ -77,7 +77,7 @@ def test_blocks_change_only_last_digits(monkeypatch: pytest.MonkeyPatch) -> None
     encoder = with_words(random_bag(50, 6, seed=1).descriptors)
     features = random_bag(400, 6, seed=2)
     before = encoder.encode(features)
-    monkeypatch.setattr(_knn, "_SCORES", 1)
+    monkeypatch.setattr(search, "_SCORES", 1)
     np.testing.assert_allclose(encoder.encode(features), before, rtol=1e-5)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 
-from cvbow.dictionary import KMeansDictionary, _knn
+from cvbow.dictionary import KMeansDictionary, search
 from cvbow.encoders import Triangle
 from cvbow.features import Features
 
@@ -74,5 +74,5 @@ def test_blocks_change_only_last_digits(monkeypatch: pytest.MonkeyPatch) -> None
     encoder = with_words(random_bag(50, 6, seed=1).descriptors)
     features = random_bag(400, 6, seed=2)
     before = encoder.encode(features)
-    monkeypatch.setattr(_knn, "_SCORES", 1)
+    monkeypatch.setattr(search, "_SCORES", 1)
     np.testing.assert_allclose(encoder.encode(features), before, rtol=1e-5)

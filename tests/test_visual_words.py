@@ -260,7 +260,7 @@ def test_bad_files_are_skipped_and_listed(images: list[np.ndarray], tmp_path: Pa
     ("parameters", "message"),
     [
         ({"extractor": "sift"}, "extractor must be an Extractor"),
-        ({"dictionary": 7}, "dictionary must be one that predicts words"),
+        ({"dictionary": 7}, "dictionary must be an estimator or None, got 7"),
         ({"embedding_bits": 32}, "embedding_bits must be 0 or 64, got 32"),
         ({"embedding_bits": False}, "embedding_bits must be 0 or 64, got False"),
         ({"tf": "cube"}, "tf must be one of raw, log, sqrt, got 'cube'"),

@@ -14,8 +14,7 @@ from _measure import alternate, environment, faiss_module, has_faiss, pinned, ro
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from cvbow.dictionary import KMeansDictionary
-from cvbow.dictionary._nearest import WordSearch
+from cvbow.dictionary import KMeansDictionary, WordSearch
 from cvbow.parallel import single_threaded
 from sections.inputs import Options, dense_descriptors
 from sections.nearest import squared_distances

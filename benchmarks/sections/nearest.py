@@ -12,7 +12,7 @@ from _measure import alternate, environment, faiss_module, has_faiss, pinned, ro
 from numpy.typing import NDArray
 from sklearn.metrics import pairwise_distances_argmin
 
-from cvbow.dictionary._nearest import WordSearch
+from cvbow.dictionary import WordSearch
 from cvbow.parallel import single_threaded
 from sections.inputs import Options, dense_descriptors
 

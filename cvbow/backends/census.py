@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from cvbow._checks import check_flag, check_int, check_real
 from cvbow.backends._mirror import check_mirror, mean_direction
 from cvbow.backends._whole_image import WholeImageEncoder
-from cvbow.encoders.spatial_pyramid import parse_grid
+from cvbow.encoders.spatial_pyramid import parse_grids
 from cvbow.features import check_sides, to_working_size
 
 __all__ = ["CensusPyramid"]
@@ -163,16 +163,14 @@ class CensusPyramid(WholeImageEncoder):
         return np.asarray(np.sqrt(shares) if self.root else shares, np.float32).ravel()
 
     def _sizes(self) -> list[tuple[int, int]]:
-        return [parse_grid(grid) for grid in self.grids]
+        return parse_grids(self.grids)
 
     def check_params(self) -> None:
         if isinstance(self.radii, (str, bytes)) or not isinstance(self.radii, Sequence) or not self.radii:
             raise ValueError(f"radii must be a sequence of at least one integer, got {self.radii!r}")
         for radius in self.radii:
             check_int("radii", radius, minimum=1)
-        if isinstance(self.grids, (str, bytes)) or not isinstance(self.grids, Sequence) or not self.grids:
-            raise ValueError(f"grids must be a sequence of at least one grid such as '2x2', got {self.grids!r}")
-        self._sizes()
+        parse_grids(self.grids)
         check_real("smoothing", self.smoothing, minimum=0, maximum=100)
         check_real("threshold", self.threshold, minimum=0, maximum=255)
         check_flag("root", self.root)

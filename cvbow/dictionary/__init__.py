@@ -1,12 +1,13 @@
 """Visual dictionaries: descriptors in, words out."""
 
-from cvbow.dictionary._nearest import WordSearch
 from cvbow.dictionary.approximate_kmeans import ApproximateKMeans
+from cvbow.dictionary.base import Dictionary
 from cvbow.dictionary.binary import BinaryDictionary
 from cvbow.dictionary.exchange import export_words, import_words
 from cvbow.dictionary.gaussian_mixture import GaussianMixtureDictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.dictionary.registry import DICTIONARIES
+from cvbow.dictionary.search import WordSearch
 from cvbow.dictionary.spherical import SphericalDictionary
 from cvbow.dictionary.vocabulary_tree import VocabularyTree
 from cvbow.dictionary.whitening import ZCA
@@ -16,6 +17,7 @@ __all__ = [
     "ZCA",
     "ApproximateKMeans",
     "BinaryDictionary",
+    "Dictionary",
     "GaussianMixtureDictionary",
     "KMeansDictionary",
     "SphericalDictionary",

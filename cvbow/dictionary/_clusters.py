@@ -1,37 +1,16 @@
-"""What the dictionaries of real-valued descriptors share: the check of their input, and the means of clusters."""
+"""Means of clusters of real-valued descriptors, for the dictionaries that are made of them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.parallel import map_threads
+from cvbow.parallel import cut, map_threads
 
-__all__ = ["check_descriptors", "cluster_sums", "fill_up", "move_words"]
+__all__ = ["cluster_sums", "fill_up", "move_words"]
 
 #: Rows summed per partial sum of the new words; fixed, so that the order of the additions is too.
 _PART = 1 << 15
-
-
-def check_descriptors(descriptors: object, size: int | None = None) -> NDArray[np.float32]:
-    """Return descriptors as a finite float32 (n, k) array, without a copy where they are one already."""
-    data = np.asarray(descriptors)
-    if data.ndim != 2 or data.shape[1] == 0:
-        raise ValueError(f"descriptors must have shape (n, k), got {data.shape}")
-    if data.dtype == np.uint8:
-        raise ValueError("descriptors must be real-valued for k-means, got uint8, which stands for binary descriptors")
-    if data.dtype.kind not in "biuf":
-        raise ValueError(f"descriptors must be real-valued, got {data.dtype}")
-    if size is not None and data.shape[1] != size:
-        raise ValueError(f"descriptors must have {size} values each, as the words have, got {data.shape[1]}")
-    # A value beyond float32 becomes infinite; a finite sum has no NaN or infinity in it. Sums of large values may leave
-    # float32, but not float64, whose sum takes several times as long.
-    with np.errstate(over="ignore", invalid="ignore"):
-        data = np.ascontiguousarray(data, np.float32)
-        finite = np.isfinite(data.sum()) or np.isfinite(data.sum(dtype=np.float64))
-    if not finite:
-        raise ValueError("descriptors must be finite, got NaN or infinity")
-    return data
 
 
 def move_words(
@@ -57,7 +36,7 @@ def cluster_sums(
     """Return each cluster's sum (n_words, k) and size (n_words,)."""
     from scipy.sparse import csc_array
 
-    parts = [slice(top, min(top + _PART, len(data))) for top in range(0, len(data), _PART)]
+    parts = cut(len(data), _PART)
     partial: dict[int, NDArray[np.float32]] = {}
 
     def add(rows: slice) -> None:

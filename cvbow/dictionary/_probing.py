@@ -10,9 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.dictionary._knn import block_size, largest, nearest_words
-from cvbow.dictionary._nearest import WordSearch
-from cvbow.parallel import map_threads
+from cvbow.dictionary.search import WordSearch, block_size, largest
+from cvbow.parallel import cut, map_threads
 
 __all__ = ["ProbingSearch", "group_words"]
 
@@ -84,7 +83,7 @@ class ProbingSearch:
         def search(rows: slice) -> None:
             labels[rows], distances[rows] = self._search(descriptors[rows], k, n_probes)
 
-        map_threads(search, [slice(top, min(top + _TASK, n)) for top in range(0, n, _TASK)], n_threads)
+        map_threads(search, cut(n, _TASK), n_threads)
         return labels, distances
 
     def _search(
@@ -94,7 +93,7 @@ class ProbingSearch:
         rows = np.empty((n, size + 1), np.float32)
         np.subtract(descriptors, self.center, out=rows[:, :size])
         rows[:, size] = 1
-        cells, _ = nearest_words(self.cells, descriptors, n_probes)
+        cells, _ = self.cells.nearest_words(descriptors, n_probes)
         pairs = np.argsort(cells, axis=None, kind="stable")
         row_of = pairs // n_probes
         ends = np.cumsum(np.bincount(cells.ravel(), minlength=len(self.starts) - 1)).tolist()

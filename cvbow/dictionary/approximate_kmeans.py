@@ -8,20 +8,18 @@ coarse quantizer of which several cells are probed, which matrix products do wel
 from __future__ import annotations
 
 import math
-import warnings
-from typing import Self
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_int, check_real
-from cvbow.dictionary._clusters import check_descriptors
-from cvbow.dictionary._knn import check_nearest
+from cvbow._checks import check_array, check_int, check_real
 from cvbow.dictionary._probing import ProbingSearch, group_words
+from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.kmeans import KMeansDictionary
-from cvbow.parallel import local_threads, map_threads, note, progress, single_threaded
+from cvbow.dictionary.prepared import prepared_from
+from cvbow.parallel import cut, map_threads, note, progress
 
 __all__ = ["ApproximateKMeans"]
 
@@ -32,7 +30,7 @@ _CENTER_ITER = 10
 _PART = 1 << 15
 
 
-class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
+class ApproximateKMeans(RankingDictionary):
     """Visual words in numbers that k-means with an exact search cannot reach.
 
     Parameters
@@ -79,8 +77,6 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
     ((100, 8), (2000,))
     """
 
-    transient = {"n_jobs": None}  # noqa: RUF012
-
     def __init__(
         self,
         *,
@@ -100,95 +96,46 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
-        """Learn the words from descriptors.
-
-        Parameters
-        ----------
-        descriptors : array of shape (n, k)
-            Real values; taken as float32.
-        y : ignored
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
-        """
-        self.check_params()
-        data = check_descriptors(descriptors)
-        if len(data) == 0:
-            raise ValueError("descriptors must have at least one row to learn words from, got none")
-        threads = local_threads(self.n_jobs)
-        with single_threaded():
-            words = self._start(data)
-            coarse = self._coarse(words)
-            note(
-                f"approximate k-means: {len(words)} words of {data.shape[1]} values in {len(coarse)} cells from "
-                f"{len(data)} descriptors, up to {self.max_iter} iterations"
-            )
-            order, cell_start, centers = group_words(words, coarse, threads)
-            words = words[order]
-            before = np.inf
-            with progress("approximate k-means", self.max_iter) as update:
-                for iteration in range(1, self.max_iter + 1):
-                    search = ProbingSearch(words, cell_start, centers)
-                    labels, distances = search.nearest(data, self.n_probes, n_threads=threads)
-                    error = float(distances.mean(dtype=np.float64))
-                    words = _moved(data, labels, distances, words, threads)
-                    # Words change cells as they move; the cells stay.
-                    order, cell_start, centers = group_words(words, coarse, threads)
-                    words = words[order]
-                    update(iteration)
-                    if before - error <= self.tol * error:
-                        break
-                    before = error
+    def _learn(self, data: NDArray[np.float32], threads: int) -> None:
+        words = self._start(data)
+        warn_if_fewer(self.n_words, len(words))
+        coarse = self._coarse(words)
+        note(
+            f"approximate k-means: {len(words)} words of {data.shape[1]} values in {len(coarse)} cells from "
+            f"{len(data)} descriptors, up to {self.max_iter} iterations"
+        )
+        order, cell_start, centers = group_words(words, coarse, threads)
+        words = words[order]
+        before = np.inf
+        with progress("approximate k-means", self.max_iter) as update:
+            for iteration in range(1, self.max_iter + 1):
+                search = ProbingSearch(words, cell_start, centers)
+                labels, distances = search.nearest(data, self.n_probes, n_threads=threads)
+                error = float(distances.mean(dtype=np.float64))
+                words = _moved(data, labels, distances, words, threads)
+                # Words change cells as they move; the cells stay.
+                order, cell_start, centers = group_words(words, coarse, threads)
+                words = words[order]
+                update(iteration)
+                if before - error <= self.tol * error:
+                    break
+                before = error
         self.words_ = words
         self.centers_ = centers
         self.cell_start_ = cell_start
         self.inertia_ = error
         self.n_iter_ = iteration
-        return self
 
-    def predict(self, descriptors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Return the nearest word found for each descriptor, (n, k) to (n,) int32."""
-        check_is_fitted(self, "words_")
-        self.check_params()
-        data = check_descriptors(descriptors, self.words_.shape[1])
-        with single_threaded():
-            return self._search().nearest(data, self.n_probes, n_threads=local_threads(self.n_jobs))[0]
-
-    def nearest_words(self, descriptors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return the ``k`` nearest words found for each descriptor, the nearest first, and their squared distances.
-
-        Parameters
-        ----------
-        descriptors : array of shape (n, size), float32
-        k : int
-            From 1 to the number of words.
-
-        Returns
-        -------
-        words : ndarray of shape (n, k), int32
-        distances : ndarray of shape (n, k), float32
-        """
-        check_is_fitted(self, "words_")
-        self.check_params()
-        check_nearest(k, len(self.words_))
-        data = check_descriptors(descriptors, self.words_.shape[1])
-        with single_threaded():
-            return self._search().nearest_words(data, k, self.n_probes, n_threads=local_threads(self.n_jobs))
+    def _nearest_words(
+        self, data: NDArray[np.float32], k: int, threads: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        self.check_params()  # n_probes may have been changed
+        return self._search.nearest_words(data, k, self.n_probes, n_threads=threads)
 
     def _start(self, data: NDArray[np.float32]) -> NDArray[np.float32]:
         order = np.random.default_rng(self.random_state).permutation(len(data))
         # Two equal words would leave one of them empty for good: of equal descriptors the first drawn counts.
         first = np.sort(np.unique(_row_hashes(data)[order], return_index=True)[1])
-        if len(first) < self.n_words:
-            warnings.warn(
-                f"n_words is {self.n_words}, but the sample has {len(first)} distinct descriptors: "
-                f"the dictionary gets {len(first)} words",
-                UserWarning,
-                stacklevel=3,
-            )
         return data[order[first[: self.n_words]]]
 
     def _coarse(self, words: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -201,17 +148,9 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
         )
         return kmeans.fit(sample).words_
 
+    @prepared_from("words_", "cell_start_", "centers_")
     def _search(self) -> ProbingSearch:
-        # Prepared once per set of words, and kept out of pickles, clones and model files.
-        cached: tuple[NDArray[np.float32], ProbingSearch] | None = self.__dict__.get("_search_cache")
-        if cached is None or cached[0] is not self.words_:
-            cached = (self.words_, ProbingSearch(self.words_, self.cell_start_, self.centers_))
-            self.__dict__["_search_cache"] = cached
-        return cached[1]
-
-    def __getstate__(self) -> dict[str, object]:
-        state: dict[str, object] = super().__getstate__()
-        return {key: value for key, value in state.items() if key != "_search_cache"}
+        return ProbingSearch(self.words_, self.cell_start_, self.centers_)
 
     def check_params(self) -> None:
         check_int("n_words", self.n_words, minimum=1)
@@ -221,23 +160,15 @@ class ApproximateKMeans(BaseEstimator):  # type: ignore[misc]
         check_real("tol", self.tol, minimum=0)
         check_int("random_state", self.random_state, minimum=0)
 
-    def check_state(self) -> None:
-        self.check_params()
-        if "words_" not in vars(self):
-            return
-        words, centers, starts = self.words_, vars(self).get("centers_"), vars(self).get("cell_start_")
-        if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype != np.float32 or not words.size:
-            raise ValueError("words_ must be a float32 array of shape (n_words, k)")
-        if (
-            not isinstance(centers, np.ndarray)
-            or centers.dtype != np.float32
-            or centers.ndim != 2
-            or centers.shape[1] != words.shape[1]
-        ):
-            raise ValueError("centers_ must be a float32 array of shape (n_cells, k), with k as in words_")
-        if not isinstance(starts, np.ndarray) or starts.dtype != np.int64 or starts.shape != (len(centers) + 1,):
-            raise ValueError("cell_start_ must be an int64 array with a value per centre and one more")
-        if starts[0] != 0 or starts[-1] != len(words) or np.any(np.diff(starts) < 1):
+    def _check_learned(self, state: Mapping[str, Any]) -> None:
+        self._check_words(state)
+        n_words, size = self.words_.shape
+        centers, starts = state.get("centers_"), state.get("cell_start_")
+        check_array("centers_", centers, np.float32, (None, size), "of shape (n_cells, k), with k as in words_")
+        n_cells = len(self.centers_)
+        check_array("cell_start_", starts, np.int64, (n_cells + 1,), "with a value per centre and one more")
+        starts = self.cell_start_
+        if starts[0] != 0 or starts[-1] != n_words or np.any(np.diff(starts) < 1):
             raise ValueError("cell_start_ must rise from 0 to the number of words")
 
 
@@ -256,7 +187,7 @@ def _moved(
 
     order = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels, minlength=len(words))
-    parts = [slice(top, min(top + _PART, len(data))) for top in range(0, len(data), _PART)]
+    parts = cut(len(data), _PART)
     partial: dict[int, tuple[NDArray[np.int32], NDArray[np.float32]]] = {}
 
     def add(part: slice) -> None:
@@ -283,10 +214,10 @@ def _row_hashes(data: NDArray[np.float32]) -> NDArray[np.uint64]:
     """Return 64 bits for each row; equal rows have equal ones, others in practice not."""
     factors = np.random.default_rng(0).integers(1 << 63, size=data.shape[1], dtype=np.uint64) | np.uint64(1)
     hashes = np.empty(len(data), np.uint64)
-    for top in range(0, len(data), _PART):
+    for rows in cut(len(data), _PART):
         # -0 + 0 = 0: equal rows have equal bytes.
-        bits = (data[top : top + _PART] + np.float32(0)).view(np.uint32)
+        bits = (data[rows] + np.float32(0)).view(np.uint32)
         # Round values differ in their high bits alone, and a product carries nothing downwards.
         bits ^= bits >> np.uint32(16)
-        hashes[top : top + _PART] = (bits * factors).sum(axis=1, dtype=np.uint64)
+        hashes[rows] = (bits * factors).sum(axis=1, dtype=np.uint64)
     return hashes

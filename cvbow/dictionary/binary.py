@@ -6,26 +6,26 @@ words model", SPIE Multimedia Content and Mobile Devices, 2013 (k-majority).
 
 from __future__ import annotations
 
-import warnings
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int, check_real
-from cvbow.dictionary._knn import check_nearest, nearest_words
-from cvbow.dictionary._nearest import WordSearch
-from cvbow.parallel import local_threads, map_threads, progress, single_threaded
+from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
+from cvbow.dictionary.descriptors import check_binary
+from cvbow.dictionary.prepared import prepared_from
+from cvbow.dictionary.search import WordSearch
+from cvbow.parallel import cut, map_threads, progress
 
-__all__ = ["BinaryDictionary", "check_binary"]
+__all__ = ["BinaryDictionary"]
 
 #: Descriptors unpacked at a time: at 256 bits, 8 MB of float32 per thread.
 _PART = 8192
 
 
-class BinaryDictionary(BaseEstimator):  # type: ignore[misc]
+class BinaryDictionary(RankingDictionary):
     """Visual words of ORB, BRISK, AKAZE, BRIEF, FREAK and their like.
 
     A descriptor belongs to the word that differs from it in the fewest bits (of equally near ones, the first); each
@@ -65,8 +65,6 @@ class BinaryDictionary(BaseEstimator):  # type: ignore[misc]
     [1, 1, 1, 0, 0, 0]
     """
 
-    transient = {"n_jobs": None}  # noqa: RUF012
-
     def __init__(
         self,
         *,
@@ -82,28 +80,11 @@ class BinaryDictionary(BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, descriptors: NDArray[np.uint8], y: object = None) -> Self:
-        """Learn the words from descriptors.
-
-        Parameters
-        ----------
-        descriptors : array of shape (n, n_bytes), uint8
-            Eight bits a byte.
-        y : ignored
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule, or the descriptors are empty or not uint8.
-        """
-        self.check_params()
-        data = check_binary(descriptors)
-        if len(data) == 0:
-            raise ValueError("descriptors must have at least one row to learn words from, got none")
-        threads = local_threads(self.n_jobs)
+    def _learn(self, data: NDArray[np.uint8], threads: int) -> None:
         words = self._start(data)
+        warn_if_fewer(self.n_words, len(words))
         before = np.inf
-        with single_threaded(), progress("k-majority", self.max_iter) as update:
+        with progress("k-majority", self.max_iter) as update:
             for iteration in range(1, self.max_iter + 1):
                 labels, distances = _nearest(_BitSearch(words), data, 1, threads)
                 error = float(distances.mean(dtype=np.float64))
@@ -115,43 +96,18 @@ class BinaryDictionary(BaseEstimator):  # type: ignore[misc]
         self.words_ = words
         self.inertia_ = error
         self.n_iter_ = iteration
-        return self
 
-    def predict(self, descriptors: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """Return the nearest word of each descriptor, (n, n_bytes) to (n,) int32."""
-        return np.ascontiguousarray(self.nearest_words(descriptors, 1)[0][:, 0])
+    def _nearest_words(
+        self, data: NDArray[np.uint8], k: int, threads: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        return _nearest(self._search, data, k, threads)
 
-    def nearest_words(self, descriptors: NDArray[np.uint8], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return the ``k`` nearest words of each descriptor, the nearest first, and their Hamming distances in bits.
-
-        Parameters
-        ----------
-        descriptors : array of shape (n, n_bytes), uint8
-        k : int
-            From 1 to the number of words.
-
-        Returns
-        -------
-        words : ndarray of shape (n, k), int32
-        distances : ndarray of shape (n, k), float32
-        """
-        check_is_fitted(self, "words_")
-        check_nearest(k, len(self.words_))
-        data = check_binary(descriptors, self.words_.shape[1])
-        with single_threaded():
-            return _nearest(self._search(), data, k, local_threads(self.n_jobs))
-
+    @prepared_from("words_")
     def _search(self) -> WordSearch:
-        # Prepared once per set of words, and kept out of pickles, clones and model files.
-        cached: tuple[NDArray[np.uint8], WordSearch] | None = self.__dict__.get("_search_cache")
-        if cached is None or cached[0] is not self.words_:
-            cached = (self.words_, _BitSearch(self.words_))
-            self.__dict__["_search_cache"] = cached
-        return cached[1]
+        return _BitSearch(self.words_)
 
-    def __getstate__(self) -> dict[str, object]:
-        state: dict[str, object] = super().__getstate__()
-        return {key: value for key, value in state.items() if key != "_search_cache"}
+    def _check(self, descriptors: object, size: int | None = None) -> NDArray[np.uint8]:
+        return check_binary(descriptors, size)
 
     def _start(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
         order = np.random.default_rng(self.random_state).permutation(len(data))
@@ -160,14 +116,6 @@ class BinaryDictionary(BaseEstimator):  # type: ignore[misc]
             chosen.setdefault(data[row].tobytes(), row)
             if len(chosen) == self.n_words:
                 break
-        else:
-            if len(chosen) < self.n_words:
-                warnings.warn(
-                    f"n_words is {self.n_words}, but the sample has {len(chosen)} distinct descriptors: "
-                    f"the dictionary gets {len(chosen)} words",
-                    UserWarning,
-                    stacklevel=3,
-                )
         return data[list(chosen.values())]
 
     def check_params(self) -> None:
@@ -176,12 +124,8 @@ class BinaryDictionary(BaseEstimator):  # type: ignore[misc]
         check_real("tol", self.tol, minimum=0)
         check_int("random_state", self.random_state, minimum=0)
 
-    def check_state(self) -> None:
-        self.check_params()
-        if "words_" in vars(self):
-            words = self.words_
-            if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype != np.uint8 or not words.size:
-                raise ValueError("words_ must be a uint8 array of shape (n_words, n_bytes)")
+    def _check_learned(self, state: Mapping[str, Any]) -> None:
+        self._check_words(state, np.uint8, "(n_words, n_bytes)")
 
 
 class _BitSearch(WordSearch):
@@ -197,18 +141,6 @@ class _BitSearch(WordSearch):
         self.operator = np.ascontiguousarray(np.vstack([(bits - self.center).T, bias]))
 
 
-def check_binary(descriptors: object, size: int | None = None) -> NDArray[np.uint8]:
-    """Return descriptors as a uint8 (n, n_bytes) array; ValueError where they are none."""
-    data = np.asarray(descriptors)
-    if data.ndim != 2 or data.shape[1] == 0:
-        raise ValueError(f"descriptors must have shape (n, n_bytes), got {data.shape}")
-    if data.dtype != np.uint8:
-        raise ValueError(f"descriptors must be binary, eight bits to a uint8, for binary words; got {data.dtype}")
-    if size is not None and data.shape[1] != size:
-        raise ValueError(f"descriptors must have {size} bytes each, as the words have, got {data.shape[1]}")
-    return np.ascontiguousarray(data)
-
-
 def _unpack(data: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.unpackbits(data, axis=1).astype(np.float32)
 
@@ -220,9 +152,9 @@ def _nearest(
     distances = np.empty((len(data), k), np.float32)
 
     def find(rows: slice) -> None:
-        words[rows], distances[rows] = nearest_words(search, _unpack(data[rows]), k)
+        words[rows], distances[rows] = search.nearest_words(_unpack(data[rows]), k)
 
-    map_threads(find, _parts(len(data)), threads)
+    map_threads(find, cut(len(data), _PART), threads)
     return words, distances
 
 
@@ -243,7 +175,7 @@ def _majority(
         member = csc_array((np.ones(n, np.float32), labels[rows], np.arange(n + 1)), shape=(len(words), n))
         partial[rows.start] = member @ _unpack(data[rows])
 
-    parts = _parts(len(data))
+    parts = cut(len(data), _PART)
     map_threads(count, parts, threads)
     ones = np.zeros((len(words), 8 * words.shape[1]))
     for rows in parts:
@@ -258,7 +190,3 @@ def _majority(
         farthest = np.argsort(-distances, kind="stable")[: len(empty)]
         moved[empty[: len(farthest)]] = data[farthest]
     return moved
-
-
-def _parts(n: int) -> list[slice]:
-    return [slice(top, min(top + _PART, n)) for top in range(0, n, _PART)]

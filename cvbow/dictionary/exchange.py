@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow.dictionary._filestorage import read_matrices, write_matrix
+from cvbow.dictionary.base import learned
 from cvbow.dictionary.binary import BinaryDictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.errors import ModelFileError
@@ -65,14 +66,14 @@ def export_words(path: str | os.PathLike[str], dictionary: Any, *, name: str = "
     """
     ending = _ending(path)
     _check_name(name)
-    words = getattr(dictionary, "words_", None)
+    words = learned(dictionary, "words_")
     if not isinstance(words, np.ndarray):
         check_is_fitted(dictionary)
         raise ValueError(f"dictionary must be one with words_, got {type(dictionary).__name__}")
     target = check_writable(path)
     if ending == ".npz":
         arrays: dict[str, Any] = {name: words}
-        counts = getattr(dictionary, "counts_", None)
+        counts = learned(dictionary, "counts_")
         if counts is not None and name != _COUNTS:
             arrays[_COUNTS] = counts
         buffer = io.BytesIO()

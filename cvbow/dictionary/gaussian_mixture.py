@@ -8,19 +8,19 @@ CVPR 2007.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int, check_real
-from cvbow.dictionary._clusters import check_descriptors
 from cvbow.dictionary._mixture import Mixture
+from cvbow.dictionary.base import Dictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
-from cvbow.parallel import local_threads, map_threads, note, progress, single_threaded
+from cvbow.dictionary.prepared import prepared_from
+from cvbow.parallel import cut, local_threads, map_threads, note, progress, single_threaded
 
 __all__ = ["GaussianMixtureDictionary"]
 
@@ -35,7 +35,7 @@ _LEAST_MASS = 1e-3
 _FLOAT32 = np.finfo(np.float32)
 
 
-class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
+class GaussianMixtureDictionary(Dictionary):
     """Mixture of Gaussians with diagonal covariances, learned by EM from a k-means start.
 
     Parameters
@@ -74,8 +74,6 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
     ([0.25, 0.75], [5.0, 20.0])
     """
 
-    transient = {"n_jobs": None}  # noqa: RUF012
-
     def __init__(
         self,
         *,
@@ -94,104 +92,71 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     @property
-    def words_(self) -> NDArray[np.float32]:
+    def words_(self) -> NDArray[np.float32]:  # type: ignore[override]
         """The means, which are what a bag of words calls words."""
         check_is_fitted(self, "means_")
         means: NDArray[np.float32] = self.means_
         return means
 
-    def fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
-        """Learn the mixture from descriptors.
-
-        Parameters
-        ----------
-        descriptors : array of shape (n, k)
-            Real values; taken as float32.
-        y : ignored
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
-        """
-        self.check_params()
-        data = check_descriptors(descriptors)
-        if len(data) == 0:
-            raise ValueError("descriptors must have at least one row to learn a mixture from, got none")
-        threads = local_threads(self.n_jobs)
-        with single_threaded():
-            center, variance = _moments(data)
-            # Where all descriptors are one, any variance does.
-            floor = self.min_variance * (float(variance.mean()) or 1.0)
-            mixture = self._start(data, center, np.maximum(variance, floor), floor)
-            note(_cost(data, mixture, self.max_iter, threads))
-            before = -np.inf
-            with progress("Gaussian mixture", self.max_iter) as update:
-                for iteration in range(1, self.max_iter + 1):
-                    sums, likelihood = _expect(data, mixture, threads)
-                    mixture = _maximize(sums, mixture, floor)
-                    update(iteration)
-                    if likelihood - before < self.tol:
-                        break
-                    before = likelihood
+    def _learn(self, data: NDArray[np.float32], threads: int) -> None:
+        center, variance = _moments(data)
+        # Where all descriptors are one, any variance does.
+        floor = self.min_variance * (float(variance.mean()) or 1.0)
+        mixture = self._start(data, center, np.maximum(variance, floor), floor)
+        note(_cost(data, mixture, self.max_iter, threads))
+        before = -np.inf
+        with progress("Gaussian mixture", self.max_iter) as update:
+            for iteration in range(1, self.max_iter + 1):
+                sums, likelihood = _expect(data, mixture, threads)
+                mixture = _maximize(sums, mixture, floor)
+                update(iteration)
+                if likelihood - before < self.tol:
+                    break
+                before = likelihood
         self._keep(mixture)
         self.log_likelihood_ = likelihood
         self.n_iter_ = iteration
-        return self
 
-    def predict(self, descriptors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Return the Gaussian with the largest posterior for each descriptor, (n, k) to (n,) int32."""
-        data = self._check(descriptors)
-        labels = np.empty(len(data), np.int32)
+    def _predict(self, data: NDArray[np.float32], threads: int) -> NDArray[np.int32]:
+        """Return the Gaussian with the largest posterior for each descriptor."""
+        labels, mixture = np.empty(len(data), np.int32), self._mixture
 
         def label(rows: slice) -> None:
-            for block in self.mixture().blocks(data[rows]):
+            for block in mixture.blocks(data[rows]):
                 labels[rows][block.start : block.stop] = block.posteriors.argmax(axis=0)
 
-        self._map(label, len(data))
+        map_threads(label, _parts(len(data)), threads)
         return labels
 
     def posteriors(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return each Gaussian's probability given each descriptor, (n, k) to (n, n_words) float32; rows sum to 1."""
-        data = self._check(descriptors)
-        found = np.empty((len(data), len(self.weights_)), np.float32)
+        data = self._check_query(descriptors)
+        found, mixture = np.empty((len(data), len(self.weights_)), np.float32), self._mixture
 
         def fill(rows: slice) -> None:
-            for block in self.mixture().blocks(data[rows]):
+            for block in mixture.blocks(data[rows]):
                 found[rows][block.start : block.stop] = block.posteriors.T
 
-        self._map(fill, len(data))
+        with single_threaded():
+            map_threads(fill, _parts(len(data)), local_threads(self.n_jobs))
         return found
 
     def score(self, descriptors: NDArray[np.float32], y: object = None) -> float:
         """Return the mean log-likelihood of the descriptors (n, k), in nats."""
-        data = self._check(descriptors)
+        data = self._check_query(descriptors)
         if len(data) == 0:
             raise ValueError("descriptors must have at least one row to score, got none")
         with single_threaded():
-            return _expect(data, self.mixture(), local_threads(self.n_jobs))[1]
+            return _expect(data, self._mixture, local_threads(self.n_jobs))[1]
 
     def mixture(self) -> Mixture:
         """Return the learned mixture, prepared for queries."""
         check_is_fitted(self, "means_")
-        # Prepared once per set of Gaussians, and kept out of pickles, clones and model files.
-        cached: tuple[NDArray[np.float32], Mixture] | None = self.__dict__.get("_mixture_cache")
-        if cached is None or cached[0] is not self.means_:
-            cached = (self.means_, Mixture(self.weights_, self.means_, self.variances_))
-            self.__dict__["_mixture_cache"] = cached
-        return cached[1]
+        return self._mixture
 
-    def __getstate__(self) -> dict[str, object]:
-        state: dict[str, object] = super().__getstate__()
-        return {key: value for key, value in state.items() if key != "_mixture_cache"}
-
-    def _check(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-        check_is_fitted(self, "means_")
-        return check_descriptors(descriptors, self.means_.shape[1])
-
-    def _map(self, function: Callable[[slice], None], n: int) -> None:
-        with single_threaded():
-            map_threads(function, _parts(n), local_threads(self.n_jobs))
+    @prepared_from("weights_", "means_", "variances_")
+    def _mixture(self) -> Mixture:
+        return Mixture(self.weights_, self.means_, self.variances_)
 
     def _start(
         self, data: NDArray[np.float32], center: NDArray[np.float64], variance: NDArray[np.float64], floor: float
@@ -228,11 +193,8 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
         check_real("min_variance", self.min_variance, minimum=1e-8, maximum=1)
         check_int("random_state", self.random_state, minimum=0)
 
-    def check_state(self) -> None:
-        self.check_params()
-        if "means_" not in vars(self):
-            return
-        learned = [vars(self).get(name) for name in ("weights_", "means_", "variances_")]
+    def _check_learned(self, state: Mapping[str, Any]) -> None:
+        learned = [state.get(name) for name in ("weights_", "means_", "variances_")]
         arrays = [array for array in learned if isinstance(array, np.ndarray) and array.dtype == np.float32]
         if len(arrays) < 3 or not all(np.isfinite(array).all() for array in arrays):
             raise ValueError("weights_, means_ and variances_ must be finite float32 arrays")
@@ -244,8 +206,7 @@ class GaussianMixtureDictionary(BaseEstimator):  # type: ignore[misc]
 
 
 def _parts(n: int) -> list[slice]:
-    size = max(_PART, -(-n // _PARTS))
-    return [slice(top, min(top + size, n)) for top in range(0, n, size)]
+    return cut(n, max(_PART, -(-n // _PARTS)))
 
 
 def _moments(data: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int
-from cvbow.dictionary._clusters import check_descriptors, cluster_sums
-from cvbow.dictionary._nearest import WordSearch
+from cvbow.dictionary._clusters import cluster_sums
+from cvbow.dictionary.base import warn_if_fewer
+from cvbow.dictionary.descriptors import check_descriptors
+from cvbow.dictionary.search import WordSearch
 from cvbow.parallel import local_threads, progress, single_threaded
 
 __all__ = ["GrowingMixin"]
@@ -32,6 +34,7 @@ class GrowingMixin:
     counts_: NDArray[np.float64]
     inertia_: float
     n_iter_: int
+    n_words: int
     max_iter: int
     tol: float
     n_jobs: int | None
@@ -68,12 +71,12 @@ class GrowingMixin:
                 words, counts = self.words_, self._counts(len(data))
             else:
                 words = self._start(data, np.random.default_rng(self.random_state))
+                warn_if_fewer(self.n_words, len(words), stacklevel=3)
                 counts = np.zeros(len(words))
             labels, distances = WordSearch(words).nearest_distance(data, n_threads=threads)
             sums, sizes = cluster_sums(data, labels, len(words), threads)
         counts = counts + sizes
         share = np.divide(1, counts, out=np.zeros_like(counts), where=sizes > 0)
-        # A new array: the prepared search goes by its identity.
         self.words_ = (words + (sums - sizes[:, None] * words) * share[:, None]).astype(np.float32)
         self.counts_ = counts
         self.inertia_ = float(distances.mean(dtype=np.float64))

@@ -7,21 +7,19 @@ clustering", WWW 2010 (mini-batch); D. Arthur and S. Vassilvitskii, "k-means++",
 from __future__ import annotations
 
 import time
-import warnings
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_choice, check_int, check_real
-from cvbow.dictionary._clusters import check_descriptors, cluster_sums, fill_up, move_words
-from cvbow.dictionary._knn import check_nearest, nearest_words
-from cvbow.dictionary._nearest import WordSearch
+from cvbow._checks import check_array, check_choice, check_int, check_real
+from cvbow.dictionary._clusters import cluster_sums, fill_up, move_words
+from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.growing import GrowingMixin
-from cvbow.parallel import local_threads, note, progress, single_threaded
+from cvbow.dictionary.prepared import prepared_from
+from cvbow.dictionary.search import WordSearch
+from cvbow.parallel import note, progress
 
 __all__ = ["KMeansDictionary"]
 
@@ -33,7 +31,7 @@ _LAST = 3
 _FIRST_PER_WORD = 20
 
 
-class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
+class KMeansDictionary(GrowingMixin, RankingDictionary):
     """Visual words as the means of clusters of descriptors.
 
     Parameters
@@ -85,8 +83,6 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
     [50.0, 50.0]
     """
 
-    transient = {"n_jobs": None}  # noqa: RUF012
-
     def __init__(
         self,
         *,
@@ -110,83 +106,32 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
-        """Learn the words from descriptors.
-
-        Parameters
-        ----------
-        descriptors : array of shape (n, k)
-            Real values; taken as float32.
-        y : ignored
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
-        """
-        self.check_params()
-        data = check_descriptors(descriptors)
-        if len(data) == 0:
-            raise ValueError("descriptors must have at least one row to learn words from, got none")
-        threads = local_threads(self.n_jobs)
+    def _learn(self, data: NDArray[np.float32], threads: int) -> None:
         rng = np.random.default_rng(self.random_state)
-        with single_threaded():
-            words = self._start(data, rng)
-            note(_cost(len(data), data.shape[1], len(words), self.max_iter, threads, words, data))
-            if self.algorithm == "lloyd":
-                self._lloyd(data, words, rng, threads)
-            else:
-                self._mini_batches(data, words, rng, threads)
-        return self
+        words = self._start(data, rng)
+        warn_if_fewer(self.n_words, len(words))
+        note(_cost(len(data), data.shape[1], len(words), self.max_iter, threads, words, data))
+        if self.algorithm == "lloyd":
+            self._lloyd(data, words, rng, threads)
+        else:
+            self._mini_batches(data, words, rng, threads)
 
-    def predict(self, descriptors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Return the nearest word of each descriptor, (n, k) to (n,) int32."""
-        check_is_fitted(self, "words_")
-        data = check_descriptors(descriptors, self.words_.shape[1])
-        with single_threaded():
-            return self._search().nearest(data, n_threads=local_threads(self.n_jobs))
+    def _predict(self, data: NDArray[np.float32], threads: int) -> NDArray[np.int32]:
+        return self._search.nearest(data, n_threads=threads)
 
-    def nearest_words(self, descriptors: NDArray[np.float32], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return the ``k`` nearest words of each descriptor, the nearest first, and their squared distances.
+    def _nearest_words(
+        self, data: NDArray[np.float32], k: int, threads: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        return self._search.nearest_words(data, k, n_threads=threads)
 
-        Parameters
-        ----------
-        descriptors : array of shape (n, size), float32
-        k : int
-            From 1 to the number of words.
-
-        Returns
-        -------
-        words : ndarray of shape (n, k), int32
-        distances : ndarray of shape (n, k), float32
-        """
-        check_is_fitted(self, "words_")
-        check_nearest(k, len(self.words_))
-        data = check_descriptors(descriptors, self.words_.shape[1])
-        with single_threaded():
-            return nearest_words(self._search(), data, k, n_threads=local_threads(self.n_jobs))
-
+    @prepared_from("words_")
     def _search(self) -> WordSearch:
-        # Prepared once per set of words, and kept out of pickles, clones and model files.
-        cached: tuple[NDArray[np.float32], WordSearch] | None = self.__dict__.get("_search_cache")
-        if cached is None or cached[0] is not self.words_:
-            cached = (self.words_, WordSearch(self.words_))
-            self.__dict__["_search_cache"] = cached
-        return cached[1]
+        return WordSearch(self.words_)
 
-    def __getstate__(self) -> dict[str, object]:
-        state: dict[str, object] = super().__getstate__()
-        return {key: value for key, value in state.items() if key != "_search_cache"}
-
-    def check_state(self) -> None:
-        self.check_params()
-        if "words_" in vars(self):
-            words = self.words_
-            if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype != np.float32 or not words.size:
-                raise ValueError("words_ must be a float32 array of shape (n_words, k)")
-            counts = vars(self).get("counts_", np.zeros(len(words)))
-            if not isinstance(counts, np.ndarray) or counts.shape != (len(words),) or counts.dtype != np.float64:
-                raise ValueError("counts_ must be a float64 array with a value per word")
+    def _check_learned(self, state: Mapping[str, Any]) -> None:
+        self._check_words(state)
+        if "counts_" in state:
+            check_array("counts_", self.counts_, np.float64, (len(self.words_),), "with a value per word")
 
     def check_params(self) -> None:
         check_int("n_words", self.n_words, minimum=1)
@@ -213,13 +158,6 @@ class KMeansDictionary(GrowingMixin, BaseEstimator):  # type: ignore[misc]
         distinct = np.unique(words, axis=0)
         if len(distinct) < self.n_words:
             distinct = fill_up(distinct, data, order, self.n_words)
-        if len(distinct) < self.n_words:
-            warnings.warn(
-                f"n_words is {self.n_words}, but the sample has {len(distinct)} distinct descriptors: "
-                f"the dictionary gets {len(distinct)} words",
-                UserWarning,
-                stacklevel=3,
-            )
         return np.ascontiguousarray(distinct, np.float32)
 
     def _lloyd(

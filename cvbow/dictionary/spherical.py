@@ -7,17 +7,13 @@ ICML 2011; A. Coates and A. Ng, "Learning feature representations with k-means",
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int, check_real
-from cvbow.dictionary._clusters import check_descriptors
-from cvbow.dictionary._knn import block_size
-from cvbow.parallel import local_threads, map_threads, progress, single_threaded
+from cvbow.dictionary.base import Dictionary
+from cvbow.dictionary.search import block_size
+from cvbow.parallel import cut, map_threads, progress
 
 __all__ = ["SphericalDictionary"]
 
@@ -25,12 +21,12 @@ __all__ = ["SphericalDictionary"]
 _PART = 8192
 
 
-class SphericalDictionary(BaseEstimator):  # type: ignore[misc]
+class SphericalDictionary(Dictionary):
     """Words of length 1 that come nearest to the lines of their descriptors.
 
     A descriptor ``x`` belongs to the word ``w`` with the largest ``|x . w|``, whatever the sign: what is left of it,
     ``x - (x . w) w``, is then smallest. Each word is the direction of its descriptors' sum, weighted by ``x . w``.
-    Made for whitened patches; see ``ZCA``.
+    The descriptors' zero matters. Made for whitened patches; see ``ZCA``.
 
     Parameters
     ----------
@@ -66,8 +62,6 @@ class SphericalDictionary(BaseEstimator):  # type: ignore[misc]
     True
     """
 
-    transient = {"n_jobs": None}  # noqa: RUF012
-
     def __init__(
         self,
         *,
@@ -83,30 +77,12 @@ class SphericalDictionary(BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
-        """Learn the words from descriptors.
-
-        Parameters
-        ----------
-        descriptors : array of shape (n, k)
-            Real values; taken as float32. Their zero matters: see ``ZCA``.
-        y : ignored
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
-        """
-        self.check_params()
-        data = check_descriptors(descriptors)
-        if len(data) == 0:
-            raise ValueError("descriptors must have at least one row to learn words from, got none")
-        threads = local_threads(self.n_jobs)
+    def _learn(self, data: NDArray[np.float32], threads: int) -> None:
         rng = np.random.default_rng(self.random_state)
         words = _unit(rng.standard_normal((self.n_words, data.shape[1])))
         energy = float(np.einsum("ij,ij->", data, data, dtype=np.float64)) / len(data)
         before = np.inf
-        with single_threaded(), progress("spherical k-means", self.max_iter) as update:
+        with progress("spherical k-means", self.max_iter) as update:
             for iteration in range(1, self.max_iter + 1):
                 labels, projections = _project(data, words, threads)
                 error = energy - float(np.square(projections, dtype=np.float64).mean())
@@ -118,27 +94,16 @@ class SphericalDictionary(BaseEstimator):  # type: ignore[misc]
         self.words_ = words
         self.inertia_ = max(error, 0.0)
         self.n_iter_ = iteration
-        return self
 
-    def predict(self, descriptors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Return each descriptor's word, (n, k) to (n,) int32: the largest ``|x . w|``, of equal ones the first."""
-        check_is_fitted(self, "words_")
-        data = check_descriptors(descriptors, self.words_.shape[1])
-        with single_threaded():
-            return _project(data, self.words_, local_threads(self.n_jobs))[0]
+    def _predict(self, data: NDArray[np.float32], threads: int) -> NDArray[np.int32]:
+        """Return the word with the largest ``|x . w|`` for each descriptor."""
+        return _project(data, self.words_, threads)[0]
 
     def check_params(self) -> None:
         check_int("n_words", self.n_words, minimum=1)
         check_int("max_iter", self.max_iter, minimum=1)
         check_real("tol", self.tol, minimum=0)
         check_int("random_state", self.random_state, minimum=0)
-
-    def check_state(self) -> None:
-        self.check_params()
-        if "words_" in vars(self):
-            words = self.words_
-            if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype != np.float32 or not words.size:
-                raise ValueError("words_ must be a float32 array of shape (n_words, k)")
 
 
 def _project(
@@ -158,7 +123,7 @@ def _project(
             labels[rows] = best
             projections[rows] = products[np.arange(len(best)), best]
 
-    map_threads(project, [slice(top, min(top + _PART, len(data))) for top in range(0, len(data), _PART)], threads)
+    map_threads(project, cut(len(data), _PART), threads)
     return labels, projections
 
 
@@ -173,8 +138,7 @@ def _move(
     from scipy.sparse import csc_array
 
     sums = np.zeros(words.shape)
-    for top in range(0, len(data), _PART):
-        rows = slice(top, min(top + _PART, len(data)))
+    for rows in cut(len(data), _PART):
         n = rows.stop - rows.start
         member = csc_array((projections[rows], labels[rows], np.arange(n + 1)), shape=(len(words), n))
         sums += member @ data[rows]

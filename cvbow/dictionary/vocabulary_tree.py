@@ -5,18 +5,19 @@ D. Nister and H. Stewenius, "Scalable recognition with a vocabulary tree", CVPR 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_int, check_real
-from cvbow.dictionary._clusters import check_descriptors, fill_up, move_words
-from cvbow.dictionary._nearest import WordSearch
-from cvbow.parallel import local_threads, map_threads, note, progress, single_threaded
+from cvbow._checks import check_array, check_int, check_real
+from cvbow.dictionary._clusters import fill_up, move_words
+from cvbow.dictionary.base import Dictionary
+from cvbow.dictionary.prepared import prepared_from
+from cvbow.dictionary.search import WordSearch
+from cvbow.parallel import cut, map_threads, note, progress
 
 __all__ = ["VocabularyTree"]
 
@@ -28,7 +29,7 @@ _FEW = 8
 _GATHERED = 1 << 18
 
 
-class VocabularyTree(BaseEstimator):  # type: ignore[misc]
+class VocabularyTree(Dictionary):
     """Words as the leaves of a tree: k-means on the descriptors, and again on those of each cluster.
 
     A descriptor goes down the tree, at each node to the nearest child; the leaf is its word. That is not always the
@@ -70,8 +71,6 @@ class VocabularyTree(BaseEstimator):  # type: ignore[misc]
     ((9, 8), 8)
     """
 
-    transient = {"n_jobs": None}  # noqa: RUF012
-
     def __init__(
         self,
         *,
@@ -92,30 +91,13 @@ class VocabularyTree(BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
 
     @property
-    def words_(self) -> NDArray[np.float32]:
+    def words_(self) -> NDArray[np.float32]:  # type: ignore[override]
         """The leaves, shape (n_words, k), float32; AttributeError before ``fit``."""
         if "nodes_" not in vars(self):
             raise AttributeError(f"this {type(self).__name__} has no words_ before fit")
-        return self._tree().words
+        return self._tree.words
 
-    def fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
-        """Learn the tree from descriptors.
-
-        Parameters
-        ----------
-        descriptors : array of shape (n, k)
-            Real values; taken as float32.
-        y : ignored
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
-        """
-        self.check_params()
-        data = check_descriptors(descriptors)
-        if len(data) == 0:
-            raise ValueError("descriptors must have at least one row to learn words from, got none")
+    def _learn(self, data: NDArray[np.float32], threads: int) -> None:
         note(
             f"vocabulary tree: up to {self.branching}^{self.depth} words from {len(data)} descriptors of "
             f"{data.shape[1]} values"
@@ -123,9 +105,9 @@ class VocabularyTree(BaseEstimator):  # type: ignore[misc]
         levels = [data.mean(axis=0, dtype=np.float64).astype(np.float32)[None]]
         n_children: list[NDArray[np.int32]] = []
         members = [np.arange(len(data))]
-        with single_threaded(), progress("vocabulary tree", self.depth) as update:
+        with progress("vocabulary tree", self.depth) as update:
             for level in range(self.depth):
-                split = self._split(data, members, level)
+                split = self._split(data, members, level, threads)
                 n_children.append(np.array([len(words) for words, _ in split], np.int32))
                 levels += [words for words, _ in split if len(words)]
                 members = [rows for _, parts in split for rows in parts]
@@ -133,28 +115,22 @@ class VocabularyTree(BaseEstimator):  # type: ignore[misc]
         n_children.append(np.zeros(len(members), np.int32))
         self.nodes_ = np.concatenate(levels)
         self.n_children_ = np.concatenate(n_children)
-        return self
 
-    def predict(self, descriptors: NDArray[np.float32]) -> NDArray[np.int32]:
-        """Return the word that each descriptor comes down to, (n, k) to (n,) int32."""
-        check_is_fitted(self, "nodes_")
-        data = check_descriptors(descriptors, self.nodes_.shape[1])
-        tree = self._tree()
+    def _predict(self, data: NDArray[np.float32], threads: int) -> NDArray[np.int32]:
+        """Return the word that each descriptor comes down to."""
+        tree = self._tree
         labels = np.empty(len(data), np.int32)
 
         def descend(rows: slice) -> None:
             labels[rows] = tree.word_of_node[tree.descend(data[rows])]
 
-        tasks = [slice(top, min(top + _TASK, len(data))) for top in range(0, len(data), _TASK)]
-        with single_threaded():
-            map_threads(descend, tasks, local_threads(self.n_jobs))
+        map_threads(descend, cut(len(data), _TASK), threads)
         return labels
 
     def _split(
-        self, data: NDArray[np.float32], members: list[NDArray[np.intp]], level: int
+        self, data: NDArray[np.float32], members: list[NDArray[np.intp]], level: int, threads: int
     ) -> list[tuple[NDArray[np.float32], list[NDArray[np.intp]]]]:
         """Return, for each node of a level, its children and the rows of each."""
-        threads = local_threads(self.n_jobs)
         found: list[tuple[NDArray[np.float32], list[NDArray[np.intp]]]] = [(data[:0], [])] * len(members)
 
         def split(nodes: slice) -> None:
@@ -190,17 +166,9 @@ class VocabularyTree(BaseEstimator):  # type: ignore[misc]
         used = np.unique(labels)
         return words[used], np.searchsorted(used, labels).astype(np.int32)
 
+    @prepared_from("nodes_", "n_children_")
     def _tree(self) -> _Tree:
-        # Prepared once per tree, and kept out of pickles, clones and model files.
-        cached: tuple[NDArray[np.float32], _Tree] | None = self.__dict__.get("_search_cache")
-        if cached is None or cached[0] is not self.nodes_:
-            cached = (self.nodes_, _prepare(self.nodes_, self.n_children_))
-            self.__dict__["_search_cache"] = cached
-        return cached[1]
-
-    def __getstate__(self) -> dict[str, object]:
-        state: dict[str, object] = super().__getstate__()
-        return {key: value for key, value in state.items() if key != "_search_cache"}
+        return _prepare(self.nodes_, self.n_children_)
 
     def check_params(self) -> None:
         check_int("branching", self.branching, minimum=2)
@@ -210,15 +178,10 @@ class VocabularyTree(BaseEstimator):  # type: ignore[misc]
         check_real("tol", self.tol, minimum=0)
         check_int("random_state", self.random_state, minimum=0)
 
-    def check_state(self) -> None:
-        self.check_params()
-        if "nodes_" not in vars(self):
-            return
-        nodes, children = self.nodes_, vars(self).get("n_children_")
-        if not isinstance(nodes, np.ndarray) or nodes.ndim != 2 or nodes.dtype != np.float32 or not nodes.size:
-            raise ValueError("nodes_ must be a float32 array of shape (n_nodes, k)")
-        if not isinstance(children, np.ndarray) or children.shape != (len(nodes),) or children.dtype != np.int32:
-            raise ValueError("n_children_ must be an int32 array with a value per node")
+    def _check_learned(self, state: Mapping[str, Any]) -> None:
+        check_array("nodes_", state.get("nodes_"), np.float32, (None, None), "of shape (n_nodes, k)")
+        check_array("n_children_", state.get("n_children_"), np.int32, (len(self.nodes_),), "with a value per node")
+        nodes, children = self.nodes_, self.n_children_
         total = np.cumsum(children, dtype=np.int64)
         # Children come after their parent, so that every way down ends.
         inner = np.flatnonzero(children)
@@ -284,6 +247,7 @@ class _Tree:
 def _prepare(nodes: NDArray[np.float32], n_children: NDArray[np.int32]) -> _Tree:
     leaves = n_children == 0
     words = nodes[leaves]
+    words.setflags(write=False)
     center = words.mean(axis=0, dtype=np.float64).astype(np.float32)
     centered = nodes - center
     bias = -0.5 * np.einsum("ij,ij->i", centered, centered, dtype=np.float64)

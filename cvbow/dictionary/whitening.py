@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_real
-from cvbow.dictionary._clusters import check_descriptors
+from cvbow._checks import check_array, check_real
+from cvbow.dictionary.descriptors import check_descriptors
 from cvbow.images.whitening import principal_directions, zca_matrix
 from cvbow.storage import storable
 
@@ -86,8 +86,5 @@ class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def check_state(self) -> None:
         check_real("eps", self.eps, minimum=0, open_minimum=True)
         if "matrix_" in vars(self):
-            mean, matrix = vars(self).get("mean_"), self.matrix_
-            if not isinstance(mean, np.ndarray) or mean.ndim != 1 or mean.dtype != np.float32:
-                raise ValueError("mean_ must be a float32 array of shape (k,)")
-            if not isinstance(matrix, np.ndarray) or matrix.shape != 2 * mean.shape or matrix.dtype != np.float32:
-                raise ValueError("matrix_ must be a float32 array of shape (k, k)")
+            check_array("mean_", vars(self).get("mean_"), np.float32, (None,), "of shape (k,)")
+            check_array("matrix_", self.matrix_, np.float32, 2 * self.mean_.shape, "of shape (k, k)")

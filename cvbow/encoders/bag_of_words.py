@@ -7,25 +7,23 @@ keypoints", ECCV workshop 2004; F. Perronnin, J. Sanchez and T. Mensink, ECCV 20
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_choice, check_real
-from cvbow.dictionary import KMeansDictionary
-from cvbow.encoders._encoder import Encoder, stack_descriptors
+from cvbow._checks import check_array, check_choice
+from cvbow.dictionary import Dictionary
+from cvbow.encoders._dictionary_encoder import DictionaryEncoder
+from cvbow.encoders.normalize import NORMALIZATIONS
 from cvbow.features import Features
 
 __all__ = ["BagOfWords"]
 
-NORMALIZATIONS = ("hellinger", "l1", "l2", "power", "none")
 WEIGHTINGS = ("count", "binary", "tf-idf")
 
 
-class BagOfWords(Encoder):
+class BagOfWords(DictionaryEncoder):
     """Histogram of hard assignments to the words of a dictionary.
 
     Parameters
@@ -60,7 +58,7 @@ class BagOfWords(Encoder):
 
     def __init__(
         self,
-        dictionary: KMeansDictionary | None = None,
+        dictionary: Dictionary | None = None,
         *,
         weighting: str = "count",
         normalization: str = "hellinger",
@@ -76,32 +74,10 @@ class BagOfWords(Encoder):
         """True with tf-idf: better frequencies come from whole images than from a sample of their points."""
         return self.weighting == "tf-idf"
 
-    @property
-    def n_words(self) -> int:
-        """Number of words; NotFittedError before ``fit``."""
-        check_is_fitted(self, "dictionary_")
-        return len(self.dictionary_.words_)
-
-    @property
-    def vector_length(self) -> int:
-        """Length of an encoded vector: the number of words."""
-        return self.n_words
-
-    def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
-        """Learn the dictionary, and the document frequencies if they are used, from one Features per image.
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule or the sample has no descriptors.
-        """
-        self.check_params()
-        descriptors = stack_descriptors(features_sample)
-        self.dictionary_ = clone(self.dictionary or KMeansDictionary()).fit(descriptors, None)
+    def _learn(self, descriptors: NDArray[Any], features_sample: Sequence[Features]) -> None:
         if self.weighting == "tf-idf":
             counts = sum(self.count_documents(features) for features in features_sample)
             self.set_documents(np.asarray(counts), len(features_sample))
-        return self
 
     def count_documents(self, features: Features) -> NDArray[np.int64]:
         """Return 1 for each word that the image has, shape (n_words,)."""
@@ -115,18 +91,21 @@ class BagOfWords(Encoder):
         # A word that no image has gets the weight of a word that one has.
         self.idf_ = np.log(n_images / np.maximum(counts, 1)).astype(np.float32)
 
-    def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
-        """Return the normalised histograms of the cells; see ``Encoder.encode_cells``."""
-        check_is_fitted(self, "dictionary_")
-        n_words = self.n_words
-        histograms = np.zeros(n_cells * n_words, np.float32)
-        if len(features):
-            words = self.dictionary_.predict(features.descriptors)
-            for cell in cells:
-                histograms += np.bincount(cell * n_words + words, minlength=len(histograms))
-        return self._normalize(histograms.reshape(n_cells, n_words))
+    def _pool(self, descriptors: NDArray[Any], cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
+        histograms = np.zeros(n_cells * self.n_words, np.float32)
+        words = self.dictionary_.predict(descriptors)
+        for cell in cells:
+            histograms += np.bincount(cell * self.n_words + words, minlength=len(histograms))
+        return histograms.reshape(n_cells, -1)
 
-    def _normalize(self, histograms: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _check(self, descriptors: NDArray[Any], size: int | None = None) -> NDArray[Any]:
+        return descriptors  # the dictionary checks them
+
+    def _check_words(self) -> None:
+        """Words may be of any kind that the dictionary itself can tell apart."""
+
+    def _normalize(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
+        histograms: NDArray[np.float32] = vectors
         if self.weighting == "binary":
             histograms = (histograms > 0).astype(np.float32)
         elif self.weighting == "tf-idf":
@@ -142,20 +121,14 @@ class BagOfWords(Encoder):
         return histograms
 
     def check_params(self) -> None:
+        super().check_params()
         check_choice("weighting", self.weighting, WEIGHTINGS)
         check_choice("normalization", self.normalization, NORMALIZATIONS)
-        check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
-        if isinstance(self.dictionary, KMeansDictionary):
-            self.dictionary.check_params()
-        elif self.dictionary is not None and not hasattr(self.dictionary, "fit"):
-            raise ValueError(f"dictionary must be an estimator or None, got {self.dictionary!r}")
 
     def check_state(self) -> None:
-        self.check_params()
+        super().check_state()
         if self.weighting == "tf-idf" and "dictionary_" in vars(self):
-            idf = vars(self).get("idf_")
-            if not isinstance(idf, np.ndarray) or idf.shape != (self.n_words,) or idf.dtype != np.float32:
-                raise ValueError("idf_ must be a float32 array with a value per word")
+            check_array("idf_", vars(self).get("idf_"), np.float32, (self.n_words,), "with a value per word")
 
 
 def _divide(rows: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.float32]:

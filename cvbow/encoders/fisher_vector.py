@@ -7,26 +7,22 @@ J. Sanchez et al., "Image classification with the Fisher vector: theory and prac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
 from cvbow.dictionary import GaussianMixtureDictionary
-from cvbow.dictionary._clusters import check_descriptors
 from cvbow.encoders._cells import common_cells
-from cvbow.encoders._encoder import Encoder, stack_descriptors
-from cvbow.encoders.normalize import normalize_rows, signed_power, to_float32
-from cvbow.features import Features
-from cvbow.parallel import single_threaded
+from cvbow.encoders._dictionary_encoder import DictionaryEncoder
+from cvbow.encoders.normalize import signed_power
 
 __all__ = ["FisherVector"]
 
 
-class FisherVector(Encoder):
+class FisherVector(DictionaryEncoder):
     """Gradients of the mixture's log-likelihood by its means and deviations, in units of their Fisher information.
 
     With n descriptors x, posteriors q and Gaussians of weight w, mean m and deviation s, for each Gaussian::
@@ -78,11 +74,8 @@ class FisherVector(Encoder):
         self.posterior_threshold = posterior_threshold
         self.normalization = normalization
 
-    @property
-    def n_words(self) -> int:
-        """Number of Gaussians; NotFittedError before ``fit``."""
-        check_is_fitted(self, "dictionary_")
-        return len(self.dictionary_.means_)
+    #: The mixture takes descriptors of any size.
+    _limit = np.float32(np.inf)
 
     @property
     def vector_length(self) -> int:
@@ -90,32 +83,15 @@ class FisherVector(Encoder):
         check_is_fitted(self, "dictionary_")
         return 2 * int(self.dictionary_.means_.size)
 
-    def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
-        """Learn the mixture from one Features per image.
+    @staticmethod
+    def _default_dictionary() -> GaussianMixtureDictionary:
+        return GaussianMixtureDictionary()
 
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule or the sample has no descriptors.
-        """
-        self.check_params()
-        descriptors = stack_descriptors(features_sample)
-        dictionary = self.dictionary if self.dictionary is not None else GaussianMixtureDictionary()
-        self.dictionary_ = clone(dictionary).fit(descriptors)
-        return self
-
-    def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
-        """Return the normalised Fisher vectors of the cells; see ``Encoder.encode_cells``."""
-        check_is_fitted(self, "dictionary_")
-        if len(features) == 0:
-            return np.zeros((n_cells, self.vector_length), np.float32)
-        descriptors = check_descriptors(features.descriptors, self.dictionary_.means_.shape[1])
-        with single_threaded():
-            sums = self._sums(descriptors, cells, n_cells)
-            vectors = signed_power(self._gradients(sums, _sizes(cells, n_cells)), self.power)
-        if self.normalization == "l2":
-            vectors = normalize_rows(vectors)
-        return to_float32(vectors)
+    def _pool(
+        self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
+    ) -> NDArray[np.float64]:
+        sums = self._sums(descriptors, cells, n_cells)
+        return signed_power(self._gradients(sums, _sizes(cells, n_cells)), self.power)
 
     def _sums(
         self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
@@ -152,13 +128,12 @@ class FisherVector(Encoder):
     def check_params(self) -> None:
         if self.dictionary is not None and not isinstance(self.dictionary, GaussianMixtureDictionary):
             raise ValueError(f"dictionary must be a GaussianMixtureDictionary or None, got {self.dictionary!r}")
-        check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
+        super().check_params()
         check_real("posterior_threshold", self.posterior_threshold, minimum=0, maximum=0.5)
         check_choice("normalization", self.normalization, ("l2", "none"))
 
-    def check_state(self) -> None:
-        self.check_params()
-        if "dictionary_" in vars(self) and not isinstance(self.dictionary_, GaussianMixtureDictionary):
+    def _check_words(self) -> None:
+        if not isinstance(self.dictionary_, GaussianMixtureDictionary):
             raise ValueError("dictionary_ must be a GaussianMixtureDictionary")
 
 

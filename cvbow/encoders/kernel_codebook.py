@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int, check_real
-from cvbow.dictionary._knn import nearest_words
-from cvbow.dictionary.binary import check_binary
+from cvbow.dictionary.base import threads_of
+from cvbow.encoders._dictionary_encoder import WordEncoder
 from cvbow.encoders._pooling import pool_sparse
-from cvbow.encoders._word_encoder import WordEncoder
-from cvbow.parallel import local_threads
+from cvbow.features import Features
 
 __all__ = ["KernelCodebook"]
 
@@ -73,7 +72,7 @@ class KernelCodebook(WordEncoder):
     (2, 1.0)
     """
 
-    _takes_binary = True
+    _word_types = (np.float32, np.uint8)
 
     def __init__(
         self,
@@ -94,7 +93,7 @@ class KernelCodebook(WordEncoder):
         self.normalization = normalization
         self.power = power
 
-    def _learn(self, descriptors: NDArray[Any]) -> None:
+    def _learn(self, descriptors: NDArray[Any], features_sample: Sequence[Features]) -> None:
         if self.sigma is not None:
             self.sigma_ = float(self.sigma)
             return
@@ -121,16 +120,8 @@ class KernelCodebook(WordEncoder):
         if descriptors.dtype == np.uint8:
             words, distances = self.dictionary_.nearest_words(descriptors, k)
         else:
-            threads = local_threads(getattr(self.dictionary_, "n_jobs", None))
-            words, distances = nearest_words(self._prepared, descriptors, k, n_threads=threads)
+            words, distances = self._prepared.nearest_words(descriptors, k, n_threads=threads_of(self.dictionary_))
         return words, distances.astype(np.float64)
-
-    def _check(self, descriptors: NDArray[Any], size: int | None = None) -> NDArray[Any]:
-        if size is None and descriptors.dtype == np.uint8:
-            return descriptors  # the dictionary's fit says whether it takes binary ones
-        if size is not None and self.dictionary_.words_.dtype == np.uint8:
-            return check_binary(descriptors, size)
-        return super()._check(descriptors, size)
 
     def check_params(self) -> None:
         super().check_params()

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_int, check_real
-from cvbow.dictionary._knn import nearest_words
+from cvbow.dictionary.base import threads_of
+from cvbow.encoders._dictionary_encoder import WordEncoder
 from cvbow.encoders._pooling import pool_sparse
-from cvbow.encoders._word_encoder import WordEncoder
-from cvbow.parallel import local_threads
 
 __all__ = ["LLC"]
 
@@ -86,8 +85,7 @@ class LLC(WordEncoder):
         self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
     ) -> NDArray[np.float64]:
         k = min(self.n_nearest, self.n_words)
-        threads = local_threads(getattr(self.dictionary_, "n_jobs", None))
-        words, _ = nearest_words(self._prepared, descriptors, k, n_threads=threads)
+        words, _ = self._prepared.nearest_words(descriptors, k, n_threads=threads_of(self.dictionary_))
         weights = np.empty(words.shape)
         for top in range(0, len(words), _BLOCK):
             here = slice(top, top + _BLOCK)

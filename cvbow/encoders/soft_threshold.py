@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_real
-from cvbow.dictionary._knn import block_size
-from cvbow.encoders._dense_encoder import DenseEncoder
+from cvbow._checks import check_flag, check_real
+from cvbow.dictionary.search import block_size
+from cvbow.encoders._dictionary_encoder import DenseEncoder
 
 __all__ = ["SoftThreshold"]
 
@@ -105,5 +105,4 @@ class SoftThreshold(DenseEncoder):
     def check_params(self) -> None:
         super().check_params()
         check_real("alpha", self.alpha, minimum=0)
-        if not isinstance(self.split_sign, bool):
-            raise ValueError(f"split_sign must be True or False, got {self.split_sign!r}")
+        check_flag("split_sign", self.split_sign)

@@ -150,15 +150,13 @@ class SpatialPyramid(Encoder):
         return np.repeat(levels, cells).astype(np.float32)
 
     def _grid_sizes(self) -> list[tuple[int, int]]:
-        return [parse_grid(grid) for grid in self.grids]
+        return parse_grids(self.grids)
 
     def check_params(self) -> None:
         if not isinstance(self.encoder, Encoder):
             raise ValueError(f"encoder must be an Encoder, got {self.encoder!r}")
         self.encoder.check_params()
-        if isinstance(self.grids, (str, bytes)) or not isinstance(self.grids, Sequence) or not self.grids:
-            raise ValueError(f"grids must be a sequence of at least one grid such as '2x2', got {self.grids!r}")
-        self._grid_sizes()
+        parse_grids(self.grids)
         if isinstance(self.level_weights, Sequence) and not isinstance(self.level_weights, str):
             if len(self.level_weights) != len(self.grids):
                 raise ValueError(
@@ -175,8 +173,14 @@ class SpatialPyramid(Encoder):
         self.check_params()
 
 
-def parse_grid(grid: object) -> tuple[int, int]:
-    """Return (columns, rows) of a grid given as "2x3" or (2, 3)."""
+def parse_grids(grids: object) -> list[tuple[int, int]]:
+    """Return (columns, rows) of grids given as "2x3" or (2, 3); ValueError where there is none, or something else."""
+    if isinstance(grids, (str, bytes)) or not isinstance(grids, Sequence) or not grids:
+        raise ValueError(f"grids must be a sequence of at least one grid such as '2x2', got {grids!r}")
+    return [_parse_grid(grid) for grid in grids]
+
+
+def _parse_grid(grid: object) -> tuple[int, int]:
     if isinstance(grid, str):
         match = re.fullmatch(r"([1-9]\d?)x([1-9]\d?)", grid)
         if match:

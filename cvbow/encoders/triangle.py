@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.dictionary._knn import score_blocks
-from cvbow.encoders._dense_encoder import DenseEncoder
+from cvbow.encoders._dictionary_encoder import DenseEncoder
 
 __all__ = ["Triangle"]
 
@@ -60,7 +59,7 @@ class Triangle(DenseEncoder):
         self.power = power
 
     def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        for rows, centered, scores in score_blocks(self._prepared, descriptors):
+        for rows, centered, scores in self._prepared.score_blocks(descriptors):
             norms = np.einsum("ij,ij->i", centered, centered)
             scores *= -2
             scores += norms[:, None]

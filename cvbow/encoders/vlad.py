@@ -8,30 +8,25 @@ representation", ACM Multimedia 2013 (unit residuals, a coordinate system for ea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_choice, check_int, check_real
+from cvbow._checks import check_array, check_choice, check_flag, check_int
 from cvbow.dictionary import KMeansDictionary
-from cvbow.dictionary._clusters import check_descriptors
-from cvbow.encoders._encoder import Encoder, stack_descriptors
-from cvbow.encoders.normalize import normalize_rows, signed_power, to_float32
+from cvbow.encoders._dictionary_encoder import DictionaryEncoder
+from cvbow.encoders.normalize import normalize_rows, signed_power
 from cvbow.features import Features
-from cvbow.parallel import single_threaded
 
 __all__ = ["VLAD"]
 
 #: Differences that should cancel out may add up to this much of the words' size for each, by rounding.
 _NOISE = 1e-6
-#: Values beyond this, either way, count as this: squares of larger ones do not fit float32.
-_LIMIT = np.float32(1e15)
 
 
-class VLAD(Encoder):
+class VLAD(DictionaryEncoder):
     """Vector of locally aggregated descriptors.
 
     For each word, the sum of ``x - word`` over the descriptors x that are nearest to it; then what is asked for of
@@ -90,58 +85,38 @@ class VLAD(Encoder):
         self.normalization = normalization
 
     @property
-    def n_words(self) -> int:
-        """Number of words; NotFittedError before ``fit``."""
-        check_is_fitted(self, "dictionary_")
-        return len(self.dictionary_.words_)
-
-    @property
     def vector_length(self) -> int:
         """Length of an encoded vector: the number of words times that of values kept for each."""
         check_is_fitted(self, "dictionary_")
         return self.n_words * int(self.residual_pca or self.dictionary_.words_.shape[1])
 
-    def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
-        """Learn the dictionary, and the axes of the differences if they are used, from one Features per image.
+    @staticmethod
+    def _default_dictionary() -> KMeansDictionary:
+        return KMeansDictionary(n_words=256)
 
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule or the sample has no descriptors.
-        """
-        self.check_params()
-        descriptors = _check(stack_descriptors(features_sample))
-        if self.residual_pca is not None and self.residual_pca > descriptors.shape[1]:
+    def _check(self, descriptors: NDArray[Any], size: int | None = None) -> NDArray[Any]:
+        data = super()._check(descriptors, size)
+        if self.residual_pca is not None and self.residual_pca > data.shape[1]:
             raise ValueError(
-                f"residual_pca must be at most the descriptors' {descriptors.shape[1]} values, got {self.residual_pca}"
+                f"residual_pca must be at most the descriptors' {data.shape[1]} values, got {self.residual_pca}"
             )
-        dictionary = self.dictionary if self.dictionary is not None else KMeansDictionary(n_words=256)
-        self.dictionary_ = clone(dictionary).fit(descriptors, None)
-        self._check_words()
-        if self.residual_pca is not None:
-            with single_threaded():
-                self.axes_ = self._learn_axes(descriptors)[:, :, : self.residual_pca].copy()
-        return self
+        return data
 
-    def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
-        """Return the normalised vectors of the cells; see ``Encoder.encode_cells``."""
-        check_is_fitted(self, "dictionary_")
-        if len(features) == 0:
-            return np.zeros((n_cells, self.vector_length), np.float32)
-        words: NDArray[np.float32] = self.dictionary_.words_
-        descriptors = _check(features.descriptors, words.shape[1])
-        with single_threaded():
-            parts = self._sums(descriptors, cells, n_cells)
-            if self.residual_pca is not None:
-                # A product for each word: (n_words, n_cells, k) by (n_words, k, kept).
-                parts = np.matmul(parts.transpose(1, 0, 2), self.axes_.astype(np.float64)).transpose(1, 0, 2)
-            parts = signed_power(parts, self.power)
-            if self.intra_normalization:
-                parts = normalize_rows(parts)
-            vectors = parts.reshape(n_cells, -1)
-            if self.normalization == "l2":
-                vectors = normalize_rows(vectors)
-        return to_float32(vectors)
+    def _learn(self, descriptors: NDArray[np.float32], features_sample: Sequence[Features]) -> None:
+        if self.residual_pca is not None:
+            self.axes_ = self._learn_axes(descriptors)[:, :, : self.residual_pca].copy()
+
+    def _pool(
+        self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
+    ) -> NDArray[np.float64]:
+        parts = self._sums(descriptors, cells, n_cells)
+        if self.residual_pca is not None:
+            # A product for each word: (n_words, n_cells, k) by (n_words, k, kept).
+            parts = np.matmul(parts.transpose(1, 0, 2), self.axes_.astype(np.float64)).transpose(1, 0, 2)
+        parts = signed_power(parts, self.power)
+        if self.intra_normalization:
+            parts = normalize_rows(parts)
+        return parts.reshape(n_cells, -1)
 
     def _sums(
         self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
@@ -186,37 +161,16 @@ class VLAD(Encoder):
         return np.where(largest < 0, -axes, axes).astype(np.float32)
 
     def check_params(self) -> None:
-        check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
-        for name in ("intra_normalization", "unit_residuals"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        super().check_params()
+        check_flag("intra_normalization", self.intra_normalization)
+        check_flag("unit_residuals", self.unit_residuals)
         if self.residual_pca is not None:
             check_int("residual_pca", self.residual_pca, minimum=1)
         check_choice("normalization", self.normalization, ("l2", "none"))
 
     def check_state(self) -> None:
-        self.check_params()
-        if "dictionary_" not in vars(self):
-            return
-        self._check_words()
-        if self.residual_pca is not None:
-            axes = vars(self).get("axes_")
+        super().check_state()
+        if "dictionary_" in vars(self) and self.residual_pca is not None:
             shape = (*self.dictionary_.words_.shape, self.residual_pca)
-            if not isinstance(axes, np.ndarray) or axes.shape != shape or axes.dtype != np.float32:
-                raise ValueError("axes_ must be a float32 array of shape (n_words, k, residual_pca)")
-
-    def _check_words(self) -> None:
-        words = getattr(self.dictionary_, "words_", None)
-        if not isinstance(words, np.ndarray) or words.ndim != 2 or not words.size or words.dtype != np.float32:
-            raise ValueError(
-                "dictionary must learn words_ of shape (n_words, k), float32, for VLAD, "
-                f"got {type(self.dictionary_).__name__}"
-            )
-
-
-def _check(descriptors: NDArray[Any], size: int | None = None) -> NDArray[np.float32]:
-    """Return descriptors that are safe to compute with."""
-    data = check_descriptors(descriptors, size)
-    if len(data) and max(data.max(), -data.min()) > _LIMIT:
-        data = np.clip(data, -_LIMIT, _LIMIT)
-    return data
+            rule = "of shape (n_words, k, residual_pca)"
+            check_array("axes_", vars(self).get("axes_"), np.float32, shape, rule)

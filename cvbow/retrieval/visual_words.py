@@ -21,6 +21,7 @@ from cvbow.backends import ImageLike
 from cvbow.backends.fitting import draw_sample
 from cvbow.backends.loading import check_images
 from cvbow.dictionary import ApproximateKMeans
+from cvbow.dictionary.base import check_dictionary, ranks_words
 from cvbow.features import SIFT, Extractor, Features, make_extractor
 from cvbow.parallel import default_jobs, single_threaded
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Segment, check_box
@@ -245,7 +246,7 @@ class VisualWords(Describer):
         wanted = self.multiple_assignment
         if wanted is None:
             wanted = 1 if self.embedding_ is None else _ASSIGNED
-        if not hasattr(self.dictionary_, "nearest_words"):
+        if not ranks_words(self.dictionary_):
             return 1
         return min(wanted, 1 + len(self.dictionary_.words_) // _PER_ASSIGNMENT)
 
@@ -319,13 +320,7 @@ class VisualWords(Describer):
 
     def check_params(self) -> None:
         self._extractor().check_params()
-        if self.dictionary is not None:
-            if not all(hasattr(self.dictionary, name) for name in ("fit", "predict", "get_params")):
-                raise ValueError(
-                    f"dictionary must be one that predicts words, such as VocabularyTree(), or None, "
-                    f"got {self.dictionary!r}"
-                )
-            self.dictionary.check_params()
+        check_dictionary(self.dictionary)
         check_int("n_words", self.n_words, minimum=1, none=True)
         if isinstance(self.embedding_bits, bool) or self.embedding_bits not in (0, N_BITS):
             raise ValueError(f"embedding_bits must be 0 or {N_BITS}, got {self.embedding_bits!r}")

@@ -109,7 +109,7 @@ def left_out(cls: type) -> Collection[str]:
         return (*_NEVER_STORED, *_scikit_learn.LEFT_OUT.get(_name(cls), ()))
     # A class from outside cvbow need not say.
     declared: Collection[str] = getattr(cls, "unstored", ())
-    return (*_NEVER_STORED, "_search_cache", "_mixture_cache", *declared)
+    return (*_NEVER_STORED, *declared)
 
 
 def build_object(cls: type[Any], attributes: Mapping[str, Any]) -> Any:

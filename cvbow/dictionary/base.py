@@ -1,0 +1,189 @@
+"""The base of the dictionaries, and what is asked of an estimator that is one without being cvbow's."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_array, check_int
+from cvbow.dictionary.descriptors import check_descriptors
+from cvbow.parallel import local_threads, single_threaded
+
+__all__ = [
+    "Dictionary",
+    "RankingDictionary",
+    "check_dictionary",
+    "check_words",
+    "learned",
+    "ranks_words",
+    "threads_of",
+    "warn_if_fewer",
+]
+
+
+class Dictionary(BaseEstimator):  # type: ignore[misc]
+    """Base class: ``fit(descriptors)`` learns words, ``predict(descriptors)`` tells each descriptor's word.
+
+    A subclass has the parameter ``n_jobs`` and defines ``check_params``, ``_learn`` and ``_predict``; ``words_``, and
+    ``_check_learned`` where it learns more than words.
+
+    Notes
+    -----
+    Arrays that were learned become read-only once they are in use: assign a changed copy to change them.
+    """
+
+    transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None}
+
+    n_jobs: int | None
+    words_: NDArray[Any]
+
+    @abstractmethod
+    def check_params(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
+
+    def fit(self, descriptors: NDArray[Any], y: object = None) -> Self:
+        """Learn from descriptors.
+
+        Parameters
+        ----------
+        descriptors : array of shape (n, k)
+            Real values, taken as float32; of a dictionary of binary descriptors uint8, eight bits a byte.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, or the descriptors are empty, of the wrong kind, or not all finite.
+        """
+        self.check_params()
+        data = self._check(descriptors)
+        if len(data) == 0:
+            raise ValueError("descriptors must have at least one row to learn words from, got none")
+        with single_threaded():
+            self._learn(data, local_threads(self.n_jobs))
+        return self
+
+    def predict(self, descriptors: NDArray[Any]) -> NDArray[np.int32]:
+        """Return the word of each descriptor, (n, k) to (n,) int32: the nearest, of equally near ones the first."""
+        data = self._check_query(descriptors)
+        with single_threaded():
+            return self._predict(data, local_threads(self.n_jobs))
+
+    @abstractmethod
+    def _learn(self, data: NDArray[Any], threads: int) -> None:
+        """Learn from descriptors (n, k), of which there is one at least."""
+
+    @abstractmethod
+    def _predict(self, data: NDArray[Any], threads: int) -> NDArray[np.int32]:
+        """Return the word of each descriptor, shape (n,)."""
+
+    def _check(self, descriptors: object, size: int | None = None) -> NDArray[Any]:
+        """Return descriptors as an array, of ``size`` columns if that is given; ValueError where they are none."""
+        return check_descriptors(descriptors, size)
+
+    def _check_query(self, descriptors: object) -> NDArray[Any]:
+        """Return descriptors as an array that fits the words."""
+        check_is_fitted(self)
+        return self._check(descriptors, self.words_.shape[1])
+
+    def check_state(self) -> None:
+        self.check_params()
+        if any(name.endswith("_") for name in vars(self)):
+            self._check_learned(vars(self))
+
+    def _check_learned(self, state: Mapping[str, Any]) -> None:
+        """Raise ValueError if what was learned is impossible."""
+        self._check_words(state)
+
+    @staticmethod
+    def _check_words(state: Mapping[str, Any], dtype: DTypeLike = np.float32, shape: str = "(n_words, k)") -> None:
+        check_array("words_", state.get("words_"), dtype, (None, None), f"of shape {shape}")
+
+
+class RankingDictionary(Dictionary):
+    """Base class of the dictionaries that know more words than the nearest; a subclass defines ``_nearest_words``."""
+
+    def nearest_words(self, descriptors: NDArray[Any], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """Return the ``k`` nearest words of each descriptor, the nearest first, and their distances.
+
+        Parameters
+        ----------
+        descriptors : array of shape (n, size)
+        k : int
+            From 1 to the number of words.
+
+        Returns
+        -------
+        words : ndarray of shape (n, k), int32
+        distances : ndarray of shape (n, k), float32
+            Squared Euclidean distances; of binary descriptors Hamming distances, in bits.
+        """
+        check_is_fitted(self)
+        check_int("k", k, minimum=1)
+        if k > len(self.words_):
+            raise ValueError(f"k must not exceed the number of words, {len(self.words_)}, got {k}")
+        data = self._check_query(descriptors)
+        with single_threaded():
+            return self._nearest_words(data, k, local_threads(self.n_jobs))
+
+    @abstractmethod
+    def _nearest_words(
+        self, data: NDArray[Any], k: int, threads: int
+    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+
+    def _predict(self, data: NDArray[Any], threads: int) -> NDArray[np.int32]:
+        return np.ascontiguousarray(self._nearest_words(data, 1, threads)[0][:, 0])
+
+
+def warn_if_fewer(n_words: int, n_found: int, *, stacklevel: int = 4) -> None:
+    """Warn of a sample with too few distinct descriptors; ``stacklevel`` counts from here to the user's line."""
+    if n_found < n_words:
+        warnings.warn(
+            f"n_words is {n_words}, but the sample has {n_found} distinct descriptors: "
+            f"the dictionary gets {n_found} words",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
+
+
+# An encoder takes any estimator that learns ``words_``, scikit-learn's FrozenEstimator around one included.
+
+
+def check_dictionary(dictionary: Any) -> None:
+    """Raise ValueError unless ``dictionary`` is an estimator whose parameters keep their rules, or None."""
+    if dictionary is not None and not hasattr(dictionary, "fit"):
+        raise ValueError(f"dictionary must be an estimator or None, got {dictionary!r}")
+    if hasattr(dictionary, "check_params"):
+        dictionary.check_params()
+
+
+def learned(dictionary: Any, name: str) -> Any:
+    """Return what a dictionary has learned under a name, such as ``words_``; None where there is no such thing."""
+    return getattr(dictionary, name, None)
+
+
+def check_words(dictionary: Any, kinds: Collection[type[np.generic]], user: str) -> None:
+    """Raise ValueError unless a fitted dictionary has words (n_words, k) of a kind that ``user`` can do with."""
+    words = learned(dictionary, "words_")
+    if not isinstance(words, np.ndarray) or words.ndim != 2 or not words.size or words.dtype.type not in kinds:
+        raise ValueError(
+            f"dictionary must learn words_ of shape (n_words, k), {' or '.join(kind.__name__ for kind in kinds)} "
+            f"for {user}, got {type(dictionary).__name__}"
+        )
+
+
+def ranks_words(dictionary: Any) -> bool:
+    """Whether a dictionary knows more than the nearest word of a descriptor: see ``RankingDictionary``."""
+    return hasattr(dictionary, "nearest_words")
+
+
+def threads_of(dictionary: Any) -> int:
+    """Return the number of threads that a dictionary works with."""
+    return local_threads(getattr(dictionary, "n_jobs", None))

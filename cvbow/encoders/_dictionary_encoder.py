@@ -1,0 +1,150 @@
+"""The bases of the encoders that own a dictionary: of all, and of those that pool a code over words for each point."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
+
+from cvbow._checks import check_choice, check_real
+from cvbow.dictionary import KMeansDictionary, WordSearch
+from cvbow.dictionary.base import check_dictionary, check_words
+from cvbow.dictionary.descriptors import check_binary, check_descriptors
+from cvbow.dictionary.prepared import prepared_from
+from cvbow.encoders._encoder import Encoder, stack_descriptors
+from cvbow.encoders._pooling import POOLINGS, pool_dense
+from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
+from cvbow.features import Features
+from cvbow.parallel import single_threaded
+
+__all__ = ["DenseEncoder", "DictionaryEncoder", "WordEncoder"]
+
+
+class DictionaryEncoder(Encoder):
+    """Base class: learns a dictionary, and makes a vector for each cell from the descriptors and their words.
+
+    A subclass has the parameters ``dictionary``, ``normalization`` and ``power`` and defines ``_pool``; ``_learn``
+    where it learns more than words.
+    """
+
+    dictionary: Any
+    normalization: str
+    power: float
+
+    #: What words may be; binary descriptors are uint8.
+    _word_types: ClassVar[tuple[type[np.generic], ...]] = (np.float32,)
+    #: Values of a descriptor beyond this, either way, count as this: squares of larger ones do not fit float32.
+    _limit: ClassVar[np.float32] = np.float32(1e15)
+
+    @property
+    def n_words(self) -> int:
+        """Number of words; NotFittedError before ``fit``."""
+        check_is_fitted(self, "dictionary_")
+        return len(self.dictionary_.words_)
+
+    @property
+    def vector_length(self) -> int:
+        """Length of an encoded vector: the number of words."""
+        return self.n_words
+
+    def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
+        """Learn the dictionary, and what else there is to learn, from one Features per image.
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, or the sample has no descriptors or ones of the wrong kind.
+        """
+        self.check_params()
+        descriptors = self._check(stack_descriptors(features_sample))
+        dictionary = self._default_dictionary() if self.dictionary is None else clone(self.dictionary)
+        self.dictionary_ = dictionary.fit(descriptors, None)  # FrozenEstimator insists on a y
+        self._check_words()
+        with single_threaded():
+            self._learn(descriptors, features_sample)
+        return self
+
+    def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
+        """Return the normalised vectors of the cells; see ``Encoder.encode_cells``."""
+        check_is_fitted(self, "dictionary_")
+        if len(features) == 0:
+            return np.zeros((n_cells, self.vector_length), np.float32)
+        size = self.dictionary_.words_.shape[1]
+        with single_threaded():
+            vectors = self._pool(self._check(features.descriptors, size), cells, n_cells)
+        return self._normalize(vectors)
+
+    @abstractmethod
+    def _pool(self, descriptors: NDArray[Any], cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.floating]:
+        """Return the vector of each cell, shape (n_cells, vector_length); there is a point at least."""
+
+    def _learn(self, descriptors: NDArray[Any], features_sample: Sequence[Features]) -> None:
+        """Learn what else there is to learn, once the dictionary is there."""
+
+    def _normalize(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+        return normalize_as(vectors.astype(np.float64, copy=False), self.normalization, self.power)
+
+    @staticmethod
+    def _default_dictionary() -> Any:
+        return KMeansDictionary()
+
+    def _check(self, descriptors: NDArray[Any], size: int | None = None) -> NDArray[Any]:
+        """Return descriptors that are safe to compute with."""
+        if np.uint8 in self._word_types:
+            if size is None and descriptors.dtype == np.uint8:
+                return descriptors  # the dictionary's fit says whether it takes binary ones
+            if size is not None and self.dictionary_.words_.dtype == np.uint8:
+                return check_binary(descriptors, size)
+        data = check_descriptors(descriptors, size)
+        if len(data) and max(data.max(), -data.min()) > self._limit:
+            data = np.clip(data, -self._limit, self._limit)
+        return data
+
+    def check_params(self) -> None:
+        check_dictionary(self.dictionary)
+        check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
+
+    def check_state(self) -> None:
+        self.check_params()
+        if "dictionary_" in vars(self):
+            self._check_words()
+
+    def _check_words(self) -> None:
+        check_words(self.dictionary_, self._word_types, type(self).__name__)
+
+
+class WordEncoder(DictionaryEncoder):
+    """Base class: a code for every point, pooled by cell, normalised by cell; with the parameter ``pooling``."""
+
+    pooling: str
+
+    @prepared_from("dictionary_.words_")
+    def _prepared(self) -> Any:
+        return self._prepare(self.dictionary_.words_)
+
+    def _prepare(self, words: NDArray[np.float32]) -> Any:
+        """Return what ``_pool`` needs of the words."""
+        return WordSearch(words)
+
+    def check_params(self) -> None:
+        super().check_params()
+        check_choice("pooling", self.pooling, POOLINGS)
+        check_choice("normalization", self.normalization, NORMALIZATIONS)
+
+
+class DenseEncoder(WordEncoder):
+    """Base class: non-negative codes of ``vector_length`` values, made block by block and pooled at once."""
+
+    @abstractmethod
+    def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        """Yield the codes of one block of descriptors after another: the rows, and (m, vector_length) codes."""
+
+    def _pool(
+        self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
+    ) -> NDArray[np.float64]:
+        return pool_dense(self._codes, descriptors, self.vector_length, cells, n_cells, self.pooling)
