@@ -409,7 +409,7 @@ def test_large_values_are_not_mistaken_for_infinity() -> None:
         ({"n_words": 0}, "n_words must be an integer >= 1, got 0"),
         ({"n_words": 10.0}, "n_words must be an integer >= 1, got 10.0"),
         ({"algorithm": "elkan"}, "algorithm must be one of lloyd, mini-batch, got 'elkan'"),
-        ({"init": "kmeans++"}, "init must be one of random, k-means++, got 'kmeans++'"),
+        ({"init": "kmeans++"}, "init must be one of random, k-means++, got 'kmeans++'; did you mean k-means++?"),
         ({"max_iter": 0}, "max_iter must be an integer >= 1, got 0"),
         ({"tol": -1e-3}, "tol must be a number >= 0, got -0.001"),
         ({"tol": float("nan")}, "tol must be a number >= 0, got nan"),

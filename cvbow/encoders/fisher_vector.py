@@ -60,6 +60,8 @@ class FisherVector(DictionaryEncoder):
     """
 
     recipe_dictionary: ClassVar[str] = "gaussian-mixture"
+    #: The mixture takes values of any size.
+    _limit = np.float32(np.inf)
 
     def __init__(
         self,
@@ -73,9 +75,6 @@ class FisherVector(DictionaryEncoder):
         self.power = power
         self.posterior_threshold = posterior_threshold
         self.normalization = normalization
-
-    #: The mixture takes descriptors of any size.
-    _limit = np.float32(np.inf)
 
     @property
     def vector_length(self) -> int:
