@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_array, check_int
+from cvbow._checks import check_array, check_int, check_part
 from cvbow.dictionary.descriptors import check_descriptors
 from cvbow.parallel import local_threads, single_threaded
 
@@ -160,8 +160,7 @@ def check_dictionary(dictionary: Any) -> None:
     """Raise ValueError unless ``dictionary`` is an estimator whose parameters keep their rules, or None."""
     if dictionary is not None and not hasattr(dictionary, "fit"):
         raise ValueError(f"dictionary must be an estimator or None, got {dictionary!r}")
-    if hasattr(dictionary, "check_params"):
-        dictionary.check_params()
+    check_part(dictionary)
 
 
 def learned(dictionary: Any, name: str) -> Any:
