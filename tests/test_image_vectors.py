@@ -448,9 +448,15 @@ def test_faiss_is_asked_for_when_it_is_not_there(monkeypatch: pytest.MonkeyPatch
     ("change", "message"),
     [
         ({"mean_": np.zeros(3)}, "mean_ must be a float32 array"),
-        ({"projection_": np.zeros((4, 0), np.float32)}, "projection_ must have a row for each value"),
-        ({"projection_": np.zeros((5, 2), np.float32)}, "projection_ must have a row for each value"),
-        ({"projection_": np.zeros(4, np.float32)}, "projection_ must be a float32 array of shape"),
+        (
+            {"projection_": np.zeros((4, 0), np.float32)},
+            "must be a float32 array with a row for each value of mean_, and",
+        ),
+        (
+            {"projection_": np.zeros((5, 2), np.float32)},
+            "must be a float32 array with a row for each value of mean_, and",
+        ),
+        ({"projection_": np.zeros(4, np.float32)}, "projection_ must be a float32 array with a row"),
         ({"backend_": 3}, "backend_ must be an ImageEncoder"),
         ({"local_": RawPixels()}, "local_ must be a Describer"),
         ({"n_components": -1}, "n_components must be None or an integer >= 1, got -1"),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_choice, check_flag, check_int
+from cvbow._checks import check_array, check_choice, check_flag, check_int
 from cvbow.backends import ImageEncoder, ImageLike
 from cvbow.backends.fitting import choose_positions, fit_inside
 from cvbow.backends.loading import check_images
@@ -292,13 +292,9 @@ class ImageVectors(Describer):
         if ("mean_" in state) != ("projection_" in state):
             raise ValueError("mean_ and projection_ must come together")
         if "projection_" in state:
-            mean, matrix = state["mean_"], state["projection_"]
-            if not isinstance(mean, np.ndarray) or mean.ndim != 1 or mean.dtype != np.float32:
-                raise ValueError("mean_ must be a float32 array of shape (d,)")
-            if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype != np.float32:
-                raise ValueError("projection_ must be a float32 array of shape (d, k)")
-            if len(matrix) != len(mean) or not matrix.shape[1]:
-                raise ValueError("projection_ must have a row for each value of mean_, and a column")
+            check_array("mean_", state["mean_"], np.float32, (None,), "of shape (d,)")
+            shape, rule = (len(state["mean_"]), None), "with a row for each value of mean_, and a column"
+            check_array("projection_", state["projection_"], np.float32, shape, rule)
 
 
 def _inside(image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
