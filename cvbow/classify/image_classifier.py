@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -81,7 +81,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ['fine', 'coarse']
     """
 
-    transient = {"skipped_": None, "seconds_": None}  # noqa: RUF012
+    transient: ClassVar[Mapping[str, Any]] = {"skipped_": None, "seconds_": None}
     # Model files from before there was augmentation have no such values.
     augmenter: ImageAugmenter | None = None
     n_augmented: int = 0
