@@ -37,17 +37,17 @@ def work_options(command: F) -> F:
     """Add the options of a command that goes through many images."""
     for option in reversed(
         (
-            click.option("--n-jobs", default=-1, show_default=True, help="Workers; -1: every core. Changes no result."),
+            click.option("--n-jobs", default=-1, show_default=True, help="Number of workers; -1: one per core."),
             click.option(
                 "--executor",
                 type=click.Choice(parallel.EXECUTORS),
                 default="threads",
                 show_default=True,
-                help="What runs the workers.",
+                help="How workers run.",
             ),
             click.option("--backend", hidden=True, expose_value=False, is_eager=True, callback=_old_name_of_executor),
-            click.option("--scheduler", metavar="ADDRESS", help="A Dask scheduler, tcp://host:port (--executor dask)."),
-            click.option("--quiet", "-q", is_flag=True, help="No notes and no progress on stderr."),
+            click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use, tcp://host:port."),
+            click.option("--quiet", "-q", is_flag=True, help="Print no notes and no progress on stderr."),
         )
     ):
         command = option(command)

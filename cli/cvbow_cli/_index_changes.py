@@ -32,14 +32,14 @@ __all__ = ["add", "build", "compact", "remove", "update"]
 _SHOWN = 20
 
 _option_strict = click.option(
-    "--strict", is_flag=True, help="An image that cannot be read is an error, instead of being skipped."
+    "--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it."
 )
 
 
 @click.command(name="build")
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option(
-    "--output", "-o", required=True, metavar="INDEX", type=click.Path(file_okay=False), help="Folder to make."
+    "--output", "-o", required=True, metavar="INDEX", type=click.Path(file_okay=False), help="Folder to create."
 )
 @click.option(
     "--with",
@@ -48,20 +48,20 @@ _option_strict = click.option(
     default=WORDS,
     show_default=True,
     metavar="NAME",
-    help="What images are compared by: visual words, or vectors of vlad, fisher, NET.onnx, resnet50, ...",
+    help="What images are compared by: words, or the vectors of vlad, fisher, NET.onnx, resnet50, ...",
 )
 @click.option("--words", type=click.IntRange(min=1), metavar="N", help="Short for --set n_words=N.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
-@click.option("--local", is_flag=True, help="Store visual words beside vectors, so that results can be verified.")
+@click.option("--local", is_flag=True, help="Store visual words beside the vectors, so that results can be verified.")
 @click.option(
     "--learn-on",
     multiple=True,
     metavar="SOURCE",
-    help="Learn on other images than those of the index; may be repeated.",
+    help="Learn on these images instead of those of the index; may be repeated.",
 )
 @click.option("--root", metavar="DIR", type=click.Path(file_okay=False), help="Paths are relative to this folder.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of what is learned.")
-@click.option("--overwrite", is_flag=True, help="Take the place of an index that is there.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of what is learned.")
+@click.option("--overwrite", is_flag=True, help="Replace an index that is there.")
 @_option_strict
 @work_options
 @option_json
@@ -86,11 +86,11 @@ def build(
     """Build an index of images.
 
     A SOURCE is a folder, with images at any depth, a CSV with the columns path,label, an image, or '-' for paths on
-    stdin. By default images are compared by visual words, which finds the same thing from another side, in other
-    light, or as a part. Vectors tell what looks alike as a whole, and take a few kilobytes for an image.
+    stdin. By default images are compared by visual words, which find the same thing from another side, in another
+    light, or in part. Vectors find what looks alike as a whole, and take a few kilobytes per image.
 
-    What an index learns comes from a sample of its images; images of the same kind may be added later. With few images
-    (some hundred), learn on others. A setting that does not exist lists those that do.
+    An index learns from a sample of its images; images of the same kind may be added later. If there are only some
+    hundred images, learn on others. An unknown setting is answered with the list of settings.
 
     \b
     Example:
@@ -131,11 +131,11 @@ def add(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Add images to an index, those that are not in it yet.
+    """Add images to an index, except those that are in it already.
 
     A SOURCE is a folder, with images at any depth, a CSV with the columns path,label, an image, or '-' for paths on
-    stdin. An add that was cut off can be repeated: what it has done stays. Files that have changed since they were
-    added are told, and left to 'update'.
+    stdin. If the command is interrupted, what it has done stays: repeat it to continue. Files that changed since they
+    were added are listed, and left to 'update'.
 
     \b
     Example:
@@ -171,9 +171,9 @@ def update(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Bring an index up to date with its files: those that changed are described anew, those that vanished listed.
+    """Bring an index up to date with its files: describe changed files again, and list vanished ones.
 
-    With a SOURCE, its new images are added, too.
+    With a SOURCE, its new images are added too.
 
     \b
     Example:
@@ -201,8 +201,8 @@ def update(
 def remove(ctx: click.Context, index: str, paths: tuple[str, ...], as_json: bool) -> None:
     """Remove images from an index; their files are left alone.
 
-    A PATH is that of a file, which need not be there any more, or one that 'info --paths' lists; '-' reads them from
-    stdin. Paths that the index does not know are reported, and the exit code is 1. 'compact' gives the space back.
+    A PATH is that of a file, which need not exist any more, or one that 'info --paths' lists; '-' reads paths from
+    stdin. Paths that the index does not know are reported, and the exit code is 1. 'compact' frees the space.
 
     \b
     Example:
@@ -226,7 +226,7 @@ def remove(ctx: click.Context, index: str, paths: tuple[str, ...], as_json: bool
 @argument_index
 @option_json
 def compact(index: str, as_json: bool) -> None:
-    """Write an index anew without what was removed from it; no answer changes.
+    """Rewrite an index without what was removed from it; results stay the same.
 
     \b
     Example:

@@ -41,14 +41,14 @@ def _search_options(command: F) -> F:
                 "--verify",
                 type=click.IntRange(min=0),
                 metavar="N",
-                help=f"Verify the best N by geometry; by default {VERIFIED}, where the index has visual words.",
+                help=f"Verify the best N results by geometry; by default {VERIFIED} if the index has visual words.",
             ),
             click.option(
                 "--model",
                 default=Search.model,
                 show_default=True,
                 type=click.Choice(VERIFICATION_MODELS),
-                help="The map between two images that is verified.",
+                help="Map between two images that is looked for.",
             ),
             click.option(
                 "--expand",
@@ -56,7 +56,7 @@ def _search_options(command: F) -> F:
                 show_default=True,
                 type=click.IntRange(min=0),
                 metavar="N",
-                help="Search again, with the mean of the query and its best N.",
+                help="Search again with the mean of the query and its best N results.",
             ),
         )
     ):
@@ -163,12 +163,22 @@ def search(
 @click.command(name="evaluate")
 @argument_index
 @click.argument("truth", metavar="TRUTH", type=click.Path(exists=True))
-@click.option("--images", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="Where names are found.")
-@click.option("--at", "k", default="1,5,10", show_default=True, metavar="K,K,...", callback=_places, help="Places.")
+@click.option("--images", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="Folder of the images.")
+@click.option(
+    "--at",
+    "k",
+    default="1,5,10",
+    show_default=True,
+    metavar="K,K,...",
+    callback=_places,
+    help="Measure the first K results.",
+)
 @_search_options
-@click.option("--keep-self", is_flag=True, help="A query that is in the index stays in its own ranking, and counts.")
-@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Judge the first N results; otherwise all.")
-@click.option("--strict", is_flag=True, help="A query that cannot be read is an error, instead of being skipped.")
+@click.option("--keep-self", is_flag=True, help="Let a query that is in the index count among its own results.")
+@click.option(
+    "--depth", type=click.IntRange(min=1), metavar="N", help="Evaluate only the first N results; by default all."
+)
+@click.option("--strict", is_flag=True, help="Stop at a query that cannot be read, instead of skipping it.")
 @work_options
 @option_json
 def evaluate(
@@ -188,11 +198,12 @@ def evaluate(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Judge an index by what should be found: mean average precision, recall, precision.
+    """Evaluate an index against ground truth: mean average precision, recall, precision.
 
-    TRUTH is a CSV with the columns query,image,label, a row for each pair, with the label relevant or ignored (names
-    are relative to the CSV, or to --images); or a folder with a folder for each group of images that show the same; or
-    one with the files of the Oxford and Paris buildings. A query that is in the index is left out of its own ranking.
+    TRUTH is a CSV with the columns query,image,label and a row for each pair, labelled relevant or ignored (names are
+    relative to the CSV, or to --images); or a folder with a folder for each group of images that show the same thing;
+    or the folder of the ground truth of the Oxford or Paris buildings. A query that is in the index is left out of its
+    own results.
 
     \b
     Example:
@@ -228,28 +239,28 @@ def evaluate(
     default=MIN_SCORE,
     show_default=True,
     type=click.FloatRange(0, 1),
-    help="Agreement of the details of a pair, at least.",
+    help="Smallest agreement of the details of two images.",
 )
 @click.option(
     "--min-part-score",
     default=MIN_PART_SCORE,
     show_default=True,
     type=click.FloatRange(0, 1),
-    help="The same where one is a part of the other.",
+    help="The same for an image that is a part of another.",
 )
 @click.option(
     "--min-overlap",
     default=MIN_OVERLAP,
     show_default=True,
     type=click.FloatRange(0, 1),
-    help="Share of each image that the other one shows, at least.",
+    help="Smallest share of each image that the other one shows.",
 )
 @click.option(
     "--output",
     "-o",
     metavar="FILE.html",
     type=click.Path(dir_okay=False),
-    help="Write a page of the groups there, the least sure first.",
+    help="Page of the groups to write, the least certain first.",
 )
 @work_options
 @option_json
@@ -267,7 +278,7 @@ def duplicates(
 ) -> None:
     """List the images of an index that are the same picture: copied, resized, recompressed or cropped.
 
-    An index of visual words (or one built with --local) finds crops, too.
+    An index of visual words, or one built with --local, finds crops too.
 
     --json gives groups of paths, each with the pairs that join it: reason (identical bytes, copy at another size or
     compression, part where one is cropped), score (agreement of the details, 0 to 1), and overlap (the share of each

@@ -36,22 +36,26 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
 
 @click.command(name="augment")
 @click.argument("source", metavar="DIR", type=click.Path(exists=True))
-@click.option("--output", "-o", required=True, metavar="OUT", type=click.Path(file_okay=False), help="Folder to write.")
-@click.option("-n", "n", default=1, show_default=True, metavar="N", help="Variants of each image.")
-@click.option("--rotation-range", type=float, metavar="DEGREES", help="Rotate by up to so much either way.")
-@click.option("--width-shift-range", type=Numbers(), help="Share of the width below 1, pixels from 1 on, or a list.")
-@click.option("--height-shift-range", type=Numbers(), help="The same of the height.")
-@click.option("--shear-range", type=float, metavar="DEGREES", help="Shear by up to so much either way.")
-@click.option("--zoom-range", type=Numbers(), help="Z for 1-Z to 1+Z, or two factors; above 1 the image shrinks.")
-@click.option("--channel-shift-range", type=float, metavar="VALUE", help="Add up to so much to all values.")
-@click.option("--brightness-range", type=Numbers(), help="Two factors of the values.")
-@click.option("--horizontal-flip", is_flag=True, help="Mirror half of the variants left to right.")
-@click.option("--vertical-flip", is_flag=True, help="Mirror half of the variants upside down.")
-@click.option("--fill-mode", metavar="MODE", help="Beyond the border: nearest (default), constant, reflect or wrap.")
-@click.option("--cval", type=float, metavar="VALUE", help="What --fill-mode constant puts there.")
-@click.option("--seed", default=0, show_default=True, help="Another one gives other variants.")
+@click.option(
+    "--output", "-o", required=True, metavar="OUT", type=click.Path(file_okay=False), help="Folder to write into."
+)
+@click.option("-n", "n", default=1, show_default=True, metavar="N", help="Number of variants of each image.")
+@click.option("--rotation-range", type=float, metavar="DEGREES", help="Rotate by up to this angle in either direction.")
+@click.option(
+    "--width-shift-range", type=Numbers(), help="Horizontal shift: a share below 1, pixels from 1, or a list."
+)
+@click.option("--height-shift-range", type=Numbers(), help="Vertical shift, likewise.")
+@click.option("--shear-range", type=float, metavar="DEGREES", help="Shear by up to this angle in either direction.")
+@click.option("--zoom-range", type=Numbers(), help="Z for factors 1-Z to 1+Z, or two factors; above 1 shrinks.")
+@click.option("--channel-shift-range", type=float, metavar="VALUE", help="Add up to this to all values, or subtract.")
+@click.option("--brightness-range", type=Numbers(), help="Multiply the values by a factor between these two.")
+@click.option("--horizontal-flip", is_flag=True, help="Mirror half of the variants, left to right.")
+@click.option("--vertical-flip", is_flag=True, help="Mirror half of the variants, top to bottom.")
+@click.option("--fill-mode", metavar="MODE", help="Border filling: nearest (default), constant, reflect or wrap.")
+@click.option("--cval", type=float, metavar="VALUE", help="Value that --fill-mode constant fills with.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the random transforms.")
 @click.option("--format", "image_format", default="png", show_default=True, help="png, jpg, bmp, tif or webp.")
-@click.option("--strict", is_flag=True, help="An image that cannot be read is an error, instead of being skipped.")
+@click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
 @work_options
 @option_json
 def command(
@@ -70,12 +74,12 @@ def command(
 ) -> None:
     """Write N randomly transformed variants of each image of DIR/<class>/<image> to OUT/<class>/.
 
-    Where DIR holds images and no folders of images, they go to OUT itself.
+    If DIR holds images and no class folders, the variants go to OUT itself.
 
     The options have the names and the meaning of Keras's ImageDataGenerator. Without any of them, images are mirrored,
-    rotated by up to 5 degrees, shifted by up to a tenth of their sides and magnified by up to 1/0.7, and what lies
-    beyond the border is mirrored. A file is called NAME_INDEX_NUMBER: the image's name, its position in the list, and
-    the variant's number. OUT must be new or empty, and lie outside of DIR.
+    rotated by up to 5 degrees, shifted by up to a tenth of their sides and magnified by up to 1/0.7, and the area
+    beyond the border is filled with a mirrored copy. A file is called NAME_INDEX_NUMBER: the image's name, its position
+    in the list, and the number of the variant. OUT must be new or empty, and lie outside of DIR.
 
     \b
     Example:

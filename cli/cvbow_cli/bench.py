@@ -33,9 +33,9 @@ __all__ = ["command"]
 
 @click.group(name="bench")
 def command() -> None:
-    """Run the benchmarks that published tables report, and compare with them.
+    """Run benchmarks, and compare the results with published figures.
 
-    A benchmark is a TOML file: a data set, a protocol, a recipe, the published figures. Its result is a JSON file.
+    A benchmark is a TOML file: a data set, a protocol, a recipe, and published figures. Its result is a JSON file.
 
     \b
     Example:
@@ -74,11 +74,13 @@ def list_command(as_json: bool) -> None:
     "--data",
     metavar="[NAME=]DIR",
     multiple=True,
-    help="The data set's folder, used in place; NAME=DIR for a further one, such as one of distractors.",
+    help="Folder of the data set; NAME=DIR for a further data set, such as one of distractors.",
 )
-@click.option("--quick", is_flag=True, help="A few images of the first split, to see that it works; no figure.")
-@click.option("--output", "-o", metavar="FILE.json", type=click.Path(dir_okay=False), help="Write the result there.")
-@click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Keep vectors there; no cost is told.")
+@click.option("--quick", is_flag=True, help="Use a few images of the first split, to see that it works.")
+@click.option("--output", "-o", metavar="FILE.json", type=click.Path(dir_okay=False), help="Result file to write.")
+@click.option(
+    "--cache", metavar="DIR", type=click.Path(file_okay=False), help="Folder for vectors; no costs are shown."
+)
 @work_options
 @option_json
 def run_command(
@@ -95,8 +97,8 @@ def run_command(
 ) -> None:
     """Run the benchmark NAME, or the one in a file NAME.toml.
 
-    The data set is looked for in --data DIR, else in $CVBOW_DATA/<data set>, else among those that 'cvbow data fetch'
-    got. An image that cannot be read is an error.
+    The data set is looked for in --data DIR, then in $CVBOW_DATA/<data set>, then among those that 'cvbow data fetch'
+    downloaded. An image that cannot be read is an error.
 
     \b
     Example:
@@ -116,7 +118,7 @@ def run_command(
         echo_json(result)
         return
     if quick:
-        click.echo("QUICK: a few images, to see that it works; these figures mean nothing\n")
+        click.echo("QUICK: a few images, to see that it works; the figures are not meaningful\n")
     rows = result_rows([result])
     beside = [rows_table(rows)] if rows else []
     echo_tables([*beside, *result_tables(result).values(), facts_table(result)])
@@ -126,10 +128,10 @@ def run_command(
 
 @command.command(name="table")
 @click.argument("paths", metavar="[RESULT.json | DIR]...", nargs=-1, type=click.Path(exists=True))
-@click.option("--markdown", is_flag=True, help="A Markdown table.")
+@click.option("--markdown", is_flag=True, help="Print Markdown tables.")
 @option_json
 def table_command(paths: tuple[str, ...], markdown: bool, as_json: bool) -> None:
-    """Show results beside the published figures, and what else was measured; without results, the published figures.
+    """Show results beside the published figures; without results, the published figures alone.
 
     A result is a JSON file of 'cvbow bench run', 'cvbow compare', or a script in benchmarks/.
 

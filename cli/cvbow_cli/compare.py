@@ -33,18 +33,22 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
 @click.command(name="compare")
 @click.argument("source", metavar="[DIR]", required=False, type=click.Path(exists=True))
 @click.option(
-    "--with", "-w", "backends", metavar="BACKEND", multiple=True, required=True, help="Who takes part; may be repeated."
+    "--with", "-w", "backends", metavar="BACKEND", multiple=True, required=True, help="Backend to compare; repeatable."
 )
-@click.option("--benchmark", metavar="NAME", help="The data set and splits of a benchmark, in place of DIR.")
-@click.option("--data", metavar="DIR", type=click.Path(file_okay=False), help="The benchmark's data set.")
-@click.option("--classifier", default="tuned-svm", show_default=True, metavar="NAME", help="The head of all.")
-@click.option("--curve", metavar="N,N,...", callback=_counts, help="Learning curve: training images per class.")
-@click.option("--corruptions", is_flag=True, help="Judge the answers on test images made worse.")
-@click.option("--output", "-o", metavar="FILE.json", type=click.Path(dir_okay=False), help="Write the result there.")
-@click.option("--plots", metavar="DIR", type=click.Path(file_okay=False), help="Write pictures there (matplotlib).")
-@click.option("--markdown", is_flag=True, help="Markdown tables.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of splits and dictionaries.")
-@click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Keep vectors there; no time is told.")
+@click.option("--benchmark", metavar="NAME", help="Use the data set and splits of a benchmark, instead of DIR.")
+@click.option("--data", metavar="DIR", type=click.Path(file_okay=False), help="Folder of the benchmark's data set.")
+@click.option("--classifier", default="tuned-svm", show_default=True, metavar="NAME", help="Classifier for all.")
+@click.option("--curve", metavar="N,N,...", callback=_counts, help="Training images per class for a learning curve.")
+@click.option("--corruptions", is_flag=True, help="Also evaluate on corrupted test images: noise, blur, JPEG, ...")
+@click.option("--output", "-o", metavar="FILE.json", type=click.Path(dir_okay=False), help="Result file to write.")
+@click.option(
+    "--plots", metavar="DIR", type=click.Path(file_okay=False), help="Folder for pictures (needs matplotlib)."
+)
+@click.option("--markdown", is_flag=True, help="Print Markdown tables.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of splits, dictionaries.")
+@click.option(
+    "--cache", metavar="DIR", type=click.Path(file_okay=False), help="Folder for vectors; no times are shown."
+)
 @work_options
 @option_json
 def command(
@@ -66,13 +70,12 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Compare backends: the same images, splits and classifier head, with intervals, tests and costs.
+    """Compare backends on the same images, splits and classifier, with intervals, tests and costs.
 
-    A BACKEND is a preset (bow, fisher), pixels or colors (the floors), a network (NET.onnx, or one that cvbow knows, in
-    the folder $CVBOW_NETWORKS: squeezenet1.1, mobilenet-v1-0.75), a torchvision model (resnet50, or with weights of
-    your own resnet50@FILE.pth), or several joined with +.
-    A name may go before it: both=fisher+NET.onnx. DIR holds DIR/<class>/<image>, which five folds divide, or train/ and
-    test/ folders of classes.
+    A BACKEND is a preset (bow, fisher), one of the simplest descriptions (pixels, colors), a network (NET.onnx, or one
+    that cvbow knows, in the folder $CVBOW_NETWORKS: squeezenet1.1, mobilenet-v1-0.75), a torchvision model (resnet50,
+    or with your own weights resnet50@FILE.pth), or several joined by +. A name may go before it: both=fisher+NET.onnx.
+    DIR holds class folders, which are split into five folds, or train/ and test/ folders of them.
 
     \b
     Example:

@@ -14,8 +14,8 @@ from cvbow_cli._common import TerminalReporter, echo_json, option_json, printabl
 
 __all__ = ["command"]
 
-option_quiet = click.option("--quiet", "-q", is_flag=True, help="No notes and no progress on stderr.")
-option_jobs = click.option("--n-jobs", default=-1, show_default=True, help="Workers that hash files; -1: every core.")
+option_quiet = click.option("--quiet", "-q", is_flag=True, help="Print no notes and no progress on stderr.")
+option_jobs = click.option("--n-jobs", default=-1, show_default=True, help="Workers that hash files; -1: one per core.")
 
 
 @click.group(name="data")
@@ -23,7 +23,7 @@ def command() -> None:
     """List, fetch and verify the data sets of the benchmarks.
 
     A data set that you have is used in place: CVBOW_DATA=FOLDER for a FOLDER/<data set>, or --data DIR. Fetched ones go
-    into a cache folder of yours, or into CVBOW_CACHE.
+    into your cache folder, or into the folder CVBOW_CACHE.
 
     \b
     Example:
@@ -74,7 +74,7 @@ def list_command(as_json: bool) -> None:
 
 @command.command(name="fetch")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-@click.option("--again", is_flag=True, help="Download it even if it is there.")
+@click.option("--again", is_flag=True, help="Download again what is there.")
 @click.option("--keep", is_flag=True, help="Keep the downloaded archives.")
 @option_jobs
 @option_quiet
@@ -82,7 +82,7 @@ def list_command(as_json: bool) -> None:
 def fetch_command(names: tuple[str, ...], again: bool, keep: bool, n_jobs: int, quiet: bool, as_json: bool) -> None:
     """Download data sets into the cache, check their hashes, and unpack them.
 
-    A download that broke off goes on where it stopped. Needs pip install 'cvbow[data]'.
+    An interrupted download continues where it stopped. Needs pip install 'cvbow[data]'.
 
     \b
     Example:
@@ -109,15 +109,15 @@ def fetch_command(names: tuple[str, ...], again: bool, keep: bool, n_jobs: int, 
 
 @command.command(name="verify")
 @click.argument("names", metavar="[NAME]...", nargs=-1)
-@click.option("--data", metavar="DIR", type=click.Path(file_okay=False), help="The folder of the one data set named.")
+@click.option("--data", metavar="DIR", type=click.Path(file_okay=False), help="Folder of the data set; for one NAME.")
 @option_jobs
 @option_quiet
 @option_json
 def verify_command(names: tuple[str, ...], data: str | None, n_jobs: int, quiet: bool, as_json: bool) -> None:
-    """Verify data sets on this machine; without a NAME, all that are there. The first file that is wrong is named.
+    """Verify data sets on this machine; without a NAME, all that are there.
 
-    A fetched data set is compared with the hashes recorded when it was fetched; one that you have yourself, by the
-    number of its images and classes, and its hash is shown.
+    A fetched data set is compared with the hashes recorded when it was fetched, and the first file that is wrong is
+    named. Of your own copy, the numbers of images and classes are compared, and its hash is shown.
 
     \b
     Example:

@@ -15,7 +15,7 @@ __all__ = ["command"]
 @work_options
 @option_json
 def command(n_jobs: int, executor: str, scheduler: str | None, quiet: bool, as_json: bool) -> None:
-    """Train on real handwritten digits, judge on others, and show what comes out. Nothing is downloaded.
+    """Train a classifier on real handwritten digits and evaluate it on others. Nothing is downloaded.
 
     \b
     Example:

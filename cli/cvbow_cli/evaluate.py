@@ -25,8 +25,8 @@ __all__ = ["command"]
 @click.command(name="evaluate")
 @click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
 @click.argument("source", metavar="DIR", type=click.Path(exists=True))
-@click.option("--report", metavar="FILE.html", type=click.Path(dir_okay=False), help="Write a page to look at as well.")
-@click.option("--strict", is_flag=True, help="An image that cannot be read is an error, instead of being skipped.")
+@click.option("--report", metavar="FILE.html", type=click.Path(dir_okay=False), help="Also write an HTML report.")
+@click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
 @work_options
 @option_json
 def command(
@@ -40,9 +40,9 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Judge a model on DIR/<class>/<image>: accuracy, log loss, confusions.
+    """Evaluate a model on DIR/<class>/<image>: accuracy, log loss, confusions.
 
-    Where DIR holds train/ and test/ folders, or is a CSV file with a split column, the test split is judged.
+    If DIR holds train/ and test/ folders, or is a CSV file with a split column, the test split is used.
 
     \b
     Example:

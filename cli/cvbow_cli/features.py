@@ -17,15 +17,14 @@ __all__ = ["command"]
 
 @click.command(name="features")
 @click.argument("image", metavar="IMAGE")
-@click.option("--output", "-o", metavar="FILE.png", type=click.Path(dir_okay=False), help="Draw the stages there.")
+@click.option("--output", "-o", metavar="FILE.png", type=click.Path(dir_okay=False), help="Picture to write.")
 @click.option(
     "--stage",
     "stages",
     metavar="NAME",
     multiple=True,
     type=click.Choice([*STAGES, *(name for name in DETECTORS if name not in STAGES)]),
-    help=f"{', '.join(STAGES)}, or a detector: {', '.join(DETECTORS)}. Repeat it to see several side by side. "
-    f"Default: {', '.join(STAGES)}.",
+    help=f"{', '.join(STAGES)}, or a detector: {', '.join(DETECTORS)}. May be repeated. Default: {', '.join(STAGES)}.",
 )
 @click.option(
     "--max-points", default=150, show_default=True, type=click.IntRange(min=1), help="Points drawn per stage, at most."
@@ -35,17 +34,17 @@ __all__ = ["command"]
     default=1600,
     show_default=True,
     type=click.IntRange(min=16),
-    help="A larger image is shrunk to this first.",
+    help="Shrink a larger image to this side first.",
 )
 @option_json
 def command(
     image: str, output: str | None, stages: tuple[str, ...], max_points: int, max_side: int, as_json: bool
 ) -> None:
-    """Show what stages of feature detection see in an image, side by side.
+    """Show what detectors of edges, corners, blobs and keypoints find in an image, side by side.
 
     Edges are drawn with the points sampled along them, corners as dots, blobs as circles of their scale, keypoints with
-    scale and angle, a dense grid with its patches. All points are counted; strong ones from
-    all over the image are drawn.
+    scale and angle, a dense grid with its patches. All points are counted; strong ones from all over the image are
+    drawn.
 
     --json gives, for each stage, its name and the detector, the number of points, and their smallest and largest size
     (diameter in pixels).

@@ -23,8 +23,8 @@ _SHOWN = 20
 def command() -> None:
     """Find images: the same thing, or the same picture, among many.
 
-    An index is a folder. Images in it are known by their paths, relative to the folder that the index lies in where
-    they are below that. Any number of processes may search an index while one changes it.
+    An index is a folder. It knows an image by its path, which is relative if the image is below the folder that the
+    index lies in. Any number of processes may search an index while one process changes it.
 
     \b
     Example:
@@ -37,10 +37,10 @@ def command() -> None:
 
 @click.command(name="info")
 @argument_index
-@click.option("--paths", "as_paths", is_flag=True, help="List what the images are known by, a line each.")
+@click.option("--paths", "as_paths", is_flag=True, help="List the paths of the images, one per line.")
 @option_json
 def info(index: str, as_paths: bool, as_json: bool) -> None:
-    """Tell what is in an index: how many images, what they are compared by, its size. 'check' verifies its files.
+    """Show what is in an index: how many images, what they are compared by, its size.
 
     \b
     Example:
@@ -70,9 +70,9 @@ def info(index: str, as_paths: bool, as_json: bool) -> None:
 @argument_index
 @option_json
 def check(index: str, as_json: bool) -> None:
-    """Verify every file of an index against its checksum, and tell which images' files are gone.
+    """Verify every file of an index against its checksum, and list images whose file is gone.
 
-    A damaged index is an error, with the exit code 1: build it anew, from its images. Vanished files are none.
+    A damaged index is an error (exit code 1): build it again from its images. A vanished image file is not.
 
     \b
     Example:

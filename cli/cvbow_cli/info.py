@@ -14,7 +14,7 @@ __all__ = ["command"]
 @click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
 @option_json
 def command(model: str, as_json: bool) -> None:
-    """Tell what is in a model file: parameters, classes, versions, hash. The whole file is verified.
+    """Show what is in a model file: parameters, classes, versions, hash. The whole file is verified.
 
     \b
     Example:

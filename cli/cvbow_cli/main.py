@@ -13,19 +13,19 @@ from cvbow import __version__
 
 #: Subcommand, its module, and its summary; a module is imported when its command runs, so that help answers at once.
 COMMANDS = {
-    "demo": ("cvbow_cli.demo", "Train and judge a classifier of handwritten digits; nothing to download."),
-    "stats": ("cvbow_cli.stats", "Tell what is in a set of images; write its mean and a montage."),
+    "demo": ("cvbow_cli.demo", "Train and evaluate a classifier of handwritten digits; nothing is downloaded."),
+    "stats": ("cvbow_cli.stats", "Describe a set of images: sizes, channels, mean image, montage."),
     "augment": ("cvbow_cli.augment", "Write randomly transformed variants of images."),
     "train": ("cvbow_cli.train", "Train a classifier on a folder of images."),
     "predict": ("cvbow_cli.predict", "Classify images."),
-    "evaluate": ("cvbow_cli.evaluate", "Judge a model on labelled images."),
-    "compare": ("cvbow_cli.compare", "Compare backends, classical and CNN, on the same splits and head."),
-    "features": ("cvbow_cli.features", "Show what stages of feature detection see in an image."),
+    "evaluate": ("cvbow_cli.evaluate", "Evaluate a model on labelled images."),
+    "compare": ("cvbow_cli.compare", "Compare backends, classical and CNN, with the same splits and classifier."),
+    "features": ("cvbow_cli.features", "Show the edges, corners, blobs and keypoints of an image."),
     "match": ("cvbow_cli.match", "Match two images."),
-    "index": ("cvbow_cli.index", "Find images: build an index, search it, judge it, find duplicates."),
-    "bench": ("cvbow_cli.bench", "Run the benchmarks of published tables."),
+    "index": ("cvbow_cli.index", "Find images: build an index, search it, evaluate it, find duplicates."),
+    "bench": ("cvbow_cli.bench", "Run benchmarks, and compare the results with published figures."),
     "data": ("cvbow_cli.data", "List, fetch and verify the benchmarks' data sets."),
-    "info": ("cvbow_cli.info", "Tell what is in a model file."),
+    "info": ("cvbow_cli.info", "Show what is in a model file."),
 }
 
 

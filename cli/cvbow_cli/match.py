@@ -20,23 +20,23 @@ __all__ = ["command"]
 @click.command(name="match")
 @click.argument("image_a", metavar="A")
 @click.argument("image_b", metavar="B")
-@click.option("--output", "-o", metavar="FILE.png", type=click.Path(dir_okay=False), help="Draw the matches there.")
-@click.option("--detector", default="sift", show_default=True, help="What finds the points.")
-@click.option("--descriptor", default="rootsift", show_default=True, help="What describes them.")
+@click.option("--output", "-o", metavar="FILE.png", type=click.Path(dir_okay=False), help="Picture to write.")
+@click.option("--detector", default="sift", show_default=True, help="Detector of the points.")
+@click.option("--descriptor", default="rootsift", show_default=True, help="Descriptor of the points.")
 @click.option("--max-points", default=2000, show_default=True, type=click.IntRange(min=1), help="Points per image.")
 @click.option(
     "--max-side",
     default=1600,
     show_default=True,
     type=click.IntRange(min=16),
-    help="Larger images are shrunk to this to find points; coordinates stay the file's.",
+    help="Shrink larger images to this side to find points; coordinates are those of the files.",
 )
 @click.option(
     "--ratio",
     default=0.8,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True),
-    help="Largest distance, as a share of that to the second nearest.",
+    help="Ratio test: largest distance to the nearest descriptor over that to the second nearest.",
 )
 @click.option("--mutual/--no-mutual", default=True, show_default=True, help="Keep mutual nearest neighbours only.")
 @click.option(
@@ -44,7 +44,7 @@ __all__ = ["command"]
     default="homography",
     show_default=True,
     type=click.Choice([*MODELS, "none"]),
-    help="What right matches agree on.",
+    help="Geometry that correct matches agree on.",
 )
 @click.option(
     "--threshold",
@@ -68,11 +68,11 @@ def command(
     threshold: float,
     as_json: bool,
 ) -> None:
-    """Match two images: points of A found again in B, and the geometry that the right ones agree on.
+    """Match two images: find points of A again in B, and the geometry that the correct matches agree on.
 
-    A homography joins images of a plane or from one place, a fundamental matrix any two views of a scene that does not
-    move. Images that have nothing in common are an answer as well: the matrix is null, no match is an inlier, and the
-    exit code is 0.
+    A homography relates images of a plane or from one place, a fundamental matrix any two views of a scene that does
+    not move. That two images have nothing in common is an answer too: the matrix is null, no match is an inlier, and
+    the exit code is 0.
 
     --json gives keypoints (how many in A and in B), putative (matches after the ratio test), inliers (those that agree
     with the model), model, and matrix (three rows; takes x, y, 1 of A to B, or has b' F a = 0).

@@ -33,20 +33,20 @@ class NetworkType(click.Path):
     "--network",
     metavar="FILE.onnx|NAME",
     type=NetworkType(exists=True, dir_okay=False),
-    help="A trained network with its own classes, in place of MODEL: a file, or a torchvision model, such as resnet50.",
+    help="A trained network with its own classes, instead of MODEL: a file, or a torchvision model such as resnet50.",
 )
 @click.option(
     "--weights",
     metavar="FILE",
-    help="Weights of the torchvision model, its state_dict; by default the official ones, which are fetched once.",
+    help="Weights (state_dict) of the torchvision model; by default the official ones, which are downloaded once.",
 )
 @click.option(
     "--labels",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="The names of its classes, a line each, or index,name. Torchvision's official weights have their own.",
+    help="Names of the network's classes, one per line, or as index,name; torchvision's official weights need none.",
 )
-@click.option("--layer", metavar="NAME", help="The layer with a score for each class; needed where several could be.")
+@click.option("--layer", metavar="NAME", help="Layer with a score for each class; needed if several could be it.")
 @click.option("--top", default=1, show_default=True, type=click.IntRange(min=1), help="Classes to show per image.")
 @work_options
 @option_json
@@ -65,11 +65,12 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Classify images with a trained model; '-' reads their paths from stdin, a line each.
+    """Classify images with a trained model; '-' reads their paths from stdin, one per line.
 
-    Scores are probabilities. An image that cannot be read is reported, the others are answered, and the exit code
-    is 1. With --json, the scores of all classes are given unless --top is. A network's five best classes are shown; how
-    images become its input is said by FILE.toml beside it, unless it is one that cvbow knows, or torchvision's.
+    Scores are probabilities. If an image cannot be read, it is reported, the others are classified, and the exit code
+    is 1. --json gives the scores of all classes, or of the best --top K. With --network, the five best classes are
+    shown. How to preprocess images for the network is read from FILE.toml beside it, unless cvbow or torchvision knows
+    the network.
 
     \b
     Example:

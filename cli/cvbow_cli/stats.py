@@ -20,10 +20,10 @@ __all__ = ["command"]
     nargs=2,
     type=click.IntRange(min=1, max=4096),
     metavar="WIDTH HEIGHT",
-    help="Bring images to this size for their mean; by default the set's usual one, at most 256.",
+    help="Resize images to this size to average them; by default the most common size, at most 256.",
 )
-@click.option("--split", metavar="NAME", help="Only this split: train, validation or test.")
-@click.option("--strict", is_flag=True, help="An image that cannot be read is an error, instead of being skipped.")
+@click.option("--split", metavar="NAME", help="Use this split only: train, validation or test.")
+@click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
 @work_options
 @option_json
 def command(
@@ -38,11 +38,11 @@ def command(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Tell what is in a set of images, and write its mean and standard-deviation image.
+    """Describe a set of images, and write the images of their mean and standard deviation.
 
-    DIR holds a folder per class, or just images, or is a CSV file with the columns path,label[,split]. FOLDER gets
-    mean.png, std.png (twice the standard deviation), montage.png, and stats.json: sizes, aspect ratios, channels, class
-    counts, files that cannot be read.
+    DIR is a folder of class folders, a folder of images, or a CSV file with the columns path,label[,split]. In FOLDER,
+    the command writes mean.png, std.png (twice the standard deviation), montage.png, and stats.json: sizes, aspect
+    ratios, channels, class counts, files that cannot be read.
 
     \b
     Example:

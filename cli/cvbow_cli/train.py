@@ -30,8 +30,10 @@ __all__ = ["command"]
 @click.option("--preset", default="bow", show_default=True, metavar="NAME", help=f"Recipe: {', '.join(PRESETS)}.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
 @click.option("--classifier", metavar="NAME", help="Short for --set classifier=NAME.")
-@click.option("--augment", type=int, metavar="N", help="Short for --set augment=N: learn from N copies of each image.")
-@click.option("--strict", is_flag=True, help="An image that cannot be read is an error, instead of being skipped.")
+@click.option(
+    "--augment", type=int, metavar="N", help="Short for --set augment=N: learn from N more variants of each image."
+)
+@click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
 @click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Keep vectors there for the next run.")
 @work_options
 @option_json
@@ -53,7 +55,7 @@ def command(
     """Train a classifier on DIR/<class>/<image> and write it to a model file.
 
     DIR may also hold train/, validation/ and test/ folders of classes (train/ is used), or be a CSV file with the
-    columns path,label[,split]. A setting that does not exist lists those that do.
+    columns path,label[,split]. An unknown setting is answered with the list of settings.
 
     \b
     Example:
