@@ -28,6 +28,8 @@ def prepared_from(*names: str) -> Callable[[Callable[[Any], T]], Prepared[T]]:
 
     Examples
     --------
+    >>> import numpy as np
+    >>> from cvbow.dictionary.prepared import prepared_from
     >>> class Words:
     ...     def __init__(self, words):
     ...         self.words_ = words
