@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import hashlib
+import inspect
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from cvbow.errors import ImageError, IndexFileError
 from cvbow.features import SIFT
 from cvbow.index import ImageIndex, Search, _merging
 from cvbow.index.search import best_rows, in_order
-from cvbow.retrieval import Describer, ImageVectors, VisualWords, stored_points
+from cvbow.retrieval import Describer, ImageVectors, VisualWords, stored_points, verify
 from cvbow.retrieval.verification import Verification
 
 
@@ -229,6 +230,24 @@ def test_verified_images_come_first_and_the_rest_keep_their_order(
     mean = {"histogram": np.mean(counts, axis=0)}
     scores = index.scores(mean)
     assert {r.row: r.score for r in results} == {r: float(scores[r]) for r in index.rows if scores[r]}
+
+
+def test_how_to_verify_is_told_to_the_verification(
+    index: ImageIndex, paths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add(paths[:3])
+    told: list[dict[str, Any]] = []
+
+    def spied(query: Any, candidate: Any, **options: Any) -> Verification:
+        told.append(options)
+        return verify(query, candidate, **options)
+
+    monkeypatch.setattr("cvbow.index.search.verify", spied)
+    options = {"model": "homography", "tolerance": 0.02, "max_hamming": 9, "min_inliers": 4}
+    index.search(paths[0], verify=1, **options)
+    index.search(paths[0], verify=1)
+    defaults = {name: parameter.default for name, parameter in inspect.signature(verify).parameters.items()}
+    assert told == [options, {name: defaults[name] for name in options}]
 
 
 def test_verification_needs_geometry(tmp_path: Path, quick: None) -> None:

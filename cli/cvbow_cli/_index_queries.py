@@ -84,7 +84,9 @@ def _places(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[
 @click.command(name="search")
 @argument_index
 @click.argument("queries", metavar="IMAGE...", nargs=-1, required=True)
-@click.option("--top", default=10, show_default=True, type=click.IntRange(min=1), help="Results to show per image.")
+@click.option(
+    "--top", default=Search.k, show_default=True, type=click.IntRange(min=1), help="Results to show per image."
+)
 @_search_options
 @click.option("--box", metavar="X,Y,W,H", callback=_box, help="Look for this part of the one IMAGE only, in pixels.")
 @click.option("--exclude-self", is_flag=True, help="Leave the query itself out of its results.")
