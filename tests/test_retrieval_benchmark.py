@@ -299,7 +299,7 @@ def test_the_shipped_definitions() -> None:
     assert definitions.keys() == found.keys()
     covers = definitions["dvd-covers"]
     assert (covers.protocol.distractors, covers.protocol.learn_on) == (("scene15",), "distractors")
-    assert {variant.verify for variant in covers.variants} == {0, 100}
+    assert {variant.search.verify for variant in covers.variants} == {0, 100}
     assert [name for name, one in definitions.items() if one.protocol.keep_self] == ["ukbench", "oxford5k", "paris6k"]
     assert [figure.figure for figure in definitions["holidays"].published] == [81.3, 52.6, 55.6]
     assert {figure.figure for figure in definitions["oxford5k"].published} == {63.6, 67.2, 68.3, 72.0, 74.8, 82.5}

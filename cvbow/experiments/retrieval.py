@@ -94,17 +94,13 @@ class RetrievalVariant:
     Attributes
     ----------
     name, describer : str
-    verify : int
-        Results of each query that are verified by geometry.
-    expand : int
-        Results that the query is expanded with.
+    search : Search
     published : tuple of Published
     """
 
     name: str
     describer: str
-    verify: int
-    expand: int
+    search: Search
     published: tuple[Published, ...]
 
 
@@ -225,8 +221,7 @@ def _variant(table: TomlTable, describers: Mapping[str, DescriberRecipe]) -> Ret
     variant = RetrievalVariant(
         name=table.take("name", TEXT),
         describer=table.take("describer", one_of(describers)),
-        verify=table.take("verify", WHOLE, 0),
-        expand=table.take("expand", WHOLE, 0),
+        search=Search(verify=table.take("verify", WHOLE, 0), expand=table.take("expand", WHOLE, 0)),
         published=take_published(table),
     )
     table.finish()
@@ -378,7 +373,7 @@ def _searched(
             evaluation = evaluate_index(
                 index,
                 plan.truth,
-                Search(verify=variant.verify, expand=variant.expand),
+                variant.search,
                 k=definition.protocol.k,
                 keep_self=definition.protocol.keep_self,
                 strict=True,
