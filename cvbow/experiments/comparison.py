@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NotRequired, TypedDict
+from typing import Any, ClassVar, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,11 @@ from cvbow._toml import COUNT, FLAG, TEXTS, WHOLE, Rule, TomlTable, one_of
 from cvbow.backends import ImageEncoder
 from cvbow.classify import CLASSIFIERS, ImageClassifier, TunedLinearSVM, make_classifier
 from cvbow.datasets import LabelledImages, dataset_names, fingerprint, load_dataset
-from cvbow.errors import CvbowError
 from cvbow.experiments._drawing import Split, at_most, by_class, shuffled, smoke_split
 from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment, peak_memory
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
-from cvbow.experiments.results import FORMAT, DataFolders, DatasetFacts, dataset_facts, find_places, spread
+from cvbow.experiments.results import FORMAT, DataFolders, dataset_facts, find_places, spread
 from cvbow.experiments.significance import bootstrap_interval, holm, mcnemar_test, paired_splits_test
 from cvbow.images.corruptions import CORRUPTIONS, STRENGTHS, CorruptedImage
 from cvbow.parallel import note
@@ -95,7 +94,7 @@ class ComparisonResult(TypedDict):
     curve_draws: int | None
     curve_test_per_class: int | None
     corrupted_per_class: int | None
-    dataset: Mapping[str, Any] | DatasetFacts
+    dataset: Mapping[str, Any]
     environment: dict[str, Any]
     benchmark: NotRequired[str]
     quick: NotRequired[bool]
@@ -243,17 +242,18 @@ def compare(
         contender.check()
     surroundings = environment(n_jobs=n_jobs)
     splits = protocol.splits(images, seed=seed)
+    counts = {"n_images": len(images), "n_classes": len(images.classes)}
     run = _Run(images, classifier, seed, n_jobs, memory)
     rows, outcomes = [], []
     for contender in contenders:
-        judged, row = run.contender(contender, splits)
+        model, judged, row = run.contender(contender, splits)
         if curve:
-            row["curve"] = run.curve(contender, judged[0], splits[0], curve, curve_draws, curve_test_per_class)
+            row["curve"] = run.curve(contender, model, splits[0], curve, curve_draws, curve_test_per_class)
         if corruptions:
-            row["corruptions"] = run.corruptions(contender, judged[0], splits[0], corrupted_per_class)
+            row["corruptions"] = run.corruptions(contender, model, splits[0], corrupted_per_class)
         rows.append(row)
         outcomes.append([one.right for one in judged])
-        del judged
+        del model  # before the next one's memory is measured
     return {
         "kind": RESULT,
         "format": FORMAT,
@@ -267,24 +267,16 @@ def compare(
         "curve_draws": curve_draws if curve else None,
         "curve_test_per_class": curve_test_per_class if curve else None,
         "corrupted_per_class": corrupted_per_class if corruptions else None,
-        "dataset": dict(dataset)
-        if dataset is not None
-        else {
-            "n_images": len(images),
-            "n_classes": len(images.classes),
-            "sha256": fingerprint(images, n_jobs=n_jobs),
-        },
+        "dataset": dataset or {**counts, "sha256": fingerprint(images, n_jobs=n_jobs)},
         "environment": surroundings,
     }
 
 
-class _Judged:
-    """A trained model and how it answered the test images of its split."""
+class _Judged(NamedTuple):
+    """How a model answered the test images of its split."""
 
-    def __init__(self, model: ImageClassifier | None, right: NDArray[np.bool_], truth: NDArray[Any]) -> None:
-        self.model = model
-        self.right = right
-        self.truth = truth
+    right: NDArray[np.bool_]
+    truth: NDArray[Any]
 
     @property
     def mean_class_accuracy(self) -> float:
@@ -301,7 +293,9 @@ class _Run:
         self.n_jobs = n_jobs
         self.memory = memory
 
-    def contender(self, contender: Contender, splits: Sequence[Split]) -> tuple[list[_Judged], dict[str, Any]]:
+    def contender(
+        self, contender: Contender, splits: Sequence[Split]
+    ) -> tuple[ImageClassifier, list[_Judged], dict[str, Any]]:
         """Train and judge on every split; only the first model is kept."""
         judged: list[_Judged] = []
         seconds, processor = [], []
@@ -314,17 +308,16 @@ class _Run:
                 processor.append(time.process_time() - started[1])
                 judged.append(self._judge(trained, split.test))
                 note(f"  mean class accuracy {judged[-1].mean_class_accuracy:.4f}")
-                if number > 1:
-                    judged[-1].model = None
-        model = judged[0].model
+                if number == 1:
+                    model = trained
         figures = [one.mean_class_accuracy for one in judged]
         row: dict[str, Any] = {
             **contender.as_dict(),
             "mean_class_accuracy": spread(figures),
             "accuracy": spread([float(one.right.mean()) for one in judged]),
             "interval": None,
-            "head": {"C": [_cost_of_errors(model)]} if model is not None else None,
-            "vector_length": int(model.backend_.vector_length) if model is not None else None,
+            "head": {"C": [_cost_of_errors(model)]},
+            "vector_length": int(model.backend_.vector_length),
             "cost": {
                 "train_seconds": self._time(seconds),
                 "train_processor_seconds": self._time(processor),
@@ -338,12 +331,12 @@ class _Run:
         if len(splits) == 1:
             interval = bootstrap_interval(judged[0].right, judged[0].truth)
             row["interval"] = {"low": interval.low, "high": interval.high, "what": "95 %, bootstrap over test images"}
-        return judged, row
+        return model, judged, row
 
     def curve(
         self,
         contender: Contender,
-        whole: _Judged,
+        whole: ImageClassifier,
         split: Split,
         counts: Sequence[int],
         draws: int,
@@ -361,7 +354,7 @@ class _Run:
                 train = [place for group in members for place in shuffled(self.images, group, key)[:count]]
                 everything = len(train) == len(split.train)
                 note(f"{contender.name}, {count} per class, draw {draw + 1} of {1 if everything else draws}")
-                model = whole.model if everything else self._train(contender, np.array(train))
+                model = whole if everything else self._train(contender, np.array(train))
                 found.append(self._judge(model, test).mean_class_accuracy)
                 note(f"  mean class accuracy {found[-1]:.4f}")
                 if everything:
@@ -369,11 +362,8 @@ class _Run:
             points.append({"train_per_class": count, "draws": found, **spread(found)})
         return points
 
-    def corruptions(self, contender: Contender, judged: _Judged, split: Split, per_class: int) -> dict[str, Any]:
+    def corruptions(self, contender: Contender, model: ImageClassifier, split: Split, per_class: int) -> dict[str, Any]:
         """Judge a model on images that were made worse."""
-        model = judged.model
-        if model is None:
-            raise CvbowError("the first split's model is gone")
         test = np.array(at_most(self.images, split.test.tolist(), per_class, f"corrupted {self.seed}"))
         clean = self._judge(model, test).mean_class_accuracy
         kinds = {}
@@ -389,10 +379,8 @@ class _Run:
         return ImageClassifier(backend, self.classifier).fit(self._pictures(positions), labels, strict=True)
 
     def _judge(
-        self, model: ImageClassifier | None, positions: NDArray[np.intp], corruption: tuple[str, int] | None = None
+        self, model: ImageClassifier, positions: NDArray[np.intp], corruption: tuple[str, int] | None = None
     ) -> _Judged:
-        if model is None:
-            raise CvbowError("there is no model")
         pictures: list[Any] = self._pictures(positions)
         if corruption is not None:
             kind, strength = corruption
@@ -401,7 +389,7 @@ class _Run:
                 for picture, place in zip(pictures, positions, strict=True)
             ]
         truth = np.array([self.images.labels[place] for place in positions])
-        return _Judged(model, model.answer(pictures, strict=True).labels == truth, truth)
+        return _Judged(model.answer(pictures, strict=True).labels == truth, truth)
 
     def _pictures(self, positions: NDArray[np.intp]) -> list[Any]:
         return [self.images.images[place] for place in positions]
@@ -410,9 +398,9 @@ class _Run:
         """Return the mean, None where vectors may have come from a cache."""
         return None if self.memory is not None else round(statistics.fmean(values), 3)
 
-    def _milliseconds(self, model: ImageClassifier | None, split: Split) -> float | None:
+    def _milliseconds(self, model: ImageClassifier, split: Split) -> float | None:
         """Return the median processor time of an answer to one image, on one thread: other work hardly changes it."""
-        if self.memory is not None or model is None:
+        if self.memory is not None:
             return None
         pictures = self._pictures(split.test[:: max(1, len(split.test) // _TIMED)][:_TIMED])
         before = model.backend_.n_jobs
@@ -447,9 +435,7 @@ def _cost_of_errors(model: ImageClassifier) -> float | None:
     return model.classifier_.C_ if isinstance(model.classifier_, TunedLinearSVM) else None
 
 
-def _model_bytes(model: ImageClassifier | None) -> int | None:
-    if model is None:
-        return None
+def _model_bytes(model: ImageClassifier) -> int | None:
     with tempfile.TemporaryDirectory(prefix="cvbow-") as folder:
         path = Path(folder) / "model.cvbow"
         try:
