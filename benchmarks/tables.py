@@ -25,6 +25,7 @@ from cvbow.experiments.environment import machine
 from cvbow.experiments.speed import KERNELS
 from cvbow.tables import Table, figure, percent
 
+SPEED = "python benchmarks/speed.py"
 RESULTS = Path(__file__).resolve().parent / "results"
 Results = Mapping[str, Any]
 
@@ -47,25 +48,15 @@ def _block(table: Table, results: Sequence[Mapping[str, Any]], command: str) -> 
     return Table(table.heads, table.rows, notes=said).markdown()
 
 
-def _own_table(file: str, which: str = "figures", command: str = "") -> Callable[[Results], str]:
-    """A table that `cvbow bench table` shows of a result; empty without it."""
+def _shown(file: str, which: str = "figures", *sections: str, command: str = "") -> Callable[[Results], str]:
+    """A table that `cvbow bench table` shows of a result, or of sections of it; empty without it."""
 
     def make(results: Results) -> str:
-        table = result_tables(results[file]).get(which) if file in results else None
-        return "" if table is None else _block(table, [results[file]], command or f"cvbow bench run {file}")
-
-    return make
-
-
-def _speed_table(which: str, *sections: str) -> Callable[[Results], str]:
-    """A table of sections of the speed benchmark; empty without them."""
-
-    def make(results: Results) -> str:
-        speed = results.get("speed", {})
-        table = result_tables(speed).get(which)
-        names = [name for name in sections if name in speed]
-        command = f"python benchmarks/speed.py {' '.join(names)}"
-        return "" if table is None else _block(table, [speed[name] for name in names], command)
+        result = results.get(file, {})
+        table = result_tables(result).get(which)
+        names = [name for name in sections if name in result]
+        again = " ".join([command or f"cvbow bench run {file}", *names])
+        return "" if table is None else _block(table, [result[name] for name in names] or [result], again)
 
     return make
 
@@ -189,25 +180,25 @@ def pairs_table(results: Results) -> str:
 
 
 TABLES: dict[str, Callable[[Results], str]] = {
-    "speed": _speed_table("kernels", *KERNELS),
-    "scene15": _speed_table("end-to-end", "end-to-end"),
+    "speed": _shown("speed", "kernels", *KERNELS, command=SPEED),
+    "scene15": _shown("speed", "end-to-end", "end-to-end", command=SPEED),
     "accuracy": accuracy_table,
-    "comparison": _own_table("scene15-comparison"),
+    "comparison": _shown("scene15-comparison"),
     "covers": covers_table,
 }
 #: Those of benchmarks/README.md.
 DETAILS: dict[str, Callable[[Results], str]] = {
     "stages": stages_table,
     "augmentation": augmentation_table,
-    "matching": _own_table("oxford-affine"),
+    "matching": _shown("oxford-affine"),
     "pairs": pairs_table,
-    "detectors": _speed_table("detectors", "detectors"),
-    "comparison-kth": _own_table("kth-tips-comparison"),
-    "curve": _own_table("scene15-robustness", "curve"),
-    "corruptions": _own_table("scene15-robustness", "corruptions"),
-    "duplicates": _own_table("near-duplicates", command="python benchmarks/near_duplicates.py"),
-    "retrieval": _speed_table("growth", "retrieval"),
-    "retrieval-contenders": _speed_table("contenders", "retrieval"),
+    "detectors": _shown("speed", "detectors", "detectors", command=SPEED),
+    "comparison-kth": _shown("kth-tips-comparison"),
+    "curve": _shown("scene15-robustness", "curve"),
+    "corruptions": _shown("scene15-robustness", "corruptions"),
+    "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),
+    "retrieval": _shown("speed", "growth", "retrieval", command=SPEED),
+    "retrieval-contenders": _shown("speed", "contenders", "retrieval", command=SPEED),
 }
 
 

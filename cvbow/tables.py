@@ -62,12 +62,11 @@ class Table:
         return "\n\n".join(part for part in (self.title and f"{self.title}:", body, self.notes) if part)
 
     def _right(self) -> list[bool]:
-        """Tell which columns hold figures."""
-        if not self.rows:
-            return [False] * len(self.heads)
+        """Tell which columns hold figures; the values of a list of names are of all kinds."""
+        columns = list(zip(*self.rows, strict=True)) or [()] * len(self.heads)
         return [
-            any(column) and all(not cell or _FIGURE.fullmatch(cell) for cell in column)
-            for column in zip(*self.rows, strict=True)
+            bool(self.heads) and any(column) and all(not cell or _FIGURE.fullmatch(cell) for cell in column)
+            for column in columns
         ]
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -17,6 +17,7 @@ from cvbow.images import ImageList, list_images
 from cvbow.tables import Table, printable
 
 __all__ = [
+    "document_table",
     "echo_json",
     "echo_tables",
     "labelled_images",
@@ -144,6 +145,22 @@ def echo_json(document: object) -> None:
 def echo_tables(tables: Iterable[Table], *, markdown: bool = False) -> None:
     """Print tables on stdout, a blank line between them."""
     click.echo("\n\n".join(table.markdown() if markdown else table.text() for table in tables))
+
+
+def document_table(document: Mapping[str, Any]) -> Table:
+    """Return what a JSON document says as a list of names and values; those of a value's own stand below it."""
+    rows: list[tuple[str, str]] = []
+    for key, value in document.items():
+        inside = value if isinstance(value, dict) else None
+        rows.append((key, "" if inside is not None else _text(value)))
+        rows += [(f"  {name}", _text(item)) for name, item in (inside or {}).items()]
+    return Table((), rows)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "none" if value is None else str(value)
 
 
 def skipped_as_json(skipped: Sequence[ImageError]) -> list[dict[str, str]]:

@@ -14,8 +14,10 @@ from cvbow.errors import ImageError
 from cvbow.index import ImageIndex, Result, Search, evaluate_index
 from cvbow.index.search import VERIFIED
 from cvbow.retrieval import VERIFICATION_MODELS, Box, read_ground_truth
+from cvbow.tables import Table
 from cvbow_cli._common import (
     echo_json,
+    echo_tables,
     option_json,
     printable,
     skipped_as_json,
@@ -386,11 +388,11 @@ def _echo_answers(paths: list[str], answers: list[list[Result] | ImageError], n_
             click.echo(f"nothing found among {images(n_images)}")
             continue
         verified = any(result.n_inliers is not None for result in found)
-        click.echo(f"rank   score  {'inliers  ' if verified else ''}image")
+        rows = []
         for rank, result in enumerate(found, start=1):
-            inliers = "" if result.n_inliers is None else str(result.n_inliers)
-            column = f"{inliers:>7}  " if verified else ""
-            click.echo(f"{rank:4d}  {result.score:6.3f}  {column}{printable(result.path)}")
+            inliers = ("" if result.n_inliers is None else str(result.n_inliers),) if verified else ()
+            rows.append((str(rank), f"{result.score:.3f}", *inliers, result.path))
+        echo_tables([Table(("rank", "score", *(("inliers",) if verified else ()), "image"), rows)])
 
 
 def _echo_judged(judged: dict[str, Any]) -> None:
@@ -410,10 +412,10 @@ def _echo_judged(judged: dict[str, Any]) -> None:
     worst = sorted(judged["per_query"], key=lambda row: row["average_precision"])
     worst = [row for row in worst if row["average_precision"] < 1][:_SHOWN]
     if worst:
-        click.echo("\nhardest queries: average precision, first relevant image at")
-        for row in worst:
-            place = row["first_relevant"] or "none"
-            click.echo(f"  {row['average_precision']:.4f}  {place!s:>6}  {printable(row['query'])}")
+        rows = [(f"{row['average_precision']:.4f}", str(row["first_relevant"] or ""), row["query"]) for row in worst]
+        heads = ("average precision", "first relevant image at", "query")
+        click.echo("")
+        echo_tables([Table(heads, rows, "hardest queries")])
 
 
 def _duplicates_as_json(found: Duplicates) -> dict[str, Any]:

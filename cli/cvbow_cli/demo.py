@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from cvbow.demo import run_digits
-from cvbow_cli._common import echo_json, option_json, work_options, working
-from cvbow_cli._tables import echo_report
+from cvbow_cli._common import echo_json, echo_tables, option_json, work_options, working
+from cvbow_cli._tables import report_tables
 
 __all__ = ["command"]
 
@@ -36,7 +36,9 @@ def command(n_jobs: int, executor: str, scheduler: str | None, quiet: bool, as_j
     click.echo(
         f"1797 handwritten digits of 8x8 pixels: trained on {result.n_train}, judged on {report.n_images} others\n"
     )
-    echo_report(report)
-    click.echo(f"seconds              train {result.seconds['train']:.1f}, evaluate {result.seconds['evaluate']:.1f}\n")
+    echo_tables(report_tables(report))
+    click.echo(
+        f"\nseconds              train {result.seconds['train']:.1f}, evaluate {result.seconds['evaluate']:.1f}\n"
+    )
     click.echo("Next, your own images, a folder per class:  cvbow train photos/ -o photos.cvbow")
     click.echo("and ask it about new ones:                  cvbow predict photos.cvbow new.jpg --top 3")

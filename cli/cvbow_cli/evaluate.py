@@ -10,6 +10,7 @@ from cvbow import storage
 from cvbow.classify import ImageClassifier
 from cvbow_cli._common import (
     echo_json,
+    echo_tables,
     labelled_images,
     option_json,
     skipped_as_json,
@@ -17,7 +18,7 @@ from cvbow_cli._common import (
     work_options,
     working,
 )
-from cvbow_cli._tables import echo_report
+from cvbow_cli._tables import report_tables
 
 __all__ = ["command"]
 
@@ -75,7 +76,7 @@ def command(
         return
     if not quiet:
         tell_skipped(answers.skipped)
-    echo_report(judged)
-    click.echo(f"seconds              {seconds:.1f}")
+    echo_tables(report_tables(judged))
+    click.echo(f"\nseconds              {seconds:.1f}")
     if report is not None:
         click.echo(f"report               {report}")

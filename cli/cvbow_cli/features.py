@@ -10,7 +10,8 @@ from cvbow import storage
 from cvbow.features import DETECTORS
 from cvbow.images import read_image
 from cvbow.report.stages import STAGES, Stage, find_stage, write_stages_picture
-from cvbow_cli._common import echo_json, option_json, printable
+from cvbow.tables import Table
+from cvbow_cli._common import echo_json, echo_tables, option_json, printable
 
 __all__ = ["command"]
 
@@ -66,12 +67,14 @@ def command(
     if as_json:
         echo_json({"image": image, "size": [width, height], "stages": rows})
         return
+    cells = []
     for row in rows:
-        sizes = "" if row["sizes"] is None else "  size {:.3g} to {:.3g}".format(*row["sizes"])
+        sizes = "" if row["sizes"] is None else "{:.3g} to {:.3g}".format(*row["sizes"])
         detector = "" if row["detector"] == row["stage"] else f" ({row['detector']})"
-        click.echo(f"{row['stage'] + detector:<20} {row['points']:>7} points{sizes}")
+        cells.append((row["stage"] + detector, str(row["points"]), sizes))
+    echo_tables([Table(("stage", "points", "sizes, pixels"), cells)])
     if output is not None:
-        click.echo(f"picture              {printable(output)}")
+        click.echo(f"\npicture  {printable(output)}")
 
 
 def _as_json(name: str, stage: Stage) -> dict[str, Any]:

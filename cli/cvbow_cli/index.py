@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cvbow.index import ImageIndex
-from cvbow_cli._common import echo_json, option_json, printable
+from cvbow_cli._common import document_table, echo_json, echo_tables, option_json, printable
 from cvbow_cli._index_changes import add, build, compact, remove, update
 from cvbow_cli._index_common import argument_index, megabytes
 from cvbow_cli._index_queries import duplicates, evaluate, search
@@ -56,14 +56,7 @@ def info(index: str, as_paths: bool, as_json: bool) -> None:
         for path in paths:
             click.echo(printable(path))
     else:
-        for key, value in document.items():
-            if isinstance(value, dict):
-                click.echo(key)
-                for name, item in value.items():
-                    click.echo(f"  {name:<20} {printable(str(item))}")
-            else:
-                shown = megabytes(value) if key == "n_bytes" else str(value)
-                click.echo(f"{key:<22} {printable(shown)}")
+        echo_tables([document_table(document | {"n_bytes": megabytes(document["n_bytes"])})])
 
 
 @click.command(name="check")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cvbow import storage
-from cvbow_cli._common import echo_json, option_json, printable
+from cvbow_cli._common import document_table, echo_json, echo_tables, option_json, printable
 
 __all__ = ["command"]
 
@@ -39,16 +39,4 @@ def command(model: str, as_json: bool) -> None:
         return
     for line in stored.warnings:
         click.echo(f"cvbow: warning: {printable(line)}", err=True)
-    for key, value in document.items():
-        if isinstance(value, dict):
-            click.echo(key)
-            for name, item in value.items():
-                click.echo(f"  {printable(str(name)):<20} {printable(_text(item))}")
-        else:
-            click.echo(f"{key:<22} {printable(_text(value))}")
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "none" if value is None else str(value)
+    echo_tables([document_table(document)])
