@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from cvbow.files import read_text
+
 __all__ = ["COUNT", "FLAG", "NUMBER", "TEXT", "TEXTS", "WHOLE", "Rule", "TomlTable", "bundled", "one_of"]
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -82,7 +84,7 @@ class TomlTable:
             When it is not TOML in UTF-8.
         """
         try:
-            return cls(path, tomllib.loads(path.read_text(encoding="utf-8")))
+            return cls(path, tomllib.loads(read_text(path)))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"{path}: not a TOML file: {error}") from None
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from pathlib import Path
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cvbow.errors import DatasetError
-from cvbow.images import IMAGE_SUFFIXES, ImageList, list_images, natural_key
+from cvbow.images import IMAGE_SUFFIXES, ImageList, gather_images, list_images, natural_key
 
 
 def grow(root: Path, *files: str) -> Path:
@@ -237,15 +238,41 @@ def test_a_file_that_is_no_csv(tmp_path: Path) -> None:
 def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     grow(tmp_path / "real", "a.png", "deep/b.png")
     root = grow(tmp_path / "set", "cat/1.png")
+    (root / "ant").symlink_to(tmp_path / "real" / "deep", target_is_directory=True)
     (root / "dog").symlink_to(tmp_path / "real", target_is_directory=True)
     (root / "fox").symlink_to(tmp_path / "real", target_is_directory=True)
     (root / "cat" / "up").symlink_to(root, target_is_directory=True)
     (root / "cat" / "self").symlink_to(root / "cat", target_is_directory=True)
     (tmp_path / "real" / "deep" / "again").symlink_to(tmp_path / "real", target_is_directory=True)
     found = list_images(root)
-    # The same folder under two names is listed twice; a link to a folder above is left out.
-    assert relative(found, root) == ["cat/1.png", "dog/a.png", "dog/deep/b.png", "fox/a.png", "fox/deep/b.png"]
-    assert found.ignored == 4
+    # A folder under several names is listed once, by the first link where all are links.
+    assert relative(found, root) == ["ant/b.png", "cat/1.png", "dog/a.png"]
+    assert found.ignored == 5
+
+
+def test_a_folder_below_the_root_keeps_its_own_name(tmp_path: Path) -> None:
+    """A link that comes first in the order must not take its images away."""
+    grow(tmp_path, "zebra/1.png", "zebra/2.png")
+    (tmp_path / "ant").symlink_to("zebra", target_is_directory=True)
+    found = list_images(tmp_path)
+    assert found.counts == {"zebra": 2}
+    assert found.ignored == 1
+
+
+def test_a_farm_of_links_is_walked_once(tmp_path: Path) -> None:
+    """24 folders, each with two links to the next one: 2^24 ways to the image at the end."""
+    folders = [tmp_path / "farm" / str(number) for number in range(25)]
+    for folder, after in itertools.pairwise(folders):
+        folder.mkdir(parents=True)
+        for name in ("left", "right"):
+            (folder / name).symlink_to(after, target_is_directory=True)
+    grow(folders[-1], "1.png")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "cat").symlink_to(folders[0], target_is_directory=True)
+    found = list_images(tmp_path / "set")
+    assert relative(found, tmp_path / "set") == ["cat/" + "left/" * 24 + "1.png"]
+    paths, ignored = gather_images([tmp_path / "set"])
+    assert (paths, ignored) == (found.paths, found.ignored) == (found.paths, 24)
 
 
 def test_broken_links_are_listed_so_that_reading_reports_them(tmp_path: Path) -> None:

@@ -1244,18 +1244,18 @@ def test_missing_files_folders_and_pipes(path: Path) -> None:
     for read in (load, storage.inspect):
         with pytest.raises(FileNotFoundError):
             read(path)
-        with pytest.raises(ModelFileError, match="is not a file"):
+        with pytest.raises(ModelFileError, match="Is a directory"):
             read(path.parent)
     if hasattr(os, "mkfifo"):
         os.mkfifo(path)
-        with pytest.raises(ModelFileError, match="is not a file"):
+        with pytest.raises(ModelFileError, match="a pipe, not a regular file"):
             load(path)
 
 
 def test_a_file_that_may_not_be_read(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save(path, 0)
 
-    def refuse(*_: Any) -> Any:
+    def refuse(*_: Any, **__: Any) -> Any:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("builtins.open", refuse)

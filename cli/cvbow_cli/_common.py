@@ -122,7 +122,8 @@ def labelled_images(source: str, split: str, *, quiet: bool) -> ImageList:
     images = list_images(source)
     if not quiet:
         if images.ignored:
-            click.echo(f"{images.ignored} files left out: hidden, not images, or outside a class folder", err=True)
+            reasons = "hidden, not images, outside a class folder, or listed already"
+            click.echo(f"{images.ignored} files left out: {reasons}", err=True)
         for name in images.empty:
             click.echo(f"{printable(name)}: no images in this folder", err=True)
     if images.has_splits:

@@ -262,7 +262,7 @@ def _images_of(sources: Sequence[str], *, quiet: bool) -> list[Path]:
     if not paths:
         raise click.UsageError("no images are given")
     if ignored and not quiet:
-        click.echo(f"{ignored} files left out: hidden, or not images", err=True)
+        click.echo(f"{ignored} files left out: hidden, not images, or listed already", err=True)
     return list(paths)
 
 

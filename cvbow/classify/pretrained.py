@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from cvbow.backends import CnnEncoder, ImageLike
 from cvbow.classify._temperature import softmax
 from cvbow.classify.image_classifier import Answers
+from cvbow.files import read_text
 from cvbow.networks import open_network
 
 __all__ = ["PretrainedClassifier", "read_labels"]
@@ -121,7 +121,7 @@ def read_labels(path: str | os.PathLike[str]) -> list[str]:
         If the file has no labels, is not UTF-8, or its indices are not 0, 1, 2 and so on.
     """
     try:
-        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line.strip() for line in read_text(path, encoding="utf-8-sig").splitlines() if line.strip()]
     except UnicodeDecodeError:
         raise ValueError(f"{os.fspath(path)}: labels must be text in UTF-8") from None
     if not lines:

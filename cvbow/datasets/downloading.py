@@ -13,6 +13,7 @@ from typing import Any
 
 from cvbow.datasets.catalog import RemoteFile
 from cvbow.errors import DatasetError
+from cvbow.files import read_text
 from cvbow.parallel import note, progress
 
 __all__ = ["download"]
@@ -163,7 +164,7 @@ class _Resuming:
     def _state(self, url: str) -> tuple[int, str]:
         """Bytes to go on from, and the mark of the version that they are of."""
         try:
-            about = json.loads(self.about.read_text(encoding="utf-8"))
+            about = json.loads(read_text(self.about))
             same, mark = about["url"] == url, str(about["mark"])
         except (OSError, ValueError, KeyError, TypeError):
             same, mark = False, ""

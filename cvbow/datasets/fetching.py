@@ -13,9 +13,10 @@ from pathlib import Path
 from cvbow.datasets.catalog import RemoteFile, find_dataset
 from cvbow.datasets.downloading import download
 from cvbow.datasets.places import Place, cache_folder, load_dataset
-from cvbow.datasets.record import RECORD_FILE, Archive, FetchRecord, file_hash, hash_files, read_record, write_record
+from cvbow.datasets.record import RECORD_FILE, Archive, FetchRecord, hash_files, read_record, write_record
 from cvbow.datasets.unpacking import unpack
 from cvbow.errors import DatasetError
+from cvbow.files import file_hash
 from cvbow.parallel import note
 
 __all__ = ["Fetched", "fetch"]

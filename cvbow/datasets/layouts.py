@@ -15,6 +15,7 @@ from cvbow.datasets.images import LabelledImages, step_inside
 from cvbow.datasets.retrieval_sets import NumberedGroups, OxfordBuildings, References
 from cvbow.datasets.sequences import Sequences
 from cvbow.errors import DatasetError
+from cvbow.files import read_text
 from cvbow.images import ImageList, list_images
 
 __all__ = ["LAYOUTS", "Layout"]
@@ -244,7 +245,7 @@ class LabelFiles:
             for part, stem in (("train", "train"), ("validation", "val"), ("test", "test")):
                 path = base / "labels" / f"{stem}{number}.txt"
                 try:
-                    lines = path.read_text(encoding="utf-8").split("\n")
+                    lines = read_text(path).splitlines()
                 except FileNotFoundError:
                     raise DatasetError(path, "there is no such file") from None
                 of.update({line.strip(): part for line in lines if line.strip()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from cvbow.errors import DatasetError
+from cvbow.files import file_hash, read_text
 from cvbow.images import natural_key
 from cvbow.parallel import run
 from cvbow.storage import replacing
 
-__all__ = ["RECORD_FILE", "Archive", "FetchRecord", "file_hash", "hash_files", "read_record", "write_record"]
+__all__ = ["RECORD_FILE", "Archive", "FetchRecord", "hash_files", "read_record", "write_record"]
 
 FORMAT = 1
 #: Its name, as in caches of earlier versions: the hashes in it are what a package manager's lock file holds.
@@ -61,12 +61,6 @@ class FetchRecord:
         return {root / name: digest for name, digest in self.files.items()}
 
 
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def hash_files(root: Path, *, n_jobs: int | None = -1) -> dict[str, str]:
     """Return the SHA-256 of every file below a folder, by its path with slashes, in natural order."""
     found = [Path(folder) / name for folder, _, names in os.walk(root) for name in names]
@@ -86,7 +80,7 @@ def read_record(folder: Path) -> FetchRecord | None:
     """
     path = folder / RECORD_FILE
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(read_text(path))
         if content["format"] != FORMAT:
             raise DatasetError(path, f"the record has format {content['format']}; this cvbow reads format {FORMAT}")
         archives = {str(name): Archive(**archive) for name, archive in content["archives"].items()}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from cvbow._toml import TEXTS, TomlTable
 from cvbow.datasets.images import LabelledImages
 from cvbow.errors import DatasetError
+from cvbow.files import read_text
 from cvbow.images import IMAGE_SUFFIXES, natural_key
 
 __all__ = ["ImageSequence", "Sequences", "homographies_hash"]
@@ -146,7 +147,7 @@ def _homography(folder: Path, number: int) -> Path | None:
 
 def _read_homography(path: Path) -> NDArray[np.float64]:
     try:
-        values = [float(word) for word in path.read_text(encoding="ascii").split()]
+        values = [float(word) for word in read_text(path, encoding="ascii").split()]
     except ValueError:
         values = []
     matrix = np.array(values)

@@ -14,6 +14,7 @@ from pathlib import Path, PureWindowsPath
 from typing import IO
 
 from cvbow.errors import DatasetError
+from cvbow.files import open_file
 
 __all__ = ["MAX_BYTES", "MAX_MEMBERS", "unpack"]
 
@@ -113,14 +114,15 @@ def _write(archive: Path, member: _Member, target: Path, budget: _Budget) -> Non
 
 def _members(archive: Path, stack: contextlib.ExitStack) -> Iterator[_Member]:
     # By the first bytes: zipfile.is_zipfile also accepts a tar archive that ends with a zip file.
-    with open(archive, "rb") as file:
-        start = file.read(4)
+    file = stack.enter_context(open_file(archive))
+    start = file.read(4)
     if start in (b"PK\x03\x04", b"PK\x05\x06"):
-        zipped = stack.enter_context(zipfile.ZipFile(archive))
+        zipped = stack.enter_context(zipfile.ZipFile(file))
         for info in zipped.infolist():
             yield _Member(info.filename, _zip_kind(info), lambda info=info: zipped.open(info))  # type: ignore[misc]
         return
-    tarred = stack.enter_context(tarfile.open(archive))  # noqa: SIM115
+    file.seek(0)
+    tarred = stack.enter_context(tarfile.open(fileobj=file))  # noqa: SIM115
     for entry in tarred:
         yield _Member(entry.name, _tar_kind(entry), lambda entry=entry: _content(tarred, entry))  # type: ignore[misc]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from cvbow.datasets.images import LabelledImages, fingerprint
 from cvbow.datasets.places import Place, load_dataset, locate
-from cvbow.datasets.record import file_hash, hash_files, read_record
+from cvbow.datasets.record import hash_files, read_record
 from cvbow.errors import DatasetError
+from cvbow.files import file_hash
 from cvbow.parallel import run
 
 __all__ = ["Verified", "identify", "verify"]

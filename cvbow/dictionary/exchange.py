@@ -21,6 +21,7 @@ from cvbow.dictionary.base import learned
 from cvbow.dictionary.binary import BinaryDictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.errors import ModelFileError
+from cvbow.files import read_file
 from cvbow.storage import check_writable, replacing
 
 __all__ = ["export_words", "import_words"]
@@ -123,8 +124,7 @@ def import_words(path: str | os.PathLike[str], *, name: str = "vocabulary") -> K
     """
     ending = _ending(path)
     _check_name(name)
-    with open(path, "rb") as file:
-        content = file.read()
+    content = read_file(path)
     read = _from_npz if ending == ".npz" else _from_opencv
     matrices = read(path, content)
     words = _choose(path, matrices, name)

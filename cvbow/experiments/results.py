@@ -6,11 +6,11 @@ import json
 import os
 import statistics
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from cvbow.datasets import LabelledImages, Place, identify, locate
 from cvbow.experiments.environment import machine
+from cvbow.files import read_text
 from cvbow.storage import replacing
 from cvbow.tables import Table
 
@@ -153,6 +153,6 @@ def write_result(path: str | os.PathLike[str], result: Mapping[str, Any]) -> Non
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file; ValueError that names the file where it is none."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(read_text(path))
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: not a JSON file: {error}") from None

@@ -64,7 +64,8 @@ class ImageList:
     splits : tuple of str or None
         ``"train"``, ``"validation"``, ``"test"`` or None, one per path.
     ignored : int
-        Files and folders that were left out: hidden ones, those that are not images, images outside a class folder.
+        Files and folders that were left out: hidden ones, those that are not images, images outside a class folder,
+        links to folders that are listed already.
     empty : tuple of str
         Class folders without an image, relative to the root.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,8 +33,8 @@ def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageL
     In a folder, the label is the name of the first folder below the root, however deep the image lies below that.
     Where every folder with images is called ``train``, ``validation`` or ``test`` (or ``training``, ``val``,
     ``valid``, ``testing``; in any case), these are the splits, and the label is the name of the folder below them.
-    The order is the natural order of the paths, whatever the file system's. Symbolic links are followed, except back
-    to a folder that they lie in.
+    The order is the natural order of the paths, whatever the file system's. Symbolic links are followed, but a folder
+    is listed once: under its own name if that lies below the root, else under that of the first link to it.
 
     A CSV has the columns ``path,label[,split]``; relative paths are relative to its folder, and rows keep their order.
 
@@ -93,7 +94,7 @@ def gather_images(sources: Sequence[str | os.PathLike[str]]) -> tuple[tuple[Path
     paths : tuple of Path
         In the order of `sources`, each once.
     ignored : int
-        Files in folders that were left out: hidden ones, and those that are not images.
+        Files and folders that were left out: hidden ones, those that are not images, links to folders listed already.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def gather_images(sources: Sequence[str | os.PathLike[str]]) -> tuple[tuple[Path
     ignored = 0
     for source in map(Path, sources):
         if source.is_dir():
-            tree = _scan(str(source), "", ())
+            tree = _Walk().read(str(source))
             if not tree.images:
                 raise DatasetError(source, f"no images in this folder, {tree.ignored} other files")
             paths.update(dict.fromkeys(map(Path, tree.images)))
@@ -118,15 +119,35 @@ def gather_images(sources: Sequence[str | os.PathLike[str]]) -> tuple[tuple[Path
     return tuple(paths), ignored
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class _Folder:
-    """One folder: what lies directly in it, and the images at any depth in natural order of their paths."""
+    """One folder: the images that lie directly in it and the folders below it, in natural order of their names."""
 
     name: str
-    folders: list[_Folder] = field(default_factory=list)
-    images: list[str] = field(default_factory=list)
-    direct: int = 0
-    ignored: int = 0
+    entries: list[str | _Folder] = field(default_factory=list)
+    left_out: int = 0
+    #: Whether it is a link to a folder that has been read under another name.
+    again: bool = False
+
+    @property
+    def folders(self) -> list[_Folder]:
+        return [entry for entry in self.entries if isinstance(entry, _Folder) and not entry.again]
+
+    @property
+    def images(self) -> list[str]:
+        """Images at any depth, in natural order of their paths."""
+        found: list[str] = []
+        for entry in self.entries:
+            found += entry.images if isinstance(entry, _Folder) else [entry]
+        return found
+
+    @property
+    def direct(self) -> int:
+        return sum(isinstance(entry, str) for entry in self.entries)
+
+    @property
+    def ignored(self) -> int:
+        return self.left_out + sum(entry.ignored for entry in self.entries if isinstance(entry, _Folder))
 
     @property
     def has_class_folders(self) -> bool:
@@ -134,7 +155,7 @@ class _Folder:
 
 
 def _list_folder(root: Path, *, flat: bool) -> ImageList:
-    tree = _scan(str(root), "", ())
+    tree = _Walk().read(str(root))
     filled = [folder for folder in tree.folders if folder.images]
     if flat and tree.direct and not filled:
         n = len(tree.images)
@@ -194,37 +215,54 @@ def _contents(tree: _Folder) -> str:
     return ", ".join(found) or "nothing"
 
 
-def _scan(path: str, name: str, above: tuple[tuple[int, int], ...]) -> _Folder:
-    """Read a folder and those below it; `above` identifies the folders that it lies in."""
-    folder = _Folder(name)
-    try:
-        facts = os.stat(path)
-        with os.scandir(path) as found:
-            entries = sorted(found, key=lambda entry: natural_key(entry.name))
-    except OSError as error:
-        raise DatasetError(path, f"the folder cannot be read ({(error.strerror or 'error').lower()})") from error
-    if len(above) > _MAX_DEPTH:
-        raise DatasetError(path, f"folders are nested more than {_MAX_DEPTH} deep")
-    above = (*above, (facts.st_dev, facts.st_ino))
+class _Walk:
+    """Reads a folder and those below it, each once, under the name that is not a link where it has one.
 
-    for entry in entries:
-        suffix = os.path.splitext(entry.name)[1]
-        if entry.name.startswith(".") or entry.name.casefold() in _JUNK:
-            folder.ignored += 1
-        elif _is_folder(entry):
-            if entry.is_symlink() and _identity(entry) in above:
-                folder.ignored += 1
-                continue
-            below = _scan(entry.path, entry.name, above)
-            folder.folders.append(below)
-            folder.images.extend(below.images)
-            folder.ignored += below.ignored
-        elif suffix.casefold() in IMAGE_SUFFIXES and (entry.is_symlink() or entry.is_file()):
-            folder.images.append(entry.path)
-            folder.direct += 1
-        else:
-            folder.ignored += 1
-    return folder
+    Links to folders wait until everything else is read, so that what lies where does not depend on names; and a farm of
+    links to each other has no more folders than it has.
+    """
+
+    def __init__(self) -> None:
+        self.seen: set[tuple[int, int]] = set()
+        self.links: deque[tuple[_Folder, str, int]] = deque()
+
+    def read(self, path: str) -> _Folder:
+        root = _Folder("")
+        self._fill(root, path, 0)
+        while self.links:
+            folder, path, depth = self.links.popleft()
+            self._fill(folder, path, depth)
+        return root
+
+    def _fill(self, folder: _Folder, path: str, depth: int) -> None:
+        """Read one folder, and below it what is no link."""
+        try:
+            facts = os.stat(path)
+            if (facts.st_dev, facts.st_ino) in self.seen:
+                folder.again, folder.left_out = True, 1
+                return
+            with os.scandir(path) as found:
+                entries = sorted(found, key=lambda entry: natural_key(entry.name))
+        except OSError as error:
+            raise DatasetError(path, f"the folder cannot be read ({(error.strerror or 'error').lower()})") from error
+        if depth > _MAX_DEPTH:
+            raise DatasetError(path, f"folders are nested more than {_MAX_DEPTH} deep")
+        self.seen.add((facts.st_dev, facts.st_ino))
+        for entry in entries:
+            suffix = os.path.splitext(entry.name)[1]
+            if entry.name.startswith(".") or entry.name.casefold() in _JUNK:
+                folder.left_out += 1
+            elif _is_folder(entry):
+                below = _Folder(entry.name)
+                folder.entries.append(below)
+                if entry.is_symlink():
+                    self.links.append((below, entry.path, depth + 1))
+                else:
+                    self._fill(below, entry.path, depth + 1)
+            elif suffix.casefold() in IMAGE_SUFFIXES and (entry.is_symlink() or entry.is_file()):
+                folder.entries.append(entry.path)
+            else:
+                folder.left_out += 1
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -232,8 +270,3 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link to itself: listed, so that reading reports it
         return False
-
-
-def _identity(entry: os.DirEntry[str]) -> tuple[int, int]:
-    facts = entry.stat()
-    return facts.st_dev, facts.st_ino

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 from cvbow.errors import DatasetError
+from cvbow.files import read_text
 from cvbow.images.imagelist import SPLITS, ImageList, split_name
 
 __all__ = ["csv_rows", "read_manifest"]
@@ -59,12 +61,11 @@ def read_manifest(source: Path) -> ImageList:
 def csv_rows(source: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield (line number, cells) of the rows of a CSV that hold anything; DatasetError where it cannot be read."""
     try:
-        with source.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for row in reader:
-                cells = [cell.strip() for cell in row]
-                if any(cells):
-                    yield reader.line_num, cells
+        reader = csv.reader(io.StringIO(read_text(source, encoding="utf-8-sig"), newline=""), strict=True)
+        for row in reader:
+            cells = [cell.strip() for cell in row]
+            if any(cells):
+                yield reader.line_num, cells
     except UnicodeDecodeError as error:
         raise DatasetError(source, "the file is not UTF-8 text") from error
     except csv.Error as error:

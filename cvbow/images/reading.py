@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_int
 from cvbow.errors import ImageError
+from cvbow.files import read_file
 from cvbow.images.color import to_gray
 from cvbow.images.pixels import flatten, to_uint8, upright
 
@@ -186,13 +186,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     if not isinstance(path, str | os.PathLike):
         raise ValueError(f"source must be a path, bytes or an array, got {type(path).__name__}")
     try:
-        with open(path, "rb", buffering=0) as file:
-            facts = os.fstat(file.fileno())
-            if not (stat.S_ISREG(facts.st_mode) or stat.S_ISFIFO(facts.st_mode)):
-                raise ImageError(path, "it is not a regular file")
-            if facts.st_size > _MAX_BYTES:
-                raise ImageError(path, f"the file is over the limit of {_MAX_BYTES} bytes")
-            data = file.read()
+        data = read_file(path, limit=_MAX_BYTES)
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -11,6 +11,7 @@ import time
 from typing import IO
 
 from cvbow.errors import IndexFileError
+from cvbow.files import open_file
 
 __all__ = ["NAME", "PID_NAME", "WriterLock"]
 
@@ -83,7 +84,7 @@ class WriterLock:
                 return
             except FileExistsError:
                 with contextlib.suppress(FileNotFoundError):
-                    with open(path, "rb") as file:
+                    with open_file(path) as file:
                         found = file.read(200)
                         age = time.time() - os.fstat(file.fileno()).st_mtime
                     if _lives(found, age):

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cvbow.errors import IndexFileError
+from cvbow.files import read_file
 from cvbow.storage import canonical_json, replacing
 from cvbow.storage.arrays import ArrayRecord
 
@@ -125,8 +126,7 @@ class Manifest:
             When it is not an index, or its manifest is damaged or newer.
         """
         try:
-            with open(os.path.join(folder, NAME), "rb") as file:
-                text = file.read()
+            text = read_file(os.path.join(folder, NAME))
         except (FileNotFoundError, NotADirectoryError):
             if not os.path.lexists(folder):
                 raise FileNotFoundError(errno.ENOENT, "no such index", folder) from None

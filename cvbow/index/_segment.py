@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import IndexFileError
+from cvbow.files import open_file, read_file
 from cvbow.index._manifest import SEGMENTS, ArrayEntry, SegmentEntry
 from cvbow.index._records import Record, records_from_json, records_to_json
 from cvbow.retrieval.describer import ArraySpec, Describer
@@ -192,8 +193,7 @@ def open_segment(folder: str, entry: SegmentEntry, describer: Describer, *, chec
         When a file is not what was written.
     """
     home = os.path.join(folder, SEGMENTS, entry.name)
-    with open(os.path.join(home, IMAGES), "rb") as file:
-        text = file.read()
+    text = read_file(os.path.join(home, IMAGES))
     if hashlib.sha256(text).hexdigest() != entry.images_sha256:
         raise _damaged(folder, entry.name, IMAGES, "does not match its checksum")
     arrays: dict[str, NDArray[Any]] = {}
@@ -261,7 +261,7 @@ def _open_array(home: str, name: str, entry: ArrayEntry, *, check: bool) -> NDAr
     """Map an array; ValueError where the file is not what was written."""
     record = entry.record
     header = record.header
-    with open(os.path.join(home, f"{name}.npy"), "rb") as file:
+    with open_file(os.path.join(home, f"{name}.npy")) as file:
         size, whole = os.fstat(file.fileno()).st_size, len(header) + record.nbytes
         if size != whole:
             raise ValueError(f"has {size} bytes instead of {whole}")

@@ -15,6 +15,7 @@ from urllib.parse import urlparse
 import numpy as np
 
 from cvbow.errors import NetworkError
+from cvbow.files import file_hash, open_file
 from cvbow.parallel import note
 
 __all__ = ["find_weights", "is_entry_name", "read_state", "state_digest"]
@@ -62,7 +63,7 @@ def find_weights(model: str, weights: str | os.PathLike[str] | None) -> tuple[Pa
         path = Path(weights)
         if not path.is_file():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
-        digest = _file_hash(path)
+        digest = file_hash(path)
         return path, next((entry for entry in entries if (hashed := _hash(entry)) and digest.startswith(hashed)), None)
     names = {entry.name: entry for entry in entries}
     if weights is not None and weights not in names:
@@ -71,11 +72,6 @@ def find_weights(model: str, weights: str | os.PathLike[str] | None) -> tuple[Pa
         )
     entry = get_model_weights(model).DEFAULT if weights is None else names[os.fspath(weights)]
     return _fetched(entry), entry
-
-
-def _file_hash(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hash(entry: Any) -> str:
@@ -94,7 +90,7 @@ def _fetched(entry: Any) -> Path:
     path = Path(hub.get_dir()) / "checkpoints" / _file_name(entry)
     if path.is_file():
         # torch.hub looks at the hash of what it fetches, not of what it finds.
-        if not _file_hash(path).startswith(_hash(entry)):
+        if not file_hash(path).startswith(_hash(entry)):
             raise NetworkError(path, "damaged: its SHA-256 is not the one in its name; delete it to fetch it anew")
         return path
     note(f"fetching {entry.url}")
@@ -126,7 +122,8 @@ def read_state(path: Path) -> dict[str, Any]:
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with open_file(path) as file:
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # of many kinds

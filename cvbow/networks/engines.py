@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import NetworkError
+from cvbow.files import read_file
 from cvbow.images import content_hash
 from cvbow.networks.network import Network, first_line
 from cvbow.networks.onnx_file import OnnxGraph, read_graph, with_output
@@ -81,7 +82,7 @@ class OnnxNetwork(Network):
         self.path = path
         self.engine = engine
         self.provider = provider
-        data = path.read_bytes()
+        data = read_file(path)
         self.digest = content_hash(data)
         try:
             self.graph: OnnxGraph = read_graph(data)
@@ -172,7 +173,7 @@ def _session(path: str, digest: str, layer: str, engine: str, provider: str) -> 
 
 @functools.lru_cache(maxsize=8)
 def _make_session(path: str, digest: str, layer: str, engine: str, provider: str) -> _Session:
-    data = Path(path).read_bytes()
+    data = read_file(path)
     if content_hash(data) != digest:
         raise NetworkError(path, "the file has changed since it was opened")
     if layer not in read_graph(data).outputs:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from cvbow._checks import check_choice, check_int
 from cvbow.errors import DatasetError
+from cvbow.files import read_text
 from cvbow.images import IMAGE_SUFFIXES, list_images, natural_key
 from cvbow.images.manifest import csv_rows
 from cvbow.retrieval.describer import Box
@@ -357,7 +358,7 @@ def _read_query(file: Path) -> tuple[str, Box]:
 
 def _words(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="utf-8").split()
+        return read_text(file).split()
     except FileNotFoundError:
         raise DatasetError(file, "there is no such file") from None
     except UnicodeDecodeError:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import ModelFileError
+from cvbow.files import open_file
 from cvbow.storage._atomic import check_writable, replacing
 from cvbow.storage._layout import MANIFEST, directory, directory_size, local_header, local_size, member_name, members_of
 from cvbow.storage.arrays import ArrayRecord, check_values, raw_bytes
@@ -111,10 +111,7 @@ def read(path: str | os.PathLike[str], *, keep: bool) -> tuple[dict[str, Any], l
         For anything but a whole and undamaged file of this format.
     """
     try:
-        # A pipe would keep `open` waiting.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise ModelFileError(path, "is not a file")
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             return _Reader(path, file).read(keep=keep)
     except FileNotFoundError:
         raise

@@ -1,0 +1,113 @@
+"""Opening files that somebody else has put there: regular files alone, and without waiting for anybody."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from io import BufferedReader
+
+__all__ = ["file_hash", "open_file", "read_file", "read_text"]
+
+_KINDS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_CHUNK = 1 << 20
+# Windows knows no such files, and no such flag.
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
+
+
+def open_file(path: str | os.PathLike[str]) -> BufferedReader:
+    """Open a file to read its bytes, as every file that a user names is opened.
+
+    A pipe that nobody writes to would keep ``open`` waiting for ever, and to open a device may set it going. So what a
+    path leads to, through links, is looked at first, and again once it is open: somebody may have put another in its
+    place.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    binary file
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    IsADirectoryError
+        When it is a folder.
+    OSError
+        When it is a pipe, a socket or a device, or may not be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from cvbow.files import open_file
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "a.txt")
+    ...     path.write_text("text")
+    ...     with open_file(path) as file:
+    ...         file.read()
+    4
+    b'text'
+    """
+    _check_kind(path, os.stat(path).st_mode)
+    file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - the caller closes it
+    try:
+        _check_kind(path, os.fstat(file.fileno()).st_mode)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def read_file(path: str | os.PathLike[str], *, limit: int | None = None) -> bytes:
+    """Read a whole file, as `open_file` opens it.
+
+    No more is read than the size of the file: those that say 0 and go on for ever, of which /proc has some, are empty.
+
+    Parameters
+    ----------
+    path : path
+    limit : int, optional
+        Refuse a larger file, with an OSError.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if limit is not None and size > limit:
+            raise OSError(errno.EFBIG, f"over the limit of {limit} bytes", os.fspath(path))
+        return file.read(size)
+
+
+def read_text(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> str:
+    """Read a text file, as `open_file` opens it; line ends stay as they are. UnicodeDecodeError if it is no text."""
+    return read_file(path).decode(encoding)
+
+
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file in hexadecimal; it is opened as `open_file` does, and never held as a whole."""
+    digest = hashlib.sha256()
+    with open_file(path) as file:
+        left = os.fstat(file.fileno()).st_size
+        while left > 0 and (chunk := file.read(min(left, _CHUNK))):
+            digest.update(chunk)
+            left -= len(chunk)
+    return digest.hexdigest()
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | _NO_WAITING)
+
+
+def _check_kind(path: str | os.PathLike[str], mode: int) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "something else")
+        raise OSError(errno.EINVAL, f"{kind}, not a regular file", os.fspath(path))
