@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import inspect
 import subprocess
@@ -27,6 +28,7 @@ def test_the_stub_names_what_the_package_has() -> None:
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     stub = {alias.name: node.module for node in imports for alias in node.names if alias.asname == alias.name}
     assert stub == cvbow._HOME
+    assert all(name in importlib.import_module(home).__all__ for name, home in cvbow._HOME.items())
 
 
 def editor(code: str) -> jedi.Script:

@@ -8,44 +8,27 @@ import importlib
 import inspect
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, is_typeddict
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (ROOT / "cvbow").rglob("*.py")}
 WITH_EXAMPLES = sorted(module for module, path in FILES.items() if ">>> " in path.read_text(encoding="utf-8"))
-ROOMS = (
-    "augmentation",
-    "backends",
-    "classify",
-    "datasets",
-    "demo",
-    "dictionary",
-    "duplicates",
-    "encoders",
-    "errors",
-    "features",
-    "images",
-    "index",
-    "matching",
-    "networks",
-    "parallel",
-    "presets",
-    "registry",
-    "report",
-    "retrieval",
-    "storage",
-    "tables",
-)
+ROOMS = sorted({room for module in FILES if not (room := module.split(".")[1]).startswith("_")})
 PUBLIC: dict[str, Any] = {
     f"{room}.{name}": getattr(module, name)
     for room in ROOMS
     for module in [importlib.import_module(f"cvbow.{room}")]
     for name in module.__all__
 }
-CLASSES = [name for name, value in PUBLIC.items() if inspect.isclass(value)]
+CLASSES = [name for name, value in PUBLIC.items() if inspect.isclass(value) and not is_typeddict(value)]
 FUNCTIONS = [name for name, value in PUBLIC.items() if inspect.isfunction(value)]
+
+
+def ours(kind: type) -> list[type]:
+    """The class and those of its bases that are cvbow's."""
+    return [base for base in inspect.getmro(kind) if base.__module__.startswith("cvbow.")]
 
 
 @pytest.mark.parametrize("module", WITH_EXAMPLES)
@@ -64,17 +47,14 @@ def test_examples_run_as_they_are_printed(module: str, tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_class_has_an_example(name: str) -> None:
-    doc = inspect.cleandoc(PUBLIC[name].__doc__)
-    assert "\nExamples\n--------\n>>> " in doc
+    assert "\nExamples\n--------\n>>> " in inspect.cleandoc(PUBLIC[name].__doc__)
 
 
 @pytest.mark.parametrize("name", CLASSES + FUNCTIONS)
 def test_every_parameter_is_named(name: str) -> None:
     """As an entry of a numpydoc section; in a short text of a function, by a word, unless there is but one."""
-    documented = (
-        [base for base in inspect.getmro(PUBLIC[name]) if "__init__" in vars(base)][:1] if name in CLASSES else []
-    )
-    doc = "\n".join(inspect.cleandoc(documented.__doc__ or "") for documented in (PUBLIC[name], *documented))
+    described = ours(PUBLIC[name]) if name in CLASSES else [PUBLIC[name]]
+    doc = "\n".join(inspect.cleandoc(part.__doc__ or "") for part in described)
     try:
         parameters = list(inspect.signature(PUBLIC[name]).parameters.values())
     except ValueError:  # of an exception that takes what any exception takes
@@ -93,12 +73,13 @@ def test_every_parameter_is_named(name: str) -> None:
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_public_method_is_described(name: str) -> None:
     """In its own docstring or in that of what it overrides."""
-    ours = [base for base in inspect.getmro(PUBLIC[name]) if base.__module__.startswith("cvbow.")]
     kinds = (property, classmethod, staticmethod, functools.cached_property)
     methods = {
         method
-        for base in ours
+        for base in ours(PUBLIC[name])
         for method, value in vars(base).items()
-        if not method.startswith(("_", "check_")) and (inspect.isfunction(value) or isinstance(value, kinds))
+        if not method.startswith(("_", "check_"))
+        and method not in getattr(base, "__dataclass_fields__", ())
+        and (inspect.isfunction(value) or isinstance(value, kinds))
     }
     assert not [method for method in sorted(methods) if not inspect.getdoc(getattr(PUBLIC[name], method))]

@@ -37,6 +37,16 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Arrays that were learned become read-only once they are in use: assign a changed copy to change them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.dictionary import DICTIONARIES
+    >>> descriptors = np.random.default_rng(0).random((200, 8), np.float32)
+    >>> for name in ("k-means", "spherical"):
+    ...     print(name, DICTIONARIES[name](n_words=5).fit(descriptors).predict(descriptors).shape)
+    k-means (200,)
+    spherical (200,)
     """
 
     transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None}

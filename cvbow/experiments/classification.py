@@ -51,6 +51,12 @@ class Variant:
         The definition's, or another.
     settings : mapping
         Changes to the preset: the definition's, then its own.
+
+    Examples
+    --------
+    >>> from cvbow.experiments import find_benchmark
+    >>> [variant.name for variant in find_benchmark("scene15-augmentation").variants]
+    ['fast', 'fast, augmented', 'bow', 'bow, augmented']
     """
 
     name: str
@@ -74,6 +80,13 @@ class ClassificationDefinition(Definition):
         What the published figures are; one of ``METRICS``.
     variants : tuple of Variant
         What is compared in one run; empty for a benchmark of one recipe.
+
+    Examples
+    --------
+    >>> from cvbow.experiments import find_benchmark
+    >>> definition = find_benchmark("digits-fast")
+    >>> definition.dataset, definition.preset, definition.protocol.describe()
+    ('digits', 'fast', '5-fold cross-validation, stratified')
     """
 
     kind: ClassVar[str] = "classification"

@@ -61,6 +61,13 @@ class ComparisonDefinition(Definition):
         Judge the answers on images made worse too.
     corrupted_per_class : int
     seed : int
+
+    Examples
+    --------
+    >>> from cvbow.experiments import find_benchmark
+    >>> definition = find_benchmark("kth-tips-comparison")
+    >>> definition.classifier, len(definition.contenders)
+    ('tuned-svm', 7)
     """
 
     kind: ClassVar[str] = "comparison"

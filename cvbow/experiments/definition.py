@@ -33,6 +33,13 @@ class Definition:
     notes : str
     published : tuple of Published
         The one to compare with first.
+
+    Examples
+    --------
+    >>> from cvbow.experiments import find_benchmark
+    >>> definition = find_benchmark("digits-fast")
+    >>> definition.kind, definition.recipe, definition.title
+    ('classification', 'fast', 'Digits, 5-fold cross-validation')
     """
 
     #: The key of ``KINDS``.

@@ -49,6 +49,14 @@ class Kind:
         Takes a definition and the data sets' folders, ``n_jobs``, ``memory`` and ``quick``; returns the result.
     script : str
         The script of this project that makes its results, in place of ``read`` and ``run``.
+
+    Examples
+    --------
+    >>> from cvbow.experiments import KINDS
+    >>> [name for name, kind in KINDS.items() if kind.read is not None]
+    ['classification', 'comparison', 'matching', 'retrieval']
+    >>> KINDS["matching"].made({"kind": KINDS["matching"].result})
+    True
     """
 
     result: str | frozenset[str]
@@ -91,7 +99,14 @@ KINDS: dict[str, Kind] = {
 
 
 def benchmark_names() -> tuple[str, ...]:
-    """Return the names of the definitions that come with cvbow."""
+    """Return the names of the definitions that come with cvbow.
+
+    Examples
+    --------
+    >>> from cvbow.experiments import benchmark_names
+    >>> "scene15-bow" in benchmark_names()
+    True
+    """
     return tuple(bundled("benchmarks"))
 
 
@@ -104,6 +119,12 @@ def find_benchmark(name: str) -> Definition:
         If there is no such file.
     ValueError
         If there is none of that name, and the message lists those there are; or what ``read_benchmark`` finds.
+
+    Examples
+    --------
+    >>> from cvbow.experiments import find_benchmark
+    >>> find_benchmark("scene15-spm").published[0].figure
+    81.4
     """
     if name.endswith(".toml"):
         return read_benchmark(name)

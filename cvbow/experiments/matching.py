@@ -56,6 +56,12 @@ class MatchingVariant:
     name : str
     settings : mapping
         Parameters of ``LocalFeatures``, the detector and the descriptor among them.
+
+    Examples
+    --------
+    >>> from cvbow.experiments import MatchingVariant
+    >>> MatchingVariant("corners", {"detector": "harris", "descriptor": "rootsift"}).extractor().detector
+    'harris'
     """
 
     name: str
@@ -97,6 +103,13 @@ class MatchingDefinition(Definition):
     ----------
     protocol : Pairs
     variants : tuple of MatchingVariant
+
+    Examples
+    --------
+    >>> from cvbow.experiments import find_benchmark
+    >>> definition = find_benchmark("oxford-affine")
+    >>> definition.protocol.describe()
+    'the first image of each sequence with each other one; true homographies'
     """
 
     kind: ClassVar[str] = "matching"

@@ -31,7 +31,20 @@ _PARTS = ("train", "validation", "test")
 
 @runtime_checkable
 class SplitProtocol(Protocol):
-    """How a data set is divided."""
+    """How a data set is divided.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.datasets import LabelledImages
+    >>> from cvbow.experiments import KFold, RandomSplits
+    >>> pixels = tuple(np.full((8, 8), number, np.uint8) for number in range(10))
+    >>> images = LabelledImages(pixels, labels=("a", "b") * 5, names=tuple(map(str, range(10))))
+    >>> for protocol in (KFold(5), RandomSplits(train_per_class=3, repeats=2)):
+    ...     print(protocol.describe(), [len(split.train) for split in protocol.splits(images)])
+    5-fold cross-validation, stratified [8, 8, 8, 8, 8]
+    2 random splits: 3 per class to train, all others in the test [6, 6]
+    """
 
     def splits(self, images: LabelledImages, *, seed: int = 0) -> list[Split]:
         """Return the splits, the same for the same images and seed; ValueError where the images do not allow them."""
@@ -51,6 +64,18 @@ class FixedSplit:
     test : tuple of str
     train_per_class, max_test_per_class : int or None
         Images to draw at random of each class, and to draw at most; None for all of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.datasets import LabelledImages
+    >>> from cvbow.experiments import FixedSplit
+    >>> pixels = tuple(np.full((8, 8), number, np.uint8) for number in range(4))
+    >>> parts = ("train", "train", "test", "test")
+    >>> images = LabelledImages(pixels, labels=("a", "b") * 2, names=("0", "1", "2", "3"), partitions=(parts,))
+    >>> (split,) = FixedSplit().splits(images)
+    >>> split.train.tolist(), split.test.tolist()
+    ([0, 1], [2, 3])
     """
 
     train: tuple[str, ...] = ("train",)
@@ -95,6 +120,17 @@ class RandomSplits:
     train_per_class, repeats : int
     max_test_per_class : int or None
         Test images of a class at most, drawn at random too; None for all of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.datasets import LabelledImages
+    >>> from cvbow.experiments import RandomSplits
+    >>> pixels = tuple(np.full((8, 8), number, np.uint8) for number in range(10))
+    >>> images = LabelledImages(pixels, labels=("a", "b") * 5, names=tuple(map(str, range(10))))
+    >>> splits = RandomSplits(train_per_class=3, repeats=2).splits(images, seed=1)
+    >>> [(len(split.train), len(split.test)) for split in splits]
+    [(6, 4), (6, 4)]
     """
 
     train_per_class: int
@@ -127,6 +163,16 @@ class KFold:
     Parameters
     ----------
     folds : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.datasets import LabelledImages
+    >>> from cvbow.experiments import KFold
+    >>> pixels = tuple(np.full((8, 8), number, np.uint8) for number in range(10))
+    >>> images = LabelledImages(pixels, labels=("a", "b") * 5, names=tuple(map(str, range(10))))
+    >>> [len(split.test) for split in KFold(5).splits(images)]
+    [2, 2, 2, 2, 2]
     """
 
     folds: int = 5
@@ -167,6 +213,16 @@ class HeldOut:
         Regular expression searched for in an image's name; its first group is what the image's group is called.
     groups : tuple of tuple of str
         What to hold out together, a split each; empty for each group by itself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.datasets import LabelledImages
+    >>> from cvbow.experiments import HeldOut
+    >>> pixels = tuple(np.full((8, 8), number, np.uint8) for number in range(4))
+    >>> images = LabelledImages(pixels, ("cup", "pen") * 2, names=("cup-day1", "pen-day1", "cup-day2", "pen-day2"))
+    >>> [split.name for split in HeldOut("day([12])").splits(images)]
+    ['held out 1', 'held out 2']
     """
 
     pattern: str

@@ -32,6 +32,13 @@ class Published:
         Where it stands.
     status : str
         One of ``STATUS``.
+
+    Examples
+    --------
+    >>> from cvbow.experiments import find_benchmark
+    >>> published = find_benchmark("scene15-spm").published[0]
+    >>> published.figure, published.status
+    (81.4, 'as reported')
     """
 
     method: str
@@ -78,6 +85,13 @@ class Row:
         A smoke run, whose figure is not compared.
     first : bool
         Whether it is the first row of its result.
+
+    Examples
+    --------
+    >>> from cvbow.experiments import find_benchmark, target_rows
+    >>> row, *_ = target_rows([find_benchmark("scene15-spm")])
+    >>> row.benchmark, row.figure, row.published
+    ('scene15-spm', None, 81.4)
     """
 
     benchmark: str

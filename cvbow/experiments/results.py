@@ -144,7 +144,7 @@ def plain(value: Any) -> Any:
 
 
 def write_result(path: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
-    """Write a result as JSON, whole or not at all."""
+    """Write ``result`` as JSON to ``path``, whole or not at all."""
     text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     with replacing(os.path.realpath(path)) as file:
         file.write(text.encode("utf-8"))

@@ -96,6 +96,13 @@ class RetrievalVariant:
     name, describer : str
     search : Search
     published : tuple of Published
+
+    Examples
+    --------
+    >>> from cvbow.experiments import RetrievalVariant
+    >>> from cvbow.index import Search
+    >>> RetrievalVariant("verified", "words", Search(k=None, verify=100), published=()).search.verify
+    100
     """
 
     name: str
@@ -114,6 +121,13 @@ class RetrievalDefinition(Definition):
     describers : mapping of str to DescriberRecipe
     variants : tuple of RetrievalVariant
     seed : int
+
+    Examples
+    --------
+    >>> from cvbow.experiments import find_benchmark
+    >>> definition = find_benchmark("ukbench")
+    >>> definition.protocol.metric, sorted(definition.describers)
+    ('recall@4', ['hamming', 'tree', 'vlad', 'words'])
     """
 
     kind: ClassVar[str] = "retrieval"
