@@ -21,11 +21,11 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cvbow import __version__
 from cvbow.errors import ModelFileError
 from cvbow.storage._atomic import check_writable, replacing
 from cvbow.storage._classes import storable
@@ -214,7 +214,7 @@ def _article(kind: str) -> str:
 
 def _versions() -> dict[str, str | None]:
     return {
-        "cvbow": getattr(sys.modules.get("cvbow"), "__version__", None) or _installed("cvbow"),
+        "cvbow": __version__,
         "python": platform.python_version(),
         "numpy": _installed("numpy"),
         "scikit-learn": _installed("scikit-learn"),
