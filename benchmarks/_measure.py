@@ -194,6 +194,13 @@ def _versions() -> dict[str, str | None]:
     }
 
 
+def shared_data() -> Path | None:
+    """CVBOW_SHARED_DATA, else shared/data beside the checkout, else None."""
+    named = os.environ.get("CVBOW_SHARED_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    return folder if folder.is_dir() else None
+
+
 def has_faiss() -> bool:
     """Whether FAISS is installed."""
     return _installed("faiss")

@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from _broken_images import mutated, seed_images
-from _measure import ROOT, environment
+from _measure import ROOT, environment, shared_data
 
 RESULTS = ROOT / "benchmarks" / "results" / "fuzz.json"
 #: Limits for one file: seconds of processor time (a hang is four times as many on the clock), and MB (10^6 bytes) of
@@ -50,9 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="processes that read (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default benchmarks/results/fuzz.json")
-    parser.add_argument(
-        "--data", type=Path, metavar="DIR", default=_shared_data(), help="photographs to mutate as well"
-    )
+    parser.add_argument("--data", type=Path, metavar="DIR", default=shared_data(), help="photographs to mutate as well")
     parser.add_argument("--smoke", action="store_true", help="100 files, none of them photographs; writes no file")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
@@ -280,12 +278,6 @@ def _peak() -> float:
 def _forget_peak() -> None:
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w", encoding="ascii") as file:
         file.write("5")
-
-
-def _shared_data() -> Path | None:
-    named = os.environ.get("CVBOW_SHARED_DATA")
-    folder = Path(named) if named else ROOT.parent / "shared" / "data"
-    return folder if folder.is_dir() else None
 
 
 if __name__ == "__main__":

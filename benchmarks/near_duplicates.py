@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -31,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _measure import ROOT, environment, rounded
+from _measure import ROOT, environment, rounded, shared_data
 
 RESULTS = ROOT / "benchmarks" / "results" / "near-duplicates.json"
 KINDS = ("resized", "recompressed", "cropped")
@@ -47,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--part", choices=["test", "train", "all"], default="test", help="what is copied")
     parser.add_argument("--jobs", type=int, default=2, help="default %(default)s")
     parser.add_argument("--words", type=int, default=20_000, help="default %(default)s")
-    parser.add_argument("--data", type=Path, metavar="DIR", default=_shared_data(), help="holds scene15/{train,test}")
+    parser.add_argument("--data", type=Path, metavar="DIR", default=shared_data(), help="holds scene15/{train,test}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default benchmarks/results/near-duplicates.json")
     parser.add_argument("--pictures", type=Path, metavar="PNG", help="the pairs of the data set itself")
     parser.add_argument("--smoke", action="store_true", help="seconds, on images made here; writes no file")
@@ -253,12 +252,6 @@ def _made_images(folder: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(path), image)
     return folder
-
-
-def _shared_data() -> Path | None:
-    named = os.environ.get("CVBOW_SHARED_DATA")
-    folder = Path(named) if named else ROOT.parent / "shared" / "data"
-    return folder if folder.is_dir() else None
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from _measure import ROOT, folder_hash
+from _measure import folder_hash, shared_data
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
@@ -59,9 +58,8 @@ class Options:
 
 def default_data() -> Path | None:
     """15-Scene in CVBOW_SHARED_DATA, else in shared/data beside the checkout, else None."""
-    named = os.environ.get("CVBOW_SHARED_DATA")
-    folder = (Path(named) if named else ROOT.parent / "shared" / "data") / "scene15"
-    return folder if folder.is_dir() else None
+    shared = shared_data()
+    return shared / "scene15" if shared is not None and (shared / "scene15").is_dir() else None
 
 
 def square_image(options: Options) -> tuple[dict[str, Any], NDArray[np.uint8]]:
