@@ -57,8 +57,17 @@ def check_part(part: object) -> None:
         check_params()
 
 
-def check_matrix(estimator: Any, X: Any, *labels: Any, fitting: bool, non_negative: bool = False) -> Any:
-    """Return X as scikit-learn's checks leave it: finite float32 (n, d), not a copy where it is; with labels, both.
+def check_matrix(
+    estimator: Any,
+    X: Any,
+    *labels: Any,
+    fitting: bool,
+    name: str = "X",
+    dtype: str | None = "float32",
+    may_be_empty: bool = False,
+    non_negative: bool = False,
+) -> Any:
+    """Return X as a finite array (n, d), in rows and not a copy where it is one already; with labels, both.
 
     Parameters
     ----------
@@ -69,23 +78,57 @@ def check_matrix(estimator: Any, X: Any, *labels: Any, fitting: bool, non_negati
         y, if there is one.
     fitting : bool
         Whether X is what the estimator learns from.
+    name : str, default "X"
+        What X is called where it is not finite.
+    dtype : str or None, default "float32"
+        What X is turned into; None keeps what it is.
+    may_be_empty : bool, default False
+        Whether X may have no rows.
     non_negative : bool, default False
         Whether X must have no negative values.
 
     Raises
     ------
     ValueError, TypeError
-        In scikit-learn's words: X is sparse, complex, not finite, empty, or not of two dimensions, or has other columns
-        than in training; y is missing, not finite, or of another length.
+        Where scikit-learn's checks refuse X or y: X is sparse, complex, without columns, not of two dimensions, or has
+        other columns than in training; y is missing, not finite, or of another length. And if X is not finite.
     """
     import numpy as np
     from sklearn.utils.validation import check_non_negative, validate_data
 
-    # Infinities of both signs make the sum NaN by which the check knows that there are some.
-    with np.errstate(invalid="ignore"):
-        checked = validate_data(estimator, X, *labels, reset=fitting, dtype=np.float32, order="C")
+    # scikit-learn's checks would change nothing about such an array, and take a tenth of a millisecond to say so.
+    is_right = (
+        not fitting
+        and isinstance(X, np.ndarray)
+        and dtype is not None
+        and X.dtype == dtype
+        and X.flags.c_contiguous
+        and X.shape[1:] == (estimator.n_features_in_,)
+        and (may_be_empty or len(X) > 0)
+        and "feature_names_in_" not in vars(estimator)
+    )
+    # Values that come from a float64 beyond float32 are infinite.
+    with np.errstate(all="ignore"):
+        if is_right:
+            checked, matrix = X, X
+        else:
+            checked = validate_data(
+                estimator,
+                X,
+                *labels,
+                reset=fitting,
+                dtype=dtype,
+                order="C",
+                ensure_min_samples=0 if may_be_empty else 1,
+                ensure_all_finite=False,
+            )
+            matrix = checked[0] if labels else checked
+        # A finite sum has no NaN or infinity in it. Sums of large values may leave float32, but not float64.
+        finite = matrix.dtype.kind not in "fc" or np.isfinite(matrix.sum()) or np.isfinite(matrix.sum(dtype=np.float64))
+    if not finite:
+        raise ValueError(f"{name} must be finite, got NaN or infinity")
     if non_negative:
-        check_non_negative(checked[0] if labels else checked, f"X in {type(estimator).__name__}")
+        check_non_negative(matrix, f"{name} in {type(estimator).__name__}")
     return checked
 
 

@@ -178,7 +178,7 @@ def test_mistakes_are_named() -> None:
         ApproximateKMeans(n_probes=0).fit(data)
     with pytest.raises(ValueError, match="at least one row"):
         ApproximateKMeans().fit(data[:0])
-    with pytest.raises(ValueError, match="16 values each"):
+    with pytest.raises(ValueError, match="X has 7 features, but ApproximateKMeans is expecting 16 features"):
         ApproximateKMeans(n_words=5).fit(data).predict(data[:, :7])
     with pytest.raises(ValueError, match="got uint8"):
         ApproximateKMeans(n_words=5).fit(data.astype(np.uint8))

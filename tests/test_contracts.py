@@ -400,7 +400,9 @@ def test_encoders_refuse_what_they_cannot_learn_from(name: str) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             encoder.fit(sample)
-    with pytest.raises(ValueError, match="descriptors must have 8 values"):
+    with pytest.raises(
+        ValueError, match=r"descriptors must have 8 values|X has 5 features, but .* is expecting 8 features"
+    ):
         fitted_encoder(name).encode(random_bag(4, size=5))
 
 

@@ -333,15 +333,15 @@ def test_a_bad_parameter_is_named(parameters: dict[str, Any], message: str) -> N
 @pytest.mark.parametrize(
     ("descriptors", "message"),
     [
-        (np.zeros((0, 4), np.float32), "at least one row to learn words from"),
-        (np.zeros((5, 4), np.uint8), "real-valued"),
-        (np.zeros(5, np.float32), r"shape \(n, k\)"),
-        (np.full((5, 2), np.nan, np.float32), "finite"),
-        (np.array([[np.inf, 0]], np.float32), "finite"),
+        (np.zeros((0, 4), np.float32), "descriptors must have at least one row to learn words from"),
+        (np.zeros((5, 4), np.uint8), "descriptors must be real-valued"),
+        (np.zeros(5, np.float32), "Expected 2D array, got 1D array instead"),
+        (np.full((5, 2), np.nan, np.float32), "descriptors must be finite"),
+        (np.array([[np.inf, 0]], np.float32), "descriptors must be finite"),
     ],
 )
 def test_bad_descriptors_are_refused(descriptors: NDArray[Any], message: str) -> None:
-    with pytest.raises(ValueError, match=f"^descriptors must .*{message}"):
+    with pytest.raises(ValueError, match=f"^{message}"):
         GaussianMixtureDictionary(n_words=2).fit(descriptors)
 
 
@@ -355,7 +355,7 @@ def test_a_query_must_fit_the_mixture() -> None:
         unfitted.mixture()
     with pytest.raises(NotFittedError):
         _ = unfitted.words_
-    with pytest.raises(ValueError, match=r"^descriptors must have 3 values each, as the words have, got 2"):
+    with pytest.raises(ValueError, match="X has 2 features, but GaussianMixtureDictionary is expecting 3 features"):
         as_dictionary(random_mixture(2, 3)).predict(x)
 
 

@@ -260,7 +260,7 @@ def test_after_storing_it_goes_on_where_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (random_rows(9, 5), "descriptors must have 4 values each, as the words have, got 5"),
+        (random_rows(9, 5), "X has 5 features, but KMeansDictionary is expecting 4 features"),
         (np.zeros((3, 4), np.uint8), "descriptors must be real-valued"),
         (np.full((3, 4), np.nan), "descriptors must be finite"),
     ],

@@ -163,7 +163,7 @@ def test_maps_as_estimators(transformer: Any, tmp_path: Path) -> None:
         fitted.transform(X[:, 1:])
     spoilt = X.copy()
     spoilt[2, 2] = np.nan
-    with pytest.raises(ValueError, match="Input X contains NaN"):
+    with pytest.raises(ValueError, match="X must be finite"):
         fitted.transform(spoilt)
 
 

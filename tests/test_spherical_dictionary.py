@@ -145,7 +145,7 @@ def test_refusals() -> None:
         SphericalDictionary().predict(random_rows(2))
     with pytest.raises(ValueError, match="at least one row"):
         SphericalDictionary().fit(random_rows(0))
-    with pytest.raises(ValueError, match="6 values each"):
+    with pytest.raises(ValueError, match="X has 5 features, but SphericalDictionary is expecting 6 features"):
         SphericalDictionary(n_words=2).fit(random_rows(9)).predict(random_rows(2, 5))
     with pytest.raises(ValueError, match="uint8"):
         SphericalDictionary().fit(np.zeros((3, 2), np.uint8))

@@ -188,7 +188,7 @@ def test_refusals() -> None:
         VocabularyTree().predict(random_rows(2))
     with pytest.raises(ValueError, match="at least one row"):
         VocabularyTree().fit(random_rows(0))
-    with pytest.raises(ValueError, match="6 values each"):
+    with pytest.raises(ValueError, match="X has 5 features, but VocabularyTree is expecting 6 features"):
         VocabularyTree(depth=1).fit(random_rows(50)).predict(random_rows(2, 5))
     assert VocabularyTree(depth=1).fit(random_rows(50)).predict(random_rows(0)).shape == (0,)
 

@@ -238,6 +238,11 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
         """Return what is set of the parameters by which ``standardize`` changes values, by name."""
         return {name: value for name in _NORMALIZING if (value := getattr(self, name))}
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
+        return tags
+
     def fit(
         self, x: ArrayLike | Iterable[Any], *, augment: bool = False, rounds: int = 1, seed: int | None = None
     ) -> Self:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils._set_output import _wrap_data_with_container
 
 from cvbow.backends.caching import CachedFunction
 from cvbow.backends.loading import ImageLike, check_images, load_source, path_of, try_image
@@ -57,7 +58,7 @@ class EncodedImages:
     doubtful: list[ImageError]
 
 
-# Wrapped for set_output, transform would lose its parameter's name; vectors have no names of features to put out.
+# Wrapped by scikit-learn for set_output, transform would lose its parameter's name; it asks for the container itself.
 class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg,misc]
     """Base class of the backends.
 
@@ -149,6 +150,8 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def transform(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
         """Return a vector for each image, shape (n_images, vector_length), float32.
 
+        It is an array, or a data frame where ``set_output`` or scikit-learn's configuration says so.
+
         Raises
         ------
         NotFittedError
@@ -156,7 +159,22 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         ImageError
             For the first image that cannot be read; ``encode_images`` skips such images.
         """
-        return self.encode_images(images, strict=True).vectors
+        vectors = self.encode_images(images, strict=True).vectors
+        table: NDArray[np.float32] = _wrap_data_with_container("transform", vectors, images, self)
+        return table
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
+        """Return a name for each value of a vector: ``bagencoder0`` and so on; images have no names to go in."""
+        name = type(self).__name__.lower()
+        return np.array([f"{name}{value}" for value in range(self.vector_length)], dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # A list of images or paths, an array of paths (n,), or images of one size (n, H, W) or (n, H, W, 3).
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = tags.input_tags.three_d_array = tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
 
     def encode_images(self, images: Sequence[ImageLike], *, strict: bool = False) -> EncodedImages:
         """Encode the images that can be read, and tell which could not.

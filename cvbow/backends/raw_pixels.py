@@ -127,7 +127,9 @@ class RawPixels(ImageEncoder):
         if self.pca_ is None:
             return square
         with single_threaded():
-            return np.asarray(self.pca_.transform(square[None])[0], np.float32)
+            # A data frame, where scikit-learn is configured so.
+            components = np.asarray(self.pca_.transform(square[None]), np.float32)
+        return components.ravel()
 
     def _square(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         pixels = (from_gray if self.color else to_gray)(image, floats=False)

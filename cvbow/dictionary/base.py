@@ -12,8 +12,8 @@ from numpy.typing import DTypeLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_array, check_int, check_part
-from cvbow.dictionary.descriptors import check_descriptors
+from cvbow._checks import check_array, check_int, check_matrix, check_part
+from cvbow.dictionary.descriptors import refuse_binary
 from cvbow.parallel import local_threads, single_threaded
 
 __all__ = [
@@ -33,6 +33,14 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
 
     A subclass has the parameter ``n_jobs`` and defines ``check_params``, ``_learn`` and ``_predict``; ``words_``, and
     ``_check_learned`` where it learns more than words.
+
+    Attributes
+    ----------
+    words_ : ndarray of shape (n_words, k)
+    n_features_in_ : int
+        k.
+    feature_names_in_ : ndarray of shape (k,), str
+        Names of the columns, where ``fit`` got a data frame; a model file does not hold them.
 
     Notes
     -----
@@ -73,7 +81,7 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
             If a parameter breaks its rule, or the descriptors are empty, of the wrong kind, or not all finite.
         """
         self.check_params()
-        data = self._check(descriptors)
+        data = self._check(descriptors, fitting=True)
         if len(data) == 0:
             raise ValueError("descriptors must have at least one row to learn words from, got none")
         with single_threaded():
@@ -94,14 +102,24 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
     def _predict(self, data: NDArray[Any], threads: int) -> NDArray[np.int32]:
         """Return the word of each descriptor, shape (n,)."""
 
-    def _check(self, descriptors: object, size: int | None = None) -> NDArray[Any]:
-        """Return descriptors as an array, of ``size`` columns if that is given; ValueError where they are none."""
-        return check_descriptors(descriptors, size)
+    @property
+    def n_features_in_(self) -> int:
+        """Values of a descriptor, as the words have them; scikit-learn's checks set it, which changes nothing."""
+        return int(self.words_.shape[1])
+
+    @n_features_in_.setter
+    def n_features_in_(self, n_features: int) -> None: ...
+
+    def _check(self, descriptors: object, *, fitting: bool = False) -> NDArray[Any]:
+        """Return descriptors as an array, of which words can be learned or which fits them; ValueError for others."""
+        refuse_binary(descriptors)
+        data: NDArray[Any] = check_matrix(self, descriptors, fitting=fitting, name="descriptors", may_be_empty=True)
+        return data
 
     def _check_query(self, descriptors: object) -> NDArray[Any]:
         """Return descriptors as an array that fits the words."""
-        check_is_fitted(self)
-        return self._check(descriptors, self.words_.shape[1])
+        check_is_fitted(self, "words_")
+        return self._check(descriptors)
 
     def check_state(self) -> None:
         self.check_params()
@@ -135,7 +153,7 @@ class RankingDictionary(Dictionary):
         distances : ndarray of shape (n, k), float32
             Squared Euclidean distances; of binary descriptors Hamming distances, in bits.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "words_")
         check_int("k", k, minimum=1)
         if k > len(self.words_):
             raise ValueError(f"k must not exceed the number of words, {len(self.words_)}, got {k}")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_int, check_real
+from cvbow._checks import check_int, check_matrix, check_real
 from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.descriptors import check_binary
 from cvbow.dictionary.prepared import prepared_from
@@ -106,8 +106,10 @@ class BinaryDictionary(RankingDictionary):
     def _search(self) -> WordSearch:
         return _BitSearch(self.words_)
 
-    def _check(self, descriptors: object, size: int | None = None) -> NDArray[np.uint8]:
-        return check_binary(descriptors, size)
+    def _check(self, descriptors: object, *, fitting: bool = False) -> NDArray[np.uint8]:
+        dtype = "uint8" if isinstance(descriptors, np.ndarray) and descriptors.dtype == np.uint8 else None
+        data = check_matrix(self, descriptors, fitting=fitting, name="descriptors", dtype=dtype, may_be_empty=True)
+        return check_binary(data)
 
     def _start(self, data: NDArray[np.uint8]) -> NDArray[np.uint8]:
         order = np.random.default_rng(self.random_state).permutation(len(data))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["check_binary", "check_descriptors"]
+__all__ = ["check_binary", "check_descriptors", "refuse_binary"]
 
 
 def check_descriptors(descriptors: object, size: int | None = None) -> NDArray[np.float32]:
@@ -13,8 +13,7 @@ def check_descriptors(descriptors: object, size: int | None = None) -> NDArray[n
     data = np.asarray(descriptors)
     if data.ndim != 2 or data.shape[1] == 0:
         raise ValueError(f"descriptors must have shape (n, k), got {data.shape}")
-    if data.dtype == np.uint8:
-        raise ValueError("descriptors must be real-valued for k-means, got uint8, which stands for binary descriptors")
+    refuse_binary(data)
     if data.dtype.kind not in "biuf":
         raise ValueError(f"descriptors must be real-valued, got {data.dtype}")
     if size is not None and data.shape[1] != size:
@@ -39,3 +38,9 @@ def check_binary(descriptors: object, size: int | None = None) -> NDArray[np.uin
     if size is not None and data.shape[1] != size:
         raise ValueError(f"descriptors must have {size} bytes each, as the words have, got {data.shape[1]}")
     return np.ascontiguousarray(data)
+
+
+def refuse_binary(descriptors: object) -> None:
+    """Raise ValueError if descriptors are uint8."""
+    if isinstance(descriptors, np.ndarray) and descriptors.dtype == np.uint8:
+        raise ValueError("descriptors must be real-valued for k-means, got uint8, which stands for binary descriptors")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from typing import Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,6 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_int
 from cvbow.dictionary._clusters import cluster_sums
 from cvbow.dictionary.base import warn_if_fewer
-from cvbow.dictionary.descriptors import check_descriptors
 from cvbow.dictionary.search import WordSearch
 from cvbow.parallel import local_threads, progress, single_threaded
 
@@ -39,6 +39,7 @@ class GrowingMixin:
     tol: float
     n_jobs: int | None
     random_state: int
+    _check: Callable[..., NDArray[Any]]
 
     def partial_fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
         """Move each word to the mean of all descriptors that it has stood for: ``counts_`` old ones and the new.
@@ -60,7 +61,7 @@ class GrowingMixin:
         """
         self.check_params()
         fitted = "words_" in vars(self)
-        data = check_descriptors(descriptors, self.words_.shape[1] if fitted else None)
+        data = self._check(descriptors, fitting=not fitted)
         if not fitted and len(data) == 0:
             raise ValueError("descriptors must have at least one row to learn words from, got none")
         if len(data) == 0:
@@ -108,7 +109,7 @@ class GrowingMixin:
         check_is_fitted(self, "words_")
         self.check_params()
         check_int("n_words", n_words, minimum=1)
-        data = check_descriptors(descriptors, self.words_.shape[1])
+        data = self._check(descriptors)
         threads = local_threads(self.n_jobs)
         # Another seed for every size, so that growing twice does not draw the same rows twice.
         rng = np.random.default_rng((self.random_state, len(self.words_)))

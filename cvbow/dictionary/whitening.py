@@ -5,15 +5,15 @@ A. Bell and T. Sejnowski, "The independent components of natural scenes are edge
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_array, check_real
-from cvbow.dictionary.descriptors import check_descriptors
+from cvbow._checks import check_array, check_matrix, check_real
+from cvbow.dictionary.descriptors import refuse_binary
 from cvbow.images.whitening import principal_directions, zca_matrix
 from cvbow.storage import storable
 
@@ -21,7 +21,7 @@ __all__ = ["ZCA"]
 
 
 @storable
-class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Whitening that turns the axes back: of all whitenings, the one that changes descriptors least.
 
     A scikit-learn transformer, made for ``BagEncoder(reduce=ZCA())``.
@@ -38,6 +38,9 @@ class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     matrix_ : ndarray of shape (k, k), float32
         Symmetric: ``V diag(1 / sqrt(variances + eps)) V^T``, with the principal directions as the columns of ``V``.
     n_features_in_ : int
+        k.
+    feature_names_in_ : ndarray of shape (k,), str
+        Names of the columns, where ``fit`` got a data frame; a model file does not hold them.
 
     Examples
     --------
@@ -68,20 +71,24 @@ class ZCA(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If a parameter breaks its rule, or the descriptors are empty, binary (uint8), or not all finite.
         """
         check_real("eps", self.eps, minimum=0, open_minimum=True)
-        data = check_descriptors(X)
-        if len(data) == 0:
-            raise ValueError("X must have at least one row, got none")
+        refuse_binary(X)
+        data = check_matrix(self, X, fitting=True)
         mean, variances, directions = principal_directions(data)
         self.mean_ = mean.astype(np.float32)
         self.matrix_ = zca_matrix(directions, 1 / np.sqrt(np.maximum(variances, 0) + self.eps))
-        self.n_features_in_ = data.shape[1]
         return self
 
     def transform(self, X: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return whitened descriptors, (n, k) to (n, k) float32."""
         check_is_fitted(self, "matrix_")
-        data = check_descriptors(X, len(self.mean_))
+        refuse_binary(X)
+        data = check_matrix(self, X, fitting=False, may_be_empty=True)
         return np.asarray((data - self.mean_) @ self.matrix_, np.float32)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
     def check_state(self) -> None:
         check_real("eps", self.eps, minimum=0, open_minimum=True)

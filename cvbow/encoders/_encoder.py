@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,12 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     @abstractmethod
     def vector_length(self) -> int:
         """Length of an encoded vector; NotFittedError before ``fit``."""
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # Features of images, which are no matrix.
+        tags.input_tags.two_d_array = False
+        return tags
 
     @abstractmethod
     def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:

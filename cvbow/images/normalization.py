@@ -239,6 +239,12 @@ class FeaturewiseScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
             result += self.mean_.astype(np.float32)
         return result
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
+        tags.transformer_tags.preserves_dtype = []
+        return tags
+
     def _checked(self, images: Images) -> NDArray[Any]:
         check_is_fitted(self, "mean_")
         self.check_params()

@@ -181,6 +181,13 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
     #: Images that ``fit`` was to learn from and that could not be read; None where that is not known.
     skipped_: list[ImageError] | None = None
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        # Images or paths, as for the backends.
+        tags.input_tags.two_d_array = False
+        tags.input_tags.one_d_array = tags.input_tags.three_d_array = tags.input_tags.string = True
+        return tags
+
     @property
     @abstractmethod
     def gray_only(self) -> bool:
