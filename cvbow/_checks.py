@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-__all__ = ["check_array", "check_choice", "check_flag", "check_int", "check_matrix", "check_part", "check_real"]
+__all__ = [
+    "check_array",
+    "check_choice",
+    "check_flag",
+    "check_int",
+    "check_labels",
+    "check_matrix",
+    "check_part",
+    "check_real",
+]
 
 
 def check_int(name: str, value: object, *, minimum: int, none: bool = False) -> None:
@@ -48,6 +57,47 @@ def check_flag(name: str, value: object) -> None:
     """Raise ValueError unless ``value`` is True or False."""
     if not isinstance(value, bool):
         raise ValueError(f"{name} must be True or False, got {value!r}")
+
+
+def check_labels(name: str, labels: Any) -> Any:
+    """Return labels as an array, by position whatever index they carry; they must all be of one kind.
+
+    Texts, or numbers with truth values among them, or objects of one other kind; NumPy alone would turn numbers among
+    texts, and what stands for a missing label, into texts.
+
+    Raises
+    ------
+    ValueError
+        That names the first label that is missing, or is of another kind than the first.
+    """
+    import numpy as np
+
+    found = np.asarray(labels)
+    listed = isinstance(labels, list | tuple)
+    if found.dtype.kind in "biu" or (found.dtype.kind in "US" and not listed):
+        return found
+    first = None
+    for position, label in enumerate(labels if listed else found.ravel()):
+        if _is_missing(label):
+            raise ValueError(f"{name} must have no missing labels, got {label!r} at position {position}")
+        kind = next((kind for kind in (str, bytes, numbers.Number, np.bool_) if isinstance(label, kind)), type(label))
+        kind = numbers.Number if kind is np.bool_ else kind
+        first = first or (kind, label)
+        if kind is not first[0]:
+            raise ValueError(
+                f"{name} must hold labels of one kind, got {first[1]!r} at first and {label!r} at position {position}"
+            )
+    return found
+
+
+def _is_missing(label: Any) -> bool:
+    """Tell whether a label is None, or not even equal to itself: NaN, NaT, pandas' NA."""
+    try:
+        return label is None or bool(label != label)
+    except TypeError:
+        return True
+    except ValueError:  # an array
+        return False
 
 
 def check_part(part: object) -> None:

@@ -125,6 +125,26 @@ def test_subsets_of_arrays() -> None:
         ImageAugmenter().flow(images(), subset="training")
 
 
+ONE_HOT = np.eye(2, dtype=np.float32)[[0] * 5 + [1] * 5]
+
+
+@pytest.mark.parametrize("y", [ONE_HOT, ONE_HOT.astype(int), ONE_HOT[:, :1], np.repeat(["a", "b"], 5)])
+@pytest.mark.parametrize("subset", ["training", "validation"])
+def test_sorted_labels_of_any_form_do_not_leave_a_subset_without_a_class(y: NDArray[Any], subset: str) -> None:
+    augmenter = ImageAugmenter(validation_split=0.5)
+    with pytest.raises(ValueError, match=r"y must have all its classes in both subsets, and .* is in one alone"):
+        augmenter.flow(images(), y, subset=subset)
+    assert augmenter.flow(images(), y, subset=subset, ignore_class_split=True).n == 5
+    mixed = augmenter.flow(images(), y[[0, 5, 1, 6, 2, 7, 3, 8, 4, 9]], subset=subset)
+    assert mixed.n == 5
+
+
+def test_targets_that_are_no_classes_are_divided_as_they_come() -> None:
+    boxes = np.arange(40).reshape(10, 4)
+    flow = ImageAugmenter(validation_split=0.5).flow(images(), boxes, subset="validation", shuffle=False)
+    assert np.array_equal(next(flow)[1], boxes[:5])
+
+
 @pytest.mark.parametrize("mode", ["categorical", "sparse", "input", None])
 def test_class_modes_of_a_folder(folder: Path, mode: str | None) -> None:
     flow = ImageAugmenter().flow_from_directory(folder, (8, 10), class_mode=mode, batch_size=15, seed=0)
@@ -264,6 +284,127 @@ def test_lists_of_labels(folder: Path) -> None:
     assert y.tolist() == [[1, 1, 0], [0, 0, 1]]
 
 
+def test_sorted_rows_of_a_table_do_not_leave_a_subset_without_a_class(folder: Path) -> None:
+    table = {
+        "filename": [f"{name}/img_{i}.png" for name in ("ant", "bee") for i in range(4)],
+        "class": list("aaaabbbb"),
+    }
+    augmenter = ImageAugmenter(validation_split=0.5)
+    for mode in ("categorical", "sparse", "binary"):
+        with pytest.raises(
+            ValueError, match=r"y_col must have all its classes in both subsets, and 'a' is in one alone"
+        ):
+            augmenter.flow_from_dataframe(table, folder, class_mode=mode, subset="training")
+    options: dict[str, Any] = {"subset": "training", "shuffle": False, "class_mode": "sparse"}
+    assert next(augmenter.flow_from_dataframe(table, folder, ignore_class_split=True, **options))[1].tolist() == [1] * 4
+    mixed = {name: [column[i] for i in (0, 4, 1, 5, 2, 6, 3, 7)] for name, column in table.items()}
+    assert next(augmenter.flow_from_dataframe(mixed, folder, **options))[1].tolist() == [0, 1, 0, 1]
+    # Values as they are, and images without labels, are no classes.
+    for mode in ("raw", None):
+        assert augmenter.flow_from_dataframe(table, folder, class_mode=mode, subset="training").n == 4
+
+
+class Frame:
+    """Like a data frame: a list of names gives a table that lists its names, not its rows."""
+
+    def __init__(self, **columns: list[Any]) -> None:
+        self.columns = columns
+
+    def __getitem__(self, name: str | list[str]) -> Any:
+        if isinstance(name, list):
+            return Frame(**{one: self.columns[one] for one in name})
+        return self.columns[name]
+
+    def __iter__(self) -> Any:
+        return iter(self.columns)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(list(zip(*self.columns.values(), strict=True)), dtype)
+
+
+def test_several_columns_give_their_values_and_never_their_names(folder: Path) -> None:
+    table = Frame(filename=["ant/img_0.png", "bee/img_0.png"], x=[1.0, 2.0], y=[3.0, 4.0])
+    make = ImageAugmenter().flow_from_dataframe
+    raw = make(table, folder, y_col=["x", "y"], class_mode="raw", shuffle=False)
+    assert next(raw)[1].tolist() == [[1, 3], [2, 4]]
+    with pytest.raises(ValueError, match=r"y_col must be one column, several go with class_mode raw, got \['x', 'y'\]"):
+        make(table, folder, y_col=["x", "y"])
+    with pytest.raises(ValueError, match="x_col must give the name of a file in each row"):
+        make(table, folder, x_col=["x", "y"], y_col="x")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="weight_col must be finite numbers"):
+        make(table, folder, y_col="x", weight_col=["filename", "y"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("nothing", [None, float("nan"), np.datetime64("NaT")])
+def test_a_missing_label_or_name_is_told(folder: Path, nothing: Any) -> None:
+    table = {"filename": ["ant/img_0.png", "bee/img_0.png"], "class": ["a", nothing]}
+    for mode in ("categorical", "sparse"):
+        with pytest.raises(ValueError, match=r"y_col must have no missing labels, got .* at position 1"):
+            ImageAugmenter().flow_from_dataframe(table, folder, class_mode=mode)
+    with pytest.raises(ValueError, match=r"x_col must give the name of a file in each row, got .* at position 1"):
+        ImageAugmenter().flow_from_dataframe(table, folder, x_col="class", y_col="filename")
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "message"),
+    [
+        (["a", 1], {}, "y_col must hold labels of one kind, got 'a' at first and 1 at position 1"),
+        ([["a"], "b"], {"class_mode": "sparse"}, r"y_col must give one label in each row, got \['a'\] at position 0"),
+        (["a", "b"], {"classes": "ab"}, "classes must be a list of names, each once, got 'ab'"),
+        (["a", "b"], {"classes": ["a", "a"]}, "classes must be a list of names, each once"),
+        (["a", "b"], {"class_mode": "other"}, "class_mode must be one of categorical"),
+    ],
+)
+def test_labels_of_a_table_that_are_refused(
+    folder: Path, labels: list[Any], options: dict[str, Any], message: str
+) -> None:
+    table = {"filename": ["ant/img_0.png", "bee/img_0.png"], "class": labels}
+    with pytest.raises(ValueError, match=message):
+        ImageAugmenter().flow_from_dataframe(table, folder, **options)
+
+
+def test_an_image_with_no_label_of_its_list_stays(folder: Path) -> None:
+    table = {"filename": ["ant/img_0.png", "bee/img_0.png"], "class": [["x"], []]}
+    assert next(ImageAugmenter().flow_from_dataframe(table, folder, shuffle=False))[1].tolist() == [[1], [0]]
+    assert ImageAugmenter().flow_from_dataframe(table, folder, classes=["x"]).n == 1
+
+
+@pytest.mark.parametrize("weights", [list("abcdefghij"), [1.0] * 9 + [float("nan")], [None] * 10])
+def test_weights_are_finite_numbers(folder: Path, weights: list[Any]) -> None:
+    with pytest.raises(ValueError, match="sample_weight must be finite numbers"):
+        ImageAugmenter().flow(images(), sample_weight=weights)
+    table = {"filename": ["ant/img_0.png"], "class": ["a"], "weight": weights[-1:]}
+    with pytest.raises(ValueError, match="weight_col must be finite numbers"):
+        ImageAugmenter().flow_from_dataframe(table, folder, weight_col="weight")
+
+
+def saved(folder: Path, x: NDArray[Any]) -> NDArray[np.uint8]:
+    folder.mkdir(exist_ok=True)
+    next(ImageAugmenter().flow(x, shuffle=False, prefetch=0, save_to_dir=folder, save_prefix="made"))
+    return np.stack([read_image(folder / f"made_{index}_0.png") for index in range(len(x))])
+
+
+def test_images_of_either_range_are_saved_as_they_look(tmp_path: Path) -> None:
+    pixels = images()
+    pixels[0] //= 200  # a picture so dark that alone it would pass for one in [0, 1]
+    for number, x in enumerate((pixels, pixels.astype(np.float64), (pixels / 255).astype(np.float32))):
+        assert np.array_equal(saved(tmp_path / str(number), x), pixels)
+    for x in (pixels / 127.5 - 1, pixels.astype(np.uint16) * 257, np.where(pixels == 7, np.nan, pixels)):
+        with pytest.raises(ValueError, match=r"x must have values in \[0, 255\] or \[0, 1\] to be saved"):
+            saved(tmp_path / "other", x)
+        assert ImageAugmenter().flow(x).n == 10, "where nothing is saved, any range goes"
+
+
+def test_a_single_image_is_no_set_of_images() -> None:
+    for dtype in (np.uint8, np.float32):
+        image = np.zeros((8, 8, 3), dtype)
+        with pytest.raises(ValueError, match=r"x must hold several images, got one of shape \(8, 8, 3\)"):
+            ImageAugmenter().flow(image)
+        with pytest.raises(ValueError, match="x must hold several images"):
+            ImageAugmenter(featurewise_center=True).fit(image)
+        assert ImageAugmenter().flow(image[None]).n == 1
+
+
 def test_saved_images_tell_their_source_and_are_what_was_made(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     augmenter = ImageAugmenter(**GEOMETRY)
@@ -330,6 +471,7 @@ def test_prefetched_keeps_order_passes_errors_on_and_ends() -> None:
         ({"batch_size": 0}, "batch_size must be an integer >= 1, got 0"),
         ({"seed": -1}, "seed must be None or an integer >= 0, got -1"),
         ({"y": [1, 2]}, "y must have a value for each of 10 images, got 2"),
+        ({"sample_weight": 1.0}, r"sample_weight must have a value for each of 10 images, got 1\.0"),
         ({"subset": "test"}, "subset must be one of training, validation, got 'test'"),
         ({"prefetch": -1}, "prefetch must be an integer >= 0, got -1"),
     ],

@@ -12,26 +12,18 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_flag, check_int, check_real
+from cvbow.augmentation._standardize import NORMALIZING, standardize
 from cvbow.augmentation._transform import FILL_MODES, IDENTITY, apply, check_pixels, check_ranges, draw
 from cvbow.augmentation.batches import BatchIterator
-from cvbow.augmentation.samples import FileReader, array_samples, folder_samples, table_samples
-from cvbow.images import ImageStatistics, read_image, samplewise_center, samplewise_standardize
-from cvbow.images.normalization import EPS
+from cvbow.augmentation.samples import FileReader, array_samples, folder_samples
+from cvbow.augmentation.tables import table_samples
+from cvbow.images import ImageStatistics, read_image
+from cvbow.images.pixels import is_lone_image
 from cvbow.images.whitening import MomentMatrix
 from cvbow.storage import storable
 
 __all__ = ["ImageAugmenter"]
 
-#: Parameters by which ``standardize`` changes values; the first five are flags.
-_NORMALIZING = (
-    "featurewise_center",
-    "featurewise_std_normalization",
-    "samplewise_center",
-    "samplewise_std_normalization",
-    "zca_whitening",
-    "rescale",
-    "preprocessing_function",
-)
 #: What random numbers come from.
 Seed = int | Sequence[int] | np.random.SeedSequence | np.random.Generator | None
 
@@ -44,18 +36,46 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
     rotation, shift, shear and zoom about the image's centre, channel shift, flips, brightness; then
     ``preprocessing_function``, ``rescale``, and what is normalised. All geometry is one resampling.
 
-    Where it departs from Keras:
+    Where it departs from keras-preprocessing 1.1.2, whose generator Keras 2 and 3 took over, it does so on purpose:
 
-    - ``height_shift_range`` moves rows and ``width_shift_range`` columns, about the true centre of images of any shape.
-      keras_preprocessing 1.1 and Keras 2.3 to 3 exchange the axes: there the first moves columns, and the centre of an
-      image that is not square is beside it. On square images our transform of x is Keras's of x with rows and columns
-      exchanged.
-    - An 8-bit image stays one until it is normalised: values are rounded after the warp and after the channel shift.
-      float32 is not rounded at all; its brightness is not reduced to 8 bits but clipped to [0, 255].
-    - "wrap" repeats the image, as Keras describes it; SciPy's mode of that name, which Keras calls, lets the first and
-      the last pixel coincide. With "constant", less than a pixel beyond the border is blended with cval, not replaced.
-    - Before ``fit``, normalisation that needs it is an error instead of a warning.
-    - Random numbers come from ``numpy.random.Generator``, and nothing depends on, or changes, NumPy's global state.
+    =======================  =========================================  ================================================
+    what                     keras-preprocessing 1.1.2                  here
+    =======================  =========================================  ================================================
+    geometry                 as here; Keras 3 exchanges rows and        height_shift_range moves rows, width_shift_range
+                             columns: its height_shift_range moves      columns
+                             columns
+    centre                   (H / 2 + 0.5, W / 2 + 0.5), a pixel        (H / 2 - 0.5, W / 2 - 0.5)
+                             beside it
+    8-bit images             become float32, are not rounded            stay 8-bit until they are normalised: rounded
+                                                                        after the warp and after the channel shift
+    brightness               stretches values to [0, 255], cuts them    multiplies, clips to [0, 255]; float32 is not
+                             to 8 bits, then multiplies                 rounded
+    fill_mode "wrap"         the first and the last pixel coincide      repeats the image, as Keras says of its own
+    fill_mode "constant"     cval from the border on                    less than a pixel beyond the border, blended
+                                                                        with cval
+    interpolation_order      0 to 5                                     0 or 1
+    random numbers           of NumPy's global state, which is seeded   of the seed, the epoch and the image alone; the
+                             anew for each batch                        global state is left alone
+    standardize(x)           changes x                                  leaves x as it is
+    standardize before fit   a warning                                  an error, where it needs what fit learns
+    fit(augment=True)        rescales, then transforms                  transforms, then rescales
+    a set of images          (n, H, W, C)                               (n, H, W) too; a single image is refused
+    sorted y with subset     refused in flow, but not where y is        refused, also where y is one-hot and in a table;
+                             one-hot, nor in a table                    ignore_class_split=True allows it
+    labels in a table        text                                       text or numbers
+    classes of a table       are sorted                                 keep their order
+    a missing label or name  TypeError                                  ValueError with its position
+    sample weights           flow takes anything; lost without y        finite numbers; come with x where there is no y
+    y of "sparse"            float32                                    int64
+    folders                  alphabetic order; an empty folder is a     natural order; an empty folder is no class;
+                             class; links with follow_links             links are followed
+    a file not to be read    an error                                   left out and listed, unless strict=True
+    interpolation            nearest by default                         area by default
+    save_to_dir              the normalised image, stretched to [0,     the transformed image in its own range, before
+                             255]; two may get one random name          it is normalised; names of index and epoch
+    only there               data_format, dtype, rgba, multi_output,
+                             (x, more) for x
+    =======================  =========================================  ================================================
 
     With OpenCV before 5, a place is rounded to 1/32 pixel before its value is interpolated.
 
@@ -236,7 +256,7 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
 
     def normalizing(self) -> dict[str, Any]:
         """Return what is set of the parameters by which ``standardize`` changes values, by name."""
-        return {name: value for name in _NORMALIZING if (value := getattr(self, name))}
+        return {name: value for name in NORMALIZING if (value := getattr(self, name))}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -268,6 +288,8 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
         check_flag("augment", augment)
         check_int("rounds", rounds, minimum=1)
         check_int("seed", seed, minimum=0, none=True)
+        if is_lone_image(x):
+            raise ValueError(f"x must hold several images, got one of shape {x.shape}")
         if rounds > 1 and iter(x) is x:  # type: ignore[arg-type]
             raise ValueError("x must be an array or a sequence where rounds is more than 1: an iterator ends")
         entropy = np.random.SeedSequence(seed).entropy
@@ -312,8 +334,10 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
         ----------
         x : ndarray of shape (n, H, W) or (n, H, W, C)
             uint8, or real numbers in [0, 255]. No copy is made.
-        y, sample_weight : array of length n, optional
-            Given with each batch, as they are.
+        y : array of length n, optional
+            Given with each batch, as it is.
+        sample_weight : array of length n, optional
+            Finite numbers, given with each batch as they are.
         batch_size : int, default 32
         shuffle : bool, default True
             Another random order in each epoch.
@@ -322,10 +346,12 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
         save_to_dir : path, optional
             An existing folder for the transformed images, as they are before normalisation:
             ``save_prefix_index_epoch.save_format``, so that no two have one name and ``source_of`` tells the source.
+            Values in [0, 1] throughout `x` are saved times 255.
         save_prefix, save_format : str
             png, jpg, bmp, tif or webp.
         ignore_class_split : bool, default False
-            Do not require both subsets to have all classes.
+            Do not require both subsets to have all classes of y: its values (n,), or the columns in use of one-hot or
+            multi-hot rows (n, n_classes).
         subset : {"training", "validation"}, optional
             The first ``validation_split`` of the images are those for validation.
         n_jobs : int or None, default 1
@@ -337,7 +363,8 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If an option breaks its rule, or lengths differ.
+            If an option breaks its rule, lengths differ, x is a single image, the subsets differ in their classes, or
+            images to save have values in neither [0, 255] nor [0, 1].
         """
         self.check_params()
         samples = array_samples(
@@ -444,7 +471,7 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
         dataframe: Any,
         directory: str | os.PathLike[str] | None = None,
         x_col: str = "filename",
-        y_col: str = "class",
+        y_col: str | list[str] = "class",
         *,
         weight_col: str | None = None,
         target_size: Sequence[int] | None = (256, 256),
@@ -460,6 +487,7 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
         subset: str | None = None,
         interpolation: str = "area",
         keep_aspect_ratio: bool = False,
+        ignore_class_split: bool = False,
         validate_filenames: bool = True,
         strict: bool = False,
         n_jobs: int | None = 1,
@@ -475,13 +503,15 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
             What relative file names are relative to.
         x_col, y_col, weight_col : str
             Columns of the files' names, of the labels, and of weights, if there are some. "categorical" takes lists of
-            labels too.
+            labels too, and "raw" a list of columns, whose values go side by side. None may lack a name or a label.
         classes : sequence of str, optional
             Labels in the order of their numbers; rows with others are left out. By default all, sorted.
         class_mode : {"categorical", "binary", "sparse", "input", "raw"} or None, default "categorical"
             As for ``flow_from_directory``; "raw" gives the column's values.
         subset : {"training", "validation"}, optional
             The first ``validation_split`` of the rows are those for validation.
+        ignore_class_split : bool, default False
+            Do not require both subsets to have all classes.
         validate_filenames : bool, default True
             Leave out rows whose file does not exist, and list them in ``skipped``.
         target_size, color_mode, batch_size, shuffle, seed, save_to_dir, save_prefix, save_format, interpolation, \
@@ -491,7 +521,8 @@ keep_aspect_ratio, strict, n_jobs, prefetch
         Raises
         ------
         ValueError
-            If a column does not exist or is of another length, or an option breaks its rule.
+            If a column does not exist, is of another length or lacks a value, the subsets differ in their classes, or
+            an option breaks its rule.
         ImageError
             For the first missing file, when strict.
         """
@@ -507,6 +538,7 @@ keep_aspect_ratio, strict, n_jobs, prefetch
             class_mode=class_mode,
             subset=subset,
             validation_split=self.validation_split,
+            ignore_class_split=ignore_class_split,
             validate_filenames=validate_filenames,
             strict=strict,
         )
@@ -534,30 +566,12 @@ keep_aspect_ratio, strict, n_jobs, prefetch
         )
 
     def _standardize(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        values = np.array(image, np.float32)
-        if self.preprocessing_function is not None:
-            values = np.array(self.preprocessing_function(values), np.float32)
-            if values.shape != image.shape:
-                raise ValueError(f"preprocessing_function must keep the shape {image.shape}, got {values.shape}")
-        if self.rescale:
-            values *= np.float32(self.rescale)
-        if self.samplewise_center or self.samplewise_std_normalization:
-            values = samplewise_center(values)
-        if self.samplewise_std_normalization:
-            values = samplewise_standardize(values)
         if self.featurewise_center or self.featurewise_std_normalization or self.zca_whitening:
             check_is_fitted(self, "mean_")
-            values -= self.mean_.astype(np.float32)
-        if self.featurewise_std_normalization and not self.zca_whitening:
-            values /= (self.std_ + EPS).astype(np.float32)
-        if self.zca_whitening:
-            if values.size != len(self.zca_whitening_matrix_):
-                raise ValueError(f"x must have the size of the images given to fit, got {values.shape}")
-            values = (values.reshape(-1) @ self.zca_whitening_matrix_).reshape(values.shape)
-        return values
+        return standardize(image, vars(self))
 
     def check_params(self) -> None:
-        for name in (*_NORMALIZING[:5], "horizontal_flip", "vertical_flip"):
+        for name in (*NORMALIZING[:5], "horizontal_flip", "vertical_flip"):
             check_flag(name, getattr(self, name))
         check_ranges(vars(self))
         check_real("zca_epsilon", self.zca_epsilon, minimum=0)

@@ -98,6 +98,7 @@ class BatchIterator:
         self._n_jobs, self._ahead = n_jobs, int(prefetch)
         self._folder: Path | None = check_saving(save_to_dir, save_prefix, save_format)
         self._prefix, self._format = save_prefix, save_format
+        self._to_bytes = 1.0 if self._folder is None else samples.factor_to_bytes()
         self._entropy = np.random.SeedSequence(seed).entropy if seed is None else int(seed)
         self._errors: dict[int, ImageError] = {}
         self._step = 0
@@ -180,7 +181,8 @@ class BatchIterator:
             seed = np.random.SeedSequence(self._entropy, spawn_key=(1, epoch, index))
             image = self._transform(image, seed)
             if self._folder is not None:
-                write_image(self._folder / saved_name(self._prefix, index, epoch, self._format), image)
+                shown = image if self._to_bytes == 1 else image * np.float32(self._to_bytes)
+                write_image(self._folder / saved_name(self._prefix, index, epoch, self._format), shown)
             indices.append(index)
             images.append(self._standardize(image))
         return indices, images, errors

@@ -13,12 +13,25 @@ from numpy.typing import ArrayLike, NDArray
 from cvbow._checks import check_choice, check_flag, check_int
 from cvbow.errors import DatasetError, ImageError
 from cvbow.images import center_crop, from_gray, list_images, read_image, resize
+from cvbow.images.pixels import is_lone_image
 
-__all__ = ["FileReader", "Samples", "Targets", "array_samples", "folder_samples", "table_samples"]
+__all__ = [
+    "CLASS_MODES",
+    "FileReader",
+    "Samples",
+    "Targets",
+    "array_samples",
+    "check_classes",
+    "check_subsets",
+    "check_weights",
+    "class_targets",
+    "divided",
+    "folder_samples",
+]
 
 #: Keras's names of interpolations, and those of ``resize``.
 _INTERPOLATIONS = {"area": "area", "nearest": "nearest", "bilinear": "linear", "bicubic": "cubic", "lanczos": "lanczos"}
-_CLASS_MODES = ("categorical", "binary", "sparse", "input", "raw")
+CLASS_MODES = ("categorical", "binary", "sparse", "input", "raw")
 
 
 class Targets:
@@ -69,6 +82,8 @@ class Samples:
     class_indices : dict of str to int
     skipped : list of ImageError
         Files that were left out from the beginning.
+    pixels : ndarray or None
+        All images that were given, where they are in memory.
     """
 
     load: Callable[[int], NDArray[Any]]
@@ -79,9 +94,27 @@ class Samples:
     filepaths: list[str] = field(default_factory=list)
     class_indices: dict[str, int] = field(default_factory=dict)
     skipped: list[ImageError] = field(default_factory=list)
+    pixels: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.positions)
+
+    def factor_to_bytes(self) -> float:
+        """Return the factor that brings the images' values to [0, 255]: 255 where all of them are in [0, 1], or 1.
+
+        Raises
+        ------
+        ValueError
+            If the values have another range, which no picture can show.
+        """
+        if self.pixels is None or self.pixels.dtype == np.uint8:
+            return 1.0
+        low, high = float(self.pixels.min()), float(self.pixels.max())
+        if not (low >= 0 and high <= 255):
+            raise ValueError(
+                f"x must have values in [0, 255] or [0, 1] to be saved to save_to_dir, got {low:g} to {high:g}"
+            )
+        return 255.0 if high <= 1 else 1.0
 
 
 class FileReader:
@@ -144,26 +177,21 @@ def array_samples(
     images = np.asarray(x)
     if images.ndim not in (3, 4) or images.dtype.kind not in "uif":
         raise ValueError(f"x must have shape (n, H, W) or (n, H, W, C), got {images.shape} of {images.dtype}")
+    if is_lone_image(images):
+        raise ValueError(f"x must hold several images, got one of shape {images.shape}; x[None] makes a set of it")
     check_flag("ignore_class_split", ignore_class_split)
-    labels, weights = (None if values is None else np.asarray(values) for values in (y, sample_weight))
-    for name, values in (("y", labels), ("sample_weight", weights)):
-        if values is not None and len(values) != len(images):
-            raise ValueError(f"{name} must have a value for each of {len(images)} images, got {len(values)}")
-    kept = _subset(np.arange(len(images)), subset, validation_split)
-    if subset is not None and labels is not None and labels.ndim == 1 and not ignore_class_split:
-        rest = np.setdiff1d(np.arange(len(images)), kept)
-        if not np.array_equal(np.unique(labels[kept]), np.unique(labels[rest])):
-            raise ValueError(
-                "y must have all its classes in both subsets, and they differ; shuffle the images, which are taken "
-                "in order, or set ignore_class_split=True"
-            )
+    labels = None if y is None else _of_each("y", y, len(images))
+    weights = None if sample_weight is None else check_weights("sample_weight", sample_weight, len(images))
+    kept, others = divided(np.arange(len(images)), subset, validation_split)
+    if subset is not None and labels is not None and not ignore_class_split:
+        check_subsets("y", _classes_in(labels[kept]), _classes_in(labels[others]))
 
     def load(index: int) -> NDArray[Any]:
         image: NDArray[Any] = images[kept[index]]
         return image if image.dtype == np.uint8 else np.asarray(image, np.float32)
 
     targets = Targets(None) if labels is None else Targets("raw", labels[kept])
-    return Samples(load, kept, targets, None if weights is None else weights[kept])
+    return Samples(load, kept, targets, None if weights is None else weights[kept], pixels=images)
 
 
 def folder_samples(
@@ -180,113 +208,93 @@ def folder_samples(
     if found.has_splits:
         splits = ", ".join(sorted({name for name in found.splits if name}))
         raise DatasetError(directory, f"directory must hold class folders; it holds the splits {splits}: name one")
-    names = sorted(found.counts) if classes is None else list(classes)
+    names = sorted(found.counts) if classes is None else check_classes(classes)
     missing = [name for name in names if name not in found.counts and name not in found.empty]
     if missing:
         raise ValueError(f"classes must be folders with images, got {missing[0]!r}")
     if class_mode == "raw":
         raise ValueError("class_mode must be one of categorical, binary, sparse, input, got 'raw'")
     by_class = [[i for i, label in enumerate(found.labels) if label == name] for name in names]
-    kept = [i for members in by_class for i in _subset(np.array(members, np.intp), subset, validation_split)]
+    kept = [i for members in by_class for i in divided(np.array(members, np.intp), subset, validation_split)[0]]
     paths = [os.fspath(found.paths[i]) for i in kept]
     return Samples(
         lambda index: read(paths[index]),
         np.array(kept, np.intp),
-        _class_targets(class_mode, [found.labels[i] for i in kept], names),
+        class_targets(class_mode, [[found.labels[i]] for i in kept], names),
         filenames=[os.path.relpath(path, directory) for path in paths],
         filepaths=paths,
         class_indices={name: number for number, name in enumerate(names)},
     )
 
 
-def table_samples(
-    table: Any,
-    directory: str | os.PathLike[str] | None,
-    read: FileReader,
-    *,
-    x_col: str,
-    y_col: str,
-    weight_col: str | None,
-    classes: Sequence[str] | None,
-    class_mode: str | None,
-    subset: str | None,
-    validation_split: float,
-    validate_filenames: bool,
-    strict: bool,
-) -> Samples:
-    """Return the files that a table names; the parameters are those of ``ImageAugmenter.flow_from_dataframe``."""
-    names = [os.fspath(name) for name in _column(table, "x_col", x_col)]
-    paths = [os.path.join(directory or "", name) for name in names]
-    labelled = class_mode not in (None, "input")
-    labels = _column(table, "y_col", y_col, len(names)) if labelled else [None] * len(names)
-    weights = None if weight_col is None else np.asarray(_column(table, "weight_col", weight_col, len(names)))
-    check_flag("validate_filenames", validate_filenames)
-    rows = list(range(len(names)))
-    skipped: list[ImageError] = []
-    if validate_filenames:
-        skipped = [ImageError(paths[i], "there is no such file") for i in rows if not os.path.isfile(paths[i])]
-        if skipped and strict:
-            raise skipped[0]
-        rows = [i for i in rows if os.path.isfile(paths[i])]
-    wanted: list[Any] = []
-    if labelled and class_mode != "raw":
-        several = class_mode == "categorical"
-        present = {one for i in rows for one in _parts(labels[i], several)}
-        wanted = sorted(present) if classes is None else list(classes)
-        labels = [[one for one in _parts(label, several) if one in wanted] for label in labels]
-        rows = [i for i in rows if labels[i]]
-        if not several:
-            labels = [label[0] if label else None for label in labels]
-    kept = _subset(np.array(rows, np.intp), subset, validation_split)
-    chosen = [labels[i] for i in kept]
-    filepaths = [paths[i] for i in kept]
-    return Samples(
-        lambda index: read(filepaths[index]),
-        kept,
-        Targets("raw", np.asarray(chosen)) if class_mode == "raw" else _class_targets(class_mode, chosen, wanted),
-        None if weights is None else weights[kept],
-        filenames=[names[i] for i in kept],
-        filepaths=filepaths,
-        class_indices={name: number for number, name in enumerate(wanted)},
-        skipped=skipped,
-    )
-
-
-def _class_targets(mode: str | None, labels: Sequence[Any], classes: Sequence[str]) -> Targets:
-    """Return the targets for labels, each of them among the classes; "categorical" also takes lists of labels."""
+def class_targets(mode: str | None, labels: Sequence[Sequence[Any]], classes: Sequence[Any]) -> Targets:
+    """Return the targets for labels, all of them among the classes: one of each image, or several for "categorical"."""
     if mode is not None:
-        check_choice("class_mode", mode, _CLASS_MODES)
+        check_choice("class_mode", mode, CLASS_MODES)
     if mode is None or mode == "input":
         return Targets(mode)
     if mode == "binary" and len(classes) != 2:
         raise ValueError(f"class_mode binary needs exactly two classes, got {len(classes)}")
     index = {name: number for number, name in enumerate(classes)}
+    numbers = [[index[one] for one in given] for given in labels]
     if mode == "categorical":
-        several = [[index[one] for one in _parts(label, True)] for label in labels]
-        return Targets(mode, several, len(classes))
-    return Targets(mode, np.array([index[name] for name in labels], np.int64), len(classes))
+        return Targets(mode, numbers, len(classes))
+    return Targets(mode, np.array([only for (only,) in numbers], np.int64), len(classes))
 
 
-def _subset(members: NDArray[np.intp], subset: str | None, share: float) -> NDArray[np.intp]:
-    """Return the first share of the members for validation, or the others."""
+def check_classes(classes: Sequence[Any]) -> list[Any]:
+    """Return names of classes as a list; ValueError for a lone text, or one that comes twice."""
+    if isinstance(classes, str) or len(set(classes)) < len(classes):
+        raise ValueError(f"classes must be a list of names, each once, got {classes!r}")
+    return list(classes)
+
+
+def divided(members: NDArray[np.intp], subset: str | None, share: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the members of a subset, the first share of all for validation or the rest, and those of the other one."""
     if subset is None:
-        return members
+        return members, members[:0]
     check_choice("subset", subset, ("training", "validation"))
     if not share > 0:
         raise ValueError(f"subset needs a validation_split above 0, got {share!r}")
     bound = int(share * len(members))
-    return members[:bound] if subset == "validation" else members[bound:]
+    parts = members[:bound], members[bound:]
+    return parts if subset == "validation" else parts[::-1]
 
 
-def _column(table: Any, parameter: str, name: str, length: int | None = None) -> list[Any]:
-    try:
-        values = list(table[name])
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise ValueError(f"{parameter} must name a column of dataframe, got {name!r}") from error
-    if length is not None and len(values) != length:
-        raise ValueError(f"{parameter} must have as many values as there are files, {length}, got {len(values)}")
-    return values
+def _classes_in(labels: NDArray[Any]) -> set[Any]:
+    """Return the classes that occur among labels (n,) or (n, 1), or the columns that are in use of rows of 0 and 1.
+
+    Rows of other numbers are no classes.
+    """
+    if labels.ndim == 1 or labels.shape[1:] == (1,):
+        return set(labels.ravel().tolist())
+    is_used = labels.ndim == 2 and np.isin(labels, (0, 1)).all()
+    return set(np.flatnonzero(labels.any(axis=0)).tolist()) if is_used else set()
 
 
-def _parts(label: Any, several: bool) -> list[Any]:
-    return list(label) if several and isinstance(label, (list, tuple)) else [label]
+def check_subsets(name: str, kept: set[Any], others: set[Any]) -> None:
+    """Raise ValueError if one of two subsets lacks a class of the other."""
+    lacking = sorted(kept ^ others, key=str)
+    if lacking:
+        raise ValueError(
+            f"{name} must have all its classes in both subsets, and {lacking[0]!r} is in one alone; shuffle the "
+            "images, which are taken in order, or set ignore_class_split=True"
+        )
+
+
+def _of_each(name: str, values: Any, n_images: int) -> NDArray[Any]:
+    found = np.asarray(values)
+    if found.ndim == 0 or len(found) != n_images:
+        got = len(found) if found.ndim else repr(values)
+        raise ValueError(f"{name} must have a value for each of {n_images} images, got {got}")
+    return found
+
+
+def check_weights(name: str, values: Any, n_images: int) -> NDArray[Any]:
+    """Return weights of images as they are; ValueError unless they are finite numbers."""
+    found = _of_each(name, values, n_images)
+    if found.dtype.kind == "O":
+        found = np.asarray(found.tolist())
+    if found.dtype.kind not in "biuf" or not np.isfinite(found).all():
+        raise ValueError(f"{name} must be finite numbers, got {found.tolist()[:10]}")
+    return found

@@ -11,14 +11,12 @@ from numpy.typing import NDArray
 
 from cvbow.errors import ImageError
 from cvbow.images import DerivedImage, read_bytes
+from cvbow.images.pixels import is_lone_image
 
 __all__ = ["ImageLike", "check_images", "load_source", "path_of", "try_image"]
 
 #: A path, pixels: uint8 (H, W) or (H, W, 3) RGB, or what makes them when they are wanted.
 ImageLike = str | os.PathLike[str] | NDArray[np.uint8] | DerivedImage
-
-#: Shapes of a pixel of a colour image.
-_PIXEL = ((3,), (4,))
 
 
 def check_images(images: Sequence[ImageLike], *, minimum: int = 0) -> Sequence[ImageLike]:
@@ -27,14 +25,17 @@ def check_images(images: Sequence[ImageLike], *, minimum: int = 0) -> Sequence[I
     Raises
     ------
     ValueError
-        For a lone path or image, and where there are fewer than ``minimum`` (0 or 1).
+        For a lone path or image, what is no sequence, and where there are fewer than ``minimum`` (0 or 1).
     """
     if isinstance(images, (str, bytes, os.PathLike)):
         raise ValueError(f"images must be a sequence of paths or arrays, got the single path {os.fspath(images)!r}")
-    # A lone colour image would pass for a stack of gray ones that are three pixels wide.
-    if isinstance(images, np.ndarray) and images.dtype == np.uint8 and (images.ndim < 3 or images.shape[2:] in _PIXEL):
+    if is_lone_image(images):
         raise ValueError(f"images must be a sequence of images, got one array of shape {images.shape}")
-    found = images if isinstance(images, (list, tuple)) else list(images)
+    try:
+        one_by_one = iter(images)
+    except TypeError:
+        raise ValueError(f"images must be a sequence of paths or arrays, got {type(images).__name__}") from None
+    found = images if isinstance(images, (list, tuple)) else list(one_by_one)
     if len(found) < minimum:
         raise ValueError("images must have at least one image, got none")
     return found

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["check_image", "flatten", "to_uint8", "upright"]
+__all__ = ["check_image", "flatten", "is_lone_image", "to_uint8", "upright"]
 
 Pixels = NDArray[np.uint8]
 
@@ -41,6 +41,16 @@ def check_image(image: object, *, name: str = "image", color: bool | None = None
     if not (image.ndim == 2 or is_color) or (color is not None and color != is_color):
         raise ValueError(f"{name} must have shape {shapes[color]}, got {image.shape}")
     return np.ascontiguousarray(image)
+
+
+def is_lone_image(images: object) -> TypeGuard[NDArray[Any]]:
+    """Tell whether an array is one image, (H, W), (H, W, 3) or (H, W, 4), where several are wanted.
+
+    A colour image would pass for a stack of gray ones that are three or four pixels wide.
+    """
+    if not isinstance(images, np.ndarray) or images.dtype.kind not in "buif":
+        return False
+    return images.ndim < 3 or images.shape[2:] in ((3,), (4,))
 
 
 def to_uint8(samples: NDArray[Any], top: int) -> Pixels:
