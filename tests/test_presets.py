@@ -12,14 +12,12 @@ from tiny_images import write_dataset
 from cvbow import storage
 from cvbow.backends import BagEncoder, CensusPyramid, ChannelUnion, Gist
 from cvbow.classify import CLASSIFIERS, ImageClassifier, LinearSVM, make_classifier
-from cvbow.dictionary import BinaryDictionary, KMeansDictionary
-from cvbow.encoders import BagOfWords, SpatialPyramid
-from cvbow.features import DESCRIPTORS, DETECTORS, SIFT, DenseSIFT, LocalFeatures
+from cvbow.dictionary import DICTIONARIES, ApproximateKMeans, BinaryDictionary, KMeansDictionary
+from cvbow.encoders import ENCODERS, VLAD, BagOfWords, SpatialPyramid
+from cvbow.features import DESCRIPTORS, DETECTORS, EXTRACTORS, SIFT, DenseSIFT, LocalFeatures
 from cvbow.features.corners import HarrisDetector
 from cvbow.images import list_images
 from cvbow.presets import PRESETS, SETTINGS, make_model, parse_setting, resolve
-
-ENCODERS = ("bow", "kernel-codebook", "llc", "triangle", "soft-threshold", "vlad", "fisher")
 
 #: For each setting, the text of another value, and what the value becomes.
 OTHER: dict[str, tuple[str, Any]] = {
@@ -56,6 +54,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "sample": ("5000", 5000),
     "sample_images": ("60", 60),
     "encoder": ("vlad", "vlad"),
+    "dictionary": ("approximate-k-means", "approximate-k-means"),
     "n_words": ("77", 77),
     "algorithm": ("mini-batch", "mini-batch"),
     "init": ("k-means++", "k-means++"),
@@ -87,9 +86,17 @@ FEATURES: dict[str, dict[str, Any]] = {
     "cnn-feature-map": {"features": "cnn-feature-map", "network": "some.onnx", "layer": "conv"},
 }
 #: Those that go with one another.
-TOGETHER = set(OTHER) - {"channels", "features", "views", "encoder", "max_points", "patch_size"} - POINTS - MAP - {
-    key for key, setting in SETTINGS.items() if setting.where and setting.where[0] == "encoder" and key != "weighting"
-} | {"algorithm", "init"}
+TOGETHER = (
+    set(OTHER)
+    - {"channels", "features", "views", "encoder", "max_points", "patch_size"}
+    - POINTS
+    - MAP
+    - {
+        key
+        for key, setting in SETTINGS.items()
+        if setting.where and setting.where[0] == "encoder" and key != "weighting"
+    }
+)
 
 
 def home(key: str) -> dict[str, Any]:
@@ -97,7 +104,7 @@ def home(key: str) -> dict[str, Any]:
     where = SETTINGS[key].where
     if where is None:
         return {}
-    value = where[1][0]
+    value = SETTINGS[key].wanted[0]
     return home(where[0]) | {where[0]: (value,) if where[0] == "channels" else value} | FEATURES.get(value, {})
 
 
@@ -122,16 +129,21 @@ def test_every_setting_changes_the_model(key: str) -> None:
 def test_a_setting_that_means_nothing_is_refused(key: str) -> None:
     where = SETTINGS[key].where
     assert where is not None
-    parent, wanted = where
-    assert set(wanted) <= {"local", "local-features", *FEATURES, *ENCODERS, *DETECTORS}
+    parent, wanted = where[0], SETTINGS[key].wanted
+    assert set(wanted) <= {"local", *EXTRACTORS, *ENCODERS, *DETECTORS, *DICTIONARIES}
     elsewhere: dict[str, Any] = {
         "channels": {"channels": ("census",)},
         "features": next((settings for name, settings in FEATURES.items() if name not in wanted), {}),
         "detector": {"features": "local-features", "detector": "sift"},
-        "encoder": {"encoder": next(name for name in ENCODERS if name not in wanted)} if parent == "encoder" else {},
+        "encoder": {"encoder": next((name for name in ENCODERS if name not in wanted), None)},
+        "dictionary": {"dictionary": next((name for name in DICTIONARIES if name not in wanted), None)},
     }[parent]
-    with pytest.raises(ValueError, match=rf"^{key} means something only where {parent} is {wanted[0]}"):
-        make_model(settings=elsewhere | {key: OTHER[key][1]})
+    if None in elsewhere.values():  # there is none without
+        assert key in ("dictionary", "max_iter")
+        elsewhere = {"channels": ("census",)}
+    else:
+        with pytest.raises(ValueError, match=rf"^{key} means something only where {parent} is {wanted[0]}"):
+            make_model(settings=elsewhere | {key: OTHER[key][1]})
     with pytest.raises(ValueError, match=r"^\w+ means something only where channels is local; it is census"):
         make_model(settings={"channels": ("census",), key: OTHER[key][1]})
     assert key not in (make_model(settings=elsewhere).recipe or {})
@@ -147,6 +159,52 @@ def test_encoders(name: str) -> None:
     assert encoder.dictionary.n_words == 30
     # What the encoder normalises by itself stays its own.
     assert encoder.get_params()["normalization"] == type(encoder)().normalization
+
+
+def test_a_dictionary_of_another_kind() -> None:
+    assert "dictionary" not in (make_model().recipe or {})
+    model = make_model(settings={"dictionary": "approximate-k-means", "n_words": 30, "dictionary__n_probes": 3})
+    words = model.backend.encoder.encoder.dictionary
+    assert isinstance(words, ApproximateKMeans)
+    assert (words.n_words, words.n_probes, words.max_iter) == (30, 3, 20)
+    recipe = model.recipe or {}
+    assert (recipe["dictionary"], recipe["dictionary__n_probes"]) == ("approximate-k-means", 3)
+    assert "algorithm" not in recipe
+    assert make_model(settings={"dictionary": "vocabulary-tree"}).recipe.keys().isdisjoint({"n_words", "algorithm"})
+    assert isinstance(make_model("vlad", settings={"dictionary": "vocabulary-tree"}).backend.encoder.encoder, VLAD)
+    with pytest.raises(ValueError, match=r"dictionary must be one of k-means, .*, got 'kmeans'; did you mean k-means"):
+        make_model(settings={"dictionary": "kmeans"})
+
+
+def test_parameters_of_parts() -> None:
+    backend = make_model(settings={"features__step": 9, "encoder__power": 0.25, "dictionary__tol": 0.5}).backend
+    assert (backend.extractor.step, backend.encoder.encoder.power) == (9, 0.25)
+    assert backend.encoder.encoder.dictionary.tol == 0.5
+    settings = {"detector": "harris", "detector__k": 0.06, "descriptor": "patch", "descriptor__patch_size": 5}
+    extractor = make_model(settings=settings).backend.extractor
+    assert (extractor.detector.k, extractor.descriptor.patch_size) == (0.06, 5)
+    model = make_model(settings={"channels": ("census", "colors"), "census__radii": (1,), "mirror": True})
+    census, colors = (part for _, part in model.backend.channels)
+    assert (census.radii, census.mirror, type(colors).__name__) == ((1,), True, "ColorHistogram")
+    assert (model.recipe or {})["census__radii"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"features__stride": 3}, "DenseSIFT has no parameter stride, got features__stride; it has step, bin_sizes"),
+        ({"encoder__alpha": 3}, "BagOfWords has no parameter alpha, got encoder__alpha; it has dictionary, "),
+        ({"dictionary__branching": 3}, "KMeansDictionary has no parameter branching, got dictionary__branching"),
+        ({"detector": "sift", "detector__k": 3}, "SIFTDetector has no parameter k, got detector__k; it has n_octave"),
+        ({"census__radii": (1,)}, "census__radii means something only where channels has census; it is local"),
+        ({"detector__k": 3, "features": "sift"}, "detector__k means something only where features is local-features"),
+        ({"channels": ("census",), "encoder__power": 1}, "encoder__power means something only where channels is local"),
+        ({"channels": ("local", "sensus")}, "channels must be one of local, .*, got 'sensus'; did you mean census?"),
+    ],
+)
+def test_wrong_parameters_of_parts(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        make_model(settings=settings)
 
 
 def test_channels() -> None:
@@ -315,6 +373,7 @@ def test_the_recipe_says_what_the_model_is_made_of(name: str) -> None:
     for key, setting in SETTINGS.items():
         if key not in recipe:
             assert setting.where is not None
+            assert setting.said or key == "dictionary"
             continue
         expected = {"classifier": name, "random_state": 3, "max_iter": 8}.get(
             key, PRESETS["fast"].settings.get(key, setting.default)

@@ -23,7 +23,7 @@ BACKENDS: Registry[type[ImageEncoder]] = Registry(
         "gist": Gist,
         "colors": ColorHistogram,
         "pixels": RawPixels,
-        "network": CnnEncoder,
+        "cnn": CnnEncoder,
     },
     defines=("fit", "vector_length", "encode_image", "fingerprint"),
 )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from cvbow._checks import check_choice, check_int, check_part
+from cvbow.backends import BACKENDS, BagEncoder, ChannelUnion, MultiCrop
 from cvbow.classify import CLASSIFIERS, ImageClassifier, make_classifier
+from cvbow.dictionary import DICTIONARIES, ZCA
+from cvbow.encoders import ENCODERS, SpatialPyramid
+from cvbow.features import EXTRACTORS, CnnFeatureMap, Extractor
 from cvbow.presets.augmenting import make_augmenter
 from cvbow.presets.recipes import PRESETS
-from cvbow.presets.settings import OWN, SETTINGS, Setting, is_binary
+from cvbow.presets.settings import OWN, PARTS, SETTINGS, Setting, chosen_dictionary, is_binary
+from cvbow.registry import parameters_of
 
 __all__ = ["make_model", "resolve"]
 
@@ -23,8 +27,8 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
     preset : str
         A key of ``PRESETS``.
     settings : mapping, optional
-        Changes: keys of ``SETTINGS``; parameters of the recipe's detector or descriptor (``detector__threshold``) or of
-        its classifier (``C``).
+        Changes: keys of ``SETTINGS``; parameters of the recipe's parts (``detector__threshold``; also of ``features``,
+        ``descriptor``, ``encoder``, ``dictionary`` and of channels by their names) or of its classifier (``C``).
 
     Raises
     ------
@@ -52,6 +56,10 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
         resolved["mirror"] = False
     for key, value in changes.items():
         setting = _setting(key)
+        part, is_nested, _ = key.partition("__")
+        if is_nested and part in BACKENDS and part not in resolved["channels"]:
+            held = _shown(resolved["channels"])
+            raise ValueError(f"{key} means something only where channels has {part}; it is {held}")
         # To say that binary descriptors are not to be reduced is to say what is so.
         if not setting.applies(resolved) and (setting.binary or value != setting.default):
             raise ValueError(_out_of_place(key, resolved))
@@ -99,7 +107,11 @@ def make_model(
     backend = _backend(values, n_jobs, memory)
     backend.check_params()
     check_part(classifier)
-    recipe = {"preset": preset, **{key: value for key, value in values.items() if _setting(key).applies(values)}}
+    recipe = {"preset": preset}
+    for key, value in values.items():
+        setting = _setting(key)
+        if setting.applies(values) and (setting.said or value != setting.default):
+            recipe[key] = value
     for key, value in {**CLASSIFIERS[values["classifier"]].defaults, **for_classifier}.items():
         # Some of a classifier's parameters have the name of a setting: max_iter, random_state, algorithm.
         recipe[f"classifier_{key}" if key in SETTINGS else key] = value
@@ -118,18 +130,10 @@ def make_model(
 
 
 def _backend(values: Mapping[str, Any], n_jobs: int | None, memory: Any) -> Any:
-    from cvbow.backends import CensusPyramid, ChannelUnion, Gist, MultiCrop
-
     channels = tuple(values["channels"])
-    made: dict[str, Any] = {}
-    for channel in channels:
-        check_choice("channels", channel, ("local", "census", "gist"))
-        if channel == "local":
-            made[channel] = _local(values)
-        else:
-            made[channel] = (CensusPyramid if channel == "census" else Gist)(mirror=values["mirror"])
+    made = {channel: _channel(channel, values) for channel in channels}
     if not channels or len(made) < len(channels):
-        raise ValueError(f"channels must be at least one of local, census, gist, each once, got {channels!r}")
+        raise ValueError(f"channels must be at least one of {', '.join(BACKENDS)}, each once, got {channels!r}")
     backend = made[channels[0]] if len(made) == 1 else ChannelUnion(list(made.items()))
     check_choice("views", values["views"], ("whole", "crops"))
     if values["views"] == "crops":
@@ -137,11 +141,12 @@ def _backend(values: Mapping[str, Any], n_jobs: int | None, memory: Any) -> Any:
     return backend.set_params(n_jobs=n_jobs, memory=memory)
 
 
-def _local(values: Mapping[str, Any]) -> Any:
-    """Build the backend of local features and a dictionary."""
-    from cvbow.backends import BagEncoder
-    from cvbow.encoders import SpatialPyramid
-
+def _channel(channel: str, values: Mapping[str, Any]) -> Any:
+    """Build a backend: that of local features and a dictionary, or of its own parameters, with the recipe's mirror."""
+    kind = BACKENDS[channel]
+    if kind is not BagEncoder:
+        mirror = {"mirror": values["mirror"]} if "mirror" in parameters_of(kind) else {}
+        return _build(channel, kind, values, **mirror)
     encoder = _encoder(values)
     if tuple(values["grids"]) != ("1x1",):
         encoder = SpatialPyramid(
@@ -150,44 +155,30 @@ def _local(values: Mapping[str, Any]) -> Any:
             level_weights=values["level_weights"],
             normalization=values["pyramid_normalization"],
         )
-    return _pick(BagEncoder, values, extractor=_extractor(values), encoder=encoder, reduce=_reduce(values))
+    parts = {"extractor": _extractor(values), "encoder": encoder, "reduce": _reduce(values)}
+    return _build(channel, kind, values, **{**_chosen(kind, values), **parts})
 
 
 def _extractor(values: Mapping[str, Any]) -> Any:
-    from cvbow.features import SIFT, CnnFeatureMap, DenseSIFT, LocalFeatures, WhitenedPatches
-
-    kinds: dict[str, Any] = {
-        "dense-sift": DenseSIFT,
-        "sift": SIFT,
-        "patches": WhitenedPatches,
-        "local-features": LocalFeatures,
-        "cnn-feature-map": CnnFeatureMap,
-    }
-    check_choice("features", values["features"], kinds)
-    if values["features"] == "local-features":
-        return _pick(LocalFeatures, values, detector=_detector(values), descriptor=_descriptor(values))
-    if values["features"] == "cnn-feature-map":
+    kind = EXTRACTORS[values["features"]]
+    chosen = _chosen(kind, values)
+    if kind is CnnFeatureMap:
         # The setting of the name normalization is the encoder's; weights may be a classifier's.
-        own = {"weights": values["network_weights"], "normalization": values["map_normalization"]}
-        return _pick(CnnFeatureMap, values, **own)
-    return _pick(kinds[values["features"]], values)
+        chosen |= {"weights": values["network_weights"], "normalization": values["map_normalization"]}
+    for part in ("detector", "descriptor"):
+        if part in chosen:
+            chosen[part] = _named(part, values)
+    return _build("features", kind, values, **chosen)
 
 
-def _detector(values: Mapping[str, Any]) -> Any:
-    """Return a detector's name, or where it gets parameters, the detector."""
-    from cvbow.features import make_detector
-
-    options = _own_parameters("detector", values)
-    if SETTINGS["point_size"].applies(values):
-        options = {"point_size": values["point_size"], **options}
-    return make_detector(values["detector"]).set_params(**options) if options else values["detector"]
-
-
-def _descriptor(values: Mapping[str, Any]) -> Any:
-    from cvbow.features import make_descriptor
-
-    options = _own_parameters("descriptor", values)
-    return make_descriptor(values["descriptor"]).set_params(**options) if options else values["descriptor"]
+def _named(part: str, values: Mapping[str, Any]) -> Any:
+    """Return a detector's or descriptor's name; where it gets parameters, or is not cvbow's own, the object itself."""
+    kind = PARTS[part][values[part]]
+    options = {key: value for key, value in _chosen(kind, values).items() if (SETTINGS[key].where or ("",))[0] == part}
+    made = _build(part, kind, values, **options)
+    # Another process may not know the name of a part of one's own; its class it finds.
+    is_own = not kind.__module__.startswith("cvbow.")
+    return made if options or _own_parameters(part, values) or is_own else values[part]
 
 
 def _own_parameters(part: str, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,24 +188,26 @@ def _own_parameters(part: str, values: Mapping[str, Any]) -> dict[str, Any]:
 def _setting_of(key: str) -> Setting | None:
     """Return the setting of a key, or of the part whose parameter it is; None for one of the classifier."""
     part, is_nested, _ = key.partition("__")
-    return SETTINGS.get(part) if not is_nested or part in ("detector", "descriptor") else None
+    if is_nested:
+        return SETTINGS["channels"] if part in BACKENDS else SETTINGS[part] if part in PARTS else None
+    return SETTINGS.get(part)
 
 
 def _setting(key: str) -> Setting:
-    return SETTINGS[key.partition("__")[0]]
+    found = _setting_of(key)
+    assert found is not None
+    return found
 
 
 def _can_mirror(values: Mapping[str, Any]) -> bool:
     """Tell whether features of an image give those of its mirror; where they do not, a recipe does without."""
-    return "local" not in values["channels"] or values["features"] in ("dense-sift", "patches")
+    return "local" not in values["channels"] or EXTRACTORS[values["features"]].mirrored is not Extractor.mirrored
 
 
 def _reduce(values: Mapping[str, Any]) -> Any:
     if values["reduce"] is None or not SETTINGS["reduce"].applies(values):
         return None
     if values["reduce"] == "zca":
-        from cvbow.dictionary import ZCA
-
         return ZCA()
     from sklearn.decomposition import PCA
 
@@ -223,39 +216,37 @@ def _reduce(values: Mapping[str, Any]) -> Any:
 
 
 def _encoder(values: Mapping[str, Any]) -> Any:
-    from cvbow import dictionary, encoders
-
-    words: Any = dictionary.KMeansDictionary
-    kinds: dict[str, tuple[Any, Any]] = {
-        "bow": (encoders.BagOfWords, words),
-        "kernel-codebook": (encoders.KernelCodebook, words),
-        "llc": (encoders.LLC, words),
-        "triangle": (encoders.Triangle, words),
-        "soft-threshold": (encoders.SoftThreshold, dictionary.SphericalDictionary),
-        "vlad": (encoders.VLAD, words),
-        "fisher": (encoders.FisherVector, dictionary.GaussianMixtureDictionary),
-    }
-    check_choice("encoder", values["encoder"], kinds)
-    encoder, words = kinds[values["encoder"]]
-    if is_binary(values):
-        if values["encoder"] != "bow":
-            raise ValueError(
-                f"encoder must be bow for the descriptor {values['descriptor']}, got {values['encoder']!r}: it is "
-                "binary, and the other encoders reckon with differences, which bits do not have"
-            )
-        words = dictionary.BinaryDictionary
-    return _pick(encoder, values, dictionary=_pick(words, values))
+    kind = ENCODERS[values["encoder"]]
+    if is_binary(values) and values["encoder"] != "bow":
+        raise ValueError(
+            f"encoder must be bow for the descriptor {values['descriptor']}, got {values['encoder']!r}: it is "
+            "binary, and the other encoders reckon with differences, which bits do not have"
+        )
+    parts = {}
+    if SETTINGS["dictionary"].applies(values):
+        words = DICTIONARIES[chosen_dictionary(values)]
+        parts["dictionary"] = _build("dictionary", words, values, **_chosen(words, values))
+    return _build("encoder", kind, values, **{**_chosen(kind, values), **parts})
 
 
-def _pick(kind: Any, values: Mapping[str, Any], **parts: Any) -> Any:
-    """Build an estimator from its parts and those settings that are its parameters and mean something to it."""
-    parameters = inspect.signature(kind.__init__).parameters
-    chosen = {
+def _chosen(kind: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are parameters of an estimator and mean something to it."""
+    parameters = parameters_of(kind)
+    return {
         key: value
         for key, value in values.items()
-        if key in parameters and key not in parts and value != OWN and SETTINGS[key].applies(values)
+        if key in parameters and value != OWN and SETTINGS[key].applies(values)
     }
-    return kind(**chosen, **parts)
+
+
+def _build(part: str, kind: Any, values: Mapping[str, Any], **chosen: Any) -> Any:
+    """Build an estimator from what was chosen, and over it the parameters that are said to be this part's."""
+    own = _own_parameters(part, values)
+    known = parameters_of(kind)
+    for key in own:
+        if key not in known:
+            raise ValueError(f"{kind.__name__} has no parameter {key}, got {part}__{key}; it has {', '.join(known)}")
+    return kind(**{**chosen, **own})
 
 
 def _check_classifier_keys(classifier: str, parameters: Mapping[str, Any]) -> None:
@@ -272,9 +263,13 @@ def _out_of_place(key: str, values: Mapping[str, Any]) -> str:
     """Say which setting keeps another from meaning anything."""
     if not _setting(key).binary and is_binary(values):
         return f"{key} means nothing with the descriptor {values['descriptor']}, which is binary: its words are too"
-    where = _setting(key).where
-    while where is not None and not SETTINGS[where[0]].applies(values):
-        where = SETTINGS[where[0]].where
-    other, wanted = where or ("", ())
-    held = values[other] if isinstance(values[other], str) else ", ".join(values[other])
+    setting = _setting(key)
+    while setting.where is not None and not SETTINGS[setting.where[0]].applies(values):
+        setting = SETTINGS[setting.where[0]]
+    other, wanted = setting.where[0] if setting.where else "", setting.wanted
+    held = chosen_dictionary(values) if other == "dictionary" else _shown(values[other])
     return f"{key} means something only where {other} is {' or '.join(wanted)}; it is {held}"
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else ", ".join(value)

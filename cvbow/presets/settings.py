@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cvbow.backends import BACKENDS
 from cvbow.classify import CLASSIFIERS
-from cvbow.features import DESCRIPTORS, DETECTORS
+from cvbow.dictionary import DICTIONARIES
+from cvbow.encoders import ENCODERS
+from cvbow.features import DESCRIPTORS, DETECTORS, EXTRACTORS
 from cvbow.presets.augmenting import TRANSFORMS
+from cvbow.registry import Registry
 
 __all__ = ["SETTINGS", "Setting", "parse_setting"]
+
+
+#: The parts that a recipe chooses by name, and where the names are. A part's own parameters are settings too, such as
+#: ``detector__threshold``.
+PARTS: dict[str, Registry[Any]] = {
+    "features": EXTRACTORS,
+    "detector": DETECTORS,
+    "descriptor": DESCRIPTORS,
+    "encoder": ENCODERS,
+    "dictionary": DICTIONARIES,
+}
 
 
 @dataclass(frozen=True)
@@ -21,15 +36,21 @@ class Setting:
     ----------
     default : object
         Its value when a recipe does not set it; ``OWN`` is the default of the part that gets it.
-    meaning : str
+    about : str
+        What it means, but for the choices.
     parse : callable
         Turns the text of ``--set key=value`` into a value; ValueError says what it must look like.
-    where : (str, tuple of str) or None
-        Another setting and those of its values with which this one means something; None: always.
+    where : (str, tuple of str) or (str, str) or None
+        Another setting and those of its values with which this one means something, or the name of the parameter that
+        a part must have for that; None: always.
     implies : (str, object) or None
         Another setting and the value that it gets where this one is changed and that one is not.
     binary : bool
         Whether it means something for binary descriptors.
+    choices : collection of str
+        Names that it takes; none where it takes other values too.
+    said : bool
+        Whether a model's recipe has it where it is the default, too.
 
     Examples
     --------
@@ -39,11 +60,26 @@ class Setting:
     """
 
     default: Any
-    meaning: str
+    about: str
     parse: Callable[[str], Any]
-    where: tuple[str, tuple[str, ...]] | None = None
+    where: tuple[str, tuple[str, ...] | str] | None = None
     implies: tuple[str, Any] | None = None
     binary: bool = True
+    choices: Collection[str] = ()
+    said: bool = True
+
+    @property
+    def meaning(self) -> str:
+        """What it means, and what there is to choose from."""
+        return f"{self.about}: {', '.join(self.choices)}" if self.choices else self.about
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Values of the other setting with which this one means something."""
+        if self.where is None:
+            return ()
+        key, wanted = self.where
+        return PARTS[key].taking(wanted) if isinstance(wanted, str) else wanted
 
     def applies(self, values: Mapping[str, Any]) -> bool:
         """Tell whether the setting means something among the given values of all settings."""
@@ -51,15 +87,23 @@ class Setting:
             return False
         if self.where is None:
             return True
-        key, wanted = self.where
-        held = values[key] if isinstance(values[key], (tuple, list)) else (values[key],)
-        return SETTINGS[key].applies(values) and any(value in wanted for value in held)
+        key = self.where[0]
+        held = chosen_dictionary(values) if key == "dictionary" else values[key]
+        held = held if isinstance(held, (tuple, list)) else (held,)
+        return SETTINGS[key].applies(values) and any(value in self.wanted for value in held)
 
 
 def is_binary(values: Mapping[str, Any]) -> bool:
     """Tell whether the words of a recipe are of binary descriptors."""
     kind = DESCRIPTORS.get(values["descriptor"]) if isinstance(values["descriptor"], str) else None
     return kind is not None and kind.is_binary and SETTINGS["descriptor"].applies(values)
+
+
+def chosen_dictionary(values: Mapping[str, Any]) -> str:
+    """Return the name of a recipe's dictionary: the one that is set, or the one that its encoder has in recipes."""
+    if values["dictionary"] != OWN:
+        return str(values["dictionary"])
+    return "binary" if is_binary(values) else ENCODERS[values["encoder"]].recipe_dictionary
 
 
 #: Value of a setting that leaves a part its own default, which differs between the kinds of that part.
@@ -134,27 +178,22 @@ _own = _or(str, OWN, OWN)
 
 _LOCAL = ("channels", ("local",))
 _DENSE = ("features", ("dense-sift",))
-_RESIZED = ("features", ("dense-sift", "sift", "patches", "local-features"))
-_MAP = ("features", ("cnn-feature-map",))
+_MAP = ("features", "network")
 _TO_MAP = ("features", "cnn-feature-map")
-_GRID = ("features", ("dense-sift", "patches"))
-_SIFT = ("features", ("dense-sift", "sift"))
-_FOUND = ("features", ("sift", "local-features"))
-_POINTS = ("features", ("local-features",))
 _TO_POINTS = ("features", "local-features")
-_SIZED = ("detector", tuple(name for name, kind in DETECTORS.items() if "point_size" in kind().get_params()))
-_KMEANS = ("encoder", ("bow", "kernel-codebook", "llc", "triangle", "vlad"))
-_SHARED = ("encoder", ("kernel-codebook", "llc"))
-_POOLED = ("encoder", ("kernel-codebook", "llc", "triangle", "soft-threshold"))
 
 #: Every setting, in the order an image meets them.
 SETTINGS: dict[str, Setting] = {
-    "channels": Setting(("local",), "vectors that are joined: local (features and words), census, gist", _words),
-    "features": Setting(
-        "dense-sift", "dense-sift, sift, patches (whitened), local-features or cnn-feature-map", str, _LOCAL
+    "channels": Setting(
+        ("local",), "vectors that are joined, local being features and words", _words, choices=BACKENDS
     ),
-    "min_side": Setting(None, "enlarge images with a shorter side than this; none: never", _optional_integer, _RESIZED),
-    "max_side": Setting(480, "shrink images with a longer side than this; none: never", _optional_integer, _RESIZED),
+    "features": Setting("dense-sift", "points and descriptors of an image", str, _LOCAL, choices=EXTRACTORS),
+    "min_side": Setting(
+        None, "enlarge images with a shorter side than this; none: never", _optional_integer, ("features", "min_side")
+    ),
+    "max_side": Setting(
+        480, "shrink images with a longer side than this; none: never", _optional_integer, ("features", "min_side")
+    ),
     "network": Setting(
         None,
         "whose feature map has the descriptors: an ONNX file, or a torchvision model",
@@ -167,28 +206,42 @@ SETTINGS: dict[str, Setting] = {
         None,
         "of a torchvision model: a file, or a name such as IMAGENET1K_V1; none: its best",
         _or(str, "none", None),
-        _MAP,
+        ("features", ("cnn-feature-map",)),
     ),
-    "map_normalization": Setting("l2", "of a cell of the feature map: l2, root or none", str, _MAP),
+    "map_normalization": Setting(
+        "l2", "of a cell of the feature map: l2, root or none", str, ("features", ("cnn-feature-map",))
+    ),
     "engine": Setting(
         "auto", "that runs the network: opencv, onnxruntime, torch, or auto for what is installed", str, _MAP
     ),
     "provider": Setting("cpu", "where the engine computes, such as cuda", str, _MAP),
-    "root": Setting(True, "RootSIFT instead of SIFT", _flag, _SIFT),
+    "root": Setting(True, "RootSIFT instead of SIFT", _flag, ("features", "root")),
     "color": Setting("gray", "gray, rgb, hsv or opponent", str, _DENSE),
-    "step": Setting(4, "pixels between neighbouring descriptors", _integer, _GRID),
-    "bin_sizes": Setting((4, 6, 8, 10), "sides of the spatial bins in pixels, one per scale", _integers, _DENSE),
-    "window": Setting("flat", "flat or gaussian weighting of the pixels", str, _DENSE),
-    "magnification": Setting(6.0, "bin size over the deviation of the smoothing before it", _number, _DENSE),
+    "step": Setting(4, "pixels between neighbouring descriptors", _integer, ("features", "step")),
+    "bin_sizes": Setting(
+        (4, 6, 8, 10), "sides of the spatial bins in pixels, one per scale", _integers, ("features", "bin_sizes")
+    ),
+    "window": Setting("flat", "flat or gaussian weighting of the pixels", str, ("features", "window")),
+    "magnification": Setting(
+        6.0, "bin size over the deviation of the smoothing before it", _number, ("features", "magnification")
+    ),
     "contrast_threshold": Setting(0.005, "descriptors with less contrast become zero", _number, _DENSE),
-    "max_points": Setting(1000, "the strongest keypoints; none: all", _optional_integer, _FOUND),
-    "detector": Setting("sift", f"of local features: {', '.join(DETECTORS)}", str, _POINTS, _TO_POINTS),
-    "descriptor": Setting("rootsift", f"of local features: {', '.join(DESCRIPTORS)}", str, _POINTS, _TO_POINTS),
-    "selection": Setting("strongest", "of the points: strongest, or anms for strong ones all over", str, _POINTS),
-    "orientation": Setting("detector", "of the points: by the detector, gradient or upright", str, _POINTS),
-    "magnify": Setting(1.0, "of the patches around the points", _number, _POINTS),
-    "point_size": Setting(32.0, "side of the patches around edges, corners and grid points", _number, _SIZED),
-    "patch_size": Setting(6, "side of a patch in pixels", _integer, ("features", ("patches",))),
+    "max_points": Setting(1000, "the strongest keypoints; none: all", _optional_integer, ("features", "max_points")),
+    "detector": Setting("sift", "of local features", str, ("features", "detector"), _TO_POINTS, choices=DETECTORS),
+    "descriptor": Setting(
+        "rootsift", "of local features", str, ("features", "descriptor"), _TO_POINTS, choices=DESCRIPTORS
+    ),
+    "selection": Setting(
+        "strongest", "of the points: strongest, or anms for strong ones all over", str, ("features", "selection")
+    ),
+    "orientation": Setting(
+        "detector", "of the points: by the detector, gradient or upright", str, ("features", "orientation")
+    ),
+    "magnify": Setting(1.0, "of the patches around the points", _number, ("features", "magnify")),
+    "point_size": Setting(
+        32.0, "side of the patches around edges, corners and grid points", _number, ("detector", "point_size")
+    ),
+    "patch_size": Setting(6, "side of a patch in pixels", _integer, ("features", "patch_size")),
     "reduce": Setting(
         None, "descriptors by PCA to so many dimensions, or zca; none: as they are", _reduce, _LOCAL, binary=False
     ),
@@ -200,16 +253,26 @@ SETTINGS: dict[str, Setting] = {
     "mirror": Setting(False, "average an image's vectors with those of its mirror", _flag),
     "sample": Setting(200_000, "descriptors that the dictionary is learned from", _integer, _LOCAL),
     "sample_images": Setting(1000, "images that they are drawn from", _integer, _LOCAL),
-    "encoder": Setting("bow", "bow, kernel-codebook, llc, triangle, soft-threshold, vlad or fisher", str, _LOCAL),
-    "n_words": Setting(1000, "words of the dictionary, or Gaussians of the mixture", _integer, _LOCAL),
-    "algorithm": Setting("lloyd", "of k-means: lloyd or mini-batch", str, _KMEANS, binary=False),
-    "init": Setting("random", "start of k-means: random or k-means++", str, _KMEANS, binary=False),
-    "max_iter": Setting(20, "iterations of the dictionary", _integer, _LOCAL),
-    "weighting": Setting("count", "of a word in the histogram: count, binary or tf-idf", str, ("encoder", ("bow",))),
-    "n_nearest": Setting(5, "words that share a descriptor", _integer, _SHARED),
-    "regularization": Setting(1e-4, "of the codes of a descriptor", _number, ("encoder", ("llc",))),
-    "alpha": Setting(0.25, "what is taken off the products with words", _number, ("encoder", ("soft-threshold",))),
-    "pooling": Setting(OWN, "over the points: average, sum or max", _own, _POOLED),
+    "encoder": Setting("bow", "from descriptors to a vector", str, _LOCAL, choices=ENCODERS),
+    "dictionary": Setting(
+        OWN,
+        "of the encoder, which has its own by default",
+        str,
+        ("encoder", "dictionary"),
+        choices=DICTIONARIES,
+        said=False,
+    ),
+    "n_words": Setting(
+        1000, "words of the dictionary, or Gaussians of the mixture", _integer, ("dictionary", "n_words")
+    ),
+    "algorithm": Setting("lloyd", "of k-means: lloyd or mini-batch", str, ("dictionary", "algorithm"), binary=False),
+    "init": Setting("random", "start of k-means: random or k-means++", str, ("dictionary", "init"), binary=False),
+    "max_iter": Setting(20, "iterations of the dictionary", _integer, ("dictionary", "max_iter")),
+    "weighting": Setting("count", "of a word in the histogram: count, binary or tf-idf", str, ("encoder", "weighting")),
+    "n_nearest": Setting(5, "words that share a descriptor", _integer, ("encoder", "n_nearest")),
+    "regularization": Setting(1e-4, "of the codes of a descriptor", _number, ("encoder", "regularization")),
+    "alpha": Setting(0.25, "what is taken off the products with words", _number, ("encoder", "alpha")),
+    "pooling": Setting(OWN, "over the points: average, sum or max", _own, ("encoder", "pooling")),
     "power": Setting(0.5, "exponent of the values", _number, ("encoder", ("vlad", "fisher"))),
     "normalization": Setting(OWN, "of a cell's vector: hellinger, l1, l2, power or none; by encoder", _own, _LOCAL),
     "grids": Setting(("1x1", "2x2", "4x4"), "spatial pyramid, columns x rows", _words, _LOCAL),
@@ -217,9 +280,9 @@ SETTINGS: dict[str, Setting] = {
     "pyramid_normalization": Setting("l2", "of the whole pyramid: l2, l1 or none", str, _LOCAL),
     "augment": Setting(0, "randomly transformed copies of each image that the classifier learns from too", _integer),
     "augment_with": Setting(
-        ("mirror", "rotate", "shift", "zoom"), f"of the copies: {', '.join(TRANSFORMS)}, each or none at random", _words
+        ("mirror", "rotate", "shift", "zoom"), "of the copies, each or none at random", _words, choices=TRANSFORMS
     ),
-    "classifier": Setting("linear-svm", f"one of {', '.join(CLASSIFIERS)}", str),
+    "classifier": Setting("linear-svm", "of the vectors", str, choices=CLASSIFIERS),
     "random_state": Setting(0, "seed of the sample and of the dictionary", _integer),
 }
 
@@ -227,8 +290,8 @@ SETTINGS: dict[str, Setting] = {
 def parse_setting(text: str) -> tuple[str, Any]:
     """Turn the text ``key=value`` into a key and a value of the key's type.
 
-    A key that is not a setting is taken for a parameter of the classifier: its value is a number, numbers separated by
-    commas, true, false, none, or text.
+    A key that is not a setting is taken for a parameter of a part (``detector__threshold``) or of the classifier: its
+    value is a number, numbers separated by commas, true, false, none, or text.
 
     Raises
     ------
