@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import warnings
 from typing import Any, TextIO
@@ -94,9 +95,30 @@ def _describe(error: OSError) -> str:
     return f"{error.filename}: {reason}" if error.filename else str(error)
 
 
+def _import_modules(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> None:
+    """Import modules that register parts, also from the current folder; commands and their help see the parts then."""
+    if names:
+        sys.path.append(os.getcwd())
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            raise click.BadParameter(f"cannot import {name}: {type(error).__name__}: {error}") from error
+
+
 @click.group(cls=CvbowGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="cvbow")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--import",
+    metavar="MODULE",
+    multiple=True,
+    expose_value=False,
+    callback=_import_modules,
+    envvar="CVBOW_IMPORT",
+    show_envvar=True,
+    help="Import a module first, which registers parts of your own; it may lie in the current folder. May be repeated.",
+)
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
     """Classical image recognition: features, visual words, scikit-learn.

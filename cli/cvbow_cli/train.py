@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from cvbow import storage
-from cvbow.presets import PRESETS, make_model, parse_setting
+from cvbow.classify import CLASSIFIERS
+from cvbow.presets import PRESETS, SETTINGS, make_model, parse_setting
 from cvbow_cli._common import (
     echo_json,
     labelled_images,
@@ -28,8 +29,19 @@ __all__ = ["command"]
     "--output", "-o", required=True, metavar="MODEL", type=click.Path(dir_okay=False), help="Model file to write."
 )
 @click.option("--preset", default="bow", show_default=True, metavar="NAME", help=f"Recipe: {', '.join(PRESETS)}.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting; may be repeated.")
-@click.option("--classifier", metavar="NAME", help="Short for --set classifier=NAME.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help=f"Change a setting; may be repeated: {', '.join(SETTINGS)}, and parameters of what was chosen, such as "
+    "detector__threshold, encoder__power or, of the classifier, C.",
+)
+@click.option(
+    "--classifier",
+    metavar="NAME",
+    help=f"Short for --set classifier=NAME: {', '.join(CLASSIFIERS)}.",
+)
 @click.option(
     "--augment", type=int, metavar="N", help="Short for --set augment=N: learn from N more variants of each image."
 )
@@ -62,6 +74,7 @@ def command(
       cvbow train photos/ -o photos.cvbow
       cvbow train photos/ -o photos.cvbow --preset fast --set n_words=200 --set C=1
       cvbow train photos/ -o photos.cvbow --augment 4 --set augment_with=zoom,shift
+      cvbow --import my_parts train photos/ -o photos.cvbow --set detector=mine
     """
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
     if classifier is not None:
@@ -70,6 +83,7 @@ def command(
         changes["augment"] = augment
     model = make_model(preset, settings=changes, n_jobs=n_jobs, memory=cache)
     storage.check_writable(output)
+    storage.check_storable(model, "model")
     images = labelled_images(source, "train", quiet=quiet or as_json)
     with working(quiet=quiet, executor=executor, scheduler=scheduler):
         model.fit(images.paths, images.labels, strict=strict)

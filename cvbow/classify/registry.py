@@ -7,9 +7,19 @@ that of "standardized-svm" on 1000 training images per class of CIFAR-10, on vec
 from __future__ import annotations
 
 import functools
+import importlib
+import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from sklearn.base import BaseEstimator
+
+from cvbow.classify.fusion import FusionClassifier
+from cvbow.classify.kernel_svm import KernelSVM
+from cvbow.classify.linear_svm import LinearSVM, TunedLinearSVM
+from cvbow.registry import Registry
+from cvbow.storage import storable
 
 __all__ = ["CLASSIFIERS", "ClassifierEntry", "make_classifier"]
 
@@ -37,126 +47,104 @@ class ClassifierEntry:
 
     summary: str
     make: Callable[..., Any]
-    defaults: Mapping[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.make, type):
+            storable(self.make)
 
 
-def _linear_svm(**parameters: Any) -> Any:
-    from cvbow.classify.linear_svm import LinearSVM
+class ClassifierRegistry(Registry[ClassifierEntry]):
+    """Classifiers by name: ``CLASSIFIERS["mine"] = MyClassifier``, or an entry with defaults of its own."""
 
-    return LinearSVM(**parameters)
-
-
-def _tuned_svm(**parameters: Any) -> Any:
-    from cvbow.classify.linear_svm import TunedLinearSVM
-
-    return TunedLinearSVM(**parameters)
-
-
-def _kernel_svm(kernel: str, **parameters: Any) -> Any:
-    from cvbow.classify.kernel_svm import KernelSVM
-
-    return KernelSVM(kernel, **parameters)
+    def checked(self, name: str, part: Any) -> ClassifierEntry:
+        """Return an entry, of a class one without defaults; ValueError for anything else."""
+        if isinstance(part, ClassifierEntry):
+            return part
+        super().checked(name, part)
+        return ClassifierEntry((inspect.getdoc(part) or part.__name__).splitlines()[0], part)
 
 
-def _fusion(**parameters: Any) -> Any:
-    from cvbow.classify.fusion import FusionClassifier
+def _sklearn(name: str) -> Callable[..., Any]:
+    """Return what makes a classifier of scikit-learn, whose module loads then."""
 
-    return FusionClassifier(**parameters)
+    def make(**parameters: Any) -> Any:
+        module, _, kind = name.rpartition(".")
+        return vars(importlib.import_module(f"sklearn.{module}"))[kind](**parameters)
+
+    return make
 
 
 def _chi2_map(*, sample_steps: int = 2, **parameters: Any) -> Any:
     from sklearn.kernel_approximation import AdditiveChi2Sampler
     from sklearn.pipeline import make_pipeline
 
-    return make_pipeline(AdditiveChi2Sampler(sample_steps=sample_steps), _linear_svm(**parameters))
+    return make_pipeline(AdditiveChi2Sampler(sample_steps=sample_steps), LinearSVM(**parameters))
 
 
-def _logistic_regression(**parameters: Any) -> Any:
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(**parameters)
-
-
-def _naive_bayes(**parameters: Any) -> Any:
-    from sklearn.naive_bayes import GaussianNB
-
-    return GaussianNB(**parameters)
-
-
-def _decision_tree(**parameters: Any) -> Any:
-    from sklearn.tree import DecisionTreeClassifier
-
-    return DecisionTreeClassifier(**parameters)
-
-
-def _random_forest(**parameters: Any) -> Any:
-    from sklearn.ensemble import RandomForestClassifier
-
-    return RandomForestClassifier(**parameters)
-
-
-def _nearest_neighbors(**parameters: Any) -> Any:
-    from sklearn.neighbors import KNeighborsClassifier
-
-    return KNeighborsClassifier(**parameters)
-
-
-def _mlp(**parameters: Any) -> Any:
-    from sklearn.neural_network import MLPClassifier
-
-    return MLPClassifier(**parameters)
-
-
-CLASSIFIERS: dict[str, ClassifierEntry] = {
-    "linear-svm": ClassifierEntry("linear support vector machine", _linear_svm, {"C": 3.0}),
-    "tuned-svm": ClassifierEntry("linear SVM that finds its C by cross-validation", _tuned_svm, {}),
-    "chi2-svm": ClassifierEntry(
-        "SVM with the exponential chi-square kernel; vectors must be non-negative",
-        functools.partial(_kernel_svm, "chi2"),
-        {"C": 10.0},
-    ),
-    "intersection-svm": ClassifierEntry(
-        "SVM with the histogram intersection kernel; vectors must be non-negative",
-        functools.partial(_kernel_svm, "intersection"),
-        {"C": 1.0},
-    ),
-    "rbf-svm": ClassifierEntry("SVM with a Gaussian kernel", functools.partial(_kernel_svm, "rbf"), {"C": 10.0}),
-    "chi2-map-svm": ClassifierEntry(
-        "linear SVM on an additive chi-square feature map; vectors must be non-negative", _chi2_map, {"C": 10.0}
-    ),
-    "standardized-svm": ClassifierEntry(
-        "linear SVM on values brought to mean 0 and the same deviation", _linear_svm, {"C": 3.0, "standardize": True}
-    ),
-    "kernel-ridge": ClassifierEntry(
-        "kernel ridge regression with a Gaussian kernel for each channel of the vectors",
-        _fusion,
-        {"head": "ridge", "alpha": 0.01},
-    ),
-    "rbf-fusion": ClassifierEntry(
-        "SVM with a Gaussian kernel for each channel of the vectors", _fusion, {"head": "svm", "C": 10.0}
-    ),
-    "logistic-regression": ClassifierEntry(
-        "multinomial logistic regression", _logistic_regression, {"C": 100.0, "max_iter": 1000}
-    ),
-    "naive-bayes": ClassifierEntry("Gaussian naive Bayes", _naive_bayes, {"var_smoothing": 1e-2}),
-    "decision-tree": ClassifierEntry(
-        "one decision tree", _decision_tree, {"min_samples_leaf": 5, "max_features": "sqrt", "random_state": 0}
-    ),
-    "random-forest": ClassifierEntry(
-        "500 random trees", _random_forest, {"n_estimators": 500, "n_jobs": None, "random_state": 0}
-    ),
-    "nearest-neighbors": ClassifierEntry(
-        "vote of the 10 nearest training vectors by cosine, weighted by distance",
-        _nearest_neighbors,
-        # One worker: several would get parts of the vectors, whose products differ in the last digits.
-        {"n_neighbors": 10, "weights": "distance", "algorithm": "brute", "metric": "cosine", "n_jobs": 1},
-    ),
-    "mlp": ClassifierEntry(
-        "multi-layer perceptron with one hidden layer of 256",
-        _mlp,
-        {"hidden_layer_sizes": (256,), "alpha": 1e-3, "max_iter": 500, "tol": 1e-3, "random_state": 0},
-    ),
-}
+CLASSIFIERS = ClassifierRegistry(
+    "classifier",
+    BaseEstimator,
+    {
+        "linear-svm": ClassifierEntry("linear support vector machine", LinearSVM, {"C": 3.0}),
+        "tuned-svm": ClassifierEntry("linear SVM that finds its C by cross-validation", TunedLinearSVM, {}),
+        "chi2-svm": ClassifierEntry(
+            "SVM with the exponential chi-square kernel; vectors must be non-negative",
+            functools.partial(KernelSVM, "chi2"),
+            {"C": 10.0},
+        ),
+        "intersection-svm": ClassifierEntry(
+            "SVM with the histogram intersection kernel; vectors must be non-negative",
+            functools.partial(KernelSVM, "intersection"),
+            {"C": 1.0},
+        ),
+        "rbf-svm": ClassifierEntry("SVM with a Gaussian kernel", functools.partial(KernelSVM, "rbf"), {"C": 10.0}),
+        "chi2-map-svm": ClassifierEntry(
+            "linear SVM on an additive chi-square feature map; vectors must be non-negative", _chi2_map, {"C": 10.0}
+        ),
+        "standardized-svm": ClassifierEntry(
+            "linear SVM on values brought to mean 0 and the same deviation", LinearSVM, {"C": 3.0, "standardize": True}
+        ),
+        "kernel-ridge": ClassifierEntry(
+            "kernel ridge regression with a Gaussian kernel for each channel of the vectors",
+            FusionClassifier,
+            {"head": "ridge", "alpha": 0.01},
+        ),
+        "rbf-fusion": ClassifierEntry(
+            "SVM with a Gaussian kernel for each channel of the vectors", FusionClassifier, {"head": "svm", "C": 10.0}
+        ),
+        "logistic-regression": ClassifierEntry(
+            "multinomial logistic regression",
+            _sklearn("linear_model.LogisticRegression"),
+            {"C": 100.0, "max_iter": 1000},
+        ),
+        "naive-bayes": ClassifierEntry(
+            "Gaussian naive Bayes", _sklearn("naive_bayes.GaussianNB"), {"var_smoothing": 1e-2}
+        ),
+        "decision-tree": ClassifierEntry(
+            "one decision tree",
+            _sklearn("tree.DecisionTreeClassifier"),
+            {"min_samples_leaf": 5, "max_features": "sqrt", "random_state": 0},
+        ),
+        "random-forest": ClassifierEntry(
+            "500 random trees",
+            _sklearn("ensemble.RandomForestClassifier"),
+            {"n_estimators": 500, "n_jobs": None, "random_state": 0},
+        ),
+        "nearest-neighbors": ClassifierEntry(
+            "vote of the 10 nearest training vectors by cosine, weighted by distance",
+            _sklearn("neighbors.KNeighborsClassifier"),
+            # One worker: several would get parts of the vectors, whose products differ in the last digits.
+            {"n_neighbors": 10, "weights": "distance", "algorithm": "brute", "metric": "cosine", "n_jobs": 1},
+        ),
+        "mlp": ClassifierEntry(
+            "multi-layer perceptron with one hidden layer of 256",
+            _sklearn("neural_network.MLPClassifier"),
+            {"hidden_layer_sizes": (256,), "alpha": 1e-3, "max_iter": 500, "tol": 1e-3, "random_state": 0},
+        ),
+    },
+    defines=("fit", "predict"),
+)
 
 
 def make_classifier(name: str, **parameters: Any) -> Any:
@@ -180,9 +168,7 @@ def make_classifier(name: str, **parameters: Any) -> Any:
     >>> make_classifier("linear-svm", C=3.0).C
     3.0
     """
-    entry = CLASSIFIERS.get(name)
-    if entry is None:
-        raise ValueError(f"classifier must be one of {', '.join(CLASSIFIERS)}, got {name!r}")
+    entry = CLASSIFIERS[name]
     classifier = entry.make(**entry.defaults)
     valid = _settable(classifier)
     unknown = set(parameters) - set(valid)
