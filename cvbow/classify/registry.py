@@ -82,7 +82,7 @@ def _chi2_map(*, sample_steps: int = 2, **parameters: Any) -> Any:
     return make_pipeline(AdditiveChi2Sampler(sample_steps=sample_steps), LinearSVM(**parameters))
 
 
-CLASSIFIERS = ClassifierRegistry(
+CLASSIFIERS: ClassifierRegistry = ClassifierRegistry(
     "classifier",
     BaseEstimator,
     {
