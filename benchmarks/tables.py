@@ -38,7 +38,7 @@ def load(folder: Path) -> dict[str, Any]:
 def _block(table: Table, results: Sequence[Mapping[str, Any]], command: str) -> str:
     """A table with what it shows, what it was measured with, and the command that does so again, below it."""
     what = f"{table.title}." if table.title else ""
-    smoke = "A smoke run, whose figures mean nothing." if all(result.get("quick") for result in results) else ""
+    smoke = "A smoke run, whose figures are not meaningful." if all(result.get("quick") for result in results) else ""
     places = [result["environment"] for result in results]
     loads = sorted(place["load_before"] for place in places if "load_before" in place)
     ends = dict.fromkeys(f"{load:.1f}" for load in loads[:1] + loads[-1:])

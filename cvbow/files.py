@@ -86,7 +86,7 @@ def read_file(path: str | os.PathLike[str], *, limit: int | None = None) -> byte
 
 
 def read_text(path: str | os.PathLike[str], *, encoding: str = "utf-8") -> str:
-    """Read a text file, as `open_file` opens it; line ends stay as they are. UnicodeDecodeError if it is no text."""
+    """Return the text at ``path`` in an ``encoding``, line ends as they are; UnicodeDecodeError if it is not text."""
     return read_file(path).decode(encoding)
 
 

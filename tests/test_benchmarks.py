@@ -181,7 +181,7 @@ def test_smoke_run_of_the_kernels(tmp_path: Path) -> None:
     inertia = {row["name"]: row["inertia_over_cvbow"] for row in document["kmeans"]["contenders"]}
     assert inertia["scikit-learn"] == pytest.approx(1, abs=0.05)
     assert "| cvbow WordSearch.nearest |" in done.stdout
-    assert "whose figures mean nothing" in done.stdout
+    assert "whose figures are not meaningful" in done.stdout
 
 
 def test_smoke_run_of_the_encoders(tmp_path: Path) -> None:
@@ -611,7 +611,10 @@ def test_the_table_of_covers(tables: ModuleType) -> None:
     for one in found.values():
         one["environment"]["workers"] = 2
     lines = tables.covers_table(found).splitlines()
-    assert lines[2] == "| words (quick: means nothing) | 98.0 | 99.0 | 100.0 | 98.5 | 97.5 | 8.13 | 30.2 | 250 | 12.3 |"
+    assert (
+        lines[2]
+        == "| words (quick run: not meaningful) | 98.0 | 99.0 | 100.0 | 98.5 | 97.5 | 8.13 | 30.2 | 250 | 12.3 |"
+    )
     assert lines[3] == "| words | 98.0 | 99.0 | 100.0 | 98.5 | 97.5 | 8.13 | 30.2 | 250 | 12.3 |"
     assert "400 photographs by four cameras against 4,585 images" in lines[-1]
     assert tables.covers_table({"dvd-covers-networks": result}) == ""

@@ -160,7 +160,7 @@ def test_bench_run_quick_with_what_comes_along(tmp_path: Path) -> None:
     assert result.stderr == ""
     assert result.stdout.startswith("QUICK: ")
     assert json.loads(output.read_text(encoding="utf-8"))["quick"] is True
-    assert "means nothing" in run("bench", "table", output).stdout
+    assert "not meaningful" in run("bench", "table", output).stdout
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
@@ -245,7 +245,7 @@ def test_mistakes_are_one_clear_line(tmp_path: Path, tiny: tuple[Path, Path]) ->
         (("bench", "run", tiny[0], "--data", tiny[1], "-o", tmp_path / "no" / "r.json"), 1, "does not exist"),
         (("bench", "table", broken), 2, "broken.toml: not a JSON file"),
         (("data", "fetch", "scene"), 2, "data set must be one of"),
-        (("data", "verify", "--data", tmp_path), 2, "--data goes with one NAME"),
+        (("data", "verify", "--data", tmp_path), 2, "--data needs exactly one NAME"),
         (("data", "verify", "tiny"), 1, "not on this machine"),
     ):
         result = run(*arguments)

@@ -257,7 +257,7 @@ def test_boxes(made: Path, tmp_path: Path) -> None:
     assert "four numbers" in fails(2, "search", index, query, "--box", "a,b,c,d")
     assert "box must have a positive width" in fails(2, "search", index, query, "--box", "1,2,0,5")
     assert "box must overlap the image of 200 x 160" in fails(2, "search", index, query, "--box", "900,0,5,5")
-    assert "--box goes with one IMAGE" in fails(2, "search", index, query, query, "--box", "0,0,9,9")
+    assert "--box needs exactly one IMAGE" in fails(2, "search", index, query, query, "--box", "0,0,9,9")
 
 
 def test_pictures_and_pages(made: Path, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ def test_add_update_remove(own: Path, index: Path) -> None:
 
     write(own / "new.png", scene(51))
     left = run("add", index, own / "new.png")
-    assert "added       0, 1 changed, and left" in left.stdout
+    assert "added       0, 1 changed, but not updated" in left.stdout
     assert "cvbow index update" in left.stderr
     (own / path_of(2)).unlink()
     found = document("update", index)
@@ -324,7 +324,7 @@ def test_an_empty_index(own: Path, index: Path) -> None:
 
 def test_nothing_that_can_be_read(own: Path, index: Path) -> None:
     (own / "bad.jpg").write_bytes(b"")
-    assert "of 1 image none could be read" in fails(1, "add", index, own / "bad.jpg", "--quiet")
+    assert "none of 1 image could be read" in fails(1, "add", index, own / "bad.jpg", "--quiet")
     assert "no images in this folder" in fails(1, "add", index, (own / "empty").mkdir() or own / "empty")
 
 
@@ -401,7 +401,7 @@ def test_duplicates(own: Path, index: Path) -> None:
     (pair,) = groups[path_of(2), "small.png"]["pairs"]
     assert pair["reason"] == "copy"
     result = run("duplicates", index)
-    assert result.stdout.splitlines()[-1].startswith("2 groups among 8 images; with one of each group there would be 6")
+    assert result.stdout.splitlines()[-1].startswith("2 groups among 8 images; keeping one of each group would leave 6")
 
 
 def test_the_map_that_is_verified_can_be_chosen(made: Path, tmp_path: Path) -> None:
@@ -499,7 +499,7 @@ def test_an_interrupt_says_how_to_go_on(own: Path, index: Path, monkeypatch: pyt
     monkeypatch.setattr(ImageIndex, "add", interrupted)
     result = run("add", index, own / "queries")
     assert result.exit_code == 1
-    said = f"{index} has {N_SCENES} images; 'cvbow index add {index} {own / 'queries'}' goes on"
+    said = f"{index} has {N_SCENES} images; continue with 'cvbow index add {index} {own / 'queries'}'"
     assert said in result.stderr
     monkeypatch.undo()
     assert document("add", index, own / "queries")["n_images"] == 2 * N_SCENES + 1

@@ -178,7 +178,7 @@ def test_nothing_is_guessed(network: Path) -> None:
         CnnEncoder(network, layer="features").fit([color()])
     with pytest.raises(ValueError, match="not known: mean, scale must be given"):
         CnnEncoder(network, layer="features", size=12, channel_order="rgb").fit([color()])
-    with pytest.raises(ValueError, match=r"layer must be named, .* one of prob, features, conv, relu, mean"):
+    with pytest.raises(ValueError, match=r"layer must be given, .* choose among prob, features, conv, relu, mean"):
         CnnEncoder(network, **FACTS).fit([color()])
 
 
@@ -303,7 +303,7 @@ def test_a_model_knows_its_network(network: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("CVBOW_NETWORKS", str(elsewhere))
     np.testing.assert_array_equal(loaded.predict_proba(images.paths), expected)
     network.write_bytes(tiny_network(seed=1))
-    with pytest.raises(NetworkError, match="not the network that was learned with: its SHA-256 is"):
+    with pytest.raises(NetworkError, match="not the network that the model was trained with: its SHA-256 is"):
         loaded.predict(images.paths[:1])
 
 

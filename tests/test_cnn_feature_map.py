@@ -293,7 +293,7 @@ def test_a_model_knows_its_network(network: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("CVBOW_NETWORKS", str(elsewhere))
     np.testing.assert_array_equal(loaded.predict_proba(images.paths), expected)
     network.write_bytes(tiny_network(seed=1))
-    with pytest.raises(NetworkError, match="not the network that was learned with: its SHA-256 is"):
+    with pytest.raises(NetworkError, match="not the network that the model was trained with: its SHA-256 is"):
         loaded.predict(images.paths[:1])
 
 
@@ -352,7 +352,7 @@ def test_a_model_without_a_settled_extractor_answers(network: Path) -> None:
 def test_mirrors_are_not_claimed(network: Path) -> None:
     extractor = feature_map()
     assert not extractor.can_mirror
-    with pytest.raises(ValueError, match="mirror=True needs an extractor whose features of a mirrored image follow"):
+    with pytest.raises(ValueError, match="mirror=True needs an extractor that can mirror features"):
         vlad(extractor, mirror=True).fit([color()])
     # Nor would it be true: the features of the mirror are no others at mirrored places.
     image = color()
@@ -395,7 +395,7 @@ def test_training_and_predicting(network: Path, tmp_path: Path) -> None:
     network.write_bytes(tiny_network(seed=1))
     result = run("predict", model, paths[0])
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "not the network that was learned with" in result.stderr
+    assert "not the network that the model was trained with" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
 
 
@@ -407,8 +407,8 @@ def test_training_and_predicting(network: Path, tmp_path: Path) -> None:
         (["network=NETWORK"], 2, "layer must be one of prob, features, conv, relu, mean, got None"),
         (["network=NETWORK", "layer=features"], 2, "layer must be a feature map"),
         (["network=NETWORK", "layer=relu", "mirror=true"], 2, "mirror=True needs an extractor"),
-        (["network=NETWORK", "layer=relu", "max_side=100"], 2, "max_side means something only where features is"),
-        (["network=NETWORK", "layer=relu", "features=sift"], 2, "network means something only where features is"),
+        (["network=NETWORK", "layer=relu", "max_side=100"], 2, "max_side applies only if features is"),
+        (["network=NETWORK", "layer=relu", "features=sift"], 2, "network applies only if features is"),
         (["network=NETWORK", "layer=relu", "map_normalization=l3"], 2, "normalization must be one of l2, root, none"),
     ],
 )
@@ -467,5 +467,5 @@ def test_a_torchvision_model(tmp_path: Path) -> None:
         clone(extractor).set_params(layer="avgpool").settled()
     settled = extractor.settled()
     torch.save(models.resnet18(weights=None).state_dict(), weights)
-    with pytest.raises(NetworkError, match="not the network that was learned with"):
+    with pytest.raises(NetworkError, match="not the network that the model was trained with"):
         settled.extract(image)

@@ -273,7 +273,7 @@ def test_mistakes_are_one_clear_line(tmp_path: Path) -> None:
         ((data,), 2, "Missing option '--with'"),
         (("-w", "pixels"), 2, "give either DIR or --benchmark NAME"),
         ((data, "--benchmark", "digits-fast", "-w", "pixels"), 2, "give either DIR or --benchmark NAME"),
-        ((data, "--data", tmp_path, "-w", "pixels"), 2, "--data goes with --benchmark"),
+        ((data, "--data", tmp_path, "-w", "pixels"), 2, "--data needs --benchmark"),
         ((data, "-w", "slow"), 2, "backend must be one of bow"),
         ((data, "-w", "none.onnx"), 1, "none.onnx"),
         ((data, "-w", broken), 1, "broken.onnx: not an ONNX network"),

@@ -171,7 +171,7 @@ def test_own_parts_in_messages(
     for wrong, message in (
         ("detector=dot", "got 'dot'; did you mean dots?"),
         ("encoder__power=2", "Means has no parameter power, got encoder__power"),
-        ("n_words=5", "n_words means something only where encoder is bow or"),
+        ("n_words=5", "n_words applies only if encoder is bow or"),
     ):
         refused = CliRunner().invoke(cli, [*train, "--set", wrong])
         assert (refused.exit_code, message in refused.stderr) == (2, True), refused.stderr

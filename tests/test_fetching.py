@@ -262,7 +262,7 @@ def test_more_bytes_than_announced_are_not_taken(
 ) -> None:
     site.files["/tiny.tar.gz"] = archive
     own(monkeypatch, cache, manifest(f"{site.url}/tiny.tar.gz", more="bytes = 1000"))
-    with pytest.raises(DatasetError, match=f"{len(archive)} or more bytes come, expected 1000 at most"):
+    with pytest.raises(DatasetError, match=f"the server sends {len(archive)} bytes or more, expected at most 1000"):
         fetch("tiny", n_jobs=1)
     assert list((cache / "download").iterdir()) == []
 
@@ -276,7 +276,7 @@ def test_a_hash_that_nobody_published_is_recorded_and_asked_for(
     with reporting(notes):
         got = fetch("tiny", n_jobs=1)
     assert got.record.archives["tiny.tar.gz"].checked is None
-    assert any(sha256(archive) in line and "nobody has published" in line for line in notes.lines)
+    assert any(sha256(archive) in line and "no hash is published" in line for line in notes.lines)
     fetch("tiny", again=True, n_jobs=1)
     site.files["/tiny.tar.gz"] = tar_of(write_dataset(tmp_path / "changed", seed=1))
     with pytest.raises(DatasetError, match=r"tiny\.tar\.gz.*recorded in .*lock\.json: delete that"):

@@ -88,7 +88,7 @@ def test_a_query_is_left_out_of_its_own_ranking(index: ImageIndex, tmp_path: Pat
     unlisted = evaluate_index(index, truth(tmp_path, "images/0.png", [2]), k=4, keep_self=True)
     assert unlisted["map"] == kept["map"], "an image is relevant to itself"
     alone = truth(tmp_path, "images/0.png", [0])
-    with pytest.raises(ValueError, match="a query that can be judged, got 1 that cannot"):
+    with pytest.raises(ValueError, match="a query that can be read, got 1 that cannot"):
         evaluate_index(index, alone)
     both = GroundTruth((*alone.queries, Query("other", tmp_path / "query.png", given.queries[0].relevant)))
     skipped = evaluate_index(index, both)
@@ -164,7 +164,7 @@ def test_groups_end_to_end(tmp_path: Path) -> None:
     ("options", "message"),
     [
         ({"k": 0}, "k must be an integer >= 1, got 0"),
-        ({"k": ()}, "k must have a place"),
+        ({"k": ()}, "k must have at least one number"),
         ({"k": (1, 10), "depth": 5}, "depth must be None or an integer >= 10, got 5"),
         ({"keep_self": 1}, "keep_self must be True or False"),
         ({"search": Search(verify=5)}, "verify must be 0 for an index without local features"),

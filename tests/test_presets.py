@@ -142,9 +142,9 @@ def test_a_setting_that_means_nothing_is_refused(key: str) -> None:
         assert key in ("dictionary", "max_iter")
         elsewhere = {"channels": ("census",)}
     else:
-        with pytest.raises(ValueError, match=rf"^{key} means something only where {parent} is {wanted[0]}"):
+        with pytest.raises(ValueError, match=rf"^{key} applies only if {parent} is {wanted[0]}"):
             make_model(settings=elsewhere | {key: OTHER[key][1]})
-    with pytest.raises(ValueError, match=r"^\w+ means something only where channels is local; it is census"):
+    with pytest.raises(ValueError, match=r"^\w+ applies only if channels is local; it is census"):
         make_model(settings={"channels": ("census",), key: OTHER[key][1]})
     assert key not in (make_model(settings=elsewhere).recipe or {})
 
@@ -196,9 +196,9 @@ def test_parameters_of_parts() -> None:
         ({"encoder__alpha": 3}, "BagOfWords has no parameter alpha, got encoder__alpha; it has dictionary, "),
         ({"dictionary__branching": 3}, "KMeansDictionary has no parameter branching, got dictionary__branching"),
         ({"detector": "sift", "detector__k": 3}, "SIFTDetector has no parameter k, got detector__k; it has n_octave"),
-        ({"census__radii": (1,)}, "census__radii means something only where channels has census; it is local"),
-        ({"detector__k": 3, "features": "sift"}, "detector__k means something only where features is local-features"),
-        ({"channels": ("census",), "encoder__power": 1}, "encoder__power means something only where channels is local"),
+        ({"census__radii": (1,)}, "census__radii applies only if channels has census; it is local"),
+        ({"detector__k": 3, "features": "sift"}, "detector__k applies only if features is local-features"),
+        ({"channels": ("census",), "encoder__power": 1}, "encoder__power applies only if channels is local"),
         ({"channels": ("local", "sensus")}, "channels must be one of local, .*, got 'sensus'; did you mean census?"),
     ],
 )
@@ -292,7 +292,7 @@ def _part(model: ImageClassifier) -> BagEncoder:
 def test_features_that_are_given_imply_nothing() -> None:
     for features in ("dense-sift", "sift", "patches"):
         with pytest.raises(
-            ValueError, match=rf"^detector means something only where features is local-features; it is {features}"
+            ValueError, match=rf"^detector applies only if features is local-features; it is {features}"
         ):
             make_model(settings={"features": features, "detector": "harris"})
     with pytest.raises(ValueError, match=r"mirror=True needs an extractor"):
@@ -324,9 +324,9 @@ def test_binary_descriptors_have_binary_words(name: str) -> None:
 @pytest.mark.parametrize(
     ("preset", "settings", "message"),
     [
-        ("bow", {"reduce": 32}, "reduce means nothing with the descriptor orb, which is binary"),
-        ("bow", {"init": "k-means++"}, "init means nothing with the descriptor orb, which is binary"),
-        ("bow", {"position_weight": 1.0}, "position_weight means nothing with the descriptor orb"),
+        ("bow", {"reduce": 32}, "reduce does not apply to the descriptor orb, which is binary"),
+        ("bow", {"init": "k-means++"}, "init does not apply to the descriptor orb, which is binary"),
+        ("bow", {"position_weight": 1.0}, "position_weight does not apply to the descriptor orb"),
         ("bow", {"encoder": "vlad"}, "encoder must be bow for the descriptor orb, got 'vlad': it is binary"),
         ("fisher", {}, "encoder must be bow for the descriptor orb, got 'fisher'"),
         ("llc", {}, "encoder must be bow for the descriptor orb, got 'llc'"),

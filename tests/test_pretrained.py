@@ -134,9 +134,9 @@ def test_mistakes_are_one_clear_line(network: Path, labels: Path, images: list[P
     for arguments, code, expected in (
         ((*network_is, "--labels", few, "--layer", "prob"), 2, "outputs are prob 5; got 2 labels"),
         ((*network_is, "--labels", labels, "--layer", "fc8"), 2, "layer must be one of prob, features, conv"),
-        ((*network_is,), 2, "--network and --labels go together"),
-        (("--labels", labels), 2, "--network and --labels go together"),
-        (("--weights", labels), 2, "--weights goes with --network NAME"),
+        ((*network_is,), 2, "--network FILE needs --labels"),
+        (("--labels", labels), 2, "--network FILE needs --labels"),
+        (("--weights", labels), 2, "--weights needs --network NAME"),
         ((*network_is, "--labels", labels, "--weights", few), 2, "weights go with the name of a torchvision model"),
         (("--network", damaged, "--labels", labels), 1, "damaged.onnx: not an ONNX network: the file is damaged"),
         (("--network", unknown, "--labels", labels), 2, "size, channel_order, mean, scale must be given"),

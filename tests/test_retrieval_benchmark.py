@@ -237,7 +237,7 @@ def test_tables(sets: Path, tmp_path: Path) -> None:
     table = result_tables(result)["figures"]
     assert list(table.heads[:5]) == ["index", "recall@1 %", "recall@3 %", "mAP %", "mAP, trapezoids %"]
     names = ["words", "colors", "words, verified"]
-    assert [row[0] for row in table.rows] == [f"{name} (quick: means nothing)" for name in names]
+    assert [row[0] for row in table.rows] == [f"{name} (quick run: not meaningful)" for name in names]
     write_result(tmp_path / "tiny.json", result)
     write_result(tmp_path / "other.json", {"kind": "train"})
     (collected,) = collect_results([tmp_path])

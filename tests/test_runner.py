@@ -181,8 +181,8 @@ def test_quick_is_small_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert result["dataset"]["sha256_of"] == "the images used"
     (row,) = result_rows([result])
     assert row.difference is None
-    assert "means nothing" in rows_table([row]).text()
-    assert "means nothing" in rows_table([row]).markdown()
+    assert "not meaningful" in rows_table([row]).text()
+    assert "not meaningful" in rows_table([row]).markdown()
 
 
 def test_an_image_that_cannot_be_read_is_an_error(tiny: Path) -> None:

@@ -880,7 +880,7 @@ def test_a_class_that_this_cvbow_lacks_is_named(path: Path, monkeypatch: pytest.
     for name in ("sklearn.frozen.NoSuchThing", "sklearn.no_such_module.Thing"):  # of another scikit-learn
         monkeypatch.setitem(CHECKS, name, None)
         forge(path, lambda manifest, _, name=name: manifest.update(tree=obj(name)))
-        with pytest.raises(ModelFileError, match=f"is a {name}, which is not to be had here"):
+        with pytest.raises(ModelFileError, match=f"is a {name}, which is not available here"):
             load(path)
 
 
@@ -1309,16 +1309,16 @@ def resealed(text: str) -> bytes:
             r"newer cvbow \(format 3, this one reads up to 2\): upgrade cvbow",
         ),
         ('"format_version":2', '"format_version":3,"x":NaN', "newer cvbow"),
-        ('"format_version":2', '"format_version":0', "does not hold what it must"),
-        ('"format_version":2', '"format_version":true', "does not hold what it must"),
-        ('"format_version":2', '"format_version":"1"', "does not hold what it must"),
-        ('"format":"cvbow"', '"format":"skops"', "another program's"),
-        ('"kind":"classifier"', '"kind":"Class\\u001b[31m"', "does not hold what it must"),
-        ('"kind":"classifier"', '"kind":["classifier"]', "does not hold what it must"),
+        ('"format_version":2', '"format_version":0', "is incomplete"),
+        ('"format_version":2', '"format_version":true', "is incomplete"),
+        ('"format_version":2', '"format_version":"1"', "is incomplete"),
+        ('"format":"cvbow"', '"format":"skops"', "belongs to another program"),
+        ('"kind":"classifier"', '"kind":"Class\\u001b[31m"', "is incomplete"),
+        ('"kind":"classifier"', '"kind":["classifier"]', "is incomplete"),
         ('"kind":"classifier"', '"kind":"classifier","kind":"classifier"', "manifest_hash"),
         ('"kind":"classifier"', '"kind": "classifier"', "manifest_hash"),
-        ('"kind":"classifier"', '"kind":"classifier","more":1', "does not hold what it must"),
-        ('"versions":{', '"versions":{"a":1,', "does not hold what it must"),
+        ('"kind":"classifier"', '"kind":"classifier","more":1', "is incomplete"),
+        ('"versions":{', '"versions":{"a":1,', "is incomplete"),
         ('"tree":0.5', '"tree":NaN', "not JSON as cvbow writes it"),
         ('"tree":0.5', '"tree":Infinity', "not JSON as cvbow writes it"),
         ('"tree":0.5', '"tree":1e999', "not JSON as cvbow writes it"),
@@ -1329,9 +1329,9 @@ def resealed(text: str) -> bytes:
         ('"tree":0.5', '"tree":' + '{"a":' * 10**6 + "1" + "}" * 10**6, "nested too deeply"),
         ('"tree":0.5', '"tree":1.5', "content_hash"),
         ('"tree":0.5', "\"tree\":'x'", "not JSON"),
-        ('"metadata":{}', '"metadata":[]', "does not hold what it must"),
+        ('"metadata":{}', '"metadata":[]', "is incomplete"),
         ('"metadata":{}', '"metadata":{"a":"é"}', "not JSON as cvbow writes it"),
-        ('"arrays":[]', '"arrays":{}', "does not hold what it must"),
+        ('"arrays":[]', '"arrays":{}', "is incomplete"),
         ('"arrays":[]', '"arrays":[1]', "must hold dtype, shape and fortran"),
     ],
     ids=lambda value: ascii(value)[:40],

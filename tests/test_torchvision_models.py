@@ -180,7 +180,7 @@ def test_names_and_the_layers_that_describe_an_image(name: str) -> None:
 
 def test_a_network_without_a_linear_head_must_have_its_layer_named(tmp_path: Path) -> None:
     torch.save(random_model("squeezenet1_1").state_dict(), tmp_path / "w.pth")
-    with pytest.raises(ValueError, match=r"layer must be named, .* features\.12\.cat, classifier\.0, .* flatten$"):
+    with pytest.raises(ValueError, match=r"layer must be given, .* features\.12\.cat, classifier\.0, .* flatten$"):
         CnnEncoder("squeezenet1_1", weights=tmp_path / "w.pth").fit([color()])
     encoder = CnnEncoder("squeezenet1_1", weights=tmp_path / "w.pth", layer="features.12.cat").fit([color()])
     assert encoder.vector_length == 512
@@ -300,7 +300,7 @@ def test_wrong_parameters(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         CnnEncoder(SMALL, weights=tmp_path / "none.pth").fit([color()])
     if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match="provider must be one that is there: cpu; got 'cuda'"):
+        with pytest.raises(ValueError, match="provider must be cpu where Torch finds no CUDA device, got 'cuda'"):
             CnnEncoder(SMALL, weights=weights, provider="cuda").fit([color()])
     torch.save(random_model("shufflenet_v2_x0_5").state_dict(), tmp_path / "w.pth")
     with pytest.raises(ValueError, match=r"layer must be one with values for each image, got 'stage2\.1\.chunk'"):
@@ -354,7 +354,7 @@ def test_a_model_knows_its_weights(weights: Path, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("CVBOW_NETWORKS", str(tmp_path / "elsewhere"))
     np.testing.assert_array_equal(loaded.predict_proba(images.paths), expected)
     torch.save(random_model(SMALL, seed=1).state_dict(), tmp_path / "elsewhere" / "own.pth")
-    with pytest.raises(NetworkError, match="not the network that was learned with: its SHA-256 is"):
+    with pytest.raises(NetworkError, match="not the network that the model was trained with: its SHA-256 is"):
         loaded.predict(images.paths[:1])
 
 
@@ -515,7 +515,7 @@ def test_predict_tells_mistakes_in_one_line(weights: Path, images: list[Path], t
             "outputs are classifier.3 1000; got 2 labels",
         ),
         (("--network", SMALL, "--weights", weights, "--labels", labels, "--layer", "fc9"), 2, "layer must be one of"),
-        (("--weights", weights), 2, "--weights goes with --network NAME"),
+        (("--weights", weights), 2, "--weights needs --network NAME"),
     ):
         result = run("predict", *arguments, *images[:2])
         assert result.exit_code == code, (arguments, result.output)

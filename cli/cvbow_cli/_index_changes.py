@@ -274,7 +274,9 @@ def _told_when_cut_off(index: ImageIndex, verb: str, name: str, sources: Sequenc
     except (KeyboardInterrupt, CvbowError, OSError):
         with contextlib.suppress(ValueError):
             repeat = " ".join(["cvbow index", verb, name, *sources])
-            click.echo(f"cvbow: {printable(name)} has {images(len(index))}; '{printable(repeat)}' goes on", err=True)
+            click.echo(
+                f"cvbow: {printable(name)} has {images(len(index))}; continue with '{printable(repeat)}'", err=True
+            )
         raise
 
 
@@ -302,20 +304,20 @@ def _echo_changes(
     else:
         _echo_report(index, name, report, seconds, verb=verb, quiet=quiet)
     if report.skipped and not (report.added or report.unchanged or report.changed):
-        raise CvbowError(f"of {images(len(report.skipped))} none could be read")
+        raise CvbowError(f"none of {images(len(report.skipped))} could be read")
 
 
 def _echo_report(index: ImageIndex, name: str, report: AddReport, seconds: float, *, verb: str, quiet: bool) -> None:
     if not quiet:
         tell_skipped(report.skipped)
         _tell("copies of others in the index", [f"{path} = {other}" for path, other in report.copies])
-        _tell("with nothing to be found by", report.empty)
-        _tell("without a file any more", report.vanished)
+        _tell("in which nothing was found to describe", report.empty)
+        _tell("whose file is gone", report.vanished)
         if verb != "update":
-            _tell(f"changed since they were added ('cvbow index update {name}' takes them anew)", report.changed)
+            _tell(f"changed since they were added ('cvbow index update {name}' describes them again)", report.changed)
     counts = (
         (len(report.unchanged), "there already"),
-        (len(report.changed), "described anew" if verb == "update" else "changed, and left"),
+        (len(report.changed), "described again" if verb == "update" else "changed, but not updated"),
         (len(report.vanished), "vanished"),
         (len(report.skipped), "skipped"),
     )

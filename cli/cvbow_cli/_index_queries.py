@@ -136,7 +136,7 @@ def search(
     """
     paths = list(lines_of(queries))
     if box is not None and len(paths) != 1:
-        raise click.UsageError(f"--box goes with one IMAGE, got {len(paths)}")
+        raise click.UsageError(f"--box needs exactly one IMAGE, got {len(paths)}")
     as_page = _check_output(output, len(paths))
     with (
         working(quiet=quiet or as_json, executor=executor, scheduler=scheduler),
@@ -322,7 +322,7 @@ def duplicates(
     left = found.n_images - sum(len(group.paths) - 1 for group in found.groups)
     click.echo(
         f"{n_groups} group{'' if n_groups == 1 else 's'} among {images(found.n_images)}; "
-        f"with one of each group there would be {left}"
+        f"keeping one of each group would leave {left}"
     )
     if output is not None:
         click.echo(f"page        {printable(output)}")

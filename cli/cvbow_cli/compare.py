@@ -122,7 +122,7 @@ def _material(source: str | None, benchmark: str | None, data: str | None) -> tu
             raise click.UsageError(f"--benchmark must be one of classification or comparison, got {benchmark}")
         return load_dataset(locate(definition.dataset, data)), protocol, definition.title
     if data is not None:
-        raise click.UsageError("--data goes with --benchmark")
+        raise click.UsageError("--data needs --benchmark")
     listed = list_images(str(source))
     images = LabelledImages.from_list(listed)
     return images, FixedSplit() if images.partitions else KFold(5), str(source)

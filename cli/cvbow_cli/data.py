@@ -98,9 +98,9 @@ def fetch_command(names: tuple[str, ...], again: bool, keep: bool, n_jobs: int, 
             )
             if as_json:
                 continue
-            click.echo(f"{name}: {printable(os.fspath(got.place.root))}{' (was there)' if got.already else ''}")
+            click.echo(f"{name}: {printable(os.fspath(got.place.root))}{' (already there)' if got.already else ''}")
             for file, archive in got.record.archives.items():
-                checked = "checked" if archive.checked else "not published, recorded for the next time"
+                checked = "checked" if archive.checked else "recorded for the next time, as no hash is published"
                 click.echo(f"  {file}  sha256:{archive.sha256}  {checked}")
             click.echo(f"  terms: {got.place.manifest.terms}\n  cite: {got.place.manifest.citation}")
     if as_json:
@@ -124,7 +124,7 @@ def verify_command(names: tuple[str, ...], data: str | None, n_jobs: int, quiet:
       cvbow data verify scene15 --data scene15/
     """
     if data is not None and len(names) != 1:
-        raise click.UsageError("--data goes with one NAME")
+        raise click.UsageError("--data needs exactly one NAME")
     documents = []
     with contextlib.nullcontext() if quiet or as_json else reporting(TerminalReporter()):
         for name in names or [name for name in dataset_names() if _place(name)]:

@@ -34,11 +34,11 @@ def command(n_jobs: int, executor: str, scheduler: str | None, quiet: bool, as_j
         )
         return
     click.echo(
-        f"1797 handwritten digits of 8x8 pixels: trained on {result.n_train}, judged on {report.n_images} others\n"
+        f"1797 handwritten digits of 8x8 pixels: trained on {result.n_train}, evaluated on {report.n_images} others\n"
     )
     echo_tables(report_tables(report))
     click.echo(
         f"\nseconds              train {result.seconds['train']:.1f}, evaluate {result.seconds['evaluate']:.1f}\n"
     )
-    click.echo("Next, your own images, a folder per class:  cvbow train photos/ -o photos.cvbow")
-    click.echo("and ask it about new ones:                  cvbow predict photos.cvbow new.jpg --top 3")
+    click.echo("Next, train on your own images, a folder per class:  cvbow train photos/ -o photos.cvbow")
+    click.echo("and classify new ones:                  cvbow predict photos.cvbow new.jpg --top 3")

@@ -68,7 +68,7 @@ class CvbowGroup(click.Group):
         except ImportError as error:
             _fail(ctx, str(error), 1)
         except MemoryError:
-            _fail(ctx, "not enough memory; fewer or smaller images, words or grids need less", 1)
+            _fail(ctx, "not enough memory: use fewer or smaller images, fewer words, or smaller grids", 1)
 
 
 def _show_warning(

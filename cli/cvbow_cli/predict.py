@@ -118,9 +118,9 @@ def _classifier(
         names = None if labels is None else read_labels(labels)
         return PretrainedClassifier(network, names, layer=layer, weights=weights, n_jobs=n_jobs), paths
     if network is not None or labels is not None:
-        raise click.UsageError("--network and --labels go together")
+        raise click.UsageError("--network FILE needs --labels, and --labels needs --network")
     if weights is not None:
-        raise click.UsageError("--weights goes with --network NAME")
+        raise click.UsageError("--weights needs --network NAME")
     if len(paths) < 2:
         raise click.UsageError("Missing argument 'IMAGE...'.")
     return ImageClassifier.load(paths[0], n_jobs=n_jobs), paths[1:]

@@ -234,7 +234,7 @@ class BagEncoder(ImageEncoder):
         check_mirror(self.mirror)
         if self.mirror and not extractor.can_mirror:
             raise ValueError(
-                "mirror=True needs an extractor whose features of a mirrored image follow from its own, such as "
+                "mirror=True needs an extractor that can mirror features, such as "
                 f"DenseSIFT(); got {type(extractor).__name__}"
             )
         check_int("sample", self.sample, minimum=1)

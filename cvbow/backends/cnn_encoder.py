@@ -177,7 +177,7 @@ class CnnEncoder(BatchEncoder):
         found = network.preprocessing({name: getattr(self, name) for name in _FACTS})
         layer = self.layer if self.layer is not None else found.layer
         if layer is None:
-            raise ValueError(f"layer must be named, as no file says it; it is one of {', '.join(network.names)}")
+            raise ValueError(f"layer must be given, as no file names one; choose among {', '.join(network.names)}")
         network.check_layer(layer)
         network.check_input(found.n_channels, found.size)
         self.network_hash_ = network.digest

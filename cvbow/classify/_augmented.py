@@ -49,7 +49,7 @@ def with_copies(
     pictures: list[ImageLike] = []
     for position, image in enumerate(images):
         if isinstance(image, DerivedImage):
-            raise ValueError("images must be paths or arrays where copies of them are to be made")
+            raise ValueError("images must be paths or arrays if copies of them are to be made")
         copies = (AugmentedImage(image, augmenter, (seed, position, number)) for number in range(1, n_copies))
         pictures += [image, *copies]
     encoded = backend.encode_images(pictures, strict=strict)

@@ -51,7 +51,7 @@ def channel_bounds(channels: Any, n_features: int) -> dict[str, slice]:
         bounds[str(name)] = slice(start, start + int(width))
         start += int(width)
     if start != n_features:
-        raise ValueError(f"channels must take up the {n_features} values of a vector, got {start}")
+        raise ValueError(f"channels must add up to the {n_features} values of a vector, got {start}")
     return bounds
 
 

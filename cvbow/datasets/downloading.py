@@ -126,7 +126,7 @@ class _Resuming:
                 if answer.headers.get("Content-Range", "").endswith(f"/{have}"):
                     return  # all of it is there
                 self._forget()
-                raise urllib3.exceptions.HTTPError("the file on the server is now a shorter one")
+                raise urllib3.exceptions.HTTPError("the file on the server is now shorter")
             if answer.status_code not in (200, 206):
                 raise DatasetError(self.name, f"the server answered {answer.status_code} {answer.reason}")
             if answer.status_code == 206 and not re.match(rf"bytes {have}-", answer.headers.get("Content-Range", "")):
@@ -159,7 +159,7 @@ class _Resuming:
 
     def _refuse(self, n_bytes: int, limit: int) -> None:
         self._forget()
-        raise DatasetError(self.name, f"{n_bytes} or more bytes come, expected {limit} at most")
+        raise DatasetError(self.name, f"the server sends {n_bytes} bytes or more, expected at most {limit}")
 
     def _state(self, url: str) -> tuple[int, str]:
         """Bytes to go on from, and the mark of the version that they are of."""

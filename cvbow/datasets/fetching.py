@@ -127,10 +127,10 @@ def _get(file: RemoteFile, downloads: Path, record: FetchRecord | None) -> tuple
     except DatasetError as error:
         if file.hash is None and before is not None:
             was = f"the hash expected is that of {before.date}, recorded in {downloads.parent / RECORD_FILE}"
-            raise DatasetError(error.path, f"{error.reason}; {was}: delete that to take what comes") from error
+            raise DatasetError(error.path, f"{error.reason}; {was}: delete that file to accept the new one") from error
         raise
     digest = file_hash(path)
-    verdict = f"as {file.hash_source} says" if file.hash else "recorded for the next time; nobody has published one"
+    verdict = f"as {file.hash_source} says" if file.hash else "recorded for the next time, as no hash is published"
     note(f"{file.name}: sha256:{digest} ({verdict})")
     return path, Archive(digest, path.stat().st_size, file.hash)
 

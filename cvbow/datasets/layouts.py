@@ -99,7 +99,7 @@ class Folders:
         for name, label in zip(found.names, found.labels, strict=True):
             number = _NUMBER.search(name)
             if label not in train or number is None:
-                raise DatasetError(root, f"the standard split does not know the image {name}")
+                raise DatasetError(root, f"the standard split has no image {name}")
             split.append("train" if int(number[1]) in train[label] else "test")
         return tuple(split)
 
@@ -209,7 +209,7 @@ class NumberedClasses:
         try:
             content = loadmat(path)
         except Exception as error:  # whatever SciPy's parser stumbles over
-            raise DatasetError(path, f"not a MATLAB file that can be read: {error}") from error
+            raise DatasetError(path, f"not a readable MATLAB file: {error}") from error
         partitions = []
         for number in range(1, 100):
             parts = {"train": f"trn{number}", "validation": f"val{number}", "test": f"tst{number}"}

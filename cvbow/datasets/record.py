@@ -88,7 +88,7 @@ def read_record(folder: Path) -> FetchRecord | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(path, f"the record is damaged; delete it and fetch the data set anew ({error})") from error
+        raise DatasetError(path, f"the record is damaged; delete it and fetch the data set again ({error})") from error
 
 
 def write_record(folder: Path, record: FetchRecord) -> None:

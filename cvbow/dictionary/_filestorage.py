@@ -93,14 +93,14 @@ def _read_xml(text: str) -> dict[str, NDArray[Any]]:
 def _matrix(name: str, parts: Mapping[str, str] | re.Match[str]) -> NDArray[Any]:
     letter = parts["dt"].removeprefix("1")
     if letter not in _TYPES:
-        raise ValueError(f"the matrix {name!a} has values of the type {parts['dt']!a}, which are no numbers")
+        raise ValueError(f"the matrix {name!a} has values of the type {parts['dt']!a}, which are not numbers")
     try:
         shape = int(parts["rows"]), int(parts["cols"])
         values = np.array(parts["data"].replace(",", " ").split(), np.float64)
     except ValueError:
-        raise ValueError(f"the matrix {name!a} has a value that is no number") from None
+        raise ValueError(f"the matrix {name!a} has a value that is not a number") from None
     if len(values) != shape[0] * shape[1]:
-        raise ValueError(f"the matrix {name!a} is to have {shape[0]} x {shape[1]} values, and has {len(values)}")
+        raise ValueError(f"the matrix {name!a} must have {shape[0]} x {shape[1]} values, but has {len(values)}")
     with np.errstate(over="ignore", invalid="ignore"):
         matrix = values.astype(_TYPES[letter])
     if matrix.dtype.kind in "iu" and not np.array_equal(matrix, values):

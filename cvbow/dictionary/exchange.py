@@ -177,7 +177,7 @@ def _from_npz(path: str | os.PathLike[str], content: bytes) -> dict[str, NDArray
                 raise ValueError("this is a single array")
             return {key: archive[key] for key in archive.files}
     except (ValueError, EOFError, KeyError, OSError, MemoryError, NotImplementedError) as error:
-        raise ModelFileError(path, f"this is no .npz file of arrays, or a damaged one: {error}") from error
+        raise ModelFileError(path, f"this is not an .npz file of arrays, or a damaged one: {error}") from error
     except (zipfile.BadZipFile, zlib.error) as error:
         raise ModelFileError(path, f"the .npz file is damaged: {error}") from error
 
@@ -187,4 +187,4 @@ def _from_opencv(path: str | os.PathLike[str], content: bytes) -> dict[str, NDAr
         return read_matrices(content.decode())
     except ValueError as error:
         reason = "it is no text" if isinstance(error, UnicodeDecodeError) else error
-        raise ModelFileError(path, f"this is no YAML or XML of OpenCV's, or a damaged file: {reason}") from error
+        raise ModelFileError(path, f"this is not a YAML or XML file of OpenCV, or a damaged one: {reason}") from error

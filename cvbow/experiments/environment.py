@@ -75,7 +75,7 @@ def machine(environments: Sequence[Mapping[str, Any]]) -> str:
         versions = ", ".join(
             f"{name} {place['versions'][key]}" for key, name in _SOFTWARE.items() if place["versions"].get(key)
         )
-        smoke = "A smoke run, whose figures mean nothing: " if place.get("smoke") else ""
+        smoke = "A smoke run, whose figures are not meaningful: " if place.get("smoke") else ""
         sentences.append(f"{smoke}{place['cpu']}, {place['cores']} cores; {versions}.")
     return " ".join(dict.fromkeys(sentences))
 

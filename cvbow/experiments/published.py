@@ -151,7 +151,7 @@ def _cells(row: Row, *, sources: bool) -> tuple[str, ...]:
     own = ("", "", "", "")
     if row.first:
         runs = "" if row.runs is None else str(row.runs)
-        figure = _percent(row.figure, row.std) + (" (quick: means nothing)" if row.quick else "")
+        figure = _percent(row.figure, row.std) + (" (quick run: not meaningful)" if row.quick else "")
         own = (row.benchmark, row.preset, runs, figure)
     difference = "" if row.difference is None else f"{row.difference:+.1f}"
     by = f"{row.by}; {row.source}" if sources and row.source else row.by

@@ -448,7 +448,7 @@ def tables(result: Mapping[str, Any]) -> dict[str, Table]:
         if one["cost"] is not None:
             learn, index, search, size = (one["cost"][key] for key in _COSTS)
             costs = [learn, index, search, size / 1e3]
-        name = f"{one['name']} (quick: means nothing)" if result["quick"] else one["name"]
+        name = f"{one['name']} (quick run: not meaningful)" if result["quick"] else one["name"]
         score = [f"{one['ukbench_score']:.2f}"] if scored else []
         cells.append((name, *map(percent, shares), *score, *map(figure, costs)))
     what = f"{result['title']}; {variants[0]['n_queries']} queries, {variants[0]['n_images']:,} images"

@@ -112,7 +112,7 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         ValueError
             If they do not follow from those of the image itself.
         """
-        raise ValueError(f"features of a mirrored image do not follow from those that {type(self).__name__} finds")
+        raise ValueError(f"{type(self).__name__} cannot tell the features of a mirrored image from those of the image")
 
     @property
     def can_mirror(self) -> bool:

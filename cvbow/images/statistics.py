@@ -118,7 +118,7 @@ class ImageStatistics:
 
     def _seen(self, values: Float64) -> Float64:
         if self.n_images == 0:
-            raise ValueError("there are no statistics of no images: add one first")
+            raise ValueError("there are no statistics yet: add an image first")
         return values
 
     def _like(self, values: Float64) -> Float64:

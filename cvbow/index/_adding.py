@@ -84,7 +84,7 @@ def items_of(images: Sequence[ImageLike], names: Sequence[str] | None, root: str
         items = []
         for number, image in enumerate(images):
             if not is_path(image):
-                raise ValueError(f"images must be paths, or names be given, got {type(image).__name__} at {number}")
+                raise ValueError(f"images must be paths unless names are given, got {type(image).__name__} at {number}")
             items.append(Item(key_of(image, root), image, True))
         return items
     if len(names) != len(images):

@@ -145,7 +145,7 @@ class Manifest:
     def _parse(cls, folder: str, text: bytes) -> Manifest:
         content = json.loads(text.decode("ascii"))
         if not isinstance(content, dict) or content.get("format") != "cvbow-index":
-            raise IndexFileError(folder, f"is not an index: its {NAME} is another program's")
+            raise IndexFileError(folder, f"is not an index: its {NAME} belongs to another program")
         version = content.get("format_version")
         if type(version) is int and version > FORMAT_VERSION:
             newer = f"(format {version}, this one reads up to {FORMAT_VERSION})"
@@ -197,7 +197,7 @@ def _segment_from_json(segment: dict[str, Any]) -> SegmentEntry:
 
 def _require(condition: object) -> None:
     if not condition:
-        raise ValueError("the manifest does not hold what it must")
+        raise ValueError("the manifest is incomplete")
 
 
 def _sealed(content: Mapping[str, Any]) -> bytes:

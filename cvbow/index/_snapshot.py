@@ -167,7 +167,7 @@ def load_describer(folder: str, manifest: Manifest) -> Describer:
     except ModelFileError as error:
         raise IndexFileError(folder, f"its {manifest.describer} {error.reason}") from error
     if stored.content_hash != manifest.describer_hash:
-        raise IndexFileError(folder, f"is damaged: its {manifest.describer} is another index's")
+        raise IndexFileError(folder, f"is damaged: its {manifest.describer} belongs to another index")
     if not isinstance(stored.state, Describer):
         raise IndexFileError(folder, f"is damaged: its {manifest.describer} holds no describer")
     return stored.state

@@ -90,7 +90,7 @@ def evaluate_index(
     """
     places = tuple(sorted({k} if isinstance(k, int) else set(k)))
     if not places:
-        raise ValueError("k must have a place, got none")
+        raise ValueError("k must have at least one number, got none")
     for place in places:
         check_int("k", place, minimum=1)
     check_flag("keep_self", keep_self)
@@ -121,7 +121,7 @@ def evaluate_index(
         kept = [result for result in found if result.row not in left_out][:depth]
         judged.append(_measured(query, kept, relevant, places))
     if not judged:
-        raise ValueError(f"ground_truth must have a query that can be judged, got {len(skipped)} that cannot")
+        raise ValueError(f"ground_truth must have a query that can be read, got {len(skipped)} that cannot")
     scores = [row.pop("hits_in_4") for row in judged]
     return {
         "map": _mean(row["average_precision"] for row in judged),

@@ -91,7 +91,7 @@ def _fetched(entry: Any) -> Path:
     if path.is_file():
         # torch.hub looks at the hash of what it fetches, not of what it finds.
         if not file_hash(path).startswith(_hash(entry)):
-            raise NetworkError(path, "damaged: its SHA-256 is not the one in its name; delete it to fetch it anew")
+            raise NetworkError(path, "damaged: its SHA-256 is not the one in its name; delete it to fetch it again")
         return path
     note(f"fetching {entry.url}")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,7 @@ from cvbow.networks.preprocessing import Preprocessing, find_preprocessing
 
 __all__ = ["ONNX_ENGINES", "PROVIDERS", "OnnxNetwork", "open_onnx"]
 
-ONNX_ENGINES = ("auto", "opencv", "onnxruntime")
+ONNX_ENGINES: tuple[str, ...] = ("auto", "opencv", "onnxruntime")
 #: Where ONNX Runtime computes, and its name for that.
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",

@@ -82,6 +82,6 @@ def open_same_network(
     if found.digest != digest:
         raise NetworkError(
             found.path,
-            f"not the network that was learned with: its SHA-256 is {found.digest[:12]}…, not {digest[:12]}…",
+            f"not the network that the model was trained with: its SHA-256 is {found.digest[:12]}…, not {digest[:12]}…",
         )
     return found

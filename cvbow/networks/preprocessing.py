@@ -210,7 +210,7 @@ def find_preprocessing(
     missing = [key for key in ("size", "channel_order", "mean", "scale") if key not in values]
     if missing:
         raise ValueError(
-            f"{path}: how an image becomes the input of this network is not known: {', '.join(missing)} must be given, "
+            f"{path}: the preprocessing of this network is not known: {', '.join(missing)} must be given, "
             f"as arguments or in a file {beside.name} beside it"
         )
     n_channels = 1 if values["channel_order"] == "gray" else 3

@@ -141,7 +141,7 @@ class TorchvisionNetwork(Network):
         from torchvision.models.feature_extraction import get_graph_node_names
 
         if provider == "cuda" and not torch.cuda.is_available():
-            raise ValueError("provider must be one that is there: cpu; got 'cuda'")
+            raise ValueError("provider must be cpu where Torch finds no CUDA device, got 'cuda'")
         self.model = model
         self.provider = provider
         self.path, self._entry = find_weights(model, weights)

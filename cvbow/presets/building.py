@@ -59,7 +59,7 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
         part, is_nested, _ = key.partition("__")
         if is_nested and part in BACKENDS and part not in resolved["channels"]:
             held = _shown(resolved["channels"])
-            raise ValueError(f"{key} means something only where channels has {part}; it is {held}")
+            raise ValueError(f"{key} applies only if channels has {part}; it is {held}")
         # To say that binary descriptors are not to be reduced is to say what is so.
         if not setting.applies(resolved) and (setting.binary or value != setting.default):
             raise ValueError(_out_of_place(key, resolved))
@@ -220,7 +220,7 @@ def _encoder(values: Mapping[str, Any]) -> Any:
     if is_binary(values) and values["encoder"] != "bow":
         raise ValueError(
             f"encoder must be bow for the descriptor {values['descriptor']}, got {values['encoder']!r}: it is "
-            "binary, and the other encoders reckon with differences, which bits do not have"
+            "binary, and the other encoders need descriptors of real values"
         )
     parts = {}
     if SETTINGS["dictionary"].applies(values):
@@ -262,13 +262,13 @@ def _check_classifier_keys(classifier: str, parameters: Mapping[str, Any]) -> No
 def _out_of_place(key: str, values: Mapping[str, Any]) -> str:
     """Say which setting keeps another from meaning anything."""
     if not _setting(key).binary and is_binary(values):
-        return f"{key} means nothing with the descriptor {values['descriptor']}, which is binary: its words are too"
+        return f"{key} does not apply to the descriptor {values['descriptor']}, which is binary, as its words are"
     setting = _setting(key)
     while setting.where is not None and not SETTINGS[setting.where[0]].applies(values):
         setting = SETTINGS[setting.where[0]]
     other, wanted = setting.where[0] if setting.where else "", setting.wanted
     held = chosen_dictionary(values) if other == "dictionary" else _shown(values[other])
-    return f"{key} means something only where {other} is {' or '.join(wanted)}; it is {held}"
+    return f"{key} applies only if {other} is {' or '.join(wanted)}; it is {held}"
 
 
 def _shown(value: Any) -> str:

@@ -65,7 +65,7 @@ def find_class(name: str) -> type[Any]:
         try:
             found: type[Any] = vars(importlib.import_module(module))[attribute]
         except (ImportError, KeyError) as error:
-            raise ValueError(f"is a {name}, which is not to be had here: {error}") from error
+            raise ValueError(f"is a {name}, which is not available here: {error}") from error
         return found
     if package in ("cvbow", "sklearn"):
         raise ValueError(f"is of the class {shown}, which a model file must not hold")

@@ -188,13 +188,13 @@ class _Reader:
         try:
             manifest = json.loads(text.decode("ascii"))
             if not isinstance(manifest, dict) or manifest.get("format") != "cvbow":
-                raise ModelFileError(self.path, "is not a cvbow file: its manifest.json is another program's")
+                raise ModelFileError(self.path, "is not a cvbow file: its manifest.json belongs to another program")
             version = manifest.get("format_version")
             if type(version) is int and version > FORMAT_VERSION:
                 newer = f"(format {version}, this one reads up to {FORMAT_VERSION})"
                 raise ModelFileError(self.path, f"was written by a newer cvbow {newer}: upgrade cvbow")
             if tuple(manifest) != _KEYS or type(version) is not int or version < 1:
-                raise self._damaged("its manifest does not hold what it must")
+                raise self._damaged("its manifest is incomplete")
             # Also refuses repeated keys, spaces and numbers in an odd form.
             sealed = {key: value for key, value in manifest.items() if key != "manifest_hash"}
             if _sealed(sealed) != text:
@@ -206,7 +206,7 @@ class _Reader:
         kinds = {"kind": str, "content_hash": str, "versions": dict, "metadata": dict, "arrays": list}
         right = all(type(manifest[key]) is kind for key, kind in kinds.items()) and is_kind(manifest["kind"])
         if not right or not all(isinstance(version, str | None) for version in manifest["versions"].values()):
-            raise self._damaged("its manifest does not hold what it must")
+            raise self._damaged("its manifest is incomplete")
         return manifest
 
     def _check(self, array: NDArray[Any]) -> None:

@@ -77,7 +77,7 @@ class Deserializer:
             if isinstance(tree, list):
                 return [self.build(item, f"{where}[{i}]") for i, item in enumerate(tree)]
             if not isinstance(tree, dict):
-                raise ValueError(f"{where} is no JSON value")
+                raise ValueError(f"{where} is not a JSON value")
             if "$" not in tree:
                 return {key: self.build(item, f"{where}[{key!a}]") for key, item in tree.items()}
             kind = tree["$"]
