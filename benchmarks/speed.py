@@ -3,9 +3,10 @@
     python benchmarks/speed.py [SECTION ...] [--data DIR] [--json FILE] [--rounds N]
     python benchmarks/speed.py --smoke
 
-The sections are dense-sift, nearest, kmeans, gaussian-mixture, encoders, augmentation, detectors, end-to-end and
-retrieval; without names, every one runs. Each goes into the JSON file as soon as it is done, in place of the one that
-was there; `tables.py` makes the README's tables from it. README.md in this folder says what the figures are.
+The sections are dense-sift, nearest, kmeans, gaussian-mixture, encoders, linear-svm, augmentation, detectors,
+end-to-end and retrieval; without names, every one runs. Each goes into the JSON file as soon as it is done, in place of
+the one that was there; `tables.py` makes the README's tables from it. README.md in this folder says what the figures
+are.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sections import (
     end_to_end,
     gaussian_mixture,
     kmeans,
+    linear_svm,
     nearest,
     retrieval,
 )
@@ -37,6 +39,7 @@ SECTIONS = {
     "kmeans": kmeans.run,
     "gaussian-mixture": gaussian_mixture.run,
     "encoders": encoders.run,
+    "linear-svm": linear_svm.run,
     "augmentation": augmentation.run,
     "detectors": detectors.run,
     "end-to-end": end_to_end.run,

@@ -216,6 +216,23 @@ def test_smoke_run_of_the_encoders(tmp_path: Path) -> None:
     assert "python benchmarks/speed.py gaussian-mixture encoders" in done.stdout
 
 
+def test_smoke_run_of_the_linear_svm(tmp_path: Path) -> None:
+    target = tmp_path / "speed.json"
+    done = run_script("speed.py", "--smoke", "linear-svm", "--json", str(target), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    section = json.loads(target.read_text())["linear-svm"]
+    assert [setting["input"]["vectors"] for setting in section["settings"]] == [[60, 300], [120, 20]]
+    for setting in section["settings"]:
+        rows = {row["name"]: row for row in setting["contenders"]}
+        assert list(rows) == ["cvbow", "linear-svc"]
+        # The same problem but for the intercept's penalty.
+        assert 0.998 <= rows["linear-svc"]["objective_over_cvbow"] <= 1.1
+        for row in rows.values():
+            assert row["memory"]["peak_mb"] >= row["memory"]["before_mb"] > 0
+            assert len(row["rounds"]) == 2
+    assert "| linear SVM, 60 vectors of 300 values, 3 classes, 1 thread | cvbow LinearSVM |" in done.stdout
+
+
 def test_smoke_run_of_the_augmentation(tmp_path: Path) -> None:
     target = tmp_path / "speed.json"
     done = run_script("speed.py", "--smoke", "augmentation", "--json", str(target), folder=tmp_path)

@@ -1,6 +1,6 @@
 """A process of its own that opens an index and answers queries, to see what memory that takes.
 
-    python _opened_index.py INDEX QUERIES.npz
+    python -m sections._opened_index INDEX QUERIES.npz
 
 prints JSON. ``QUERIES.npz`` has the arrays of query i as ``i/<name>``.
 """
@@ -10,25 +10,12 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 
 from cvbow.index import ImageIndex
 from cvbow.parallel import single_threaded
-
-
-def memory() -> dict[str, float]:
-    """Megabytes of this process: the peak of what is resident, and now, its own and the mapped files' apart."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        import resource
-
-        unit = 1e6 if sys.platform == "darwin" else 1e3
-        return {"VmHWM": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit}
-    found = dict(line.split(":", 1) for line in lines)
-    return {key: int(found[key].split()[0]) * 1024 / 1e6 for key in ("VmHWM", "RssAnon", "RssFile") if key in found}
+from sections._memory import memory
 
 
 def main() -> None:

@@ -184,9 +184,9 @@ def _grow(
 
 def _memory_of(folder: Path, queries: Path) -> dict[str, Any]:
     threads = {"OMP_NUM_THREADS": str(THREADS), "OPENBLAS_NUM_THREADS": str(THREADS)}
-    script = str(Path(__file__).with_name("_opened_index.py"))
     done = subprocess.run(
-        [sys.executable, script, str(folder), str(queries)],
+        [sys.executable, "-m", "sections._opened_index", str(folder), str(queries)],
+        cwd=Path(__file__).parents[1],
         env=os.environ | threads,
         capture_output=True,
         text=True,

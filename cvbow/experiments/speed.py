@@ -87,6 +87,22 @@ def _encoders(section: Mapping[str, Any]) -> Cells:
     return rows
 
 
+def _linear_svm(section: Mapping[str, Any]) -> Cells:
+    rows: Cells = []
+    for setting in section["settings"]:
+        given = setting["input"]
+        n, d = given["vectors"]
+        title = f"linear SVM, {n:,} vectors of {d:,} values, {given['n_classes']} classes, {threads(section)}"
+
+        def cell(row: Mapping[str, Any]) -> str:
+            over = f", objective {100 * (row['objective_over_cvbow'] - 1):+.2f} %"
+            memory = f"{figure(row['memory']['over_mb'])} MB"
+            return f"{duration(row['seconds'])}, {memory}{'' if row['name'] == 'cvbow' else over}"
+
+        rows += _group(title, setting["contenders"], cell)
+    return rows
+
+
 def _augmentation(section: Mapping[str, Any]) -> Cells:
     rows: Cells = []
     for setting in section["settings"]:
@@ -188,6 +204,7 @@ _KERNELS: dict[str, Callable[[Mapping[str, Any]], Cells]] = {
     "kmeans": _kmeans,
     "gaussian-mixture": _gaussian_mixture,
     "encoders": _encoders,
+    "linear-svm": _linear_svm,
     "augmentation": _augmentation,
 }
 _TABLES: dict[str, dict[str, Callable[[Mapping[str, Any]], Table]]] = {
