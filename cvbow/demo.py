@@ -52,7 +52,7 @@ class DigitsResult:
 
 
 def run_digits(*, n_jobs: int | None = -1) -> DigitsResult:
-    """Train on 70 % of the digits, drawn at random by class with a fixed seed, and judge on the rest."""
+    """Train on 70 % of the digits, drawn at random by class with a fixed seed, and evaluate on the rest."""
     from sklearn.model_selection import train_test_split
 
     digits = load_dataset(locate("digits"))

@@ -1,4 +1,4 @@
-"""The exceptions that cvbow raises on its own account.
+"""The exceptions that cvbow defines.
 
 A parameter outside its rule stays a ``ValueError``, a path that is not there a ``FileNotFoundError``, and an
 estimator used before ``fit`` scikit-learn's ``NotFittedError``; what is left are the kinds below.
@@ -12,7 +12,7 @@ __all__ = ["CvbowError", "DatasetError", "ImageError", "IndexFileError", "ModelF
 
 
 class CvbowError(Exception):
-    """Base of cvbow's own errors: catch this one to catch them all.
+    """Base class of cvbow's errors: catch this one to catch them all.
 
     Examples
     --------
@@ -107,7 +107,7 @@ class DatasetError(_FileError):
 
 
 class NetworkError(_FileError):
-    """A neural network's file that is damaged, does not fit its use, or is not the one that was learned with.
+    """A neural network's file that is damaged, does not fit its use, or is not the one that the model was trained with.
 
     Examples
     --------

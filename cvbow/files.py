@@ -1,4 +1,4 @@
-"""Opening files that somebody else has put there: regular files alone, and without waiting for anybody."""
+"""Opening files that a user names: regular files only, without waiting for a pipe or a device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
 def open_file(path: str | os.PathLike[str]) -> BufferedReader:
-    """Open a file to read its bytes, as every file that a user names is opened.
+    """Open a regular file to read its bytes, without waiting for a pipe or a device.
 
     A pipe that nobody writes to would keep ``open`` waiting for ever, and to open a device may set it going. So what a
     path leads to, through links, is looked at first, and again once it is open: somebody may have put another in its

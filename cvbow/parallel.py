@@ -44,7 +44,7 @@ EXECUTORS = ("threads", "processes", "dask")
 
 
 class Reporter(Protocol):
-    """What cvbow tells while it works; the command line shows it, a script may collect it.
+    """Receives cvbow's notes and progress: the command line shows them, a script may collect them.
 
     Examples
     --------
@@ -165,7 +165,7 @@ def map_threads(function: Callable[[slice], None], tasks: list[slice], n_threads
 
 @contextlib.contextmanager
 def default_jobs(n_jobs: int | None) -> Iterator[None]:
-    """Make ``n_jobs`` what an ``n_jobs=None`` inside the block stands for.
+    """Use ``n_jobs`` wherever ``n_jobs`` is None inside the block.
 
     Examples
     --------
@@ -343,7 +343,7 @@ def _set_threads(libraries: list[Any], numbers: list[int | None]) -> None:
 
 @contextlib.contextmanager
 def executor(name: str = "threads", scheduler: str | None = None) -> Iterator[None]:
-    """Choose what runs the work inside the block.
+    """Choose the executor of the work inside the block.
 
     Parameters
     ----------

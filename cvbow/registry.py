@@ -1,4 +1,4 @@
-"""Parts by name: what settings, help texts, model files and contract tests know of a kind of part is read from here."""
+"""Registries: parts by name, which settings, help texts, model files and tests read."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Registry(dict[str, T]):
         super().__setitem__(name, self.checked(name, part))
 
     def checked(self, name: str, part: T) -> T:
-        """Return a part as it is kept; ValueError where it is none. Its class becomes storable."""
+        """Check a part, make its class storable, and return it as it is kept; ValueError if it is no such part."""
         if not isinstance(part, type) or not issubclass(part, self.base):
             raise ValueError(f"the {self.kind} {name} must be a subclass of {self.base.__name__}, got {part!r}")
         for needed in self.defines:

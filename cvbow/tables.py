@@ -44,7 +44,7 @@ class Table:
     notes: str = ""
 
     def text(self) -> str:
-        """Return it for a terminal: columns of figures to the right, and nothing that could steer the terminal."""
+        """Return the table for a terminal: columns of figures to the right, control characters escaped."""
         lines = [[printable(cell) for cell in row] for row in ([self.heads] if self.heads else []) + [*self.rows]]
         cells = zip(*lines, strict=True)
         columns = [_aligned(column, right) for column, right in zip(cells, self._right(), strict=True)]
@@ -53,7 +53,7 @@ class Table:
         return "\n\n".join(part for part in (around[0], body, around[1]) if part)
 
     def markdown(self) -> str:
-        """Return it in Markdown."""
+        """Return the table in Markdown."""
         right = self._right()
         heads = self.heads or [""] * len(right)
         marks = ["---:" if figures else "---" for figures in right]
@@ -95,5 +95,5 @@ def duration(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
-    """Return the text with what could steer a terminal, and what cannot be encoded, escaped."""
+    """Return the text with control characters, and what cannot be encoded, escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

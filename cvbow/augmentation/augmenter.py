@@ -232,7 +232,7 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
         return self._random(check_pixels(x), seed)
 
     def standardize(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """Normalise an image, or each of a batch, by the parameters that say so.
+        """Normalise an image or a batch, as the parameters ask.
 
         Parameters
         ----------
@@ -255,7 +255,7 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
         return self._standardize(check_pixels(values))
 
     def normalizing(self) -> dict[str, Any]:
-        """Return what is set of the parameters by which ``standardize`` changes values, by name."""
+        """Return the parameters that make ``standardize`` change values, by name."""
         return {name: value for name in NORMALIZING if (value := getattr(self, name))}
 
     def __sklearn_tags__(self) -> Any:

@@ -131,7 +131,7 @@ class BatchIterator:
 
     @property
     def epoch(self) -> int:
-        """The epoch, from 0, that the next batch is of."""
+        """The epoch of the next batch, counted from 0."""
         return self._step // len(self)
 
     @property

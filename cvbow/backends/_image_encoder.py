@@ -105,12 +105,12 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     @property
     def gray_only(self) -> bool:
-        """Whether the colours of an image are never looked at."""
+        """Whether only gray values are used."""
         return False
 
     @property
     def channel_slices(self) -> dict[str, slice] | None:
-        """Which columns of one view's vector are whose, by name; None where it is of one kind."""
+        """The columns of each channel in the vector of one view, by name; None without channels."""
         return None
 
     def parts(self) -> Sequence[ImageEncoder]:
@@ -119,17 +119,17 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     @property
     def n_words(self) -> int | None:
-        """Number of words, of the first part that has words; None where there are none."""
+        """Number of words of the first part that has a dictionary; None without one."""
         return next((part.n_words for part in self.parts() if part.n_words is not None), None)
 
     @property
     def network_file(self) -> Path | None:
-        """The file with the network that the backend itself runs, which a model file does not hold; None without."""
+        """The file of the network that the backend runs, which a model file does not hold; None without one."""
         return None
 
     @property
     def network_hashes(self) -> frozenset[str]:
-        """SHA-256 of each network without which the backend does not answer."""
+        """SHA-256 of each network that the backend needs."""
         return frozenset(digest for part in self.parts() for digest in part.network_hashes)
 
     @abstractmethod

@@ -116,7 +116,7 @@ class BagEncoder(ImageEncoder):
 
     @property
     def gray_only(self) -> bool:
-        """Whether the extractor never looks at colours."""
+        """Whether the extractor uses gray values only."""
         return bool(self._fitted_extractor.gray_only)
 
     @property

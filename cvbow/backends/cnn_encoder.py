@@ -170,7 +170,7 @@ class CnnEncoder(BatchEncoder):
         return bool(found["channel_order"] == "gray")
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
-        """Open the network and settle what goes into it and what comes out; the images teach it nothing."""
+        """Open the network and find its preprocessing and its layer; nothing is learned from the images."""
         self.check_params()
         check_images(images)
         network = open_network(self.network, weights=self.weights, engine=self.engine, provider=self.provider)

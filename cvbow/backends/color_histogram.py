@@ -71,7 +71,7 @@ class ColorHistogram(WholeImageEncoder):
 
     @property
     def gray_only(self) -> bool:
-        """False: colours are all that is looked at."""
+        """Always False: the colours are what is described."""
         return False
 
     def _describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:

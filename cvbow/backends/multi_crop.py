@@ -79,7 +79,7 @@ class MultiCrop(ImageEncoder):
 
     @property
     def channel_slices(self) -> dict[str, slice] | None:
-        """Which columns of one view's vector are whose, where the backend is a ``ChannelUnion``; otherwise None."""
+        """The columns of each channel in the vector of one view; None unless the backend is a ``ChannelUnion``."""
         check_is_fitted(self, "backend_")
         return self.backend_.channel_slices
 
@@ -89,7 +89,7 @@ class MultiCrop(ImageEncoder):
 
     @property
     def gray_only(self) -> bool:
-        """Whether the backend never looks at colours."""
+        """Whether the backend uses gray values only."""
         return self.backend.gray_only
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:

@@ -80,7 +80,7 @@ class RawPixels(ImageEncoder):
 
     @property
     def gray_only(self) -> bool:
-        """Whether colours are not looked at."""
+        """Whether only gray values are used."""
         return not self.color
 
     @property

@@ -81,7 +81,7 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
 
     @property
     def channel_slices(self) -> dict[str, slice]:
-        """Which columns of a vector are whose, by the channels' names and in their order."""
+        """The columns of each channel, by its name, in the channels' order."""
         check_is_fitted(self, "channels_")
         slices, start = {}, 0
         for name, encoder in self.channels_:
@@ -95,7 +95,7 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
 
     @property
     def gray_only(self) -> bool:
-        """Whether no channel looks at colours."""
+        """Whether all channels use gray values only."""
         return all(encoder.gray_only for _, encoder in self.channels)
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:

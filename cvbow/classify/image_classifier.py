@@ -218,7 +218,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def evaluate(
         self, images: Sequence[ImageLike], y: Sequence[str], *, strict: bool = False
     ) -> tuple[ClassificationReport, Answers]:
-        """Judge the model on labelled images.
+        """Evaluate the model on labelled images.
 
         Parameters
         ----------

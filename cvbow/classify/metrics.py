@@ -17,7 +17,7 @@ _LEAST = 1e-15
 
 @dataclass(frozen=True, eq=False)
 class ClassificationReport:
-    """How good the answers for a set of images are.
+    """Measures of a model's answers for a set of images.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class ClassificationReport:
 
     @property
     def accuracy(self) -> float:
-        """Share of images that got their class."""
+        """Share of images that were given their true class."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     @property

@@ -19,7 +19,7 @@ __all__ = ["PretrainedClassifier", "read_labels"]
 
 
 class PretrainedClassifier:
-    """A network's own classes, by name.
+    """A trained network that answers with its own classes.
 
     Parameters
     ----------

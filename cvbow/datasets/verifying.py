@@ -19,7 +19,7 @@ __all__ = ["Verified", "identify", "verify"]
 
 @dataclass(frozen=True)
 class Verified:
-    """A data set that passed.
+    """What ``verify`` found about a data set.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Verified:
 
 
 def verify(name: str, data_dir: str | os.PathLike[str] | None = None, *, n_jobs: int | None = -1) -> Verified:
-    """Compare a data set with what is known of it.
+    """Check a data set against what is known of it.
 
     Parameters
     ----------

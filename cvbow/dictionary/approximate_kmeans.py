@@ -31,7 +31,7 @@ _PART = 1 << 15
 
 
 class ApproximateKMeans(RankingDictionary):
-    """Visual words in numbers that k-means with an exact search cannot reach.
+    """K-means with an approximate search, for dictionaries of tens of thousands of words.
 
     Parameters
     ----------

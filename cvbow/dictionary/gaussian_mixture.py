@@ -93,7 +93,7 @@ class GaussianMixtureDictionary(Dictionary):
 
     @property
     def words_(self) -> NDArray[np.float32]:  # type: ignore[override]
-        """The means, which are what a bag of words calls words."""
+        """The means of the Gaussians."""
         check_is_fitted(self, "means_")
         means: NDArray[np.float32] = self.means_
         return means

@@ -22,7 +22,7 @@ _PART = 8192
 
 
 class SphericalDictionary(Dictionary):
-    """Words of length 1 that come nearest to the lines of their descriptors.
+    """Spherical k-means: words of length 1, each the main direction of its descriptors.
 
     A descriptor ``x`` belongs to the word ``w`` with the largest ``|x . w|``, whatever the sign: what is left of it,
     ``x - (x . w) w``, is then smallest. Each word is the direction of its descriptors' sum, weighted by ``x . w``.

@@ -22,7 +22,7 @@ __all__ = ["ZCA"]
 
 @storable
 class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Whitening that turns the axes back: of all whitenings, the one that changes descriptors least.
+    """ZCA whitening: of all whitenings, the one that changes descriptors least.
 
     A scikit-learn transformer, made for ``BagEncoder(reduce=ZCA())``.
 

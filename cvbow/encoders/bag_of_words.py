@@ -71,7 +71,7 @@ class BagOfWords(DictionaryEncoder):
 
     @property
     def wants_documents(self) -> bool:  # type: ignore[override]
-        """True with tf-idf: better frequencies come from whole images than from a sample of their points."""
+        """True with tf-idf, as whole images give better frequencies than a sample of their points."""
         return self.weighting == "tf-idf"
 
     def _learn(self, descriptors: NDArray[Any], features_sample: Sequence[Features]) -> None:

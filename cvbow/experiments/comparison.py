@@ -84,7 +84,7 @@ class ComparisonDefinition(Definition):
 
 
 class ComparisonResult(TypedDict):
-    """What a comparison found: of a benchmark, or of anybody's images.
+    """What a comparison found, in a benchmark or on one's own images.
 
     ``contenders`` has for each its accuracies, interval, cost, curve and corruptions; ``pairs`` the tests.
     """

@@ -17,7 +17,7 @@ class Described(Protocol):
     """What can say itself in a line: a protocol."""
 
     def describe(self) -> str:
-        """Say it in a line."""
+        """Describe it in one line."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Definition:
 
     @property
     def recipe(self) -> str:
-        """The preset that is judged; of a kind that compares other things than presets, the kind."""
+        """The preset that is measured; for a kind that does not compare presets, the kind."""
         return self.kind
 
 

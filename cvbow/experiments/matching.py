@@ -91,7 +91,7 @@ class Pairs:
     threshold: float
 
     def describe(self) -> str:
-        """Return a line for people."""
+        """Describe it in one line."""
         return "the first image of each sequence with each other one; true homographies"
 
 

@@ -50,7 +50,7 @@ class SplitProtocol(Protocol):
         """Return the splits, the same for the same images and seed; ValueError where the images do not allow them."""
 
     def describe(self) -> str:
-        """Say it in a line."""
+        """Describe it in one line."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class FixedSplit:
         return found
 
     def describe(self) -> str:
-        """Say it in a line."""
+        """Describe it in one line."""
         drawn = f", {self.train_per_class} per class drawn" if self.train_per_class else ""
         limit = "" if self.max_test_per_class is None else f", at most {self.max_test_per_class} per class"
         return (
@@ -113,7 +113,7 @@ class FixedSplit:
 
 @dataclass(frozen=True)
 class RandomSplits:
-    """So many images of each class at random for training, the others for the test; several times.
+    """A number of images of each class, drawn at random, for training and the others for the test; several times.
 
     Parameters
     ----------
@@ -151,14 +151,14 @@ class RandomSplits:
         return found
 
     def describe(self) -> str:
-        """Say it in a line."""
+        """Describe it in one line."""
         times = f"{self.repeats} random splits" if self.repeats > 1 else "one random split"
         return f"{times}: {self.train_per_class} per class to train, {_test(self.max_test_per_class)}"
 
 
 @dataclass(frozen=True)
 class KFold:
-    """Each image once in the test: classes divided evenly among the folds, at random.
+    """Stratified cross-validation: each image is tested once, and classes are spread evenly over the folds.
 
     Parameters
     ----------
@@ -199,7 +199,7 @@ class KFold:
         ]
 
     def describe(self) -> str:
-        """Say it in a line."""
+        """Describe it in one line."""
         return f"{self.folds}-fold cross-validation, stratified"
 
 
@@ -251,7 +251,7 @@ class HeldOut:
         return found
 
     def describe(self) -> str:
-        """Say it in a line."""
+        """Describe it in one line."""
         groups = ", ".join("+".join(group) for group in self.groups) if self.groups else "each in turn"
         return f"held out by {self.pattern}: {groups}"
 

@@ -1,4 +1,4 @@
-"""Figures that somebody else gave for the same data set and protocol, and results beside them."""
+"""Published figures for the same data set and protocol, and results beside them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PERCENT = Rule("a number of percent, 0 to 100", lambda value: NUMBER.holds(valu
 
 @dataclass(frozen=True)
 class Published:
-    """A figure that somebody else gave for the same data set and protocol.
+    """A published figure for the same data set and protocol.
 
     Attributes
     ----------

@@ -81,7 +81,7 @@ class RetrievalProtocol:
     metric: str
 
     def describe(self) -> str:
-        """Return a line for people."""
+        """Describe it in one line."""
         more = f" with all of {', '.join(self.distractors)}" if self.distractors else ""
         kept = "kept in their own ranking" if self.keep_self else "left out of their own ranking"
         return f"index{more}; learned on {self.learn_on}, never on queries, which are {kept}"

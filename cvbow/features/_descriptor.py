@@ -63,7 +63,7 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
         self.check_params()
 
     def refusal(self, detector: Detector | None) -> str | None:
-        """Say why the points of a detector cannot be described; None where they can."""
+        """Return why the points of a detector cannot be described; None if they can."""
         return None
 
     def describe(

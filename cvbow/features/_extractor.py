@@ -88,7 +88,7 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         return Features(points, found.descriptors, (pixels.shape[1], pixels.shape[0]))
 
     def settled(self) -> Self:
-        """Return a copy that no longer depends on what lies elsewhere, such as in a file that parameters name.
+        """Return a copy that does not depend on files that its parameters name.
 
         A model keeps it, so that it answers as it learned or not at all.
         """

@@ -186,7 +186,7 @@ class AKAZEDescriptor(_Binary):
         return 61
 
     def refusal(self, detector: Detector | None) -> str | None:
-        """Say why the points of a detector cannot be described; None where they can."""
+        """Return why the points of a detector cannot be described; None if they can."""
         return refuse_others("akaze", AKAZEDetector, detector)
 
     def compute(

@@ -123,7 +123,7 @@ class DenseSIFT(Extractor):
 
     @property
     def gray_only(self) -> bool:  # type: ignore[override]
-        """Whether the colours of an image are never looked at."""
+        """Whether only gray values are used."""
         return self.color == "gray"
 
     @property

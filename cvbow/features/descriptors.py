@@ -108,7 +108,7 @@ class KAZEDescriptor(KeypointDescriptor):
         check_flag("extended", self.extended)
 
     def refusal(self, detector: Detector | None) -> str | None:
-        """Say why the points of a detector cannot be described; None where they can."""
+        """Return why the points of a detector cannot be described; None if they can."""
         return refuse_others("kaze", KAZEDetector, detector)
 
     def options(self) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class WhitenedPatches(Extractor):
 
     @property
     def gray_only(self) -> bool:  # type: ignore[override]
-        """Whether the colours of an image are never looked at."""
+        """Whether only gray values are used."""
         return not self.color
 
     @property

@@ -81,7 +81,7 @@ def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageL
 
 
 def gather_images(sources: Sequence[str | os.PathLike[str]]) -> tuple[tuple[Path, ...], int]:
-    """List the images of folders, of CSV files, and files that are named.
+    """List the images of folders and of CSV files, and single files.
 
     Parameters
     ----------

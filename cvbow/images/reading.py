@@ -25,7 +25,7 @@ _MAX_BYTES = 2**31 - 1
 
 @dataclass(frozen=True, eq=False)
 class DerivedImage(ABC):
-    """An image that is made of another when it is wanted, and stands wherever a path or an array may stand.
+    """An image that is made from another one when it is read; it may be given wherever a path or an array may.
 
     Small and picklable, so that many of one image cost no memory and go to another process without their pixels. A
     subclass is a dataclass too, with the two methods that are missing here.
@@ -56,7 +56,7 @@ class DerivedImage(ABC):
 
     @abstractmethod
     def derive(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return what becomes of the source's pixels, (H, W) or (H, W, 3)."""
+        """Return the image made from the source's pixels, (H, W) or (H, W, 3)."""
 
     @abstractmethod
     def recipe(self) -> str:

@@ -44,7 +44,7 @@ class ImageStatistics:
         self._squares: Float64 = np.zeros(())  # the sum of squared distances from the mean
 
     def add(self, image: NDArray[Any]) -> None:
-        """Take in one image.
+        """Add one image.
 
         Parameters
         ----------
@@ -67,13 +67,13 @@ class ImageStatistics:
         self._squares += distance * (values - self._mean)
 
     def update(self, images: Iterable[NDArray[Any]]) -> Self:
-        """Take in each of some images (or of an array of shape (n, H, W) or (n, H, W, C)); returns the object."""
+        """Add several images (or those of an array of shape (n, H, W) or (n, H, W, C)); returns the object."""
         for image in images:
             self.add(image)
         return self
 
     def merge(self, other: ImageStatistics) -> None:
-        """Take in all that another object has seen; it stays as it is.
+        """Add the images of another object, which stays as it is.
 
         The same parts merged in the same order give the same result to the last bit, whoever made them.
 

@@ -81,7 +81,7 @@ class SetSummary:
     montage: NDArray[np.uint8]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all but the pictures, as values that JSON holds.
+        """Return everything but the pictures, as values for JSON.
 
         Sizes are in pixels, aspect ratios width over height, the mean and the standard deviation per channel in gray
         levels of [0, 255].
@@ -155,7 +155,7 @@ def summarize_images(
     strict: bool = False,
     n_jobs: int | None = None,
 ) -> SetSummary:
-    """Go through a set of images once and summarise it.
+    """Summarise a set of images, reading each once.
 
     An image is read, measured, and dropped by the worker that took it up: memory holds the sums and the thumbnails.
 

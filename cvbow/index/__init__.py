@@ -1,4 +1,4 @@
-"""An index of images on the disk: adding, searching, and judging it by a ground truth."""
+"""An index of images on the disk: adding, searching, and evaluating it against ground truth."""
 
 from cvbow.index._adding import AddReport
 from cvbow.index._records import Record

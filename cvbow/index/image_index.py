@@ -35,7 +35,7 @@ __all__ = ["AddReport", "ImageIndex", "RemoveReport"]
 
 @dataclass(frozen=True)
 class RemoveReport:
-    """What became of the paths that were to be removed.
+    """Which paths were removed, and which were not found.
 
     Attributes
     ----------
@@ -204,7 +204,7 @@ class ImageIndex:
 
     @property
     def root(self) -> str:
-        """The folder, absolute, that relative paths are relative to."""
+        """The folder that paths are relative to, absolute."""
         return self._snapshot.root
 
     @property
@@ -224,7 +224,7 @@ class ImageIndex:
 
     @property
     def paths(self) -> list[str]:
-        """What its images are known by, in the order of `rows`."""
+        """The paths or names of its images, in the order of `rows`."""
         snapshot = self._snapshot
         return [snapshot.record(row).path for row in np.flatnonzero(snapshot.living).tolist()]
 
@@ -235,7 +235,7 @@ class ImageIndex:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of all arrays, those of removed images that are not yet compacted away among them."""
+        """Bytes of all arrays, including removed images until `compact`."""
         return sum(entry.n_bytes for entry in self._snapshot.manifest.segments)
 
     def row(self, path: str | os.PathLike[str]) -> int:
@@ -360,7 +360,7 @@ class ImageIndex:
             return self._snapshot.scorer.scores_many(queries)
 
     def reload(self) -> bool:
-        """See what a writer has changed since; return whether there was anything."""
+        """Take over what a writer has changed since; return whether there was anything."""
         before = self._snapshot
         self._now = Snapshot.open(before.folder, check=True, before=before)
         return self._now is not before
@@ -378,7 +378,7 @@ class ImageIndex:
         strict: bool = False,
         batch: int = 256,
     ) -> AddReport:
-        """Add images, those that are not in the index yet.
+        """Add images, except those that are in the index already.
 
         Parameters
         ----------
@@ -405,7 +405,7 @@ class ImageIndex:
         strict: bool = False,
         batch: int = 256,
     ) -> AddReport:
-        """Bring the index up to date: describe changed files anew, add new ones, and list those that vanished.
+        """Bring the index up to date: describe changed files again, add new ones, and list those that vanished.
 
         Parameters
         ----------
@@ -464,12 +464,12 @@ class ImageIndex:
         return RemoveReport([snapshot.record(row).path for row in rows], missing)
 
     def compact(self) -> None:
-        """Write the index anew in as few segments as it takes, without what was removed; no answer changes."""
+        """Rewrite the index in as few segments as possible, without what was removed; results stay the same."""
         writer = self._writable()
         self._now = writer.compact(self._snapshot)
 
     def close(self) -> None:
-        """Give back the files, and to others the right to write; a second call does nothing."""
+        """Close the files and let others write; a second call does nothing."""
         self._now = None
         if self._writer is not None:
             self._writer.release()

@@ -56,7 +56,7 @@ def open_same_network(
     engine: str = "auto",
     provider: str = "cpu",
 ) -> Network:
-    """Open the network that something was learned with.
+    """Open the network that a model was trained with.
 
     Parameters
     ----------

@@ -55,21 +55,21 @@ class Network(ABC):
     @property
     @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """Every layer and output that can be asked for."""
+        """Names of the layers and outputs that ``run`` can return."""
 
     @property
     @abstractmethod
     def outputs(self) -> tuple[str, ...]:
-        """The names of what comes out at the end."""
+        """Names of the network's outputs."""
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """The names of the classes, in the order of the scores, where the network's makers say them."""
+        """Names of the classes, in the order of the scores; None where they are not known."""
         return None
 
     @abstractmethod
     def preprocessing(self, given: Mapping[str, Any]) -> Preprocessing:
-        """Return what must be done to an image; ``given`` goes before what is known, as in ``find_preprocessing``.
+        """Return the preprocessing of images; ``given`` overrides what is known, as in ``find_preprocessing``.
 
         Raises
         ------

@@ -77,7 +77,7 @@ class OnnxGraph:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Everything that can be asked for: the outputs, and then the other layers."""
+        """Names of the outputs, and then of the other layers."""
         return tuple(dict.fromkeys((*self.outputs, *(layer.name for layer in self.layers))))
 
 

@@ -161,7 +161,7 @@ class Preprocessing:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
-        """Return what ``as_dict`` gave, also after a way through JSON or a model file."""
+        """Rebuild it from what ``as_dict`` returned, also after a way through JSON or a model file."""
         facts: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
         }

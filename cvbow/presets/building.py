@@ -33,7 +33,7 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
     Raises
     ------
     ValueError
-        If the preset or a key is unknown, or a change means nothing to the recipe; the message lists the choices.
+        If the preset or a key is unknown, or a change does not apply to the recipe; the message lists the choices.
 
     Examples
     --------

@@ -60,7 +60,7 @@ class Contender:
         return backend
 
     def check(self) -> None:
-        """Open its networks, to raise now what would otherwise be raised when its turn comes, after hours perhaps."""
+        """Open its networks, so that a missing one is an error now and not hours later."""
         for part in self.parts:
             backend = _part(part, 0)
             if isinstance(backend, CnnEncoder):

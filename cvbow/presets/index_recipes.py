@@ -85,7 +85,7 @@ class DescriberRecipe:
 def index_recipe(
     text: str = WORDS, settings: Mapping[str, Any] | None = None, *, local: bool = False
 ) -> DescriberRecipe:
-    """Turn ``words``, ``vlad``, ``fisher``, ``net.onnx`` or what else ``parse_contender`` takes into a recipe.
+    """Turn ``words``, or a backend as ``parse_contender`` takes it, into the recipe of a describer.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def index_recipe(
     Raises
     ------
     ValueError
-        If the text is unknown, a setting means nothing here, or a value breaks its rule.
+        If the text is unknown, a setting does not apply here, or a value breaks its rule.
     FileNotFoundError
         If there is no such network.
 

@@ -70,19 +70,19 @@ class Setting:
 
     @property
     def meaning(self) -> str:
-        """What it means, and what there is to choose from."""
+        """What the setting does, and its choices."""
         return f"{self.about}: {', '.join(self.choices)}" if self.choices else self.about
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """Values of the other setting with which this one means something."""
+        """Values of the other setting for which this one applies."""
         if self.where is None:
             return ()
         key, wanted = self.where
         return PARTS[key].taking(wanted) if isinstance(wanted, str) else wanted
 
     def applies(self, values: Mapping[str, Any]) -> bool:
-        """Tell whether the setting means something among the given values of all settings."""
+        """Tell whether the setting applies, given the values of all settings."""
         if not self.binary and is_binary(values):
             return False
         if self.where is None:

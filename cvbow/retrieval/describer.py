@@ -114,7 +114,7 @@ class Scorer(ABC):
 
     @property
     def together(self) -> int:
-        """How many queries `scores_many` had best be given at a time."""
+        """Number of queries that `scores_many` is best given at a time."""
         return 1
 
     def scores_many(self, queries: Sequence[Mapping[str, NDArray[Any]]]) -> NDArray[np.float32]:
@@ -191,7 +191,7 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
     @property
     @abstractmethod
     def gray_only(self) -> bool:
-        """Whether the colours of an image are never looked at."""
+        """Whether only gray values are used."""
 
     @abstractmethod
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
@@ -225,12 +225,12 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
         """
 
     def describe_query(self, image: NDArray[np.uint8], *, box: Box | None = None) -> dict[str, NDArray[Any]]:
-        """Describe an image that is asked about: as `describe`, unless a describer takes more trouble over queries."""
+        """Describe a query image: like `describe`, unless a describer treats queries in another way."""
         return self.describe(image, box=box)
 
     @property
     def queries_differ(self) -> bool:
-        """Whether `describe_query` is not `describe`: what is stored of an image is then second best as a query."""
+        """Whether `describe_query` differs from `describe`: what is stored of an image is then not its best query."""
         return False
 
     def derive(
@@ -248,7 +248,7 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
         return {}
 
     def check_segment(self, segment: Segment) -> None:
-        """Raise ValueError where a segment's values would lead compiled code outside its arrays.
+        """Raise ValueError if a segment's values would make compiled code read outside its arrays.
 
         Called when an index is opened, unless checks are off; dtypes and shapes of the layout's arrays, and
         ``feature_start``, have been checked then, those of derived arrays have not.

@@ -207,7 +207,7 @@ def read_pairs(source: str | os.PathLike[str], *, images: str | os.PathLike[str]
 
 
 def read_groups(folder: str | os.PathLike[str]) -> GroundTruth:
-    """Take each image of a folder of groups for a query: relevant are the images of its group, itself among them.
+    """Read a folder of groups: each image is a query, and the images of its group, itself included, are relevant.
 
     Groups are folders below `folder`, however deep images lie in them. A group of one image has no query.
 

@@ -28,7 +28,7 @@ _BLOCK = 1 << 14
 
 @storable
 class HammingEmbedding(BaseEstimator):  # type: ignore[misc]
-    """Signatures of descriptors within their words.
+    """Hamming embedding: a signature of 64 bits for each descriptor, within its word.
 
     A descriptor is projected onto 64 random orthogonal directions; bit i is whether its i-th value is above the median
     of its word's descriptors. Two descriptors of a word that are near each other differ in few bits, any two in about

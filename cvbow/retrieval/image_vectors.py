@@ -126,7 +126,7 @@ class ImageVectors(Describer):
 
     @property
     def gray_only(self) -> bool:
-        """Whether neither the backend nor the local features look at colours."""
+        """Whether the backend and the local features use gray values only."""
         parts = [vars(self).get("backend_", self.backend), vars(self).get("local_", self.local)]
         return all(part.gray_only for part in parts if part is not None)
 

@@ -33,7 +33,7 @@ DEFINITIONS = {
 
 
 class Ranking:
-    """The ranking of one query, judged.
+    """Measures of the ranking of one query.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ def verify(
     max_hamming: int = 20,
     min_inliers: int = 6,
 ) -> Verification:
-    """Look for a map from one image to another under which their common words come to lie upon each other.
+    """Verify two images: look for a map that brings their common words to the same places.
 
     Parameters
     ----------

@@ -151,7 +151,7 @@ class VisualWords(Describer):
 
     @property
     def gray_only(self) -> bool:
-        """Whether the extractor never looks at colours."""
+        """Whether the extractor uses gray values only."""
         return bool(self._extractor().gray_only)
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:

@@ -13,7 +13,7 @@ __all__ = ["check_writable", "replacing"]
 
 
 def check_writable(path: str | os.PathLike[str]) -> str:
-    """Find out, before long work, whether a file can be written here.
+    """Raise OSError before long work, rather than after it, if a file cannot be written here.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def check_writable(path: str | os.PathLike[str]) -> str:
 
 @contextlib.contextmanager
 def replacing(target: str) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of `target` once all of it is on the disk, and leaves no trace otherwise."""
+    """Open a file that replaces `target` once it is wholly on the disk; after an error nothing of it is left."""
     folder, name = os.path.split(target)
     # The process, and a random part for two threads that save under one name.
     temporary = os.path.join(folder, f".{name[:40]}.{os.getpid()}.{secrets.token_hex(4)}.tmp")

@@ -44,7 +44,7 @@ _FOREIGN = {
 
 
 def canonical_json(value: object) -> bytes:
-    """JSON in the one form that is written: ASCII, no spaces, keys in their order, no NaN."""
+    """Return the only form of JSON that is written: ASCII, no spaces, keys in their order, no NaN."""
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
