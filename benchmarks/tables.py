@@ -1,4 +1,4 @@
-"""The tables of README.md and of benchmarks/README.md, made from the results in benchmarks/results/.
+"""The tables of README.md and of benchmarks/README.md: results in benchmarks/results/, recipes and registered parts.
 
     python benchmarks/tables.py                      prints them
     python benchmarks/tables.py --check README.md    exit 1 where the README has other figures
@@ -16,13 +16,16 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cvbow.backends import BACKENDS
+from cvbow.classify import CLASSIFIERS
 from cvbow.experiments import result_tables
 from cvbow.experiments.environment import machine
 from cvbow.experiments.speed import KERNELS
+from cvbow.presets import PARTS, PRESETS
 from cvbow.tables import Table, figure, percent
 
 SPEED = "python benchmarks/speed.py"
@@ -179,7 +182,22 @@ def pairs_table(results: Results) -> str:
     return Table(("sequence", *numbers), [(name, *row) for name, row in cells.items()]).markdown()
 
 
+def presets_table(results: Results) -> str:
+    """Every recipe, with what it does."""
+    rows = [(f"`{name}`", preset.summary) for name, preset in PRESETS.items()]
+    return Table(("preset", "what it does"), rows).markdown()
+
+
+def parts_table(results: Results) -> str:
+    """What there is to choose from, of each kind of part."""
+    found: dict[str, Collection[str]] = {**PARTS, "channels": BACKENDS, "classifier": CLASSIFIERS}
+    rows = [(f"`{name}`", ", ".join(f"`{part}`" for part in parts)) for name, parts in found.items()]
+    return Table(("setting", "one of"), rows).markdown()
+
+
 TABLES: dict[str, Callable[[Results], str]] = {
+    "presets": presets_table,
+    "parts": parts_table,
     "speed": _shown("speed", "kernels", *KERNELS, command=SPEED),
     "scene15": _shown("speed", "end-to-end", "end-to-end", command=SPEED),
     "accuracy": accuracy_table,

@@ -140,7 +140,8 @@ def readme(tmp_path: Path, tables: ModuleType, results: Path) -> Path:
     document.write_text(
         "# Title\n\nbefore\n\n<!-- speed -->\n<!-- /speed -->\n\nbetween\n\n"
         "<!-- scene15 -->\nold\n<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\n"
-        "<!-- comparison -->\n<!-- /comparison -->\n<!-- covers -->\n<!-- /covers -->\nafter\n"
+        "<!-- comparison -->\n<!-- /comparison -->\n<!-- covers -->\n<!-- /covers -->\n"
+        "<!-- presets -->\n<!-- /presets -->\n<!-- parts -->\n<!-- /parts -->\nafter\n"
     )
     assert tables.main(["--results", str(results), "--write", str(document)]) == 0
     return document
@@ -668,12 +669,18 @@ def test_written_tables_pass_the_check_and_leave_the_rest_alone(
     assert text.startswith("# Title\n\nbefore\n\n<!-- speed -->\n")
     assert "<!-- /speed -->\n\nbetween\n\n<!-- scene15 -->" in text
     assert "<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\n" in text
-    assert text.endswith("<!-- comparison -->\n<!-- /comparison -->\n<!-- covers -->\n<!-- /covers -->\nafter\n")
-    assert "old" not in text
+    assert "<!-- comparison -->\n<!-- /comparison -->\n<!-- covers -->\n<!-- /covers -->\n<!-- presets -->\n\n" in text
+    assert text.endswith("|\n\n<!-- /parts -->\nafter\n")
+    assert "\nold\n" not in text
     arguments = ["--results", str(results)]
     assert tables.main([*arguments, "--check", str(readme)]) == 0
     assert tables.main([*arguments, "--write", str(readme)]) == 0
     assert readme.read_text() == text
+
+
+@pytest.mark.parametrize("folder", [".", "benchmarks"])
+def test_the_project_s_own_tables_are_current(folder: str, tables: ModuleType) -> None:
+    assert tables.main(["--check", str(ROOT / folder / "README.md")]) == 0
 
 
 def test_check_finds_a_changed_figure(

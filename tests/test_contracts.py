@@ -44,11 +44,22 @@ from cvbow.features import SIFT, CnnFeatureMap, DenseSIFT, Extractor, Features, 
 from cvbow.features.corners import HarrisDetector
 from cvbow.features.keypoints import AKAZEDetector
 from cvbow.parallel import default_jobs, single_threaded
+from cvbow.registry import Registry, parameters_of
 
 Pixels = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 
-EXTRACTORS: dict[str, Extractor] = {
+
+def with_defaults(configured: dict[str, Any], registry: Registry[Any], **given: Any) -> dict[str, Any]:
+    """Add the registered parts that have no configuration of their own, with defaults but for what is given."""
+    found = dict(configured)
+    for name, kind in registry.items():
+        if kind not in map(type, configured.values()):
+            found[f"{name}, registered"] = kind(**{key: given[key] for key in given if key in parameters_of(kind)})
+    return found
+
+
+CONFIGURED_EXTRACTORS: dict[str, Extractor] = {
     "dense-sift": DenseSIFT(step=8, bin_sizes=(4, 6)),
     "dense-sift-gaussian": DenseSIFT(step=8, bin_sizes=(3,), window="gaussian", root=False, min_side=30, max_side=60),
     "dense-sift-rgb": DenseSIFT(step=8, bin_sizes=(4,), color="rgb", max_side=60),
@@ -69,9 +80,10 @@ EXTRACTORS: dict[str, Extractor] = {
     "whitened-patches": WhitenedPatches(step=4),
     "whitened-gray-patches": WhitenedPatches(step=4, color=False, min_side=30, max_side=60),
 }
+EXTRACTORS: dict[str, Extractor] = with_defaults(CONFIGURED_EXTRACTORS, cvbow.features.EXTRACTORS)
 
 WORDS = KMeansDictionary(n_words=9, max_iter=3)
-ENCODERS: dict[str, Encoder] = {
+CONFIGURED_ENCODERS: dict[str, Encoder] = {
     "bag-of-words": BagOfWords(WORDS),
     "bag-of-words-tf-idf": BagOfWords(WORDS, weighting="tf-idf", normalization="power"),
     "bag-of-words-binary": BagOfWords(WORDS, weighting="binary", normalization="l1"),
@@ -87,6 +99,7 @@ ENCODERS: dict[str, Encoder] = {
     "pyramid-of-fisher": SpatialPyramid(FisherVector(GaussianMixtureDictionary(n_words=3, max_iter=3))),
     "pyramid-of-pyramids": SpatialPyramid(SpatialPyramid(BagOfWords(WORDS), grids=("2x1",)), grids=("1x1", "1x2")),
 }
+ENCODERS: dict[str, Encoder] = with_defaults(CONFIGURED_ENCODERS, cvbow.encoders.ENCODERS, dictionary=WORDS)
 
 #: Parameters that suit a few dozen vectors: less work, and for the perceptron more passes over so few.
 QUICK: dict[str, dict[str, Any]] = {
@@ -152,12 +165,26 @@ def concrete_kinds(package: ModuleType, base: type) -> set[type]:
     }
 
 
-def test_no_extractor_and_no_encoder_is_left_out() -> None:
-    for package, base, tried in ((cvbow.features, Extractor, EXTRACTORS), (cvbow.encoders, Encoder, ENCODERS)):
+def test_every_extractor_and_every_encoder_is_registered_and_tested() -> None:
+    for package, base, registry, tried, inner in (
+        (cvbow.features, Extractor, cvbow.features.EXTRACTORS, EXTRACTORS, set()),
+        (cvbow.encoders, Encoder, cvbow.encoders.ENCODERS, ENCODERS, {SpatialPyramid}),
+    ):
         kinds = concrete_kinds(package, base)
         assert {kind.__name__ for kind in kinds} <= set(package.__all__)
-        missing = {kind.__name__ for kind in kinds - {type(one) for one in tried.values()}}
-        assert not missing, f"add these to EXTRACTORS or ENCODERS above: {missing}"
+        assert set(registry.values()) == kinds - inner
+        assert {type(one) for one in tried.values()} == kinds
+
+
+def test_what_is_registered_is_tested_without_a_configuration() -> None:
+    class Mine(BagOfWords):
+        pass
+
+    registry: Registry[type[Encoder]] = Registry("encoder", Encoder, {"mine": Mine, "vlad": VLAD})
+    found = with_defaults(CONFIGURED_ENCODERS, registry, dictionary=WORDS, no_such_parameter=3)
+    assert set(found) == {*CONFIGURED_ENCODERS, "mine, registered"}
+    assert type(found["mine, registered"]) is Mine
+    assert found["mine, registered"].dictionary is WORDS
 
 
 # Every estimator.

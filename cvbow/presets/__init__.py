@@ -9,9 +9,10 @@ from cvbow.presets.building import make_model, resolve
 from cvbow.presets.contenders import Contender, parse_contender
 from cvbow.presets.index_recipes import WORDS, DescriberRecipe, index_recipe
 from cvbow.presets.recipes import PRESETS, Preset
-from cvbow.presets.settings import SETTINGS, Setting, parse_setting
+from cvbow.presets.settings import PARTS, SETTINGS, Setting, parse_setting
 
 __all__ = [
+    "PARTS",
     "PRESETS",
     "SETTINGS",
     "TRANSFORMS",

@@ -62,7 +62,7 @@ PRESETS: dict[str, Preset] = {
     for preset in (
         Preset(
             "bow",
-            "dense RootSIFT at four scales, 1000 words, grids 1x1 2x2 1x3, linear SVM",
+            "dense RootSIFT at four scales, 1000 words, grids 1x1 2x2 1x3, linear SVM: the default",
             {
                 "step": 5,
                 "bin_sizes": (4, 6, 8, 10),
@@ -210,7 +210,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "patches",
-            "whitened colour patches of 6x6 for tiny images, soft threshold on 1600 directions, quadrants, linear SVM",
+            "for tiny images: whitened colour patches of 6x6, soft threshold on 1600 directions, quadrants, linear SVM",
             {
                 "features": "patches",
                 "max_side": 96,
@@ -254,7 +254,8 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "best",
-            "Fisher vectors and census of five views and their mirrors, a product of Gaussian kernels, kernel ridge",
+            "Fisher vectors and census of five views, a Gaussian kernel for each, kernel ridge: the most accurate and "
+            "the slowest",
             {"channels": ("local", "census"), "views": "crops", **_FISHER, "classifier": "kernel-ridge"},
             {
                 "channels": "census adds a point to the Fisher vectors; gist adds nothing more",

@@ -264,7 +264,8 @@ def _plain(value: object) -> str:
 def _meaning(key: str) -> str:
     if key == "preset":
         return "the recipe that the settings come from"
-    return escape(SETTINGS[key].meaning) if key in SETTINGS else "of the classifier"
+    part, is_nested, _ = key.partition("__")
+    return escape(SETTINGS[key].meaning) if key in SETTINGS else f"of the {part}" if is_nested else "of the classifier"
 
 
 def _base(paths: Sequence[Path]) -> str:
