@@ -78,7 +78,7 @@ def test_every_public_method_is_described(name: str) -> None:
         method
         for base in ours(PUBLIC[name])
         for method, value in vars(base).items()
-        if not method.startswith(("_", "check_"))
+        if not method.startswith("_")
         and method not in getattr(base, "__dataclass_fields__", ())
         and (inspect.isfunction(value) or isinstance(value, kinds))
     }

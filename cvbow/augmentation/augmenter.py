@@ -571,6 +571,7 @@ keep_aspect_ratio, strict, n_jobs, prefetch
         return standardize(image, vars(self))
 
     def check_params(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
         for name in (*NORMALIZING[:5], "horizontal_flip", "vertical_flip"):
             check_flag(name, getattr(self, name))
         check_ranges(vars(self))
@@ -589,6 +590,7 @@ keep_aspect_ratio, strict, n_jobs, prefetch
             raise ValueError(f"interpolation_order must be 0 or 1, got {self.interpolation_order!r}")
 
     def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -139,6 +139,9 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
+    def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
+
     @abstractmethod
     def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the vector of one image (H, W) or (H, W, 3), shape (vector_length,), float32."""

@@ -282,6 +282,7 @@ class FusionClassifier(OneAgainstRestClassifier):
         check_int("random_state", self.random_state, minimum=0)
 
     def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
         if "dual_" not in vars(self):
             return

@@ -375,6 +375,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return softmax(two * self.classifier_.temperature_ if by_temperature else two)
 
     def check_params(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
         if not isinstance(self.backend, ImageEncoder):
             raise ValueError(f"backend must be an ImageEncoder such as BagEncoder(...), got {self.backend!r}")
         if not isinstance(self.classifier, str) and not has_method(self.classifier, "fit"):
@@ -382,6 +383,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_augmentation(self.augmenter, self.n_augmented, self.augment_seed)
 
     def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
 
     def __sklearn_tags__(self) -> Any:

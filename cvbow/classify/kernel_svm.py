@@ -100,6 +100,7 @@ class KernelSVM(OneAgainstRestClassifier):
             check_real("gamma", self.gamma, minimum=0, open_minimum=True)
 
     def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
         if "dual_" in vars(self):
             k = 1 if len(self.classes_) == 2 else len(self.classes_)

@@ -168,6 +168,7 @@ class LinearSVM(OneAgainstRestClassifier):
         check_flag("standardize", self.standardize)
 
     def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
         if "coef_" in vars(self):
             k = 1 if len(self.classes_) == 2 else len(self.classes_)

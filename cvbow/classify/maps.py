@@ -47,6 +47,7 @@ class _Map(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Raise ValueError if a parameter breaks its rule."""
 
     def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
 
     def __sklearn_tags__(self) -> Any:

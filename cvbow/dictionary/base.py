@@ -122,6 +122,7 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
         return self._check(descriptors)
 
     def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
         if any(name.endswith("_") for name in vars(self)):
             self._check_learned(vars(self))

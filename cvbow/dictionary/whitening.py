@@ -91,6 +91,7 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignor
         return tags
 
     def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
         check_real("eps", self.eps, minimum=0, open_minimum=True)
         if "matrix_" in vars(self):
             check_array("mean_", vars(self).get("mean_"), np.float32, (None,), "of shape (k,)")

@@ -88,6 +88,9 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule: called by ``fit``, and before a backend reads an image."""
 
+    def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
+
     def encode(self, features: Features) -> NDArray[np.float32]:
         """Encode one image's features; shape (vector_length,), float32, finite; zero for an empty bag.
 

@@ -274,6 +274,9 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
+    def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Return a text that changes whenever descriptions would."""

@@ -132,9 +132,11 @@ class HammingEmbedding(BaseEstimator):  # type: ignore[misc]
         return projected
 
     def check_params(self) -> None:
+        """Raise ValueError if a parameter breaks its rule."""
         check_int("random_state", self.random_state, minimum=0)
 
     def check_state(self) -> None:
+        """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
         if "medians_" not in vars(self):
             return
