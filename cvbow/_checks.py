@@ -76,18 +76,26 @@ def check_labels(name: str, labels: Any) -> Any:
     listed = isinstance(labels, list | tuple)
     if found.dtype.kind in "biu" or (found.dtype.kind in "US" and not listed):
         return found
-    first = None
+    kinds: dict[type, Any] = {}
     for position, label in enumerate(labels if listed else found.ravel()):
         if _is_missing(label):
             raise ValueError(f"{name} must have no missing labels, got {label!r} at position {position}")
-        kind = next((kind for kind in (str, bytes, numbers.Number, np.bool_) if isinstance(label, kind)), type(label))
-        kind = numbers.Number if kind is np.bool_ else kind
-        first = first or (kind, label)
-        if kind is not first[0]:
+        kinds.setdefault(_kind(label), label)
+        if len(kinds) > 1:
+            first = next(iter(kinds.values()))
             raise ValueError(
-                f"{name} must hold labels of one kind, got {first[1]!r} at first and {label!r} at position {position}"
+                f"{name} must hold labels of one kind, got {first!r} at first and {label!r} at position {position}"
             )
-    return found
+    # scikit-learn's classifiers take no numbers that are objects.
+    return np.asarray(found.tolist()) if numbers.Number in kinds else found
+
+
+def _kind(label: Any) -> type:
+    import numpy as np
+
+    kinds = (str, bytes, numbers.Number, np.bool_)
+    found = next((kind for kind in kinds if isinstance(label, kind)), type(label))
+    return numbers.Number if found is np.bool_ else found
 
 
 def _is_missing(label: Any) -> bool:

@@ -152,7 +152,7 @@ def test_evaluate_json(trained: tuple[Path, Path]) -> None:
     document = json.loads(result.stdout)
     assert set(document) == {
         *("n_images", "accuracy", "mean_class_accuracy", "top5_accuracy", "log_loss", "classes", "confusion"),
-        *("per_class", "skipped", "seconds"),
+        *("unknown_classes", "per_class", "skipped", "seconds"),
     }
     assert document["n_images"] == 18
     assert document["accuracy"] == 1.0

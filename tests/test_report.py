@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import io
 import os
 import re
@@ -144,10 +145,18 @@ def made_up(
     return names, [names[i] for i in truth], answers
 
 
+def knowing(model: ImageClassifier, names: Sequence[str]) -> ImageClassifier:
+    """The model as if it had learned other classes."""
+    other = copy.copy(model)
+    other.classes_ = np.array(names)
+    return other
+
+
 def write(
     path: Path, model: ImageClassifier, names: Sequence[str], labels: list[str], answers: Answers, paths: list[Path]
 ) -> tuple[Element, ClassificationReport, str]:
     report = classification_report([labels[i] for i in answers.rows], answers.probabilities, names, answers.labels)
+    model = knowing(model, names)
     write_evaluation_report(
         path, model=model, report=report, answers=answers, paths=paths, labels=labels, title="A & <b>"
     )
@@ -608,7 +617,8 @@ def test_parts_that_do_not_belong_together_are_refused(
     names, labels, answers = made_up(3, 10, strength=1.0)
     report = classification_report(labels, answers.probabilities, names, answers.labels)
     good: dict[str, Any] = {
-        "model": model, "report": report, "answers": answers, "paths": pictures[:10], "labels": labels, "title": "t"
+        "model": knowing(model, names),
+        "report": report, "answers": answers, "paths": pictures[:10], "labels": labels, "title": "t"
     }  # fmt: skip
     path = tmp_path / "r.html"
     for change, message in (
@@ -616,6 +626,7 @@ def test_parts_that_do_not_belong_together_are_refused(
         ({"labels": labels[::-1]}, "report must be of these answers"),
         ({"labels": ["new", *labels[1:]]}, "report must be of these answers"),
         ({"answers": Answers(answers.labels[:9], answers.probabilities, answers.rows, [])}, "report must be of these"),
+        ({"model": model}, "report must be of these answers"),
         ({"paths": pictures[:5], "labels": labels[:5]}, "answers must have rows below 5"),
     ):
         with pytest.raises(ValueError, match=message):

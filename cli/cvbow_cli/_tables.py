@@ -23,12 +23,18 @@ def report_tables(report: ClassificationReport) -> list[Table]:
         ("top-5 accuracy", f"{report.top5_accuracy:.4f}"),
         ("log loss", f"{report.log_loss:.4f}"),
     ]
+    if report.unknown_classes:
+        measures.append(("unknown classes", ", ".join(map(_short, report.unknown_classes))))
     names = [_short(name) for name in report.classes]
     counts = map(str, report.confusion.sum(axis=1))
-    shares = ([f"{share:.3f}" for share in shares] for shares in (report.recall, report.precision))
+    shares = ([_share(value) for value in values] for values in (report.recall, report.precision))
     classes = list(zip(names, counts, *shares, strict=True))
     confusions = _matrix(report, names) if len(names) <= MATRIX_LIMIT else _worst(report, names)
     return [Table((), measures), Table(("class", "images", "recall", "precision"), classes), confusions]
+
+
+def _share(value: float) -> str:
+    return "-" if value != value else f"{value:.3f}"
 
 
 def _matrix(report: ClassificationReport, names: list[str]) -> Table:

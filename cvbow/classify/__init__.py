@@ -5,7 +5,7 @@ from cvbow.classify.image_classifier import Answers, ImageClassifier
 from cvbow.classify.kernel_svm import KernelSVM
 from cvbow.classify.linear_svm import LinearSVM, TunedLinearSVM
 from cvbow.classify.maps import AdditiveMap, HellingerMap
-from cvbow.classify.metrics import ClassificationReport, classification_report
+from cvbow.classify.metrics import ClassificationReport, classification_report, place_labels
 from cvbow.classify.pretrained import PretrainedClassifier, read_labels
 from cvbow.classify.registry import CLASSIFIERS, ClassifierEntry, make_classifier
 
@@ -24,5 +24,6 @@ __all__ = [
     "TunedLinearSVM",
     "classification_report",
     "make_classifier",
+    "place_labels",
     "read_labels",
 ]

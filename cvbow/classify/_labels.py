@@ -6,13 +6,21 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import type_of_target
 
-from cvbow._checks import check_int
+from cvbow._checks import check_int, check_labels
 
-__all__ = ["Labels", "check_class_names", "check_groups", "class_weights", "fold_of_each", "targets"]
+__all__ = [
+    "Labels",
+    "check_class_names",
+    "check_groups",
+    "class_weights",
+    "fold_of_each",
+    "take_labels",
+    "targets",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +79,15 @@ class Labels:
         """
         own = decisions.reshape(-1, self.size, decisions.shape[1])[:, : self.views]
         return np.asarray(own.mean(axis=1))
+
+
+def take_labels(y: ArrayLike | None, n_images: int) -> NDArray[Any]:
+    """Return the labels of so many images, by position; ValueError unless each has one, and all are of one kind."""
+    labels = np.empty(()) if y is None else check_labels("y", y)
+    if labels.ndim != 1 or len(labels) != n_images:
+        got = "None" if y is None else f"shape {labels.shape}"
+        raise ValueError(f"y must hold a label for each of {n_images} images, got {got}")
+    return labels
 
 
 def check_class_names(y: NDArray[Any]) -> None:

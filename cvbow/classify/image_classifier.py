@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
@@ -22,9 +23,9 @@ from cvbow.backends import ImageEncoder, ImageLike
 from cvbow.backends.loading import check_images
 from cvbow.classify._any_classifier import classifier_name, fit_parameters, has_method, limit_neighbors
 from cvbow.classify._augmented import check_augmentation, with_copies
-from cvbow.classify._labels import check_class_names
+from cvbow.classify._labels import check_class_names, take_labels
 from cvbow.classify._temperature import softmax
-from cvbow.classify.metrics import ClassificationReport, classification_report
+from cvbow.classify.metrics import ClassificationReport, classification_report, place_labels
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.classify.registry import make_classifier
 from cvbow.errors import CvbowError, ImageError, ModelFileError
@@ -137,9 +138,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.check_params()
         classifier = make_classifier(self.classifier) if isinstance(self.classifier, str) else clone(self.classifier)
         check_part(classifier)
-        labels = np.asarray(y)
-        if labels.ndim != 1 or len(labels) != len(images):
-            raise ValueError(f"y must hold a label for each of {len(images)} images, got shape {labels.shape}")
+        images = check_images(images)
+        labels = take_labels(y, len(images))
         check_class_names(labels)
         weights = np.ones(len(labels))
         if sample_weight is not None:
@@ -152,7 +152,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise self.backend_.skipped_[0]
         learned = time.perf_counter()
         n_copies = self.n_augmented + 1
-        encoded = with_copies(self.backend_, check_images(images), self.augmenter, n_copies, self.augment_seed, strict)
+        encoded = with_copies(self.backend_, images, self.augmenter, n_copies, self.augment_seed, strict)
         self.skipped_: list[ImageError] = encoded.skipped
         labels, weights = labels[encoded.rows], weights[encoded.rows]
         _need_two_classes(labels[weights > 0], f"the {len(labels)} images that could be read")
@@ -212,19 +212,52 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def score(
         self, images: Sequence[ImageLike], y: ArrayLike, sample_weight: NDArray[np.float64] | None = None
     ) -> float:
-        """Return the share of images that get their label."""
-        return float(np.average(self.predict(images) == np.asarray(y), weights=sample_weight))
+        """Return the share of images that get their label, of those that can be read; a warning says how many cannot.
+
+        So a search for parameters goes on beside a damaged file. With ``scoring`` by name it asks ``predict``, which
+        must answer for every image: then take such files out first.
+
+        Parameters
+        ----------
+        images : sequence of paths or arrays
+        y : array of shape (n_images,)
+            True labels, compared by value as in ``evaluate``.
+        sample_weight : array of shape (n_images,) or None, default None
+
+        Raises
+        ------
+        ValueError
+            If images, labels and weights differ in number, or there are none.
+        CvbowError
+            If no image could be read.
+        """
+        check_is_fitted(self, "classifier_")
+        images = check_images(images, minimum=1)
+        labels, weights = take_labels(y, len(images)), None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
+        encoded = self.backend_.encode_images(images)
+        rows, skipped = _some_read(encoded.rows, images), encoded.skipped
+        if skipped:
+            warnings.warn(
+                f"{len(skipped)} of {len(images)} images cannot be read and are not judged; the first: {skipped[0]}",
+                stacklevel=2,
+            )
+        truth = place_labels(labels[rows], self.classes_)[1]
+        answer = place_labels(self._predict(encoded.vectors), self.classes_)[1]
+        return float(np.average(answer == truth, weights=None if weights is None else weights[rows]))
 
     def evaluate(
-        self, images: Sequence[ImageLike], y: Sequence[str], *, strict: bool = False
+        self, images: Sequence[ImageLike], y: ArrayLike, *, strict: bool = False
     ) -> tuple[ClassificationReport, Answers]:
         """Evaluate the model on labelled images.
 
         Parameters
         ----------
         images : sequence of paths or arrays
-        y : sequence of str
-            True labels.
+        y : array of shape (n_images,)
+            True labels, by position and value: a pandas Series counts in its order, and 1, 1.0 and True are one label.
+            A text also stands for the class that is called so.
         strict : bool, default False
             As in ``fit``.
 
@@ -237,17 +270,22 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If images and labels differ in number.
+            If images and labels differ in number, or labels are missing or of another kind than the classes.
         CvbowError
-            If no image could be read.
+            If no image could be read, or none is of a class that the model knows.
         """
-        if len(y) != len(images):
-            raise ValueError(f"y must hold a label for each of {len(images)} images, got {len(y)}")
+        images = check_images(images, minimum=1)
+        labels = take_labels(y, len(images))
         answers = self.answer(images, strict=strict)
-        if not len(answers.rows):
-            raise CvbowError(f"none of the {len(images)} images could be read")
-        labels = [str(y[row]) for row in answers.rows]
-        return classification_report(labels, answers.probabilities, self.classes_, answers.labels), answers
+        labels = labels[_some_read(answers.rows, images)]
+        report = classification_report(labels, answers.probabilities, self.classes_, answers.labels)
+        n_known, unknown = len(self.classes_), _some(report.unknown_classes)
+        if not report.confusion[:n_known].any():
+            known = _some(report.classes[:n_known])
+            raise CvbowError(f"no image is of a class that the model knows: they are of {unknown}; it knows {known}")
+        if unknown:
+            note(f"the model does not know {unknown}: {report.confusion[n_known:].sum()} images, each a mistake")
+        return report, answers
 
     def answer(self, images: Sequence[ImageLike], *, strict: bool = False) -> Answers:
         """Classify the images that can be read, and tell which could not."""
@@ -321,6 +359,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _vectors(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
         check_is_fitted(self, "classifier_")
+        images = check_images(images, minimum=1)
         vectors: NDArray[np.float32] = self.backend_.encode_images(images, strict=True).vectors
         return vectors
 
@@ -434,6 +473,18 @@ def _plain_arrays() -> Iterator[None]:
     """Let scikit-learn's part run on one core, and put out arrays where a script asked for data frames everywhere."""
     with single_threaded(), config_context(transform_output="default"):
         yield
+
+
+def _some_read(rows: NDArray[np.intp], images: Sequence[ImageLike]) -> NDArray[np.intp]:
+    """Return the rows of the images that could be read; CvbowError if there are none."""
+    if not len(rows):
+        raise CvbowError(f"none of the {len(images)} images could be read")
+    return rows
+
+
+def _some(names: Sequence[str], limit: int = 5) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def _need_two_classes(labels: NDArray[Any], of: str) -> None:

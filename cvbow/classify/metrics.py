@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ClassificationReport", "classification_report"]
+from cvbow._checks import check_labels
+
+__all__ = ["ClassificationReport", "classification_report", "place_labels"]
 
 #: The least probability that counts in the log loss, so that one sure mistake does not make it infinite.
 _LEAST = 1e-15
@@ -31,6 +32,8 @@ class ClassificationReport:
     log_loss : float
         Mean of -log of the probability of the true class, probabilities cut at 1e-15; a class the model does not know
         has probability 0.
+    unknown_classes : list of str
+        Those of the classes that the model does not know: each of their images counts as a mistake.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class ClassificationReport:
     confusion: NDArray[np.int64]
     top5_accuracy: float
     log_loss: float
+    unknown_classes: list[str] = field(default_factory=list)
 
     @property
     def n_images(self) -> int:
@@ -86,6 +90,7 @@ class ClassificationReport:
             "top5_accuracy": self.top5_accuracy,
             "log_loss": self.log_loss,
             "classes": self.classes,
+            "unknown_classes": self.unknown_classes,
             "confusion": self.confusion.tolist(),
             "per_class": {
                 name: {
@@ -101,14 +106,15 @@ class ClassificationReport:
 
 
 def classification_report(
-    labels: Sequence[str], probabilities: NDArray[np.floating], classes: ArrayLike, predicted: ArrayLike | None = None
+    labels: ArrayLike, probabilities: NDArray[np.floating], classes: ArrayLike, predicted: ArrayLike | None = None
 ) -> ClassificationReport:
     """Compare a classifier's answers with the true labels.
 
     Parameters
     ----------
-    labels : sequence of str
-        True class of each image; a class that the model does not know counts as a mistake.
+    labels : array of shape (n_images,)
+        True class of each image, compared by value: 1, 1.0 and True are one class, and a text stands for the class that
+        is called so. A class that the model does not know counts as a mistake.
     probabilities : ndarray of shape (n_images, n_model_classes)
     classes : array of shape (n_model_classes,)
         What the columns stand for.
@@ -118,7 +124,8 @@ def classification_report(
     Raises
     ------
     ValueError
-        If there are no images, the shapes do not fit, or a predicted class is none of ``classes``.
+        If there are no images, the shapes do not fit, labels are missing or not all of one kind, or a predicted class
+        is none of ``classes``.
 
     Examples
     --------
@@ -129,33 +136,70 @@ def classification_report(
     ([1.0, 0.0], [0.5, nan])
     """
     probabilities = np.asarray(probabilities, np.float64)
-    known = [str(name) for name in np.asarray(classes)]
-    if len(labels) == 0:
+    truths, known = check_labels("labels", labels), np.asarray(classes)
+    if not truths.size:
         raise ValueError("labels must have at least one image, got none")
-    if probabilities.shape != (len(labels), len(known)):
-        raise ValueError(f"probabilities must have shape {(len(labels), len(known))}, got {probabilities.shape}")
-    names = known + sorted(set(map(str, labels)) - set(known))
-    index = {name: i for i, name in enumerate(names)}
-    truth = np.array([index[str(label)] for label in labels])
+    if probabilities.shape != (len(truths), len(known)):
+        raise ValueError(f"probabilities must have shape {(len(truths), len(known))}, got {probabilities.shape}")
+    names, truth = place_labels(truths, known)
     answer = probabilities.argmax(axis=1)
     if predicted is not None:
-        got = [str(name) for name in np.asarray(predicted)]
-        if len(got) != len(labels) or not set(got) <= set(known):
-            raise ValueError(f"predicted must hold one of the classes for each of {len(labels)} images, got {got[:10]}")
-        answer = np.array([index[name] for name in got])
+        _, answer = place_labels(check_labels("predicted", predicted), known)
+        if len(answer) != len(truth) or answer.max() >= len(known):
+            got = np.asarray(predicted).tolist()[:10]
+            raise ValueError(f"predicted must hold one of the classes for each of {len(truth)} images, got {got}")
     confusion = np.zeros((len(names), len(names)), np.int64)
     np.add.at(confusion, (truth, answer), 1)
 
-    padded = np.zeros((len(labels), len(names)))
+    padded = np.zeros((len(truth), len(names)))
     padded[:, : len(known)] = probabilities
-    given = padded[np.arange(len(labels)), truth]
+    given = padded[np.arange(len(truth)), truth]
     top = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
     return ClassificationReport(
         classes=names,
         confusion=confusion,
         top5_accuracy=float((top == truth[:, None]).any(axis=1).mean()),
         log_loss=float(-np.log(np.maximum(given, _LEAST)).mean()),
+        unknown_classes=names[len(known) :],
     )
+
+
+def place_labels(labels: NDArray[Any], classes: NDArray[Any]) -> tuple[list[str], NDArray[np.intp]]:
+    """Return where among the classes each label is, by value whatever its type: 1, 1.0 and True are one label.
+
+    A text also stands for the class that is called so, as a folder's name does.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n,)
+    classes : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    names : list of str
+        Of the classes, then of the labels that are none of them, in order.
+    places : ndarray of shape (n,), intp
+
+    Raises
+    ------
+    ValueError
+        If the classes are texts and the labels are not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.classify import place_labels
+    >>> place_labels(np.array([1.0, 3.0, 0.0]), np.array([0, 1]))
+    (['0', '1', '3.0'], array([1, 2, 0]))
+    """
+    known, given = classes.tolist(), labels.tolist()
+    if known and given and isinstance(known[0], str) and not isinstance(given[0], str):
+        raise ValueError(f"labels must be texts where the classes are, such as {known[0]!r}, got {given[0]!r}")
+    places = {str(name): place for place, name in enumerate(known)}
+    places |= {name: place for place, name in enumerate(known)}
+    others = sorted({label for label in given if label not in places})
+    places |= {name: place for place, name in enumerate(others, len(known))}
+    return [str(name) for name in known + others], np.array([places[label] for label in given], np.intp)
 
 
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:

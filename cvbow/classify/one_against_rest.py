@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_sample_weight
 
-from cvbow._checks import check_choice, check_int, check_matrix, check_real
+from cvbow._checks import check_choice, check_int, check_labels, check_matrix, check_real
 from cvbow.classify._labels import Labels, check_class_names, check_groups, class_weights, targets
 from cvbow.classify._squared_hinge import solve
 from cvbow.classify._temperature import fit_temperature, softmax
@@ -45,6 +45,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, views: int, copies: int
     ) -> tuple[NDArray[np.float32], Labels]:
         """Check what ``fit`` was given, set ``classes_``, and return the vectors of weight above 0 and their labels."""
+        y = y if y is None else check_labels("y", y)
         vectors, names = check_matrix(self, X, y, fitting=True, non_negative=self._non_negative)
         check_class_names(names)
         counts = None

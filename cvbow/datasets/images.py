@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,9 @@ class LabelledImages:
         lengths = {len(self.images), len(self.labels), len(self.names), *map(len, self.partitions)}
         if len(lengths) != 1:
             raise ValueError(f"images, labels, names and partitions must have one length, got {sorted(lengths)}")
-        if len(set(self.names)) != len(self.names):
-            raise ValueError("names must differ from each other")
+        twice = next((name for name, count in Counter(self.names).items() if count > 1), None)
+        if twice is not None:
+            raise ValueError(f"names must differ from each other, got {twice!r} twice")
 
     def __len__(self) -> int:
         return len(self.images)

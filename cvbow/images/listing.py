@@ -37,6 +37,7 @@ def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageL
     is listed once: under its own name if that lies below the root, else under that of the first link to it.
 
     A CSV has the columns ``path,label[,split]``; relative paths are relative to its folder, and rows keep their order.
+    A path may occur more than once, but with one label.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageL
         raise FileNotFoundError(f"no such file or folder: {root}")
     if root.suffix.casefold() != ".csv":
         raise DatasetError(root, f"expected a folder, {_LAYOUT}, or a .csv file with the columns path,label[,split]")
-    return read_manifest(root)
+    return _with_one_label_each(root, read_manifest(root))
 
 
 def gather_images(sources: Sequence[str | os.PathLike[str]]) -> tuple[tuple[Path, ...], int]:
@@ -198,6 +199,15 @@ def _holds_splits(root: Path, filled: list[_Folder]) -> bool:
         found = f"images both in what looks like a split ({_names(nested)}) and beside it ({_names(others)})"
         raise DatasetError(root, f"expected {_LAYOUT}, found {found}; move or rename one of them")
     return False
+
+
+def _with_one_label_each(source: Path, images: ImageList) -> ImageList:
+    labels: dict[str, str] = {}
+    for path, label in zip(images.paths, images.labels, strict=True):
+        first = labels.setdefault(os.path.normpath(path), label)
+        if first != label:
+            raise DatasetError(source, f"{path} is listed as {first} and as {label}; an image has one label")
+    return images
 
 
 def _names(folders: list[_Folder]) -> str:

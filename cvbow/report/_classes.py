@@ -26,8 +26,8 @@ def confusions(report: ClassificationReport) -> str:
     return _matrix(report) if len(report.classes) <= MOST_CLASSES else _pairs(report)
 
 
-def class_table(report: ClassificationReport, n_known: int) -> str:
-    """Return a row for each class, the worst first; classes from `n_known` on are those the model does not know."""
+def class_table(report: ClassificationReport) -> str:
+    """Return a row for each class, the worst first, and say which the model does not know."""
     numbers = report.confusion.sum(axis=1)
     # NaN, for a class without images, sorts last.
     order = np.argsort(report.recall, kind="stable")
@@ -42,7 +42,7 @@ def class_table(report: ClassificationReport, n_known: int) -> str:
             mistaken = f'{isolate(report.classes[j])} <span class="hint">{count(int(wrong[j]))}</span>'
         bar = "" if recall != recall else f'<span class="meter"><span style="width:{100 * recall:.1f}%"></span></span>'
         name = isolate(report.classes[i])
-        if i >= n_known:
+        if report.classes[i] in report.unknown_classes:
             name += ' <span class="hint">not known to the model</span>'
         rows.append((name, count(int(numbers[i])), bar + percent(recall), percent(precision), mistaken))
     head = ("Class", "Images", "Recall", "Precision", "Most often taken for")

@@ -8,12 +8,13 @@ import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from cvbow import __version__
-from cvbow.classify import Answers, ClassificationReport, ImageClassifier
+from cvbow.classify import Answers, ClassificationReport, ImageClassifier, place_labels
 from cvbow.errors import ImageError
 from cvbow.presets import SETTINGS
 from cvbow.report._calibration import Reliability, diagram, reliability, reliability_table
@@ -35,7 +36,7 @@ def write_evaluation_report(
     report: ClassificationReport,
     answers: Answers,
     paths: Sequence[Path],
-    labels: Sequence[str],
+    labels: ArrayLike,
     title: str,
 ) -> None:
     """Write an evaluation as one HTML page that needs no other file and no network.
@@ -56,7 +57,7 @@ def write_evaluation_report(
         Its ``rows`` are positions in `paths` and `labels`.
     paths : sequence of paths
         The images that were to be judged.
-    labels : sequence of str
+    labels : array of shape (n_paths,)
         Their classes.
     title : str
         Heading of the page.
@@ -68,7 +69,7 @@ def write_evaluation_report(
     FileNotFoundError, PermissionError, IsADirectoryError
         Where the folder of `path` is missing or read-only, or `path` is a folder.
     """
-    judged = _Judged.of(report, answers, paths, labels)
+    judged = _Judged.of(model.classes_, report, answers, paths, labels)
     measured = reliability(judged.confidence, judged.truth == judged.answer)
     base = _base(paths)
     sections = [
@@ -77,7 +78,7 @@ def write_evaluation_report(
             "Confusion matrix" if len(report.classes) <= MOST_CLASSES else "Most frequent confusions",
             confusions(report),
         ),
-        section("classes", "Classes, the worst first", class_table(report, answers.probabilities.shape[1])),
+        section("classes", "Classes, the worst first", class_table(report)),
         section("calibration", "Calibration", _calibration(measured)),
         section("mistakes", "The surest mistakes", _mistakes(judged, paths, base)),
         section("unsure", "The least sure right answers", _unsure(judged, paths, base)),
@@ -99,18 +100,23 @@ class _Judged:
 
     @classmethod
     def of(
-        cls, report: ClassificationReport, answers: Answers, paths: Sequence[Path], labels: Sequence[str]
+        cls,
+        classes: NDArray[Any],
+        report: ClassificationReport,
+        answers: Answers,
+        paths: Sequence[Path],
+        labels: ArrayLike,
     ) -> _Judged:
-        if len(labels) != len(paths):
-            raise ValueError(f"labels must be as many as paths, got {len(labels)} and {len(paths)}")
+        given = np.asarray(labels)
+        if len(given) != len(paths):
+            raise ValueError(f"labels must be as many as paths, got {len(given)} and {len(paths)}")
         rows = np.asarray(answers.rows)
         if len(rows) and not (rows.min() >= 0 and rows.max() < len(paths)):
             raise ValueError(f"answers must have rows below {len(paths)}, the number of paths, got {rows.max()}")
-        index = {name: i for i, name in enumerate(report.classes)}
-        truth = np.array([index.get(str(labels[row]), -1) for row in rows], np.intp)
-        answer = np.array([index.get(str(label), -1) for label in answers.labels], np.intp)
+        names, truth = place_labels(given[rows], classes)
+        _, answer = place_labels(answers.labels, classes)
         confusion = np.zeros_like(report.confusion)
-        belongs = truth.shape == answer.shape and truth.min(initial=0) >= 0 and answer.min(initial=0) >= 0
+        belongs = truth.shape == answer.shape and names == report.classes and answer.max(initial=0) < len(classes)
         if belongs:
             np.add.at(confusion, (truth, answer), 1)
         if not belongs or not np.array_equal(confusion, report.confusion):
