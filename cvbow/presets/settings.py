@@ -110,71 +110,41 @@ def chosen_dictionary(values: Mapping[str, Any]) -> str:
 OWN = "default"
 
 
-def _integer(text: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError("an integer") from None
+_FLAGS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("a number") from None
+def _parser(convert: Callable[[str], Any], what: str = "text", **words: Any) -> Callable[[str], Any]:
+    """Return a parser of what can be converted, and of some words; its ValueError says ``what`` the text must be."""
 
+    def parse(text: str) -> Any:
+        try:
+            return words[text.lower()] if text.lower() in words else convert(text)
+        except (ValueError, KeyError):
+            raise ValueError(what) from None
 
-def _flag(text: str) -> bool:
-    values = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-    if text.lower() not in values:
-        raise ValueError("true or false")
-    return values[text.lower()]
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError("integers separated by commas, such as 4,6,8") from None
+    return parse
 
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
-def _or(parse: Callable[[str], Any], word: str, value: Any) -> Callable[[str], Any]:
-    """Return a parser that also takes one word, for one value."""
-
-    def either(text: str) -> Any:
-        if text.lower() == word:
-            return value
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise ValueError(f"{error} or {word}") from None
-
-    return either
-
-
-def _reduce(text: str) -> int | str | None:
-    if text.lower() in ("none", "zca"):
-        return None if text.lower() == "none" else "zca"
-    try:
-        return int(text)
-    except ValueError:
-        raise ValueError("an integer, zca or none") from None
-
-
 def _weights(text: str) -> str | tuple[float, ...]:
     """Parse the name of a rule, or numbers."""
     try:
-        return tuple(float(part) for part in text.split(","))
+        return tuple(map(float, text.split(",")))
     except ValueError:
         return text
 
 
-_optional_integer = _or(_integer, "none", None)
-_own = _or(str, OWN, OWN)
+_integer = _parser(int, "an integer")
+_integers = _parser(lambda text: tuple(map(int, text.split(","))), "integers separated by commas, such as 4,6,8")
+_number = _parser(float, "a number")
+_flag = _parser(lambda text: _FLAGS[text.lower()], "true or false")
+_optional_integer = _parser(int, "an integer or none", none=None)
+_optional_text = _parser(str, none=None)
+_reduce = _parser(int, "an integer, zca or none", zca="zca", none=None)
+_own = _parser(str, **{OWN: OWN})
 
 _LOCAL = ("channels", ("local",))
 _DENSE = ("features", ("dense-sift",))
@@ -197,15 +167,15 @@ SETTINGS: dict[str, Setting] = {
     "network": Setting(
         None,
         "whose feature map has the descriptors: an ONNX file, or a torchvision model",
-        _or(str, "none", None),
+        _optional_text,
         _MAP,
         _TO_MAP,
     ),
-    "layer": Setting(None, "of the network: a feature map", _or(str, "none", None), _MAP, _TO_MAP),
+    "layer": Setting(None, "of the network: a feature map", _optional_text, _MAP, _TO_MAP),
     "network_weights": Setting(
         None,
         "of a torchvision model: a file, or a name such as IMAGENET1K_V1; none: its best",
-        _or(str, "none", None),
+        _optional_text,
         ("features", ("cnn-feature-map",)),
     ),
     "map_normalization": Setting(
