@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import tomllib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from cvbow.files import read_text
 
-__all__ = ["COUNT", "FLAG", "NUMBER", "TEXT", "TEXTS", "WHOLE", "Rule", "TomlTable", "bundled", "one_of"]
+T = TypeVar("T")
 
 _PACKAGE = Path(__file__).resolve().parent
 #: What ships, and the folder of a checkout where it is edited; in a wheel it is in cvbow/_data.
@@ -114,6 +115,17 @@ class TomlTable:
         found = self.take(key, rule, [])
         return [TomlTable(self.path, item, f"{self.above}{key}[{number}].") for number, item in enumerate(found, 1)]
 
+    def build(self, kind: Callable[..., T], rules: Mapping[str, Rule]) -> T:
+        """Build an object from the parameters that have a rule, lists as tuples, and refuse all other keys.
+
+        A parameter without a default is needed.
+        """
+        parameters = inspect.signature(kind).parameters
+        needed = {key for key in rules if parameters[key].default is inspect.Parameter.empty}
+        values = {key: self.take(key, rule, _NEEDED if key in needed else None) for key, rule in rules.items()}
+        self.finish()
+        return kind(**{key: _frozen(value) for key, value in values.items() if value is not None})
+
     def fail(self, key: str, rule: str) -> NoReturn:
         """Raise the ValueError of a value that must be something else."""
         raise ValueError(f"{self.path}: {self.above}{key} must be {rule}, got {self.values.get(key)!r}")
@@ -124,6 +136,12 @@ class TomlTable:
         if unknown:
             keys = f"{self.above}{unknown[0]}"
             raise ValueError(f"{self.path}: unknown key {keys}; the keys here are {', '.join(self.known)}")
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def bundled(kind: str) -> dict[str, Path]:

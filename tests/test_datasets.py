@@ -25,17 +25,15 @@ from cvbow.datasets import (
     read_dataset,
     verify,
 )
-from cvbow.datasets.layouts import LAYOUTS, Layout
+from cvbow.datasets.images import Layout
+from cvbow.datasets.layouts import LAYOUTS
 from cvbow.datasets.sequences import Sequences
 from cvbow.errors import DatasetError
 from cvbow.images import list_images
 
 
 def layout(kind: str, **options: object) -> Layout:
-    table = TomlTable(Path("test.toml"), dict(options))
-    made = LAYOUTS[kind](table)
-    table.finish()
-    return made
+    return TomlTable(Path("test.toml"), dict(options)).build(*LAYOUTS[kind])
 
 
 @pytest.mark.parametrize("name", dataset_names())

@@ -13,9 +13,7 @@ from cvbow.errors import DatasetError
 
 
 def layout(kind: str, **options: object) -> RetrievalLayout:
-    table = TomlTable(Path("test.toml"), dict(options))
-    made = LAYOUTS[kind](table)
-    table.finish()
+    made = TomlTable(Path("test.toml"), dict(options)).build(*LAYOUTS[kind])
     assert isinstance(made, RetrievalLayout)
     return made
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, Rule, TomlTable, bundled, one_of
-from cvbow.datasets.layouts import LAYOUTS, Layout
+from cvbow.datasets.images import Layout
+from cvbow.datasets.layouts import LAYOUTS
 
 __all__ = ["Manifest", "RemoteFile", "dataset_names", "find_dataset", "read_dataset"]
 
@@ -107,24 +108,18 @@ def read_dataset(path: Path) -> Manifest:
         That names the file and the key which is missing, unknown or wrong.
     """
     table = TomlTable.read(path)
-    layout = table.take("layout", one_of(LAYOUTS))
-    options = table.table("options")
+    layout, rules = LAYOUTS[table.take("layout", one_of(LAYOUTS))]
     manifest = Manifest(
         name=path.stem,
-        title=table.take("title", TEXT),
-        content=table.take("content", TEXT),
-        homepage=table.take("homepage", TEXT),
-        terms=table.take("terms", TEXT),
-        citation=table.take("citation", TEXT),
+        **{key: table.take(key, TEXT) for key in ("title", "content", "homepage", "terms", "citation")},
         notes=table.take("notes", TEXT, ""),
         n_images=table.take("n_images", COUNT),
         n_classes=table.take("n_classes", COUNT),
         folders=(path.stem, *table.take("folders", TEXTS, [])),
-        layout=LAYOUTS[layout](options),
+        layout=table.table("options").build(layout, rules),
         files=tuple(map(_remote_file, table.tables("files"))),
         fingerprint=table.take("fingerprint", TEXT, None),
     )
-    options.finish()
     table.finish()
     return manifest
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from cvbow.errors import DatasetError
 from cvbow.images import ImageList, content_hash, natural_key
 from cvbow.parallel import run
 
-__all__ = ["LabelledImages", "fingerprint", "step_inside"]
+__all__ = ["LabelledImages", "Layout", "fingerprint", "step_inside"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -144,6 +145,16 @@ def fingerprint(
         line = f"{images.names[position]}\0{images.labels[position]}\0{found}\n"
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+class Layout(Protocol):
+    """A way that a data set may lie in its folder."""
+
+    #: Whether the images are read from a folder; otherwise they come with an installed package.
+    needs_folder: bool = True
+
+    def load(self, root: Path) -> LabelledImages:
+        """List the images below ``root``; DatasetError where they do not lie as they should."""
 
 
 def step_inside(root: Path, folders: Iterable[str]) -> Path:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from cvbow._toml import TEXT, TEXTS, Rule, TomlTable
-from cvbow.datasets.images import LabelledImages, step_inside
+from cvbow._toml import COUNT, TEXT, TEXTS, Rule, one_of
+from cvbow.datasets.images import LabelledImages, Layout, step_inside
 from cvbow.datasets.retrieval_sets import NumberedGroups, OxfordBuildings, References
 from cvbow.datasets.sequences import Sequences
 from cvbow.errors import DatasetError
@@ -35,18 +35,8 @@ _NUMBERS = Rule(
 )
 
 
-class Layout(Protocol):
-    """A way that a data set may lie in its folder."""
-
-    #: Whether the images are read from a folder; otherwise they come with an installed package.
-    needs_folder: bool
-
-    def load(self, root: Path) -> LabelledImages:
-        """List the images below ``root``; DatasetError where they do not lie as they should."""
-
-
 @dataclass(frozen=True)
-class Folders:
+class Folders(Layout):
     """A folder per class, perhaps below folders of splits: what ``list_images`` reads.
 
     Attributes
@@ -66,20 +56,8 @@ class Folders:
     leave_out: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     train_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    needs_folder = True
-
-    @classmethod
-    def from_table(cls, table: TomlTable) -> Folders:
-        """Read the keys of the same names."""
-        return cls(
-            tuple(table.take("inside", TEXTS, [])),
-            tuple(table.take("leave_out", TEXTS, [])),
-            table.take("labels", _NAMES, {}),
-            {label: tuple(numbers) for label, numbers in table.take("train_numbers", _NUMBERS, {}).items()},
-        )
 
     def load(self, root: Path) -> LabelledImages:
-        """List the images."""
         listed = list_images(step_inside(root, self.inside))
         kept = [position for position, label in enumerate(listed.labels) if label not in self.leave_out]
         chosen = ImageList(
@@ -105,20 +83,14 @@ class Folders:
 
 
 @dataclass(frozen=True)
-class CifarBinary:
+class CifarBinary(Layout):
     """CIFAR-10's binary version: records of a label and 32x32 red, green and blue pixels.
 
     The Python version is a pickle, which can execute anything when it is read; this one is plain bytes.
     """
 
-    needs_folder = True
     classes = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
     files = (*((f"data_batch_{number}", "train") for number in range(1, 6)), ("test_batch", "test"))
-
-    @classmethod
-    def from_table(cls, table: TomlTable) -> CifarBinary:
-        """Take no keys."""
-        return cls()
 
     def load(self, root: Path) -> LabelledImages:
         """Map the files into memory; an image is read from the disk when it is looked at."""
@@ -146,15 +118,10 @@ class CifarBinary:
 
 
 @dataclass(frozen=True)
-class Digits:
+class Digits(Layout):
     """The handwritten digits that ship with scikit-learn."""
 
     needs_folder = False
-
-    @classmethod
-    def from_table(cls, table: TomlTable) -> Digits:
-        """Take no keys."""
-        return cls()
 
     def load(self, root: Path) -> LabelledImages:
         """Give the 8x8 images as dark ink on white; their gray levels are 0 to 16, ink high."""
@@ -167,7 +134,7 @@ class Digits:
 
 
 @dataclass(frozen=True)
-class NumberedClasses:
+class NumberedClasses(Layout):
     """Files ``jpg/image_0001.jpg`` on, the same number of consecutive ones for each class, and MATLAB's splits.
 
     Attributes
@@ -181,15 +148,8 @@ class NumberedClasses:
 
     classes: tuple[str, ...]
     splits: str
-    needs_folder = True
-
-    @classmethod
-    def from_table(cls, table: TomlTable) -> NumberedClasses:
-        """Read the keys of the same names."""
-        return cls(tuple(table.take("classes", TEXTS)), table.take("splits", TEXT))
 
     def load(self, root: Path) -> LabelledImages:
-        """List the images."""
         folder = step_inside(root, ("jpg",))
         numbered = {int(path.stem.removeprefix("image_")): path for path in folder.glob("image_[0-9]*.jpg")}
         each, rest = divmod(len(numbered), len(self.classes))
@@ -221,19 +181,12 @@ class NumberedClasses:
 
 
 @dataclass(frozen=True)
-class LabelFiles:
+class LabelFiles(Layout):
     """Images in ``images/<class>/``, and splits in ``labels/train1.txt``, ``val1.txt``, ``test1.txt`` and so on."""
 
     inside: tuple[str, ...] = ()
-    needs_folder = True
-
-    @classmethod
-    def from_table(cls, table: TomlTable) -> LabelFiles:
-        """Read the key ``inside``: as for ``Folders``."""
-        return cls(tuple(table.take("inside", TEXTS, [])))
 
     def load(self, root: Path) -> LabelledImages:
-        """List the images."""
         base = step_inside(root, self.inside)
         if not (base / "images").is_dir():
             raise DatasetError(base, "expected a folder images with a folder per class")
@@ -257,15 +210,15 @@ class LabelFiles:
         return LabelledImages(found.images, found.labels, found.names, tuple(partitions))
 
 
-#: Every layout, by the name it has in a manifest.
-LAYOUTS: dict[str, Callable[[TomlTable], Layout]] = {
-    "folders": Folders.from_table,
-    "cifar-binary": CifarBinary.from_table,
-    "digits": Digits.from_table,
-    "numbered-classes": NumberedClasses.from_table,
-    "label-files": LabelFiles.from_table,
-    "sequences": Sequences.from_table,
-    "references": References.from_table,
-    "numbered-groups": NumberedGroups.from_table,
-    "oxford-buildings": OxfordBuildings.from_table,
+#: Every layout, by the name it has in a manifest, with the rules of its options.
+LAYOUTS: dict[str, tuple[type[Layout], dict[str, Rule]]] = {
+    "folders": (Folders, {"inside": TEXTS, "leave_out": TEXTS, "labels": _NAMES, "train_numbers": _NUMBERS}),
+    "cifar-binary": (CifarBinary, {}),
+    "digits": (Digits, {}),
+    "numbered-classes": (NumberedClasses, {"classes": TEXTS, "splits": TEXT}),
+    "label-files": (LabelFiles, {"inside": TEXTS}),
+    "sequences": (Sequences, {"only": TEXTS}),
+    "references": (References, {"references": TEXT, "queries": TEXTS, "inside": TEXTS}),
+    "numbered-groups": (NumberedGroups, {"size": COUNT, "queries": one_of(("all", "first")), "inside": TEXTS}),
+    "oxford-buildings": (OxfordBuildings, {"leave_out": TEXTS}),
 }

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from cvbow._toml import COUNT, TEXT, TEXTS, TomlTable, one_of
-from cvbow.datasets.images import LabelledImages, step_inside
+from cvbow.datasets.images import LabelledImages, Layout, step_inside
 from cvbow.errors import DatasetError
 from cvbow.images import IMAGE_SUFFIXES, natural_key
 from cvbow.retrieval import GroundTruth, Query, groups_by_number, read_oxford
@@ -53,7 +52,7 @@ class RetrievalSet:
 
 
 @runtime_checkable
-class RetrievalLayout(Protocol):
+class RetrievalLayout(Layout, Protocol):
     """A layout with a ground truth of retrieval.
 
     Examples
@@ -63,45 +62,32 @@ class RetrievalLayout(Protocol):
     ['ukbench']
     """
 
-    needs_folder: bool
-
     def load(self, root: Path) -> LabelledImages:
-        """List the images below ``root``; DatasetError where they do not lie as they should."""
+        return self.retrieval(root).images
 
     def retrieval(self, root: Path) -> RetrievalSet:
         """List the images and the queries below ``root``."""
 
 
 @dataclass(frozen=True)
-class References:
+class References(RetrievalLayout):
     """A folder of references, and folders of queries: an image of the same name shows the same.
+
+    An image's label is its name, without the suffix.
 
     Attributes
     ----------
     references : str
     queries : tuple of str
     inside : tuple of str
-        Folders below the root, one of which may hold the data set instead of the root; the first that exists counts.
+        As of ``Folders``.
     """
 
     references: str
     queries: tuple[str, ...]
     inside: tuple[str, ...] = ()
-    needs_folder = True
-
-    @classmethod
-    def from_table(cls, table: TomlTable) -> References:
-        """Read the keys of the same names."""
-        return cls(
-            table.take("references", TEXT), tuple(table.take("queries", TEXTS)), tuple(table.take("inside", TEXTS, []))
-        )
-
-    def load(self, root: Path) -> LabelledImages:
-        """List the images; the label of each is its name, without the suffix."""
-        return self.retrieval(root).images
 
     def retrieval(self, root: Path) -> RetrievalSet:
-        """List the images and the queries."""
         base = step_inside(root, self.inside)
         references = {path.stem: path for path in _images_in(base / self.references)}
         queries = []
@@ -119,38 +105,23 @@ class References:
 
 
 @dataclass(frozen=True)
-class NumberedGroups:
-    """Images whose numbers tell what shows the same: number // size is the group. All are searched.
+class NumberedGroups(RetrievalLayout):
+    """Images whose numbers tell what shows the same: number // size is the group, and its label. All are searched.
 
     Attributes
     ----------
     size : int
-    queries : {"all", "first"}
+    queries : {"all", "first"}, default "all"
         Each image is a query, or the one of each group whose number is a multiple of `size`.
     inside : tuple of str
-        Folders below the root, one of which may hold the images instead of the root; the first that exists counts.
+        As of ``Folders``.
     """
 
     size: int
-    queries: str
+    queries: str = "all"
     inside: tuple[str, ...] = ()
-    needs_folder = True
-
-    @classmethod
-    def from_table(cls, table: TomlTable) -> NumberedGroups:
-        """Read the keys of the same names."""
-        return cls(
-            table.take("size", COUNT),
-            table.take("queries", one_of(("all", "first")), "all"),
-            tuple(table.take("inside", TEXTS, [])),
-        )
-
-    def load(self, root: Path) -> LabelledImages:
-        """List the images; the label of each is the number of its group."""
-        return self.retrieval(root).images
 
     def retrieval(self, root: Path) -> RetrievalSet:
-        """List the images and the queries."""
         base = step_inside(root, self.inside)
         paths = _images_below(base)
         try:
@@ -162,8 +133,10 @@ class NumberedGroups:
 
 
 @dataclass(frozen=True)
-class OxfordBuildings:
+class OxfordBuildings(RetrievalLayout):
     """Images at any depth, and the text files of the Oxford or Paris buildings wherever they lie among them.
+
+    An image's label is a building that it shows after the ground truth, or ``other``.
 
     Attributes
     ----------
@@ -172,19 +145,8 @@ class OxfordBuildings:
     """
 
     leave_out: tuple[str, ...] = ()
-    needs_folder = True
-
-    @classmethod
-    def from_table(cls, table: TomlTable) -> OxfordBuildings:
-        """Read the key of the same name."""
-        return cls(tuple(table.take("leave_out", TEXTS, [])))
-
-    def load(self, root: Path) -> LabelledImages:
-        """List the images; the label of each is a building that it shows after the ground truth, or ``other``."""
-        return self.retrieval(root).images
 
     def retrieval(self, root: Path) -> RetrievalSet:
-        """List the images and the queries."""
         files = sorted(root.rglob("*_query.txt"), key=lambda file: natural_key(file.as_posix()))
         if not files:
             raise DatasetError(root, "expected files *_query.txt, *_good.txt, *_ok.txt and *_junk.txt at some depth")

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._toml import TEXTS, TomlTable
-from cvbow.datasets.images import LabelledImages
+from cvbow.datasets.images import LabelledImages, Layout
 from cvbow.errors import DatasetError
 from cvbow.files import read_text
 from cvbow.images import IMAGE_SUFFIXES, natural_key
@@ -56,8 +55,10 @@ class ImageSequence:
 
 
 @dataclass(frozen=True)
-class Sequences:
+class Sequences(Layout):
     """A folder per sequence, with numbered images and a text file for each homography.
+
+    An image's label is its sequence.
 
     Attributes
     ----------
@@ -80,15 +81,8 @@ class Sequences:
     """
 
     only: tuple[str, ...] = ()
-    needs_folder = True
-
-    @classmethod
-    def from_table(cls, table: TomlTable) -> Sequences:
-        """Read the key of the same name."""
-        return cls(tuple(table.take("only", TEXTS, [])))
 
     def load(self, root: Path) -> LabelledImages:
-        """List the images; the label of each is its sequence."""
         sequences = self.sequences(root)
         images = tuple(path for sequence in sequences for path in sequence.images)
         labels = tuple(sequence.name for sequence in sequences for _ in sequence.images)

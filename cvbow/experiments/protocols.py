@@ -6,8 +6,8 @@ What is drawn at random depends on the seed and on the images' names alone; see 
 from __future__ import annotations
 
 import re
-from dataclasses import MISSING, dataclass, fields
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -54,7 +54,7 @@ class SplitProtocol(Protocol):
 
 
 @dataclass(frozen=True)
-class FixedSplit:
+class FixedSplit(SplitProtocol):
     """The splits of the data set's authors, all of them.
 
     Parameters
@@ -103,7 +103,6 @@ class FixedSplit:
         return found
 
     def describe(self) -> str:
-        """Describe it in one line."""
         drawn = f", {self.train_per_class} per class drawn" if self.train_per_class else ""
         limit = "" if self.max_test_per_class is None else f", at most {self.max_test_per_class} per class"
         return (
@@ -112,7 +111,7 @@ class FixedSplit:
 
 
 @dataclass(frozen=True)
-class RandomSplits:
+class RandomSplits(SplitProtocol):
     """A number of images of each class, drawn at random, for training and the others for the test; several times.
 
     Parameters
@@ -151,13 +150,12 @@ class RandomSplits:
         return found
 
     def describe(self) -> str:
-        """Describe it in one line."""
         times = f"{self.repeats} random splits" if self.repeats > 1 else "one random split"
         return f"{times}: {self.train_per_class} per class to train, {_test(self.max_test_per_class)}"
 
 
 @dataclass(frozen=True)
-class KFold:
+class KFold(SplitProtocol):
     """Stratified cross-validation: each image is tested once, and classes are spread evenly over the folds.
 
     Parameters
@@ -199,12 +197,11 @@ class KFold:
         ]
 
     def describe(self) -> str:
-        """Describe it in one line."""
         return f"{self.folds}-fold cross-validation, stratified"
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOut(SplitProtocol):
     """Groups of images are held out: scales, days, or whatever the names tell.
 
     Parameters
@@ -251,7 +248,6 @@ class HeldOut:
         return found
 
     def describe(self) -> str:
-        """Describe it in one line."""
         groups = ", ".join("+".join(group) for group in self.groups) if self.groups else "each in turn"
         return f"held out by {self.pattern}: {groups}"
 
@@ -270,7 +266,7 @@ _GROUPS = Rule(
 )
 
 #: Every protocol by its name in a definition, with the rules of its keys.
-PROTOCOLS: dict[str, tuple[type, dict[str, Rule]]] = {
+PROTOCOLS: dict[str, tuple[type[SplitProtocol], dict[str, Rule]]] = {
     "fixed": (
         FixedSplit,
         {"train": _PART_LIST, "test": _PART_LIST, "train_per_class": COUNT, "max_test_per_class": COUNT},
@@ -290,16 +286,4 @@ def read_protocol(table: TomlTable) -> SplitProtocol:
         That names the file and the key which is missing, unknown or wrong.
     """
     kind, rules = PROTOCOLS[table.take("kind", one_of(PROTOCOLS))]
-    needed = {item.name for item in fields(kind) if item.default is MISSING}
-    values = {}
-    for key, rule in rules.items():
-        value = table.take(key, rule) if key in needed else table.take(key, rule, None)
-        if value is not None:
-            values[key] = _frozen(value)
-    table.finish()
-    protocol: SplitProtocol = kind(**values)
-    return protocol
-
-
-def _frozen(value: Any) -> Any:
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+    return table.build(kind, rules)
