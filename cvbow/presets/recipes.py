@@ -182,7 +182,8 @@ _RECIPES = (
     ),
     _recipe(
         "best",
-        "Fisher vectors and census of five views, a Gaussian kernel for each, kernel ridge: the most accurate and the slowest",
+        "Fisher vectors and census of five views, a Gaussian kernel for each, kernel ridge: the most accurate and "
+        "the slowest",
         {
             "channels": (("local", "census"), "census adds a point to the Fisher vectors; gist adds nothing more"),
             "views": ("crops", "half a point, at five times the work"),
