@@ -14,12 +14,14 @@ from synthetic import textured
 from tiny_images import TEXTURES, texture
 
 from cvbow import storage
-from cvbow.backends import BagEncoder
+from cvbow.backends import BACKENDS, BagEncoder, ColorHistogram
 from cvbow.classify import ImageClassifier
-from cvbow.dictionary import BinaryDictionary, KMeansDictionary
+from cvbow.dictionary import DICTIONARIES, BinaryDictionary, KMeansDictionary
 from cvbow.encoders import BagOfWords, Encoder, SpatialPyramid
 from cvbow.features import (
+    DESCRIPTORS,
     DETECTORS,
+    EXTRACTORS,
     SIFT,
     Descriptor,
     Detections,
@@ -30,6 +32,7 @@ from cvbow.features import (
     make_detector,
 )
 from cvbow.matching import match_images
+from cvbow.presets import make_model
 from cvbow.retrieval import VisualWords
 
 Pixels = NDArray[np.uint8]
@@ -310,3 +313,57 @@ def test_binary_words_of_a_function(images: tuple[list[Pixels], list[str]]) -> N
 
     encoder = BagEncoder(bits, BagOfWords(BinaryDictionary(n_words=6)))
     assert encoder.fit_transform([textured(90, 80, seed) for seed in range(3)]).shape == (3, 6)
+
+
+# Registered ones of the kinds that CONTRIBUTING does not show.
+
+
+class OwnColors(ColorHistogram):
+    pass
+
+
+class OwnWords(KMeansDictionary):
+    def __init__(
+        self, *, n_words: int = 5, random_state: int = 0, n_jobs: int | None = None, spread: float = 1.0
+    ) -> None:
+        super().__init__(n_words=n_words, random_state=random_state, n_jobs=n_jobs)
+        self.spread = spread
+
+
+def test_registered_parts_of_every_kind(
+    images: tuple[list[Pixels], list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parts: list[tuple[Any, type]] = [
+        (EXTRACTORS, Corners),
+        (DETECTORS, Ninth),
+        (DESCRIPTORS, Grays),
+        (DICTIONARIES, OwnWords),
+        (BACKENDS, OwnColors),
+    ]
+    for registry, kind in parts:
+        monkeypatch.setitem(registry, "mine", kind)
+    for settings in (
+        {"features": "mine"},
+        {"detector": "mine", "detector__step": 7, "descriptor": "mine"},
+        {"dictionary": "mine", "dictionary__spread": 2.0},
+        {"channels": ("mine", "census"), "mine__space": "rgb"},
+    ):
+        few = {} if "channels" in settings else {"n_words": 6, "sample": 500, "reduce": None}
+        model = make_model(settings={**settings, **few}, n_jobs=1).fit(*images)
+        digest = model.save(tmp_path / "model.cvbow")
+        loaded = ImageClassifier.load(tmp_path / "model.cvbow")
+        np.testing.assert_array_equal(loaded.predict_proba(images[0]), model.predict_proba(images[0]))
+        assert loaded.save(tmp_path / "again.cvbow") == digest
+        shown = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
+        assert shown.items() <= (loaded.recipe or {}).items()
+
+
+def test_workers_know_what_is_registered_here(
+    images: tuple[list[Pixels], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name would mean nothing in another process, so that what is sent there holds the part itself."""
+    monkeypatch.setitem(DETECTORS, "mine", Ninth)
+    monkeypatch.setitem(DESCRIPTORS, "mine", Grays)
+    settled = LocalFeatures("mine", "mine").settled()
+    assert (repr(settled.detector), repr(settled.descriptor)) == ("Ninth()", "Grays()")
+    assert LocalFeatures("harris", "sift").settled().detector == "harris"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from cvbow.features._normalize import root_normalize
 from cvbow.features._orientation import main_directions
 from cvbow.features.descriptors import RootSIFTDescriptor
 from cvbow.features.functions import is_function, refuse_cache
-from cvbow.features.registry import make_descriptor, make_detector
+from cvbow.features.registry import DESCRIPTORS, DETECTORS, as_object, make_descriptor, make_detector
 from cvbow.features.selection import SELECTIONS, well_spread
 from cvbow.images import to_gray
 
@@ -114,6 +114,12 @@ class LocalFeatures(Extractor):
         reason = None if is_function(self.detector) else descriptor.refusal(detector)
         if reason is not None:
             raise ValueError(reason)
+
+    def settled(self) -> Self:
+        settled: Self = super().settled()
+        detector, descriptor = as_object(self.detector, DETECTORS), as_object(self.descriptor, DESCRIPTORS)
+        settled.set_params(detector=detector, descriptor=descriptor)
+        return settled
 
     def fingerprint(self) -> object:
         refuse_cache(self.detector)

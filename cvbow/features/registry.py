@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ from cvbow.features.keypoints import (
 from cvbow.features.regions import MSERDetector, SimpleBlobDetector
 from cvbow.registry import Registry
 
-__all__ = ["DESCRIPTORS", "DETECTORS", "make_descriptor", "make_detector"]
+__all__ = ["DESCRIPTORS", "DETECTORS", "as_object", "make_descriptor", "make_detector"]
 
 DETECTORS: Registry[type[Detector]] = Registry(
     "detector",
@@ -101,6 +102,12 @@ DESCRIPTORS: Registry[type[Descriptor]] = Registry(
     defines=("describe or compute", "descriptor_size"),
 )
 """Every descriptor."""
+
+
+def as_object(part: Any, registry: Registry[Any]) -> Any:
+    """Return a part in place of its name, unless it is cvbow's own: another process does not know the name."""
+    kind = registry.get(part) if isinstance(part, str) else None
+    return part if kind is None or kind.__module__.startswith("cvbow.") else kind()
 
 
 def make_detector(detector: str | Detector | Callable[[NDArray[np.uint8]], object]) -> Detector:

@@ -11,6 +11,7 @@ from cvbow.classify import CLASSIFIERS, ImageClassifier, make_classifier
 from cvbow.dictionary import DICTIONARIES, ZCA
 from cvbow.encoders import ENCODERS, SpatialPyramid
 from cvbow.features import EXTRACTORS, CnnFeatureMap, Extractor
+from cvbow.features.registry import as_object
 from cvbow.presets.augmenting import make_augmenter
 from cvbow.presets.recipes import PRESETS
 from cvbow.presets.settings import OWN, PARTS, SETTINGS, Setting, chosen_dictionary, is_binary
@@ -172,13 +173,11 @@ def _extractor(values: Mapping[str, Any]) -> Any:
 
 
 def _named(part: str, values: Mapping[str, Any]) -> Any:
-    """Return a detector's or descriptor's name; where it gets parameters, or is not cvbow's own, the object itself."""
+    """Return a detector's or descriptor's name; where it gets parameters, or is not cvbow's own, the part itself."""
     kind = PARTS[part][values[part]]
     options = {key: value for key, value in _chosen(kind, values).items() if (SETTINGS[key].where or ("",))[0] == part}
     made = _build(part, kind, values, **options)
-    # Another process may not know the name of a part of one's own; its class it finds.
-    is_own = not kind.__module__.startswith("cvbow.")
-    return made if options or _own_parameters(part, values) or is_own else values[part]
+    return made if options or _own_parameters(part, values) else as_object(values[part], PARTS[part])
 
 
 def _own_parameters(part: str, values: Mapping[str, Any]) -> dict[str, Any]:
