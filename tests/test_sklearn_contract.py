@@ -300,8 +300,6 @@ def test_backends_put_out_data_frames(name: str) -> None:
         assert found.columns.tolist() == names
         assert found.index.tolist() == list(range(len(images)))
         np.testing.assert_array_equal(found.to_numpy(), vectors)
-    by_path = pandas.Series(images, index=list("abcdefgh"))
-    assert backend.transform(by_path).index.tolist() == list("abcdefgh")
 
 
 def test_names_of_backends_in_a_union() -> None:

@@ -199,7 +199,7 @@ class TunedLinearSVM(LinearSVM):
         The candidate that was taken.
     scores_ : ndarray of shape (n_candidates,)
         Mean class accuracies on held-out vectors, in the order of ascending C.
-    classes_, coef_, intercept_, temperature_
+    classes_, coef_, intercept_, temperature_, n_features_in_, feature_names_in_, n_iter_
         As for ``LinearSVM``.
 
     Examples
