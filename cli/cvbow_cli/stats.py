@@ -20,7 +20,7 @@ __all__ = ["command"]
     nargs=2,
     type=click.IntRange(min=1, max=4096),
     metavar="WIDTH HEIGHT",
-    help="Resize images to this size to average them; by default the most common size, at most 256.",
+    help="Resize images to this size to average them; by default the median size, at most 256.",
 )
 @click.option("--split", metavar="NAME", help="Use this split only: train, validation or test.")
 @click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
