@@ -76,14 +76,28 @@ def _aligned(cells: Sequence[str], right: bool) -> list[str]:
 
 
 def figure(value: float | None) -> str:
-    """Return a number as a person reads it, with about three digits; nothing for None."""
+    """Return a number as a person reads it, with about three digits; nothing for None.
+
+    Examples
+    --------
+    >>> from cvbow.tables import figure
+    >>> figure(1234.6), figure(12.345), figure(1.2345)
+    ('1,235', '12.3', '1.23')
+    """
     if value is None:
         return ""
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
 def percent(share: float | None, spread: float | None = None) -> str:
-    """Return a share of 1 in percent, "81.4 ± 0.5" with a spread; nothing for None."""
+    """Return a share of 1 in percent, "81.4 ± 0.5" with a spread; nothing for None.
+
+    Examples
+    --------
+    >>> from cvbow.tables import percent
+    >>> percent(0.8137, 0.0052)
+    '81.4 ± 0.5'
+    """
     if share is None:
         return ""
     return f"{100 * share:.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")

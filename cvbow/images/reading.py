@@ -220,6 +220,14 @@ def content_hash(source: Source) -> str:
     ------
     FileNotFoundError, ImageError
         When a file cannot be read; whether it holds an image is not looked at.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.images import content_hash
+    >>> image = np.zeros((2, 2), np.uint8)
+    >>> content_hash(image) == content_hash(image.copy()), len(content_hash(image))
+    (True, 64)
     """
     if isinstance(source, DerivedImage):
         return source.key()
