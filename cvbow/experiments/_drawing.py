@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from cvbow.datasets import LabelledImages
 from cvbow.images import natural_key
 
-__all__ = ["Split", "at_most", "by_class", "first", "make_split", "shuffled", "smoke_split"]
-
 #: What a smoke run keeps of a split.
 SMOKE_CLASSES, SMOKE_TRAIN, SMOKE_TEST = 5, 20, 10
 

@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from cvbow.report._html import MISSING, count, percent, table
 
-__all__ = ["Reliability", "diagram", "reliability", "reliability_table"]
-
 # Pixels of the diagram: the square of the plot, then the histogram below it.
 _LEFT, _TOP, _SIDE = 48, 10, 280
 _BARS_TOP, _BARS_HEIGHT = _TOP + _SIDE + 12, 48

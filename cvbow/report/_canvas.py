@@ -11,7 +11,7 @@ import functools
 import io
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -19,26 +19,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from cvbow.images import from_gray
 from cvbow.storage import check_writable, replacing
-
-__all__ = [
-    "BLUE",
-    "DARK",
-    "ORANGE",
-    "SKY",
-    "SOFT",
-    "VERMILLION",
-    "YELLOW",
-    "Color",
-    "Picture",
-    "blank",
-    "display",
-    "draw_frame",
-    "fit_text",
-    "put_text",
-    "text_height",
-    "text_width",
-    "write_picture",
-]
 
 Color = tuple[int, int, int]
 Pixels = NDArray[np.uint8]
@@ -253,6 +233,22 @@ def put_text(pixels: Pixels, lines: Iterable[tuple[int, int, str]], size: int, c
     for x, y, text in lines:
         draw.text((x, y), _legible(text), fill=color, font=_font(size))
     pixels[:] = np.asarray(picture)
+
+
+def put_legend(
+    pixels: Pixels, legend: Iterable[tuple[Color, str]], x: int, y: int, size: int, *, dots: Collection[Color] = ()
+) -> None:
+    """Write what colours mean into a line, each behind a stroke, or a dot, of the colour."""
+    picture = Picture(pixels)
+    margin, middle = x, y + text_height(size) / 2
+    for color, text in legend:
+        if color in dots:
+            picture.dots([[x + 12, middle]], color, radius=3)
+        else:
+            picture.lines([[[x + 2, middle], [x + 22, middle]]], color, width=3)
+        text = fit_text(text, pixels.shape[1] - x - 30 - margin, size)
+        put_text(pixels, [(x + 30, y, text)], size, SOFT)
+        x += 30 + text_width(text, size) + 24
 
 
 def write_picture(path: str | os.PathLike[str], pixels: Pixels) -> None:

@@ -9,8 +9,6 @@ import numpy as np
 from cvbow.classify import ClassificationReport
 from cvbow.report._html import MISSING, count, escape, isolate, percent, scroll_box, table
 
-__all__ = ["MOST_CLASSES", "class_table", "confusions"]
-
 # Upper bounds of the shades, in shares of a row. They widen upwards, since what is worth seeing among the mistakes
 # are small shares.
 _BOUNDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -29,10 +27,8 @@ from cvbow.report._canvas import (
     text_height,
     text_width,
 )
-from cvbow.report._html import breakable, escape
+from cvbow.report._html import counted, escape, figure
 from cvbow.retrieval import Box, check_box
-
-__all__ = ["Panel", "figure", "panels", "rendered", "said", "unmarked"]
 
 _TEXT = 15
 #: Side of the square that an image of a page is fitted into.
@@ -152,31 +148,19 @@ def rendered(panel: Panel, width: int, height: int) -> NDArray[np.uint8]:
     return pixels
 
 
-def figure(panel: Panel, role: str, caption: str) -> str:
+def panel_figure(panel: Panel, role: str, caption: str) -> str:
     """Return a panel as a figure of a page; the caption is HTML."""
     from PIL import Image
 
     pixels = rendered(panel, _ON_PAGE, _ON_PAGE)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="JPEG", quality=85)
-    data = base64.b64encode(buffer.getvalue()).decode("ascii")
-    height, width = pixels.shape[:2]
     note = f' <span class="hint">{escape(panel.problem)}</span>' if panel.image is not None and panel.problem else ""
-    return f"""<figure>
-<div class="frame"><img src="data:image/jpeg;base64,{data}" width="{width}" height="{height}" \
-alt="{escape(f"{role}: {panel.name}")}"></div>
-<figcaption>{caption}{note}
-<span class="path">{breakable(panel.name)}</span></figcaption>
-</figure>
-"""
+    return figure(Image.fromarray(pixels), f"{role}: {panel.name}", f"{caption}{note}", panel.name)
 
 
 def said(result: Result) -> str:
     """Return a result's figures in words."""
-    score = f"score {result.score:.3f}"
-    if result.n_inliers is None:
-        return score
-    return f"{score}, {result.n_inliers} inlier{'' if result.n_inliers == 1 else 's'}"
+    inliers = "" if result.n_inliers is None else f", {counted(result.n_inliers, 'inlier')}"
+    return f"score {result.score:.3f}{inliers}"
 
 
 def _read(source: ImageLike) -> tuple[NDArray[np.uint8] | None, str]:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import html
+import io
 import os
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from cvbow.report._style import STYLE
 from cvbow.storage import check_writable, replacing
-
-__all__ = [
-    "MISSING",
-    "breakable",
-    "count",
-    "escape",
-    "isolate",
-    "page",
-    "percent",
-    "scroll_box",
-    "section",
-    "table",
-    "write_page",
-]
 
 #: What stands in place of a ratio without a denominator.
 MISSING = "–"  # noqa: RUF001
@@ -55,9 +44,33 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things: "1 image", "12,345 images"."""
+    return f"{count(number)} {what}{'' if number == 1 else 's'}"
+
+
+def data(value: float, text: str) -> str:
+    """Return a number's text with its full value beside it, for programs that read the page."""
+    return f'<data value="{value!r}">{text}</data>'
+
+
 def percent(share: float) -> str:
-    """Return a share as a percentage with one decimal, its full value beside it for programs that read the page."""
-    return MISSING if share != share else f'<data value="{share!r}">{100 * share:.1f}\u202f%</data>'
+    """Return a share as a percentage with one decimal."""
+    return MISSING if share != share else data(share, f"{100 * share:.1f}\u202f%")
+
+
+def figure(image: Any, alternative: str, caption: str, path: str) -> str:
+    """Return a Pillow image as a figure; the caption is HTML, and the path stands below it."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="JPEG", quality=85)
+    content = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return f"""<figure>
+<div class="frame"><img src="data:image/jpeg;base64,{content}" width="{image.width}" height="{image.height}" \
+alt="{escape(alternative)}"></div>
+<figcaption>{caption}
+<span class="path">{breakable(path)}</span></figcaption>
+</figure>
+"""
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["STYLE"]
-
 # The shades of the confusion matrix: the opacity of each of the eight. Letters turn white where the colour is full.
 _OPACITY = (0.08, 0.15, 0.24, 0.34, 0.46, 0.6, 0.74, 0.95)
 _SHADES = "\n".join(f".s{i} {{ --o: {opacity} }}" for i, opacity in enumerate(_OPACITY, start=1))

@@ -46,24 +46,25 @@ def write_comparison_plots(folder: str | os.PathLike[str], result: Mapping[str, 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     rows = result["contenders"]
-    written = []
+    small: dict[str, Any] = {"figsize": (7, 4.5), "dpi": 120, "layout": "constrained"}
+    drawn = {}
     if any(row["cost"]["ms_per_image"] is not None for row in rows):
-        figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
+        drawn["accuracy-cost"] = figure = Figure(**small)
         _cost(figure.subplots(), rows)
-        written.append(_save(figure, folder / "accuracy-cost.png"))
     if any("curve" in row for row in rows):
-        figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
+        drawn["learning-curve"] = figure = Figure(**small)
         axes = figure.subplots()
         _curve(axes, rows)
         _legend(figure, axes)
-        written.append(_save(figure, folder / "learning-curve.png"))
     if any("corruptions" in row for row in rows):
-        figure = Figure(figsize=(11, 6), dpi=120, layout="constrained")
-        grid = figure.subplots(2, -(-len(CORRUPTIONS) // 2), sharey=True)
-        _corruptions(grid.ravel(), rows)
-        _legend(figure, grid.ravel()[0])
-        written.append(_save(figure, folder / "corruptions.png"))
-    return written
+        drawn["corruptions"] = figure = Figure(**small | {"figsize": (11, 6)})
+        grid = figure.subplots(2, -(-len(CORRUPTIONS) // 2), sharey=True).ravel()
+        _corruptions(grid, rows)
+        _legend(figure, grid[0])
+    for name, figure in drawn.items():
+        with replacing(os.fspath(folder / f"{name}.png")) as file:
+            figure.savefig(file, format="png")
+    return [folder / f"{name}.png" for name in drawn]
 
 
 def _look(place: int) -> dict[str, Any]:
@@ -82,19 +83,14 @@ def _cost(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
             bounds = [[100 * spread], [100 * spread]]
         axes.errorbar([cost], [figure], yerr=bounds, linestyle="", capsize=3, label=row["name"], **_look(place))
     costs = [row["cost"]["ms_per_image"] for row in rows]
-    axes.set_xscale("log")
     # Ones, twos and fives, as plain numbers.
     decades = range(-3, 7)
     ticks = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
     low, high = 0.8 * min(costs), 1.25 * max(costs)
-    axes.set_xlim(low, high)
     inside = [tick for tick in ticks if low <= tick <= high] or [min(costs)]
-    axes.set_xticks(inside, [f"{tick:g}" for tick in inside])
-    axes.minorticks_off()
+    _scale(axes, inside, "milliseconds of processor time an image")
+    axes.set_xlim(low, high)
     axes.set_ylim(top=min(axes.get_ylim()[1], 101))
-    axes.set_xlabel("milliseconds of processor time an image")
-    axes.set_ylabel("mean class accuracy, %")
-    axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
 
@@ -104,11 +100,15 @@ def _curve(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
         means = [100 * point["mean"] for point in row["curve"]]
         spreads = [100 * (point["std"] or 0) for point in row["curve"]]
         axes.errorbar(counts, means, yerr=spreads, capsize=3, label=row["name"], **_look(place))
-    ticks = [point["train_per_class"] for point in rows[0]["curve"]]
+    _scale(axes, [point["train_per_class"] for point in rows[0]["curve"]], "training images per class")
+
+
+def _scale(axes: Any, ticks: Sequence[float], what: str) -> None:
+    """Let accuracy stand over a logarithmic scale with these ticks."""
     axes.set_xscale("log")
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_xlabel("training images per class")
+    axes.set_xlabel(what)
     axes.set_ylabel("mean class accuracy, %")
     axes.grid(alpha=0.3)
 
@@ -130,9 +130,3 @@ def _corruptions(grid: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> None
 def _legend(figure: Any, axes: Any) -> None:
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False)
-
-
-def _save(figure: Any, path: Path) -> Path:
-    with replacing(os.fspath(path)) as file:
-        figure.savefig(file, format="png")
-    return path

@@ -6,8 +6,8 @@ import os
 
 from cvbow.duplicates import DuplicateGroup, DuplicatePair, Duplicates
 from cvbow.index import ImageIndex
-from cvbow.report._found import figure, unmarked
-from cvbow.report._html import count, page, percent, section, write_page
+from cvbow.report._found import panel_figure, unmarked
+from cvbow.report._html import count, counted, data, page, percent, section, write_page
 
 __all__ = ["write_duplicates_page"]
 
@@ -41,8 +41,8 @@ def write_duplicates_page(
                 f"<h3>{number}. {_scored(group)}</h3>\n{_figures(index, group)}"
                 for number, group in enumerate(groups, 1)
             ]
-            sections.append(section(kind, f"{heading} ({_groups(len(groups))})", "\n".join(shown)))
-    what = f"{_groups(len(found.groups))} of the same picture in an index of {count(found.n_images)} images"
+            sections.append(section(kind, f"{heading} ({counted(len(groups), 'group')})", "\n".join(shown)))
+    what = f"{counted(len(found.groups), 'group')} of the same picture in an index of {count(found.n_images)} images"
     hint = (
         "The least sure groups come first. The score is the agreement of the details where two images overlap, from 0 "
         "to 1; the overlap is the share of each one's area that the other shows."
@@ -52,10 +52,6 @@ def write_duplicates_page(
         unread = f"{count(len(found.unseen))} could not be read; for these only the same bytes were looked for."
         introduction += f'\n<p class="wrong">{unread}</p>'
     write_page(path, page(title or os.path.basename(index.path) or index.path, introduction, sections))
-
-
-def _groups(number: int) -> str:
-    return f"{count(number)} group{'' if number == 1 else 's'}"
 
 
 def _kind(group: DuplicateGroup) -> str:
@@ -75,14 +71,14 @@ def _figures(index: ImageIndex, group: DuplicateGroup) -> str:
     for path, place in number.items():
         panel = unmarked(path, index.file(index.row(path)))
         size = "" if panel.image is None else f"{panel.image.shape[1]} x {panel.image.shape[0]}"
-        figures.append(figure(panel, f"image {place}", f"<b>{place}.</b> {size}{''.join(joins[path])}"))
+        figures.append(panel_figure(panel, f"image {place}", f"<b>{place}.</b> {size}{''.join(joins[path])}"))
     return f'<div class="found">\n{"".join(figures)}</div>'
 
 
 def _figures_of(pair: DuplicatePair) -> str:
     if pair.reason == "identical":
         return ""
-    score = f': score <data value="{pair.score!r}">{pair.score:.3f}</data>'
+    score = f": score {data(pair.score, f'{pair.score:.3f}')}"
     if pair.reason == "copy":
         return score
     first, second = map(percent, pair.overlap)

@@ -20,7 +20,7 @@ from cvbow.presets import SETTINGS
 from cvbow.report._calibration import Reliability, diagram, reliability, reliability_table
 from cvbow.report._classes import MOST_CLASSES, class_table, confusions
 from cvbow.report._gallery import Answered, gallery
-from cvbow.report._html import count, escape, isolate, page, percent, scroll_box, section, table, write_page
+from cvbow.report._html import count, data, escape, isolate, page, percent, scroll_box, section, table, write_page
 
 __all__ = ["write_evaluation_report"]
 
@@ -143,45 +143,23 @@ def _introduction(report: ClassificationReport, n_skipped: int) -> str:
     largest = int(totals.argmax())
     constant = f"{100 * totals[largest] / totals.sum():.1f}\u202f%"
     deviation = report.class_accuracy_std
-    figures = [
-        _figure(
-            "Accuracy",
-            percent(report.accuracy),
-            f"{count(int(np.trace(report.confusion)))} right; {constant} by always saying "
-            f"{isolate(report.classes[largest])}",
-        ),
-        _figure(
-            "Mean class accuracy",
-            f'{percent(report.mean_class_accuracy)} <small>± <data value="{deviation!r}">{100 * deviation:.1f}</data>'
-            "</small>",
-            "± standard deviation over classes",
-        ),
-        _figure(
-            "Top 5",
-            percent(report.top5_accuracy),
-            "class among the five most probable" if n_classes > 5 else f"says nothing: there are {n_classes} classes",
-        ),
-        _figure(
-            "Log loss",
-            f'<data value="{report.log_loss!r}">{report.log_loss:.3f}</data>',
-            f"0 is perfect; guessing evenly gives {np.log(n_classes):.3f}",
-        ),
-        _figure(
-            "Images",
-            f'<data value="{report.n_images}">{count(report.n_images)}</data>',
-            f"in {count(n_classes)} classes",
-        ),
-        _figure(
-            "Skipped",
-            f'<data value="{n_skipped}">{count(n_skipped)}</data>',
-            '<a href="#skipped">could not be read</a>' if n_skipped else "every image could be read",
-        ),
-    ]
-    return '<dl class="figures">\n' + "\n".join(figures) + "\n</dl>"
-
-
-def _figure(name: str, value: str, hint: str) -> str:
-    return f'<div><dt>{name}</dt><dd>{value}<span class="hint">{hint}</span></dd></div>'
+    right, largest_name = count(int(np.trace(report.confusion))), isolate(report.classes[largest])
+    spread = f"<small>± {data(deviation, f'{100 * deviation:.1f}')}</small>"
+    among = "class among the five most probable" if n_classes > 5 else f"says nothing: there are {n_classes} classes"
+    unread = '<a href="#skipped">could not be read</a>' if n_skipped else "every image could be read"
+    guess = f"0 is perfect; guessing evenly gives {np.log(n_classes):.3f}"
+    figures = (
+        ("Accuracy", percent(report.accuracy), f"{right} right; {constant} by always saying {largest_name}"),
+        ("Mean class accuracy", f"{percent(report.mean_class_accuracy)} {spread}", "± standard deviation over classes"),
+        ("Top 5", percent(report.top5_accuracy), among),
+        ("Log loss", data(report.log_loss, f"{report.log_loss:.3f}"), guess),
+        ("Images", data(report.n_images, count(report.n_images)), f"in {count(n_classes)} classes"),
+        ("Skipped", data(n_skipped, count(n_skipped)), unread),
+    )
+    body = "\n".join(
+        f'<div><dt>{name}</dt><dd>{value}<span class="hint">{hint}</span></dd></div>' for name, value, hint in figures
+    )
+    return f'<dl class="figures">\n{body}\n</dl>'
 
 
 def _calibration(measured: Reliability) -> str:

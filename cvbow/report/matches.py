@@ -14,13 +14,13 @@ from cvbow.report._canvas import (
     DARK,
     ORANGE,
     SKY,
-    SOFT,
     YELLOW,
     Picture,
     blank,
     display,
     draw_frame,
     fit_text,
+    put_legend,
     put_text,
     text_height,
     text_width,
@@ -145,19 +145,12 @@ def _caption(
         ]
     if outlined:
         legend.append((YELLOW, "outline of the left image"))
-    picture = Picture(canvas)
-    x, y = _MARGIN, top - 8 - line
-    for color, text in legend:
-        middle = y - line + 2 + text_height(_TEXT) / 2
-        picture.lines([[[x + 2, middle], [x + 22, middle]]], color, width=3)
-        text = fit_text(text, canvas.shape[1] - x - 30 - _MARGIN, _TEXT)
-        put_text(canvas, [(x + 30, y - line + 2, text)], _TEXT, SOFT)
-        x += 30 + text_width(text, _TEXT) + 24
+    put_legend(canvas, legend, _MARGIN, top - 2 * line - 6, _TEXT)
     both = zip(starts, widths, names, (result.features_a, result.features_b), strict=True)
     for start, width, name, features in both:
         size = f" - {features.image_size[0]} x {features.image_size[1]}, {len(features)} points"
         room = width - text_width(size, _TEXT)
-        put_text(canvas, [(start, y + 2, fit_text(name, room, _TEXT) + size)], _TEXT, DARK)
+        put_text(canvas, [(start, top - line - 6, fit_text(name, room, _TEXT) + size)], _TEXT, DARK)
 
 
 def _verdict(result: MatchResult) -> str:

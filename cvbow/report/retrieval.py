@@ -20,16 +20,16 @@ from cvbow.report._canvas import (
     VERMILLION,
     YELLOW,
     Color,
-    Picture,
     blank,
     fit_text,
+    put_legend,
     put_text,
     text_height,
     text_width,
     write_picture,
 )
-from cvbow.report._found import Panel, figure, panels, rendered, said
-from cvbow.report._html import breakable, count, escape, page, section, write_page
+from cvbow.report._found import Panel, panel_figure, panels, rendered, said
+from cvbow.report._html import breakable, count, counted, escape, page, section, write_page
 from cvbow.retrieval import Box
 
 __all__ = ["Searched", "draw_search", "write_search_page", "write_search_picture"]
@@ -108,7 +108,7 @@ def draw_search(
     )
     whole = canvas.shape[1] - 2 * _MARGIN
     put_text(canvas, [(_MARGIN, _MARGIN - 4, fit_text(_headline(len(results), len(index)), whole, _TITLE))], _TITLE)
-    _put_legend(canvas, legend, top - line - 10)
+    put_legend(canvas, legend, _MARGIN, top - line - 10, _TEXT, dots=(SKY,))
     _put_panel(canvas, (_MARGIN, top), _QUERY, picture, ("query", _query_text(shown)))
     y = top
     for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
@@ -150,7 +150,8 @@ def write_search_page(
         name = os.fspath(searched.query) if isinstance(searched.query, str | os.PathLike) else f"query {number}"
         content = _section(index, searched, name)
         sections.append(section(f"query{number}", os.path.basename(name) or name, content))
-    what = f"{count(len(searches))} {'query' if len(searches) == 1 else 'queries'} in an index of {_images(len(index))}"
+    queries = "query" if len(searches) == 1 else "queries"
+    what = f"{count(len(searches))} {queries} in an index of {counted(len(index), 'image')}"
     hint = (
         "Dots: features that agree with the map between query and result, thinned out. Yellow: the outline of the "
         "query, or of its box, in a result, and in the query that of the best result. Vermillion: the part of the "
@@ -164,21 +165,18 @@ def _section(index: ImageIndex, searched: Searched, name: str) -> str:
     if isinstance(searched.results, ImageError):
         return f'<p class="wrong">{breakable(name)}: {escape(searched.results.reason)}</p>'
     shown, found = panels(index, searched.query, searched.results, box=searched.box, name=name)
-    figures = [figure(shown, "query", f"<b>query</b> {escape(_size(shown))}")]
+    figures = [panel_figure(shown, "query", f"<b>query</b> {escape(_size(shown))}")]
     for place, (result, panel) in enumerate(zip(searched.results, found, strict=True), start=1):
-        figures.append(figure(panel, f"result {place}", f"<b>{place}.</b> {escape(said(result))}"))
+        figures.append(panel_figure(panel, f"result {place}", f"<b>{place}.</b> {escape(said(result))}"))
     nothing = "" if searched.results else "<p>Nothing in the index has anything in common with it.</p>\n"
     return f'{nothing}<div class="found">\n{"".join(figures)}</div>'
 
 
 def _headline(n_results: int, n_images: int) -> str:
+    images = counted(n_images, "image")
     if n_results == 0:
-        return f"Nothing found among {_images(n_images)}"
-    return f"The best {n_results} of {_images(n_images)}" if n_results > 1 else f"The best of {_images(n_images)}"
-
-
-def _images(number: int) -> str:
-    return f"{count(number)} image{'' if number == 1 else 's'}"
+        return f"Nothing found among {images}"
+    return f"The best {n_results} of {images}" if n_results > 1 else f"The best of {images}"
 
 
 def _size(panel: Panel) -> str:
@@ -210,19 +208,6 @@ def _legend(query: Panel, found: Sequence[Panel]) -> list[tuple[Color, str]]:
     if query.box is not None:
         legend.append((VERMILLION, "the part searched for"))
     return legend
-
-
-def _put_legend(canvas: NDArray[np.uint8], legend: Sequence[tuple[Color, str]], y: int) -> None:
-    picture = Picture(canvas)
-    x = _MARGIN
-    for color, text in legend:
-        middle = y + text_height(_TEXT) / 2
-        if color == SKY:
-            picture.dots([[x + 12, middle]], color, radius=3)
-        else:
-            picture.lines([[[x + 2, middle], [x + 22, middle]]], color, width=3)
-        put_text(canvas, [(x + 30, y, text)], _TEXT, SOFT)
-        x += 30 + text_width(text, _TEXT) + 24
 
 
 def _put_panel(

@@ -9,8 +9,6 @@ import secrets
 from collections.abc import Iterator
 from typing import BinaryIO
 
-__all__ = ["check_writable", "replacing"]
-
 
 def check_writable(path: str | os.PathLike[str]) -> str:
     """Raise OSError before long work, rather than after it, if a file cannot be written here.

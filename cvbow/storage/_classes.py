@@ -13,18 +13,6 @@ from typing import Any, TypeVar
 
 from cvbow.storage import _scikit_learn
 
-__all__ = [
-    "build_object",
-    "check_attribute",
-    "find_class",
-    "is_cache",
-    "left_out",
-    "name_in_version_1",
-    "storable",
-    "stored_name",
-    "transient",
-]
-
 T = TypeVar("T", bound=type)
 
 _ATTRIBUTE = re.compile(r"[^\W\d]\w{0,99}")

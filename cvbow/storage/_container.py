@@ -26,8 +26,6 @@ from cvbow.storage._atomic import check_writable, replacing
 from cvbow.storage._layout import MANIFEST, directory, directory_size, local_header, local_size, member_name, members_of
 from cvbow.storage.arrays import ArrayRecord, check_values, raw_bytes
 
-__all__ = ["FORMAT_VERSION", "canonical_json", "content_hash", "is_kind", "read", "write"]
-
 FORMAT_VERSION = 2
 
 _KEYS = ("format", "format_version", "kind", "content_hash", "versions", "metadata", "tree", "arrays", "manifest_hash")

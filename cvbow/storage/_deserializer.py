@@ -22,8 +22,6 @@ from cvbow.storage._scikit_learn import build_tree
 from cvbow.storage._serializer import MAX_DEPTH, SCALARS
 from cvbow.storage.arrays import to_dtype
 
-__all__ = ["Deserializer", "holds_fitted_sklearn"]
-
 _REALS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 _KEYS = {
     "array": ("index",),

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 
 from cvbow.storage.arrays import ArrayRecord
 
-__all__ = ["MANIFEST", "directory", "directory_size", "local_header", "local_size", "member_name", "members_of"]
-
 MANIFEST = b"manifest.json"
 
 _FULL16, _FULL32 = 0xFFFF, 0xFFFFFFFF

@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CHECKS", "LEFT_OUT", "TRANSIENT", "build_tree"]
-
 _METRICS = ("euclidean", "sqeuclidean", "l2", "manhattan", "cityblock", "l1", "cosine", "minkowski", "chebyshev")
 
 #: What belongs to a run and not to the model, with the value that is stored instead.

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from cvbow.storage._classes import check_attribute, is_cache, left_out, stored_name, transient
 from cvbow.storage.arrays import dtype_spec, storable, stored_dtype
 
-__all__ = ["MAX_DEPTH", "SCALARS", "Serializer"]
-
 MAX_DEPTH = 50
 SCALARS: dict[str, Any] = {
     np.dtype(code).name: np.dtype(code).type for code in ("?", *"bBhHiI", "i8", "u8", "f2", "f4", "f8", "c8", "c16")
