@@ -28,7 +28,13 @@ import cvbow.features
 from cvbow import storage
 from cvbow.backends import BagEncoder
 from cvbow.classify import CLASSIFIERS, ImageClassifier, make_classifier
-from cvbow.dictionary import BinaryDictionary, GaussianMixtureDictionary, KMeansDictionary
+from cvbow.dictionary import (
+    BinaryDictionary,
+    GaussianMixtureDictionary,
+    KMeansDictionary,
+    SphericalDictionary,
+    VocabularyTree,
+)
 from cvbow.encoders import (
     LLC,
     VLAD,
@@ -88,14 +94,27 @@ CONFIGURED_ENCODERS: dict[str, Encoder] = {
     "bag-of-words-tf-idf": BagOfWords(WORDS, weighting="tf-idf", normalization="power"),
     "bag-of-words-binary": BagOfWords(WORDS, weighting="binary", normalization="l1"),
     "vlad": VLAD(WORDS),
+    "vlad-turned": VLAD(WORDS, residual_pca=2, unit_residuals=True),
     "fisher-vector": FisherVector(GaussianMixtureDictionary(n_words=4, max_iter=3)),
     "kernel-codebook": KernelCodebook(WORDS),
+    "kernel-codebook-plain": KernelCodebook(WORDS, ambiguity="kernel", sigma=0.5, n_nearest=3),
+    "kernel-codebook-of-all-words": KernelCodebook(WORDS, n_nearest=100, pooling="max", normalization="l2"),
     "llc": LLC(WORDS),
+    "llc-of-one-word": LLC(WORDS, n_nearest=1),
+    "llc-of-all-words": LLC(WORDS, n_nearest=100, pooling="sum", normalization="power"),
+    "llc-tree": LLC(VocabularyTree(branching=3, depth=2), pooling="average", normalization="l1"),
     "soft-threshold": SoftThreshold(WORDS, normalization="l2"),
+    "soft-threshold-maxima": SoftThreshold(WORDS, split_sign=False, alpha=0, pooling="max", normalization="l2"),
+    "soft-threshold-spherical": SoftThreshold(SphericalDictionary(n_words=9), normalization="l2"),
     "triangle": Triangle(WORDS, normalization="l2"),
+    "triangle-average": Triangle(WORDS, pooling="average", normalization="hellinger"),
+    "triangle-maxima": Triangle(WORDS, pooling="max", normalization="power", power=0.3),
     "pyramid": SpatialPyramid(BagOfWords(WORDS), level_weights="lazebnik"),
     "pyramid-of-vlad": SpatialPyramid(VLAD(WORDS), grids=("1x1", "2x3"), level_weights="cells"),
     "pyramid-of-llc": SpatialPyramid(LLC(WORDS)),
+    "pyramid-of-kernel-codebook": SpatialPyramid(KernelCodebook(WORDS), grids=("2x2",)),
+    "pyramid-of-soft-threshold": SpatialPyramid(SoftThreshold(WORDS), grids=("2x2",)),
+    "pyramid-of-triangle": SpatialPyramid(Triangle(WORDS), grids=("2x2",)),
     "pyramid-of-fisher": SpatialPyramid(FisherVector(GaussianMixtureDictionary(n_words=3, max_iter=3))),
     "pyramid-of-pyramids": SpatialPyramid(SpatialPyramid(BagOfWords(WORDS), grids=("2x1",)), grids=("1x1", "1x2")),
 }
@@ -314,6 +333,7 @@ def test_encoders_give_finite_vectors(name: str) -> None:
         assert vector.dtype == np.float32
         assert np.isfinite(vector).all()
         np.testing.assert_array_equal(encoder.encode(features), vector)
+    assert encoder.encode(ODD_BAGS["one"]).any()
     # Lengths do not grow with the number of points.
     assert np.linalg.norm(encoder.encode(ODD_BAGS["many"])) <= 1.001
 
@@ -435,7 +455,9 @@ def test_encoders_refuse_what_they_cannot_learn_from(name: str) -> None:
 
 # Every pair of an extractor and an encoder, inside a model.
 
-PAIRS = [(extractor, "pyramid") for extractor in EXTRACTORS] + [("dense-sift", encoder) for encoder in ENCODERS]
+#: Of an encoder, the first configuration goes through a model.
+FIRST = {type(encoder): name for name, encoder in reversed(ENCODERS.items())}
+PAIRS = [(extractor, "pyramid") for extractor in EXTRACTORS] + [("dense-sift", name) for name in FIRST.values()]
 
 
 def model_of(extractor: str, encoder: str, *, n_jobs: int | None = None, name: str = "linear-svm") -> ImageClassifier:

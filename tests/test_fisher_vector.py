@@ -9,7 +9,7 @@ from typing import Any
 import mixtures
 import numpy as np
 import pytest
-from bags import frozen, random_bag
+from bags import random_bag
 from hypothesis import given
 from hypothesis import strategies as st
 from mixtures import Parameters, as_dictionary, draw, random_mixture
@@ -19,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 
 from cvbow import storage
 from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary, _mixture
-from cvbow.encoders import FisherVector, SpatialPyramid
+from cvbow.encoders import FisherVector
 from cvbow.encoders._cells import common_cells
 from cvbow.errors import ModelFileError
 from cvbow.features import Features
@@ -208,18 +208,6 @@ def test_each_cell_is_normalized_and_an_empty_one_is_zero() -> None:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), [1, 0, 1, 0], atol=1e-6)
 
 
-def test_a_pyramid_has_a_vector_for_each_of_its_cells() -> None:
-    features = random_bag(300, 3)
-    pyramid = SpatialPyramid(
-        FisherVector(GaussianMixtureDictionary(n_words=4)), grids=("1x1", "2x1"), level_weights="equal"
-    )
-    vector = pyramid.fit([features]).encode(features)
-    assert pyramid.vector_length == len(vector) == 3 * 2 * 4 * 3
-    left = features.points[:, 0] + 0.5 < 32
-    for part, rows in zip(vector.reshape(3, -1), (np.arange(300), *map(np.flatnonzero, (left, ~left))), strict=True):
-        np.testing.assert_allclose(part * np.sqrt(3), pyramid.encoder_.encode(features.take(rows)), atol=1e-3)
-
-
 # --- promises -------------------------------------------------------------------------------------------------------
 
 
@@ -236,14 +224,6 @@ def test_the_default_dictionary_has_128_gaussians() -> None:
     encoder = FisherVector().fit([random_bag(400, 2)])
     assert encoder.n_words == 128
     assert encoder.encode(random_bag(50, 2, seed=1)).shape == (512,)
-
-
-def test_an_empty_bag_is_zero_and_one_point_is_not() -> None:
-    encoder = encoder_of(random_mixture(3, 2))
-    empty = encoder.encode(features_of(np.zeros((0, 2))))
-    assert empty.dtype == np.float32
-    assert empty.tolist() == [0] * 12
-    assert np.linalg.norm(encoder.encode(features_of([[0.5, 1]]))) == pytest.approx(1)
 
 
 @given(st.integers(0, 10**6), st.sampled_from([1e-45, 1e-30, 1e-3, 1, 1e3, 1e15, 1e30, 3e37]))
@@ -279,37 +259,12 @@ def test_scale_and_place_of_the_descriptors_do_not_matter() -> None:
         np.testing.assert_allclose(moved.encode(features_of(x * f + np.float32(shift))), vector, atol=1e-2)
 
 
-def test_nothing_given_is_changed() -> None:
-    features = frozen(random_bag(60, 3))
-    cells = [np.arange(60) % 4, 4 + np.arange(60) % 3]
-    for cell in cells:
-        cell.flags.writeable = False
-    dictionary = GaussianMixtureDictionary(n_words=3)
-    encoder = FisherVector(dictionary).fit([features])
-    before = encoder.encode(features)
-    encoder.encode_cells(features, cells, 7)
-    assert encoder.encode(features).tobytes() == before.tobytes()
-    assert vars(dictionary) == vars(GaussianMixtureDictionary(n_words=3))
-
-
 def test_threads_do_not_change_a_bit() -> None:
     bags = [random_bag(6000, 4, seed=seed) for seed in range(3)]
     one, two = (
         FisherVector(GaussianMixtureDictionary(n_words=6, max_iter=3, n_jobs=n_jobs)).fit(bags) for n_jobs in (1, 2)
     )
     assert one.encode(bags[0]).tobytes() == two.encode(bags[0]).tobytes()
-
-
-def test_a_stored_encoder_answers_the_same(tmp_path: Path) -> None:
-    features = random_bag(80, 3)
-    encoder = FisherVector(GaussianMixtureDictionary(n_words=3), power=0.4).fit([features])
-    path = tmp_path / "encoder.cvbow"
-    answer = encoder.encode(features)
-    storage.save(path, kind="encoder", state=encoder, metadata={})
-    loaded = storage.load(path, kind="encoder").state
-    assert isinstance(loaded, FisherVector)
-    assert loaded.get_params(deep=False)["power"] == 0.4
-    assert loaded.encode(features).tobytes() == answer.tobytes()
 
 
 def test_an_impossible_state_is_not_stored(tmp_path: Path) -> None:

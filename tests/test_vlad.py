@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bags import frozen, random_bag
+from bags import random_bag
 from hypothesis import given
 from hypothesis import strategies as st
 from mixtures import draw, random_mixture
@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 
 from cvbow import storage
 from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary
-from cvbow.encoders import VLAD, SpatialPyramid
+from cvbow.encoders import VLAD
 from cvbow.errors import ModelFileError
 from cvbow.features import Features
 
@@ -195,18 +195,6 @@ def test_cells_are_encoded_as_their_points_alone(seed: int, intra_normalization:
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), vectors.any(axis=1), atol=1e-6)
 
 
-def test_a_pyramid_has_a_vector_for_each_of_its_cells() -> None:
-    features = random_bag(300, 3)
-    pyramid = SpatialPyramid(
-        VLAD(KMeansDictionary(n_words=4), residual_pca=2), grids=("1x1", "1x2"), level_weights="equal"
-    )
-    vector = pyramid.fit([random_bag(300, 3, seed=1)]).encode(features)
-    assert pyramid.vector_length == len(vector) == 3 * 4 * 2
-    upper = features.points[:, 1] + 0.5 < 24
-    for part, rows in zip(vector.reshape(3, -1), (np.arange(300), *map(np.flatnonzero, (upper, ~upper))), strict=True):
-        np.testing.assert_allclose(part * np.sqrt(3), pyramid.encoder_.encode(features.take(rows)), atol=1e-5)
-
-
 # --- promises -------------------------------------------------------------------------------------------------------
 
 
@@ -225,14 +213,6 @@ def test_the_default_dictionary_has_256_words() -> None:
 def test_a_mixtures_means_are_words_too() -> None:
     encoder = VLAD(GaussianMixtureDictionary(n_words=3)).fit([random_bag(200, 4)])
     assert encoder.encode(random_bag(20, 4, seed=1)).shape == (12,)
-
-
-def test_an_empty_bag_is_zero_and_one_point_is_not() -> None:
-    encoder = encoder_of(words(3, 2))
-    empty = encoder.encode(features_of(np.zeros((0, 2))))
-    assert empty.dtype == np.float32
-    assert empty.tolist() == [0] * 6
-    assert np.linalg.norm(encoder.encode(features_of([[0.5, 1]]))) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("settings", [{}, {"unit_residuals": True}, {"power": 1}])
@@ -278,36 +258,11 @@ def test_order_and_repetition_of_points_do_not_matter(seed: int, unit_residuals:
     np.testing.assert_allclose(encoder.encode(features.take(np.tile(np.arange(50), 3))), vector, atol=1e-6)
 
 
-def test_nothing_given_is_changed() -> None:
-    features = frozen(random_bag(60, 3))
-    cells = [np.arange(60) % 4, 4 + np.arange(60) % 3]
-    for cell in cells:
-        cell.flags.writeable = False
-    dictionary = KMeansDictionary(n_words=3)
-    encoder = VLAD(dictionary, residual_pca=2).fit([features])
-    before = encoder.encode(features)
-    encoder.encode_cells(features, cells, 7)
-    assert encoder.encode(features).tobytes() == before.tobytes()
-    assert vars(dictionary) == vars(KMeansDictionary(n_words=3))
-
-
 def test_threads_do_not_change_a_bit() -> None:
     bags = [random_bag(9000, 4, seed=seed) for seed in range(2)]
     one, two = (VLAD(KMeansDictionary(n_words=6, n_jobs=n_jobs), residual_pca=4).fit(bags) for n_jobs in (1, 2))
     assert one.axes_.tobytes() == two.axes_.tobytes()
     assert one.encode(bags[0]).tobytes() == two.encode(bags[0]).tobytes()
-
-
-@pytest.mark.parametrize("residual_pca", [None, 2])
-def test_a_stored_encoder_answers_the_same(residual_pca: int | None, tmp_path: Path) -> None:
-    features = random_bag(80, 3)
-    encoder = VLAD(KMeansDictionary(n_words=3), residual_pca=residual_pca).fit([features])
-    path = tmp_path / "encoder.cvbow"
-    answer = encoder.encode(features)
-    storage.save(path, kind="encoder", state=encoder, metadata={})
-    loaded = storage.load(path, kind="encoder").state
-    assert isinstance(loaded, VLAD)
-    assert loaded.encode(features).tobytes() == answer.tobytes()
 
 
 @pytest.mark.parametrize("axes", [None, np.zeros((3, 3, 1), np.float32), np.zeros((3, 3, 2))])

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import copy
-import pickle
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pytest
-from bags import frozen, random_bag
+from bags import random_bag
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
 
 from cvbow import storage
 from cvbow.dictionary import BinaryDictionary, KMeansDictionary, SphericalDictionary, VocabularyTree
@@ -84,44 +80,10 @@ def test_the_norm_is_what_the_normalization_says(encoder: Any) -> None:
 
 
 @each_encoder
-def test_an_empty_bag_is_the_zero_vector(encoder: Any) -> None:
-    fitted = clone(encoder).fit(sample())
-    vector = fitted.encode(random_bag(0, SIZE))
-    assert vector.shape == (fitted.vector_length,)
-    assert vector.dtype == np.float32
-    assert not vector.any()
-    assert fitted.encode_cells(random_bag(0, SIZE), [np.zeros(0, np.intp)], 3).shape == (3, fitted.vector_length)
-
-
-@each_encoder
 def test_one_point(encoder: Any) -> None:
     vector = clone(encoder).fit(sample()).encode(random_bag(1, SIZE, seed=3))
     assert np.isfinite(vector).all()
     assert vector.any()
-
-
-@each_encoder
-def test_the_order_of_points_does_not_matter(encoder: Any) -> None:
-    fitted = clone(encoder).fit(sample())
-    features = random_bag(500, SIZE, seed=9)
-    shuffled = features.take(np.random.default_rng(0).permutation(500))
-    np.testing.assert_allclose(fitted.encode(shuffled), fitted.encode(features), rtol=1e-5, atol=1e-6)
-
-
-@each_encoder
-def test_a_cell_is_encoded_like_the_bag_of_its_points(encoder: Any) -> None:
-    fitted = clone(encoder).fit(sample())
-    features = random_bag(90, SIZE, seed=4)
-    rng = np.random.default_rng(0)
-    # Cell 2 has no point. Two grids that cut each other's cells.
-    cells = [np.zeros(90, np.intp), rng.choice([1, 3, 4], 90), rng.integers(5, 8, 90)]
-    vectors = fitted.encode_cells(features, cells, 8)
-    assert vectors.shape == (8, fitted.vector_length)
-    assert vectors.dtype == np.float32
-    for cell in range(8):
-        members = np.concatenate([np.flatnonzero(grid == cell) for grid in cells])
-        np.testing.assert_allclose(vectors[cell], fitted.encode(features.take(members)), rtol=1e-5, atol=1e-6)
-    assert not vectors[2].any()
 
 
 @each_encoder
@@ -132,38 +94,6 @@ def test_in_a_pyramid(encoder: Any) -> None:
     inner = pyramid.encoder_
     expected = [inner.encode(features.take(np.flatnonzero(part))) for part in (left | True, left, ~left)]
     np.testing.assert_allclose(pyramid.encode(features), np.concatenate(expected), rtol=1e-5, atol=1e-6)
-
-
-@each_encoder
-def test_nothing_given_is_changed(encoder: Any) -> None:
-    features = [frozen(bag) for bag in sample()]
-    encoder = clone(encoder)
-    before = str(encoder.get_params())
-    encoder.fit(features).encode(features[0])
-    assert str(encoder.get_params()) == before
-    assert "words_" not in vars(encoder.dictionary)
-
-
-@each_encoder
-def test_the_same_on_every_run_and_for_any_number_of_jobs(encoder: Any) -> None:
-    vectors = []
-    for n_jobs in (1, 2, None):
-        again = clone(encoder)
-        again.dictionary.set_params(n_jobs=n_jobs)
-        vectors.append(again.fit(sample()).encode(random_bag(200, SIZE, seed=8)))
-    assert np.array_equal(vectors[0], vectors[1])
-    assert np.array_equal(vectors[0], vectors[2])
-
-
-@each_encoder
-def test_unfitted(encoder: Any) -> None:
-    encoder = clone(encoder)
-    for attribute in ("n_words", "vector_length"):
-        with pytest.raises(NotFittedError):
-            getattr(encoder, attribute)
-    for n in (0, 3):
-        with pytest.raises(NotFittedError):
-            encoder.encode(random_bag(n, SIZE))
 
 
 @each_encoder
@@ -179,14 +109,6 @@ def test_descriptors_of_another_kind_are_refused(encoder: Any) -> None:
         fitted.encode(bad)
     with pytest.raises(ValueError, match="binary"):
         clone(encoder).fit([binary_bag(50)])
-
-
-@each_encoder
-def test_a_sample_without_descriptors_is_refused(encoder: Any) -> None:
-    with pytest.raises(ValueError, match="features_sample has no descriptors"):
-        clone(encoder).fit([random_bag(0, SIZE)])
-    with pytest.raises(ValueError, match="must be a sequence of Features"):
-        clone(encoder).fit(random_bag(3, SIZE))
 
 
 @each_encoder
@@ -221,24 +143,6 @@ def test_binary_words_are_for_those_that_take_them(encoder: Any) -> None:
             encoder.fit([binary_bag(50)])
     with pytest.raises(ValueError, match="binary"):
         encoder.fit(sample())
-
-
-@each_encoder
-def test_copies_answer_the_same(encoder: Any, tmp_path: Path) -> None:
-    fitted = clone(encoder).fit(sample())
-    features = random_bag(60, SIZE, seed=5)
-    vector = fitted.encode(features)
-    digest = storage.save(tmp_path / "model", kind="encoder", state=fitted, metadata={})
-    stored = storage.load(tmp_path / "model", kind="encoder")
-    for again in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted), stored.state):
-        assert type(again) is type(fitted)
-        assert np.array_equal(again.encode(features), vector)
-    assert stored.warnings == ()
-    assert storage.save(tmp_path / "again", kind="encoder", state=stored.state, metadata={}) == digest
-    assert joblib.hash(fitted) == joblib.hash(stored.state)
-    unfitted = clone(fitted)
-    assert str(unfitted.get_params()) == str(encoder.get_params())
-    assert not hasattr(unfitted, "dictionary_")
 
 
 def test_a_forged_dictionary_is_refused(tmp_path: Path) -> None:
