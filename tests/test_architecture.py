@@ -98,6 +98,12 @@ def broken_order(source: str, module: str, *, is_package: bool = False) -> list[
     return problems
 
 
+def test_contributing_tells_the_order() -> None:
+    tiers = [sorted(layer for layer in tier if not is_private(layer)) for tier in TIERS]
+    told = " < ".join(tier[0] if len(tier) == 1 else f"{{{', '.join(tier)}}}" for tier in tiers)
+    assert f"\n`{told}`\n" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"), told
+
+
 def test_every_module_has_a_place_in_the_order() -> None:
     found = {layer for path in source_files() if (layer := layer_of(module_name(path))) is not None}
     assert found <= set(RANK), f"give these a tier in TIERS: {sorted(found - set(RANK))}"
@@ -356,6 +362,7 @@ ASKED_BY_NAME: dict[str, set[tuple[str, str]]] = {
     "not every version of a library, and not every system, has it": {
         ("cvbow/experiments/environment.py", "hasattr(os, 'getloadavg')"),
         ("cvbow/features/_opencv.py", "getattr(cv2, 'xfeatures2d', None)"),
+        ("cvbow/files.py", "getattr(os, 'O_NONBLOCK', 0)"),
         ("cvbow/features/_opencv.py", "hasattr(kind, 'create')"),
         ("cvbow/parallel.py", "getattr(library, 'clear_controlling_thread', None)"),
         ("cvbow/retrieval/hamming_embedding.py", "getattr(np, 'bitwise_count', _count_bits)"),

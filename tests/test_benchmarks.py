@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import statistics
 import subprocess
 import sys
@@ -265,6 +266,35 @@ def test_scipys_transform_is_ours(benchmark_modules: None) -> None:
         found = augmentation.scipy_transform(image, parameters)
         # In single pixels a place that OpenCV rounds counts for 255 / 32.
         assert np.abs(found - expected).mean() < 2e-3
+
+
+def test_smoke_run_of_the_detectors(tmp_path: Path) -> None:
+    target = tmp_path / "speed.json"
+    done = run_script("speed.py", "detectors", "--smoke", "--rounds", "1", "--json", str(target), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    section = json.loads(target.read_text())["detectors"]
+    assert {"harris", "brisk", "simple-blob"} <= {row["name"] for row in section["detectors"]}
+    for row in section["detectors"]:
+        assert [contender["name"] for contender in row["contenders"]] == ["cvbow", "opencv"]
+        assert all(contender["seconds"] > 0 for contender in row["contenders"])
+
+
+#: Those that have a test of their own, or several.
+TESTED_SCRIPTS = {"fuzz_images.py", "speed.py", "tables.py"}
+
+
+@pytest.mark.parametrize("script", sorted({path.name for path in BENCHMARKS.glob("[!_]*.py")} - TESTED_SCRIPTS))
+def test_smoke_run_of_the_other_scripts(script: str, tmp_path: Path) -> None:
+    done = run_script(script, "--smoke", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_section_is_smoke_run(benchmark_modules: None) -> None:
+    import speed
+
+    calls = re.findall(r"run_script\((.*?)folder=", Path(__file__).read_text(encoding="utf-8"), flags=re.DOTALL)
+    named = {name for call in calls if "--smoke" in call for name in speed.SECTIONS if f'"{name}"' in call}
+    assert named == set(speed.SECTIONS)
 
 
 def test_smoke_run_end_to_end(tmp_path: Path) -> None:
