@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.server
 import io
@@ -9,6 +10,7 @@ import json
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +19,11 @@ import pytest
 from own_datasets import register, tiny_manifest
 from tiny_images import write_dataset
 
-from cvbow.datasets import fetch, load_dataset, locate, read_record, verify
+from cvbow.datasets import downloading, fetch, load_dataset, locate, read_record, verify
 from cvbow.datasets.downloading import ATTEMPTS
 from cvbow.errors import DatasetError
 from cvbow.parallel import reporting
+from cvbow.storage import LOCK_FILES, WriterLock
 
 pytest.importorskip("pooch", reason="needs the extra cvbow[data]")
 
@@ -34,6 +37,10 @@ class Site:
     ranges: bool = True
     #: Bytes of a body after which the connection is cut, once for each entry.
     cuts: list[int] = field(default_factory=list)
+    #: Where it sends whoever asks, if anywhere.
+    elsewhere: str = ""
+    #: Seconds between two bytes.
+    pause: float = 0
     requests: list[tuple[str, str | None]] = field(default_factory=list)
     url: str = ""
 
@@ -47,6 +54,11 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         def do_GET(self) -> None:
             wanted = self.headers.get("Range")
             state.requests.append((self.path, wanted))
+            if state.elsewhere:
+                self.send_response(302)
+                self.send_header("Location", state.elsewhere)
+                self.end_headers()
+                return
             content = state.files.get(self.path)
             if content is None:
                 self.send_error(404)
@@ -68,7 +80,12 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
             self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
             end = start + state.cuts.pop(0) if state.cuts else len(content)
-            self.wfile.write(content[start:end])
+            if not state.pause:
+                self.wfile.write(content[start:end])
+            with contextlib.suppress(OSError):  # nobody listens any more
+                for place in range(start, end) if state.pause else ():
+                    self.wfile.write(content[place : place + 1])
+                    time.sleep(state.pause)
 
         def log_message(self, *arguments: object) -> None:
             pass
@@ -119,7 +136,7 @@ def own(monkeypatch: pytest.MonkeyPatch, cache: Path, text: str) -> None:
 
 def left_over(cache: Path) -> set[str]:
     """What is in the data set's folder besides the data and the record."""
-    return {path.name for path in cache.iterdir()} - {"data", "lock.json"} if cache.exists() else set()
+    return {path.name for path in cache.iterdir()} - {"data", "lock.json", *LOCK_FILES} if cache.exists() else set()
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "md5"])
@@ -257,6 +274,45 @@ def test_a_file_that_no_address_has(site: Site, cache: Path, monkeypatch: pytest
         fetch("tiny", n_jobs=1)
 
 
+@pytest.mark.parametrize("address", ["file:///etc/hostname", "ftp://127.0.0.1/tiny.tar.gz"])
+def test_an_address_that_leads_out_of_the_web_is_named(
+    site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    site.elsewhere = address
+    own(monkeypatch, cache, manifest(f"{site.url}/tiny.tar.gz", digest=f"sha256:{'0' * 64}"))
+    with pytest.raises(DatasetError) as caught:
+        fetch("tiny", n_jobs=1)
+    assert "neither http nor https" in str(caught.value)
+    assert address in str(caught.value)
+    assert "hash" not in str(caught.value)
+
+
+def test_a_server_that_hardly_sends_anything_is_given_up(
+    site: Site, archive: bytes, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.files["/tiny.tar.gz"] = archive
+    site.pause = 0.01
+    own(monkeypatch, cache, manifest(f"{site.url}/tiny.tar.gz"))
+    monkeypatch.setattr(downloading, "_MINUTE", 0.05)
+    with pytest.raises(DatasetError, match=r"fewer than 1000 bytes a second; \d+ bytes have arrived"):
+        fetch("tiny", n_jobs=1)
+    site.pause = 0
+    fetch("tiny", n_jobs=1)
+    assert site.requests[-1][1] is not None, "it goes on from what had arrived"
+
+
+def test_two_at_once(site: Site, archive: bytes, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.files["/tiny.tar.gz"] = archive
+    own(monkeypatch, cache, manifest(f"{site.url}/tiny.tar.gz"))
+    cache.mkdir(parents=True)
+    with WriterLock(str(cache), DatasetError), pytest.raises(DatasetError, match="another process is writing it"):
+        fetch("tiny", n_jobs=1)
+    assert site.requests == []
+    fetch("tiny", n_jobs=1)
+    with WriterLock(str(cache), DatasetError):
+        assert fetch("tiny", n_jobs=1).already, "what is there can be used while it is fetched again"
+
+
 def test_more_bytes_than_announced_are_not_taken(
     site: Site, archive: bytes, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,7 +390,7 @@ def test_an_evil_archive_leaves_nothing(
     with pytest.raises(DatasetError, match=r"tiny\.tar\.gz: the archive"):
         fetch("tiny", n_jobs=1)
     assert (cache.parent / "beside.txt").read_text() == "mine"
-    assert {path.name for path in cache.rglob("*")} == {"download"}
+    assert {path.name for path in cache.rglob("*")} == {"download", LOCK_FILES[0]}
     # Nothing keeps the next call from a good copy.
     site.files["/tiny.tar.gz"] = archive
     fetch("tiny", n_jobs=1)

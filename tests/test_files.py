@@ -126,9 +126,9 @@ OWN = {
     "datasets/unpacking.py": 1,
     "experiments/environment.py": 2,
     "files.py": 1,
-    "index/_lock.py": 1,
     "index/_segment.py": 3,
     "storage/_atomic.py": 1,
+    "storage/_lock.py": 1,
 }
 
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cvbow.errors import ImageError, IndexFileError
-from cvbow.index import ImageIndex, _lock
+from cvbow.index import ImageIndex
+from cvbow.storage import _lock
 
 TESTS = Path(__file__).resolve().parent
 
@@ -297,10 +298,10 @@ def test_one_writer_at_a_time(index: ImageIndex, paths: list[str]) -> None:
 def test_a_killed_writer_leaves_no_lock(index: ImageIndex, flock: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     index.close()
     code = (
-        "import sys, time\nfrom cvbow.index import _lock\n"
+        "import sys, time\nfrom cvbow.errors import IndexFileError\nfrom cvbow.storage import _lock\n"
         "def unknown(handle): raise NotImplementedError\n"
         f"if not {flock}: _lock._lock = unknown\n"
-        "lock = _lock.WriterLock(sys.argv[1])\nprint('ready', flush=True)\ntime.sleep(60)"
+        "lock = _lock.WriterLock(sys.argv[1], IndexFileError)\nprint('ready', flush=True)\ntime.sleep(60)"
     )
     if not flock:
         monkeypatch.setattr(_lock, "_lock", _unknown)
@@ -313,7 +314,7 @@ def test_a_killed_writer_leaves_no_lock(index: ImageIndex, flock: bool, monkeypa
         child.kill()
     with ImageIndex.open(index.path, write=True) as opened:
         assert opened.writable
-    assert not os.path.exists(os.path.join(index.path, _lock.PID_NAME))
+    assert not os.path.exists(os.path.join(index.path, _lock.LOCK_FILES[1]))
 
 
 def _unknown(handle: int) -> bool:
@@ -325,7 +326,7 @@ def test_without_locks_a_note_counts_while_its_writer_may_live(
 ) -> None:
     index.close()
     monkeypatch.setattr(_lock, "_lock", _unknown)
-    note = Path(index.path) / _lock.PID_NAME
+    note = Path(index.path) / _lock.LOCK_FILES[1]
     note.write_text(f"{os.getpid()} another-machine\n")
     with pytest.raises(IndexFileError, match=rf"pid {os.getpid()} on another-machine"):
         ImageIndex.open(index.path, write=True)

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ MAX_BYTES = 10_000_000_000
 
 _CHUNK = 1 << 20
 _SECONDS = (20, 60)  # to connect; between two packets
+#: A server that sends fewer bytes a second, over a minute, is given up.
+SLOWEST = 1000
+_MINUTE = 60.0
 
 
 def download(file: RemoteFile, folder: Path, *, expected: str | None) -> Path:
@@ -66,16 +70,18 @@ def download(file: RemoteFile, folder: Path, *, expected: str | None) -> Path:
                 path = pooch.retrieve(
                     url, expected, fname=file.name, path=folder, downloader=_Resuming(file, folder, expected)
                 )
-        except ValueError as error:  # pooch: the hash is another one
-            reasons.append(f"{url}: {_hash_message(str(error), expected)}")
         except DatasetError as error:
             reasons.append(f"{url}: {error.reason}")
+        except requests.exceptions.InvalidSchema as error:
+            reasons.append(f"{url}: the address, or the one that it leads to, is neither http nor https: {error}")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             if not isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError)):
                 raise  # the disk's trouble, not the network's
             arrived = _size(folder / f"{file.name}.part")
             kept = f"; {arrived} bytes have arrived, and the same command goes on from there" if arrived else ""
             reasons.append(f"{url}: {error}{kept}")
+        except ValueError as error:  # pooch: the hash is another one
+            reasons.append(f"{url}: {_hash_message(str(error), expected)}")
         else:
             return Path(path)
     raise DatasetError(file.name, "; ".join(reasons))
@@ -143,6 +149,8 @@ class _Resuming:
             raise urllib3.exceptions.HTTPError(f"the connection ended after {_size(self.part)} of {total} bytes")
 
     def _write(self, answer: Any, have: int, total: int | None) -> None:
+        import urllib3
+
         limit = self.n_bytes or MAX_BYTES
         megabytes = -(-(total or 0) // 1_000_000)
         with contextlib.ExitStack() as stack:
@@ -150,10 +158,16 @@ class _Resuming:
             update = stack.enter_context(progress("MB", megabytes)) if total else lambda done: None
             if total is not None and total > limit:
                 self._refuse(total, limit)
-            for chunk in answer.raw.stream(_CHUNK, decode_content=False):
+            since, then = time.monotonic(), have
+            # What has arrived, and not when a whole chunk has: a few bytes at a time would never end.
+            for chunk in iter(lambda: answer.raw.read1(_CHUNK, decode_content=False), b""):
                 have += len(chunk)
                 if have > limit:
                     self._refuse(have, limit)
+                if (now := time.monotonic()) - since > _MINUTE:
+                    if have - then < SLOWEST * (now - since):
+                        raise urllib3.exceptions.HTTPError(f"the server sends fewer than {SLOWEST} bytes a second")
+                    since, then = now, have
                 file.write(chunk)
                 update(have // 1_000_000)
 
@@ -195,8 +209,7 @@ def _size(path: Path) -> int:
 def _hash_message(text: str, expected: str | None) -> str:
     # Pooch tells the hash in its message alone.
     found = re.search(r"but got (\w+)", text)
-    got = found[1] if found else "another hash"
-    return f"what came has the hash {got}, expected {expected}; it was deleted"
+    return f"what came has the hash {found[1]}, expected {expected}; it was deleted" if found else text
 
 
 @contextlib.contextmanager

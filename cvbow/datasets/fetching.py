@@ -18,6 +18,7 @@ from cvbow.datasets.unpacking import unpack
 from cvbow.errors import DatasetError
 from cvbow.files import file_hash
 from cvbow.parallel import note
+from cvbow.storage import WriterLock
 
 __all__ = ["Fetched", "fetch"]
 
@@ -68,7 +69,8 @@ def fetch(name: str, *, again: bool = False, keep: bool = False, n_jobs: int | N
     Raises
     ------
     DatasetError
-        If the data set cannot be fetched, no address has a file, a hash is wrong, or an archive is not as it should be.
+        If the data set cannot be fetched, another process is fetching it, no address has a file, a hash is wrong, or an
+        archive is not as it should be.
     ImportError
         If pooch is not installed.
     ValueError
@@ -85,19 +87,21 @@ def fetch(name: str, *, again: bool = False, keep: bool = False, n_jobs: int | N
         return Fetched(place, record, True)
     downloads = folder / "download"
     downloads.mkdir(parents=True, exist_ok=True)
-    paths = {}
-    archives = {}
-    for file in manifest.files:
-        paths[file.name], archives[file.name] = _get(file, downloads, record)
-    with _temporary(folder) as fresh:
+    # One process at a time: two would write into the same parts and put their folders in one place.
+    with WriterLock(os.fspath(folder), DatasetError):
+        paths = {}
+        archives = {}
         for file in manifest.files:
-            _unpack(file, paths[file.name], fresh)
-        load_dataset(Place(manifest, fresh, "fetched"))
-        record = FetchRecord(archives, hash_files(fresh, n_jobs=n_jobs))
-        write_record(folder, record)
-        _put_in_place(fresh, place.root)
-    if not keep:
-        shutil.rmtree(downloads, ignore_errors=True)
+            paths[file.name], archives[file.name] = _get(file, downloads, record)
+        with _temporary(folder) as fresh:
+            for file in manifest.files:
+                _unpack(file, paths[file.name], fresh)
+            load_dataset(Place(manifest, fresh, "fetched"))
+            record = FetchRecord(archives, hash_files(fresh, n_jobs=n_jobs))
+            write_record(folder, record)
+            _put_in_place(fresh, place.root)
+        if not keep:
+            shutil.rmtree(downloads, ignore_errors=True)
     return Fetched(place, record, False)
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from cvbow import storage
 from cvbow.errors import IndexFileError
-from cvbow.index import _lock, _manifest
+from cvbow.index import _manifest
 from cvbow.index._manifest import SEGMENTS, Manifest, SegmentEntry
 from cvbow.index._merging import compaction, next_merge
 from cvbow.index._segment import Part, sync_folder, write_segment
@@ -26,7 +26,7 @@ from cvbow.retrieval.describer import Describer
 __all__ = ["Writer", "build"]
 
 _OURS = re.compile(
-    rf"{re.escape(_manifest.NAME)}|{_lock.NAME}|{_lock.PID_NAME}|{SEGMENTS}|describer(-[0-9]+)?\.cvbow|\..*\.tmp"
+    rf"{re.escape(_manifest.NAME)}|{'|'.join(storage.LOCK_FILES)}|{SEGMENTS}|describer(-[0-9]+)?\.cvbow|\..*\.tmp"
 )
 
 
@@ -41,7 +41,7 @@ class Writer:
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
-        self._lock = _lock.WriterLock(folder)
+        self._lock = storage.WriterLock(folder, IndexFileError)
 
     def release(self) -> None:
         """Let others write."""

@@ -31,11 +31,14 @@ from cvbow.storage._atomic import check_writable, replacing
 from cvbow.storage._classes import storable
 from cvbow.storage._container import FORMAT_VERSION, canonical_json, content_hash, is_kind, read, write
 from cvbow.storage._deserializer import Deserializer, holds_fitted_sklearn
+from cvbow.storage._lock import LOCK_FILES, WriterLock
 from cvbow.storage._serializer import Serializer
 
 __all__ = [
     "FORMAT_VERSION",
+    "LOCK_FILES",
     "StoredModel",
+    "WriterLock",
     "canonical_json",
     "check_storable",
     "check_writable",

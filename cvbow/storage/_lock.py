@@ -8,16 +8,15 @@ import os
 import socket
 import sys
 import time
-from typing import IO
+from collections.abc import Callable
+from typing import IO, Self
 
-from cvbow.errors import IndexFileError
 from cvbow.files import open_file
 
-__all__ = ["NAME", "PID_NAME", "WriterLock"]
+__all__ = ["LOCK_FILES", "WriterLock"]
 
-NAME = "writer.lock"
-#: The file that stands in for a lock on a file system that has none.
-PID_NAME = "writer.pid"
+#: The file that is locked, and the one that stands in for a lock on a file system that has none.
+LOCK_FILES = ("writer.lock", "writer.pid")
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 # A byte that no holder's note reaches: Windows refuses to read what another process has locked.
@@ -27,30 +26,37 @@ _WRITING = 10.0
 
 
 class WriterLock:
-    """Holds the right to write an index, from construction to `release`.
+    """Holds the right to write into a folder, from construction to `release`; with ``with``, to the end of the block.
 
     ``flock`` (on Windows, a locked byte) where the file system knows it: it ends with the process. Where it does not,
     a file with the process's number, which counts only as long as a process of that number lives on the same machine.
 
+    Parameters
+    ----------
+    folder : str
+    refusal : callable
+        Makes, of the folder and the reason, the error to raise: ``IndexFileError``, for instance.
+
     Raises
     ------
-    IndexFileError
-        When another process, or another object of this one, writes the index.
+    Exception
+        What ``refusal`` makes, when another process, or another object of this one, writes there.
     OSError
         When the folder cannot be written.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, refusal: Callable[[str, str], Exception]) -> None:
         self._folder = folder
+        self._refusal = refusal
         self._pid_file: str | None = None
         # Never removed: a second writer could hold a lock on the removed file while a third locks its successor.
-        handle = os.open(os.path.join(folder, NAME), os.O_RDWR | os.O_CREAT, 0o666)
+        handle = os.open(os.path.join(folder, LOCK_FILES[0]), os.O_RDWR | os.O_CREAT, 0o666)
         self._file: IO[bytes] | None = os.fdopen(handle, "r+b", buffering=0)
         try:
             if not _lock(self._file.fileno()):
-                raise IndexFileError(folder, _taken_by(self._file.read(200)))
+                raise refusal(folder, _taken_by(self._file.read(200)))
         except NotImplementedError:
-            self._pid_file = os.path.join(folder, PID_NAME)
+            self._pid_file = os.path.join(folder, LOCK_FILES[1])
             try:
                 self._claim(self._pid_file)
             except BaseException:
@@ -62,6 +68,12 @@ class WriterLock:
         self._file.seek(0)
         self._file.truncate()
         self._file.write(_note())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
 
     def release(self) -> None:
         """Let others write; a second call does nothing."""
@@ -88,9 +100,9 @@ class WriterLock:
                         found = file.read(200)
                         age = time.time() - os.fstat(file.fileno()).st_mtime
                     if _lives(found, age):
-                        raise IndexFileError(self._folder, _taken_by(found)) from None
+                        raise self._refusal(self._folder, _taken_by(found)) from None
                     os.unlink(path)
-        raise IndexFileError(self._folder, "another process is about to write it")
+        raise self._refusal(self._folder, "another process is about to write it")
 
 
 def _lock(handle: int) -> bool:
