@@ -11,7 +11,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 __all__ = ["mutated", "seed_images"]
 
@@ -80,7 +80,23 @@ def seed_images(data: Path | None) -> list[tuple[str, bytes]]:
         "webp": saved(color, "WEBP"),
         "webp lossless": saved(alpha, "WEBP", lossless=True),
         "webp animated": saved(color, "WEBP", save_all=True, append_images=[color.rotate(90)]),
+        "tiff float": by_opencv(".tif", pixels.astype(np.float32) * 3 - 100, cv2.IMWRITE_TIFF_COMPRESSION, 8),
+        "tiff double gray": by_opencv(".tif", pixels[..., 0] / 255, cv2.IMWRITE_TIFF_COMPRESSION, 1),
+        "tiff 32 bit": by_opencv(".tif", pixels[..., 0].astype(np.int32) * 70_000, cv2.IMWRITE_TIFF_COMPRESSION, 5),
     }
+    if features.check("avif"):
+        seeds |= {
+            "avif": saved(color, "AVIF", exif=exif),
+            "avif alpha": saved(alpha, "AVIF", subsampling="4:4:4"),
+            "avif animated": saved(color, "AVIF", save_all=True, append_images=[color.rotate(90)]),
+        }
+    if features.check_codec("jpg_2000"):
+        seeds |= {
+            "jpeg 2000": saved(color, "JPEG2000"),
+            "jpeg 2000 codestream": saved(gray, "JPEG2000", no_jp2=True),
+            "jpeg 2000 tiles": saved(alpha, "JPEG2000", tile_size=(32, 32)),
+        }
+    seeds |= _heic(pixels)
     # One colour: a few bytes that stand for any number of pixels, once another size is forged.
     flat = Image.new("RGB", (256, 256), (200, 40, 90))
     seeds |= {
@@ -90,7 +106,12 @@ def seed_images(data: Path | None) -> list[tuple[str, bytes]]:
         "webp flat": saved(flat, "WEBP", lossless=True),
         "gif flat": saved(flat.quantize(4), "GIF"),
         "tiff flat": saved(flat, "TIFF", compression="tiff_lzw"),
+        "tiff flat float": by_opencv(".tif", np.full((256, 256), 0.5, np.float32), cv2.IMWRITE_TIFF_COMPRESSION, 8),
     }
+    if features.check("avif"):
+        seeds["avif flat"] = saved(flat, "AVIF")
+    if features.check_codec("jpg_2000"):
+        seeds["jpeg 2000 flat"] = saved(flat, "JPEG2000")
     found = list(seeds.items())
     if data is not None:
         for folder in (
@@ -104,6 +125,31 @@ def seed_images(data: Path | None) -> list[tuple[str, bytes]]:
             step = max(1, len(files) // 4)
             found += [(f"{folder} {path.name}", path.read_bytes()) for path in files[::step][:4]]
     return found
+
+
+def _heic(pixels: np.ndarray) -> dict[str, bytes]:
+    """HEIC files as phones write them: one picture, with alpha, and of tiles; none where their encoder is missing."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return {}
+
+    def saved(array: np.ndarray, **options: object) -> bytes:
+        buffer = io.BytesIO()
+        image = Image.fromarray(array)
+        pillow_heif.from_pillow(image).save(buffer, **options)
+        return buffer.getvalue()
+
+    alpha = np.dstack([pixels, pixels[..., 0]])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return {
+        "heic": saved(pixels, exif=exif.tobytes()),
+        "heic alpha": saved(alpha),
+        "heic 4:4:4": saved(pixels, chroma=444),
+        "heic large": saved(np.tile(pixels, (10, 10, 1)), quality=20),
+        "heic flat": saved(np.full((256, 256, 3), 90, np.uint8)),
+    }
 
 
 def mutated(seeds: Seeds, seed: int, number: int) -> tuple[str, bytes]:
@@ -194,6 +240,20 @@ def _forge_size(data: bytearray, rng: np.random.Generator, seeds: Seeds) -> None
         _forge_tiff(data, rng, width, height)
     elif start.startswith(b"RIFF"):
         _forge_webp(data, width, height)
+    elif start[4:8] == b"ftyp":
+        for at in (match.end() for match in re.finditer(rb"ispe\0\0\0\0", bytes(data))):
+            if at + 8 <= len(data) and rng.random() < 0.8:
+                struct.pack_into(">II", data, at, width & 0xFFFFFFFF, height & 0xFFFFFFFF)
+    elif b"\xff\x4f\xff\x51" in data:
+        at = data.index(b"\xff\x4f\xff\x51")
+        if at + 32 <= len(data):
+            # The image, and half the time its tiles.
+            sides = (width & 0xFFFFFFFF, height & 0xFFFFFFFF)
+            struct.pack_into(">II", data, at + 8, *sides)
+            if rng.random() < 0.5:
+                struct.pack_into(">II", data, at + 24, *sides)
+        if (box := data.find(b"ihdr")) > 0:
+            struct.pack_into(">II", data, box + 4, height & 0xFFFFFFFF, width & 0xFFFFFFFF)
     elif re.match(rb"P[1-6]", start):
         data[:] = re.sub(
             rb"(P\d\s+)(#[^\n]*\n)?(\d+)(\s+)(\d+)", rb"\g<1>%d %d" % (width, height), bytes(data), count=1

@@ -5,8 +5,9 @@
 
 Each file is an image with something broken: bytes flipped, cut out, repeated, zeroed; the file truncated; its front
 taken from a file of another format; another size forged into its header (with checksums made right, so that it is
-believed). The images are made here, in every format that is read; photographs are mutated as well where there are some
-(CVBOW_SHARED_DATA, or shared/data beside the checkout). File number i of a seed is always the same one.
+believed). The images are made here, in every format that the installed decoders read (HEIC with ``cvbow[heif]``);
+photographs are mutated as well where there are some (CVBOW_SHARED_DATA, or shared/data beside the checkout). File
+number i of a seed is always the same one, with the same decoders.
 
 A child process reads each file as the commands do, in gray for its descriptors (dense SIFT, and SIFT) and in colour for
 its statistics; the parent kills it when a file takes too long, starts another when it dies, and looks at its memory.

@@ -17,6 +17,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "default_jobs",
     "effective_jobs",
     "executor",
+    "inherited",
     "local_threads",
     "map_threads",
     "note",
@@ -184,6 +186,22 @@ def default_jobs(n_jobs: int | None) -> Iterator[None]:
             yield
 
 
+#: What is in force where work is given out, and is to be in force where it is done.
+_inherited: list[Callable[[], Callable[[], AbstractContextManager[Any]]]] = []
+
+Here = TypeVar("Here", bound=Callable[[], Callable[[], AbstractContextManager[Any]]])
+
+
+def inherited(as_here: Here) -> Here:
+    """Let workers do their work as it would be done here: a decorator.
+
+    The function is called where work is given out, and returns what makes a context manager, picklable; the work is
+    done inside that, be it in a thread, a process or on another machine.
+    """
+    _inherited.append(as_here)
+    return as_here
+
+
 def run(
     function: Callable[[T], R], items: Iterable[T], *, n_jobs: int | None = None, task: str = "", total: int = 0
 ) -> Iterator[R]:
@@ -212,7 +230,7 @@ def run(
     from joblib import Parallel, delayed
 
     workers = effective_jobs(n_jobs)
-    call = delayed(_Limited(function, os.getpid()))
+    call = delayed(_Limited(_AsHere(function), os.getpid()))
     with single_threaded(), progress(task, total) if task else contextlib.nullcontext(lambda done: None) as update:
         pool = Parallel(n_jobs=workers, prefer="threads", return_as="generator", pre_dispatch="3*n_jobs")
         results = pool(call(item) for item in items)
@@ -250,6 +268,7 @@ def prefetched(
     if n_threads == 1 and ahead == 0:
         yield from map(function, items)
         return
+    function = _AsHere(function)
     pool = ThreadPoolExecutor(n_threads, thread_name_prefix="cvbow-prefetch")
     try:
         waiting: deque[Future[R]] = deque()
@@ -263,6 +282,20 @@ def prefetched(
         # An iterator that was dropped is closed by the garbage collector, which may run in any thread, even in one that
         # is just starting: to wait for others there is to wait for ever.
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _AsHere:
+    """A function that does its work, wherever it is called, with what is in force where this is made."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+        self.contexts = [as_here() for as_here in _inherited]
+
+    def __call__(self, item: Any) -> Any:
+        with contextlib.ExitStack() as stack:
+            for context in self.contexts:
+                stack.enter_context(context())
+            return self.function(item)
 
 
 class _Limited:

@@ -83,7 +83,7 @@ def test_a_second_run_looks_at_no_image(
     first = run(encoder_with(memory, n_jobs=n_jobs), paths)
     assert extractions.since() == 2 * N
     # Not even decoded.
-    for module in ("_image_encoder", "fitting", "bag_encoder"):
+    for module in ("_image_encoder", "fitting"):
         monkeypatch.delattr(f"cvbow.backends.{module}.read_image")
     second = run(encoder_with(memory, n_jobs=n_jobs), paths)
     assert extractions.since() == 0

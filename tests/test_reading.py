@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from tiffs import tags_for, tiff
 
 from cvbow.errors import ImageError
 from cvbow.images import content_hash, read_bytes, read_image
@@ -29,7 +30,7 @@ ALPHA = RNG.integers(0, 256, (H, W)).astype(np.uint8)
 ALPHA[0, :3] = 0, 128, 255
 DEEP = RNG.integers(0, 65536, (H, W, 4)).astype(np.uint16)
 DEEP[0, :6, 0] = 0, 128, 129, 255, 65406, 65407  # both sides of the first and the last rounding step
-KNOWN_FORMATS = "not an image in a known format (JPEG, PNG, GIF, TIFF, BMP, PNM, WebP)"
+KNOWN_FORMATS = "not an image in a known format (JPEG, PNG, GIF, TIFF, BMP, PNM, WebP, HEIC, AVIF, JPEG 2000)"
 TRUNCATED = "the image data is truncated"
 DAMAGED = "the image data is damaged"
 
@@ -64,43 +65,6 @@ def png(
 def deep_png(samples: NDArray[np.uint16], kind: int, *, before: bytes = b"") -> bytes:
     rows = [row.astype(">u2").tobytes() for row in samples]
     return png(rows, (samples.shape[1], samples.shape[0]), 16, kind, before=before)
-
-
-def tiff(tags: dict[int, tuple[int, list[int]]], pixels: bytes, *, endian: str = "<", big: bool = False) -> bytes:
-    """Build a one-strip TIFF by hand; kinds are 3 (16 bits) and 4 (32 bits)."""
-    start = 16
-    tags = {**tags, 273: (4, [start]), 279: (4, [len(pixels)])}
-    table, values = b"", b""
-    head, entry, room, pointer = ("Q", "HHQ", 8, "Q") if big else ("H", "HHI", 4, "I")
-    position = start + len(pixels) + len(pixels) % 2
-    width = struct.calcsize(endian + head) + len(tags) * (struct.calcsize(endian + entry) + room) + room
-    for tag in sorted(tags):
-        kind, numbers = tags[tag]
-        raw = struct.pack(f"{endian}{len(numbers)}{'H' if kind == 3 else 'I'}", *numbers)
-        table += struct.pack(endian + entry, tag, kind, len(numbers))
-        if len(raw) <= room:
-            table += raw.ljust(room, b"\0")
-        else:
-            table += struct.pack(endian + pointer, position + width + len(values))
-            values += raw
-    table = struct.pack(endian + head, len(tags)) + table + struct.pack(endian + pointer, 0)
-    magic = b"II" if endian == "<" else b"MM"
-    front = magic + (
-        struct.pack(endian + "HHHQ", 43, 8, 0, position) if big else struct.pack(endian + "HI", 42, position)
-    )
-    return front.ljust(start, b"\0") + pixels + b"\0" * (len(pixels) % 2) + table + values
-
-
-def tags_for(
-    width: int, height: int, bits: list[int], photometric: int, **extra: int
-) -> dict[int, tuple[int, list[int]]]:
-    tags = {256: (3, [width]), 257: (3, [height]), 258: (3, bits), 259: (3, [1]), 262: (3, [photometric])}
-    return {
-        **tags,
-        277: (3, [len(bits)]),
-        278: (3, [height]),
-        **{int(tag[1:]): (3, [value]) for tag, value in extra.items()},
-    }
 
 
 def on_white(color: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -566,7 +530,7 @@ def test_other_failures_of_the_file_system(tmp_path: Path) -> None:
         b"%PDF-1.7\n",
         b"8BPS\0\1" + bytes(40),
         b"SIMPLE  =                    T" + b" " * 3000,
-        b"\0\0\0\x20ftypavif" + bytes(40),
+        b"\0\0\0\x20ftypisom" + bytes(40),
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"\xff\xd8",
         b"\0" * 1000,
@@ -628,7 +592,7 @@ def test_huge_png_of_a_few_kilobytes(tmp_path: Path) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", data) + chunk(b"IEND", b""))
     assert path.stat().st_size < 60_000
-    assert reason_of(path) == "a 20000x20000 image is over the limit of 100000000 pixels"
+    assert reason_of(path) == "a 20000x20000 image is over the limit of 100000000 pixels (max_pixels)"
 
 
 def patched(data: bytes, at: int, form: str, *values: int) -> bytes:
@@ -650,7 +614,7 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_size_is_checked_before_decoding(name: str) -> None:
     side = 16000 if name == "webp" else 60000
-    assert reason_of(BOMBS[name]) == f"a {side}x{side} image is over the limit of 100000000 pixels"
+    assert reason_of(BOMBS[name]) == f"a {side}x{side} image is over the limit of 100000000 pixels (max_pixels)"
 
 
 def test_gif_frame_counts_towards_the_size() -> None:
@@ -662,12 +626,14 @@ def test_gif_frame_counts_towards_the_size() -> None:
 @pytest.mark.parametrize("name", WHOLE)
 def test_limit_is_inclusive(name: str) -> None:
     assert read_image(WHOLE[name], max_pixels=96 * 80).shape[:2] in ((80, 96), (96, 80))
-    assert reason_of(WHOLE[name], max_pixels=96 * 80 - 1) == "a 96x80 image is over the limit of 7679 pixels"
+    assert (
+        reason_of(WHOLE[name], max_pixels=96 * 80 - 1) == "a 96x80 image is over the limit of 7679 pixels (max_pixels)"
+    )
 
 
-@pytest.mark.parametrize("value", [0, -1, 1.5, None, True, "many"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "many"])
 def test_limit_must_be_a_positive_integer(value: object) -> None:
-    with pytest.raises(ValueError, match="max_pixels must be an integer >= 1, got"):
+    with pytest.raises(ValueError, match="max_pixels must be None or an integer >= 1, got"):
         read_image(WHOLE["png"], max_pixels=value)
 
 
@@ -683,7 +649,7 @@ def test_large_tiff_that_only_pillow_can_read_is_refused_by_its_limit(monkeypatc
     image, _, _ = indexed([255, 0, 0, 0, 255, 0])
     data = encode(image, "TIFF")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    assert reason_of(data) == "a 17x13 image is over the limit of 100 pixels"
+    assert reason_of(data) == "a TIFF of this kind is over the decoder's limit of 100 pixels"
 
 
 def test_image_without_pixels() -> None:
@@ -694,14 +660,6 @@ def test_image_without_pixels() -> None:
     assert reason_of(b"P5 0 3 255 ") == "the image has no pixels"
     assert reason_of(tiff(tags_for(0, 3, [8], 1), b"..")) == "the image has no pixels (0x3)"
     assert reason_of(b"GIF89a\1\0\1\0\0\0\0;") == "the image has no frame"
-
-
-def test_pixels_without_a_fixed_range_are_refused() -> None:
-    values = np.zeros((4, 4), np.float32)
-    assert "floating-point" in reason_of(encode(Image.fromarray(values), "TIFF"))
-    assert "signed" in reason_of(encode(Image.fromarray(values.astype(np.int32)), "TIFF"))
-    tags = tags_for(4, 4, [32], 1)
-    assert reason_of(tiff(tags, bytes(64))).startswith("32-bit pixels are not supported")
 
 
 def test_unsupported_kinds_say_so() -> None:

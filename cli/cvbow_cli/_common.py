@@ -13,7 +13,7 @@ import click
 
 from cvbow import parallel
 from cvbow.errors import ImageError
-from cvbow.images import ImageList, list_images
+from cvbow.images import ImageList, Reading, list_images, reading_as
 from cvbow.tables import Table, printable
 
 __all__ = [
@@ -21,7 +21,10 @@ __all__ = [
     "echo_json",
     "echo_tables",
     "labelled_images",
+    "option_background",
     "option_json",
+    "option_max_pixels",
+    "option_own_background",
     "printable",
     "skipped_as_json",
     "tell_skipped",
@@ -32,6 +35,32 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 option_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
+
+
+def _read_otherwise(ctx: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Read images as an option says until the command ends, and let the command know."""
+    if value is not None:
+        try:
+            ctx.with_resource(reading_as(**{str(option.name): value}))
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from None
+    return value
+
+
+option_max_pixels = click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    metavar="N",
+    expose_value=False,
+    callback=_read_otherwise,
+    help=f"Read images of up to N pixels, with 8 bytes of memory for each.  [default: {Reading().max_pixels}]",
+)
+_BACKGROUND = "What transparent images are laid onto: white, gray, black or #rrggbb.  [default: white]"
+option_background = click.option(
+    "--background", metavar="COLOR", expose_value=False, callback=_read_otherwise, help=_BACKGROUND
+)
+#: Of what is stored, and then answers as it learned.
+option_own_background = click.option("--background", metavar="COLOR", callback=_read_otherwise, help=_BACKGROUND)
 
 
 def work_options(command: F) -> F:

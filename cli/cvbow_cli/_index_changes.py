@@ -18,6 +18,8 @@ from cvbow.presets import WORDS, index_recipe, parse_setting
 from cvbow_cli._common import (
     echo_json,
     option_json,
+    option_max_pixels,
+    option_own_background,
     printable,
     skipped_as_json,
     tell_skipped,
@@ -63,6 +65,8 @@ _option_strict = click.option(
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of what is learned.")
 @click.option("--overwrite", is_flag=True, help="Replace an index that is there.")
 @_option_strict
+@option_own_background
+@option_max_pixels
 @work_options
 @option_json
 def build(
@@ -77,6 +81,7 @@ def build(
     seed: int,
     overwrite: bool,
     strict: bool,
+    background: str | None,
     n_jobs: int,
     executor: str,
     scheduler: str | None,
@@ -103,6 +108,8 @@ def build(
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
     if words is not None:
         changes["n_words"] = words
+    if background is not None:
+        changes["background"] = background
     describer = index_recipe(backend_name, changes, local=local).describer(seed=seed, n_jobs=n_jobs)
     _check_new(output, overwrite=overwrite)
     images = _images_of(sources, quiet=quiet or as_json)
@@ -119,6 +126,7 @@ def build(
 @argument_index
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @_option_strict
+@option_max_pixels
 @work_options
 @option_json
 def add(
@@ -158,6 +166,7 @@ def add(
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
 @click.option("--remove-vanished", is_flag=True, help="Remove the images whose file is no longer there.")
 @_option_strict
+@option_max_pixels
 @work_options
 @option_json
 def update(

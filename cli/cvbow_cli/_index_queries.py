@@ -19,6 +19,7 @@ from cvbow_cli._common import (
     echo_json,
     echo_tables,
     option_json,
+    option_max_pixels,
     printable,
     skipped_as_json,
     tell_skipped,
@@ -99,6 +100,7 @@ def _places(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[
     type=click.Path(dir_okay=False),
     help="Draw the results there; a PNG has one query, a page any number.",
 )
+@option_max_pixels
 @work_options
 @option_json
 @click.pass_context
@@ -183,6 +185,7 @@ def search(
     "--depth", type=click.IntRange(min=1), metavar="N", help="Evaluate only the first N results; by default all."
 )
 @click.option("--strict", is_flag=True, help="Stop at a query that cannot be read, instead of skipping it.")
+@option_max_pixels
 @work_options
 @option_json
 def evaluate(
@@ -266,6 +269,7 @@ def evaluate(
     type=click.Path(dir_okay=False),
     help="Page of the groups to write, the least certain first.",
 )
+@option_max_pixels
 @work_options
 @option_json
 def duplicates(

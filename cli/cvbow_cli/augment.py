@@ -10,7 +10,17 @@ import click
 from cvbow.augmentation import ImageAugmenter, augment_images
 from cvbow.images import list_images
 from cvbow.presets import make_augmenter
-from cvbow_cli._common import echo_json, option_json, printable, skipped_as_json, tell_skipped, work_options, working
+from cvbow_cli._common import (
+    echo_json,
+    option_background,
+    option_json,
+    option_max_pixels,
+    printable,
+    skipped_as_json,
+    tell_skipped,
+    work_options,
+    working,
+)
 
 __all__ = ["command"]
 
@@ -56,6 +66,8 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
 @click.option("--seed", default=0, show_default=True, help="Seed of the random transforms.")
 @click.option("--format", "image_format", default="png", show_default=True, help="png, jpg, bmp, tif or webp.")
 @click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
+@option_max_pixels
+@option_background
 @work_options
 @option_json
 def command(

@@ -26,7 +26,15 @@ from cvbow.experiments import (
     write_result,
 )
 from cvbow.tables import Table
-from cvbow_cli._common import echo_json, echo_tables, option_json, printable, work_options, working
+from cvbow_cli._common import (
+    echo_json,
+    echo_tables,
+    option_json,
+    option_max_pixels,
+    printable,
+    work_options,
+    working,
+)
 
 __all__ = ["command"]
 
@@ -81,6 +89,7 @@ def list_command(as_json: bool) -> None:
 @click.option(
     "--cache", metavar="DIR", type=click.Path(file_okay=False), help="Folder for vectors; no costs are shown."
 )
+@option_max_pixels
 @work_options
 @option_json
 def run_command(

@@ -18,7 +18,16 @@ from cvbow.experiments import (
 from cvbow.images import list_images
 from cvbow.presets import parse_contender
 from cvbow.report import write_comparison_plots
-from cvbow_cli._common import echo_json, echo_tables, option_json, printable, work_options, working
+from cvbow_cli._common import (
+    echo_json,
+    echo_tables,
+    option_background,
+    option_json,
+    option_max_pixels,
+    printable,
+    work_options,
+    working,
+)
 
 __all__ = ["command"]
 
@@ -49,6 +58,8 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
 @click.option(
     "--cache", metavar="DIR", type=click.Path(file_okay=False), help="Folder for vectors; no times are shown."
 )
+@option_max_pixels
+@option_background
 @work_options
 @option_json
 def command(

@@ -13,6 +13,7 @@ from cvbow_cli._common import (
     echo_tables,
     labelled_images,
     option_json,
+    option_max_pixels,
     skipped_as_json,
     tell_skipped,
     work_options,
@@ -28,6 +29,7 @@ __all__ = ["command"]
 @click.argument("source", metavar="DIR", type=click.Path(exists=True))
 @click.option("--report", metavar="FILE.html", type=click.Path(dir_okay=False), help="Also write an HTML report.")
 @click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
+@option_max_pixels
 @work_options
 @option_json
 def command(

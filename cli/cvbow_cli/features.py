@@ -11,7 +11,14 @@ from cvbow.features import DETECTORS
 from cvbow.images import read_image
 from cvbow.report.stages import STAGES, Stage, find_stage, write_stages_picture
 from cvbow.tables import Table
-from cvbow_cli._common import echo_json, echo_tables, option_json, printable
+from cvbow_cli._common import (
+    echo_json,
+    echo_tables,
+    option_background,
+    option_json,
+    option_max_pixels,
+    printable,
+)
 
 __all__ = ["command"]
 
@@ -37,6 +44,8 @@ __all__ = ["command"]
     type=click.IntRange(min=16),
     help="Shrink a larger image to this side first.",
 )
+@option_max_pixels
+@option_background
 @option_json
 def command(
     image: str, output: str | None, stages: tuple[str, ...], max_points: int, max_side: int, as_json: bool

@@ -32,8 +32,8 @@ def command(model: str, as_json: bool) -> None:
         "n_words": stored.metadata.get("n_words"),
         "vector_length": stored.metadata.get("vector_length"),
     }
-    if "network_hashes" in stored.metadata:
-        document["network_hashes"] = stored.metadata["network_hashes"]
+    # Few models have these.
+    document |= {key: stored.metadata[key] for key in ("background", "network_hashes") if key in stored.metadata}
     if as_json:
         echo_json(document)
         return

@@ -12,7 +12,13 @@ from cvbow.features import LocalFeatures
 from cvbow.images import read_image
 from cvbow.matching import MODELS, MatchResult, match_images
 from cvbow.report.matches import write_matches_picture
-from cvbow_cli._common import echo_json, option_json, printable
+from cvbow_cli._common import (
+    echo_json,
+    option_background,
+    option_json,
+    option_max_pixels,
+    printable,
+)
 
 __all__ = ["command"]
 
@@ -53,6 +59,8 @@ __all__ = ["command"]
     type=click.FloatRange(0, min_open=True),
     help="Largest error of an inlier, in pixels.",
 )
+@option_max_pixels
+@option_background
 @option_json
 def command(
     image_a: str,

@@ -11,7 +11,14 @@ import click
 from cvbow.classify import ImageClassifier, PretrainedClassifier, read_labels
 from cvbow.errors import ImageError
 from cvbow.networks import is_model_name
-from cvbow_cli._common import echo_json, option_json, printable, work_options, working
+from cvbow_cli._common import (
+    echo_json,
+    option_json,
+    option_max_pixels,
+    printable,
+    work_options,
+    working,
+)
 
 __all__ = ["command"]
 
@@ -48,6 +55,7 @@ class NetworkType(click.Path):
 )
 @click.option("--layer", metavar="NAME", help="Layer with a score for each class; needed if several could be it.")
 @click.option("--top", default=1, show_default=True, type=click.IntRange(min=1), help="Classes to show per image.")
+@option_max_pixels
 @work_options
 @option_json
 @click.pass_context

@@ -5,7 +5,16 @@ from __future__ import annotations
 import click
 
 from cvbow.images import list_images, summarize_images
-from cvbow_cli._common import echo_json, option_json, printable, tell_skipped, work_options, working
+from cvbow_cli._common import (
+    echo_json,
+    option_background,
+    option_json,
+    option_max_pixels,
+    printable,
+    tell_skipped,
+    work_options,
+    working,
+)
 
 __all__ = ["command"]
 
@@ -24,6 +33,8 @@ __all__ = ["command"]
 )
 @click.option("--split", metavar="NAME", help="Use this split only: train, validation or test.")
 @click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
+@option_max_pixels
+@option_background
 @work_options
 @option_json
 def command(

@@ -13,6 +13,8 @@ from cvbow_cli._common import (
     echo_json,
     labelled_images,
     option_json,
+    option_max_pixels,
+    option_own_background,
     printable,
     skipped_as_json,
     tell_skipped,
@@ -47,6 +49,8 @@ __all__ = ["command"]
 )
 @click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
 @click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Keep vectors there for the next run.")
+@option_own_background
+@option_max_pixels
 @work_options
 @option_json
 def command(
@@ -58,6 +62,7 @@ def command(
     augment: int | None,
     strict: bool,
     cache: str | None,
+    background: str | None,
     n_jobs: int,
     executor: str,
     scheduler: str | None,
@@ -82,6 +87,8 @@ def command(
     if augment is not None:
         changes["augment"] = augment
     model = make_model(preset, settings=changes, n_jobs=n_jobs, memory=cache)
+    if background is not None:
+        model.set_params(background=background)
     storage.check_writable(output)
     storage.check_storable(model, "model")
     images = labelled_images(source, "train", quiet=quiet or as_json)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from cvbow.backends._image_encoder import Call, ImageEncoder, nothing_found, one_color
 from cvbow.backends.caching import CachedFunction
 from cvbow.backends.loading import ImageLike, load_source, try_image
-from cvbow.images import read_image
 
 __all__ = ["BatchEncoder"]
 
@@ -86,7 +85,7 @@ class _Ready:
 
     def __init__(self, encoder: BatchEncoder, source: Any, name: str | None, key: tuple[object, ...] | None) -> None:
         self.key = key
-        image = read_image(source, gray=encoder.gray_only, name=name)
+        image = encoder.read(source, name)
         self.input = encoder._input(image)
         self.one_color = one_color(image)
         self.nothing_found = nothing_found(image)

@@ -109,6 +109,15 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return False
 
     @property
+    def shrinks_to(self) -> int | None:
+        """The longer side to which larger images are shrunk before anything else, by one factor; None where not."""
+        return None
+
+    def read(self, source: Any, name: str | None = None) -> NDArray[np.uint8]:
+        """Read an image as the backend needs it; ``name`` stands for bytes in errors, which are ``read_image``'s."""
+        return read_image(source, gray=self.gray_only, shrunk_to=self.shrinks_to, name=name)
+
+    @property
     def channel_slices(self) -> dict[str, slice] | None:
         """The columns of each channel in the vector of one view, by name; None without channels."""
         return None
@@ -216,7 +225,7 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
 def _vector_of(encoder: ImageEncoder, source: Any, name: str | None) -> tuple[NDArray[np.float32], str | None]:
     """Return an image's vector, and why there is little to it, if so."""
-    image = read_image(source, gray=encoder.gray_only, name=name)
+    image = encoder.read(source, name)
     vector = encoder.encode_image(image)
     return vector, one_color(image) or (None if vector.any() else nothing_found(image))
 

@@ -21,7 +21,6 @@ from cvbow.backends.loading import ImageLike, check_images, load_source
 from cvbow.encoders import Encoder
 from cvbow.errors import ImageError
 from cvbow.features import Extractor, Features, make_extractor
-from cvbow.images import read_image
 from cvbow.parallel import default_jobs, single_threaded
 
 __all__ = ["BagEncoder"]
@@ -120,6 +119,11 @@ class BagEncoder(ImageEncoder):
         return bool(self._fitted_extractor.gray_only)
 
     @property
+    def shrinks_to(self) -> int | None:
+        """The extractor's ``max_side``."""
+        return self._fitted_extractor.max_side
+
+    @property
     def n_words(self) -> int | None:
         """Number of words of the encoder's dictionary; NotFittedError before ``fit``."""
         check_is_fitted(self, "encoder_")
@@ -192,7 +196,7 @@ class BagEncoder(ImageEncoder):
         check_is_fitted(self, "encoder_")
         source, name = load_source(image)
         with single_threaded():
-            return self._prepare(self._fitted_extractor.extract(read_image(source, gray=self.gray_only, name=name)))
+            return self._prepare(self._fitted_extractor.extract(self.read(source, name)))
 
     def _prepare(self, features: Features) -> Features:
         descriptors: NDArray[Any] = features.descriptors
@@ -247,7 +251,7 @@ class BagEncoder(ImageEncoder):
 
 def _documents_of(encoder: BagEncoder, source: Any, name: str | None) -> NDArray[np.int64]:
     """Return 1 for each word that an image has."""
-    image = read_image(source, gray=encoder.gray_only, name=name)
+    image = encoder.read(source, name)
     counts: NDArray[np.int64] = encoder.encoder_.count_documents(
         encoder._prepare(encoder._fitted_extractor.extract(image))
     )

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from cvbow.images import content_hash
+from cvbow.images import content_hash, reading_now
 
 __all__ = ["CachedFunction"]
 
@@ -23,7 +23,7 @@ class CachedFunction:
         Called as ``function(estimator, source, name, *arguments)``, with source and name from ``load_source``.
     *key : object
         What the result depends on beside the image's content and the arguments: the estimator's ``fingerprint()``. The
-        version of cvbow counts as well.
+        version of cvbow counts as well, and what transparent images are laid onto.
     """
 
     def __init__(self, memory: Any, function: Callable[..., Any], *key: object) -> None:
@@ -42,7 +42,9 @@ class CachedFunction:
 
     def key_of(self, source: Any, *arguments: object) -> tuple[object, ...]:
         """Return what the result for an image is kept under."""
-        return self.function.__qualname__, content_hash(source), self.key, arguments
+        background = reading_now().background
+        key = self.key if background == "white" else f"{self.key} on {background}"
+        return self.function.__qualname__, content_hash(source), key, arguments
 
     def has(self, key: tuple[object, ...]) -> bool:
         """Whether there is a result under a key."""

@@ -108,6 +108,11 @@ class CensusPyramid(WholeImageEncoder):
         self.memory = memory
 
     @property
+    def shrinks_to(self) -> int | None:
+        """``max_side``."""
+        return self.max_side
+
+    @property
     def vector_length(self) -> int:
         """Length of a vector: 256 values for each radius and cell."""
         self.check_params()

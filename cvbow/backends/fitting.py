@@ -153,7 +153,8 @@ class Sampler:
 
     def draw(self, source: Any, name: str | None, position: int) -> Features:
         """Return up to ``quota`` features, at random positions, in the order they were found."""
-        features = self.extractor.extract(read_image(source, gray=self.extractor.gray_only, name=name))
+        pixels = read_image(source, gray=self.extractor.gray_only, shrunk_to=self.extractor.max_side, name=name)
+        features = self.extractor.extract(pixels)
         if not isinstance(features, Features):
             name = type(self.extractor).__name__
             raise ValueError(f"{name}.extract must return Features, got {type(features).__name__}")

@@ -14,7 +14,7 @@ from cvbow._checks import check_flag, check_int
 from cvbow.backends._image_encoder import Call, ImageEncoder
 from cvbow.backends.loading import ImageLike, check_images
 from cvbow.errors import CvbowError, ImageError
-from cvbow.images import from_gray, read_image, resize, to_gray
+from cvbow.images import from_gray, resize, to_gray
 from cvbow.parallel import single_threaded
 
 __all__ = ["RawPixels"]
@@ -152,4 +152,4 @@ class RawPixels(ImageEncoder):
 
 
 def _square_of(encoder: RawPixels, source: Any, name: str | None) -> NDArray[np.float32]:
-    return encoder._square(read_image(source, gray=encoder.gray_only, name=name))
+    return encoder._square(encoder.read(source, name))

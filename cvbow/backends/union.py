@@ -98,6 +98,12 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
         """Whether all channels use gray values only."""
         return all(encoder.gray_only for _, encoder in self.channels)
 
+    @property
+    def shrinks_to(self) -> int | None:
+        """The largest that a channel shrinks images to; None where one does not."""
+        sides = [encoder.shrinks_to for encoder in self.parts()]
+        return None if None in sides else max(side for side in sides if side is not None)
+
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         """Fit one channel after the other on the images.
 

@@ -19,7 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from cvbow import storage
 from cvbow._checks import check_part
 from cvbow.augmentation import ImageAugmenter
-from cvbow.backends import ImageEncoder, ImageLike
+from cvbow.backends import EncodedImages, ImageEncoder, ImageLike
 from cvbow.backends.loading import check_images
 from cvbow.classify._any_classifier import classifier_name, fit_parameters, has_method, limit_neighbors
 from cvbow.classify._augmented import check_augmentation, with_copies
@@ -29,6 +29,7 @@ from cvbow.classify.metrics import ClassificationReport, classification_report, 
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.classify.registry import make_classifier
 from cvbow.errors import CvbowError, ImageError, ModelFileError
+from cvbow.images import check_background, reading_as
 from cvbow.parallel import default_jobs, note, single_threaded
 from cvbow.storage import storable
 
@@ -58,6 +59,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         are encoded. The backend, and with it the dictionary, learns from the images as they are. How a copy comes out
         follows from the image's position among the training images, the copy's number and ``augment_seed``.
     augment_seed : int, default 0
+    background : str, default "white"
+        What transparent images are laid onto, in learning and in answering: a colour as ``Reading`` takes it.
 
     Attributes
     ----------
@@ -87,6 +90,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     augmenter: ImageAugmenter | None = None
     n_augmented: int = 0
     augment_seed: int = 0
+    added: ClassVar[Mapping[str, Any]] = {"background": "white"}
 
     def __init__(
         self,
@@ -97,6 +101,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         augmenter: ImageAugmenter | None = None,
         n_augmented: int = 0,
         augment_seed: int = 0,
+        background: str = "white",
     ) -> None:
         self.backend = backend
         self.classifier = classifier
@@ -104,6 +109,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.augmenter = augmenter
         self.n_augmented = n_augmented
         self.augment_seed = augment_seed
+        self.background = background
 
     def fit(
         self,
@@ -147,12 +153,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"sample_weight must be None: {classifier_name(classifier)} takes no weights")
             weights = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
         _need_two_classes(labels[weights > 0], "the images")
-        self.backend_ = clone(self.backend).fit(images)
+        with reading_as(background=self.background):
+            self.backend_ = clone(self.backend).fit(images)
         if strict and self.backend_.skipped_:
             raise self.backend_.skipped_[0]
         learned = time.perf_counter()
         n_copies = self.n_augmented + 1
-        encoded = with_copies(self.backend_, images, self.augmenter, n_copies, self.augment_seed, strict)
+        with reading_as(background=self.background):
+            encoded = with_copies(self.backend_, images, self.augmenter, n_copies, self.augment_seed, strict)
         self.skipped_: list[ImageError] = encoded.skipped
         labels, weights = labels[encoded.rows], weights[encoded.rows]
         _need_two_classes(labels[weights > 0], f"the {len(labels)} images that could be read")
@@ -302,7 +310,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
     def _answer_part(self, images: Sequence[ImageLike], top: int, size: int, strict: bool) -> Answers:
-        encoded = self.backend_.encode_images(images[top : top + size], strict=strict)
+        encoded = self._encoded(images[top : top + size], strict=strict)
         if not len(encoded.rows):
             return Answers(self.classes_[:0], np.zeros((0, len(self.classes_))), encoded.rows, encoded.skipped)
         probabilities = self._probabilities(encoded.vectors)
@@ -326,6 +334,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "n_words": self.backend_.n_words,
             "vector_length": int(self.backend_.vector_length),
         }
+        if self.background != "white":
+            metadata["background"] = self.background
         hashes = sorted(self.backend_.network_hashes)
         if hashes:
             metadata["network_hashes"] = hashes
@@ -359,9 +369,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _vectors(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
         check_is_fitted(self, "classifier_")
-        images = check_images(images, minimum=1)
-        vectors: NDArray[np.float32] = self.backend_.encode_images(images, strict=True).vectors
-        return vectors
+        return self._encoded(check_images(images, minimum=1), strict=True).vectors
+
+    def _encoded(self, images: Sequence[ImageLike], *, strict: bool) -> EncodedImages:
+        with reading_as(background=self.background):
+            encoded: EncodedImages = self.backend_.encode_images(images, strict=strict)
+        return encoded
 
     @property
     def _n_views(self) -> int:
@@ -420,6 +433,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not isinstance(self.classifier, str) and not has_method(self.classifier, "fit"):
             raise ValueError(f"classifier must be a name or a classifier, got {self.classifier!r}")
         check_augmentation(self.augmenter, self.n_augmented, self.augment_seed)
+        check_background(self.background)
 
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""

@@ -19,7 +19,7 @@ from cvbow._checks import check_int, check_real
 from cvbow.duplicates._candidates import Pair, alike, alike_in_part, best_windows, ranked
 from cvbow.duplicates.thumbnails import SIDE, agreement, gray_thumbnail, thumbnail_map, window_map
 from cvbow.errors import ImageError
-from cvbow.images import read_image
+from cvbow.images import read_image, reading_as
 from cvbow.parallel import effective_jobs, prefetched, progress, run, single_threaded
 from cvbow.retrieval.verification import Verification, verify
 
@@ -211,7 +211,8 @@ def find_duplicates(
     # Of images of the same bytes the first one stands for all.
     twins = {second for _, second in identical}
     rows = [row for row in rows if row not in twins]
-    seen, thumbnails, unseen = _thumbnails(index, rows, n_jobs)
+    with reading_as(background=index.describer.background):
+        seen, thumbnails, unseen = _thumbnails(index, rows, n_jobs)
     least = {"copy": min_score, "part": max(min_score, min_part_score)}
     searches = _Comparison(index, seen, thumbnails, least, min_overlap=min_overlap)
     found: dict[Pair, DuplicatePair] = {}

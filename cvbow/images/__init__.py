@@ -26,6 +26,7 @@ from cvbow.images.normalization import (
     samplewise_standardize,
     to_unit,
 )
+from cvbow.images.options import Reading, check_background, reading_as, reading_now
 from cvbow.images.reading import DerivedImage, content_hash, read_bytes, read_image
 from cvbow.images.statistics import ImageStatistics
 from cvbow.images.summary import SetSummary, summarize_images
@@ -36,11 +37,13 @@ __all__ = [
     "FeaturewiseScaler",
     "ImageList",
     "ImageStatistics",
+    "Reading",
     "SetSummary",
     "average_pool",
     "blend",
     "box_blur",
     "center_crop",
+    "check_background",
     "content_hash",
     "convolve",
     "edges",
@@ -58,6 +61,8 @@ __all__ = [
     "pad",
     "read_bytes",
     "read_image",
+    "reading_as",
+    "reading_now",
     "rescale_to_bytes",
     "resize",
     "rotate",

@@ -19,17 +19,22 @@ from PIL import (
     GifImagePlugin,
     Image,
     ImageFile,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     PpmImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
+    features,
 )
 
 from cvbow.images.color import to_gray
 from cvbow.images.formats import jpeg_fault, png_ends_early, read_header
 from cvbow.images.header import Header, UnreadableError, truncated
-from cvbow.images.pixels import flatten, to_uint8, upright
+from cvbow.images.options import MAX_PIXELS, Reading
+from cvbow.images.pixels import Color, flatten, to_uint8, upright
+from cvbow.images.rangeless import range_of, stretched, typed
+from cvbow.images.tiff import exif_orientation
 
 __all__ = ["decode"]
 
@@ -39,6 +44,10 @@ _MEMORY_PER_PIXEL = 8
 _MEMORY = 800_000_000
 #: Bytes per pixel that Pillow takes for WebP.
 _ANIMATION = 18
+_NEEDS_PILLOW = {
+    "AVIF": "AVIF files need Pillow 11.3 or later: pip install --upgrade pillow",
+    "JPEG 2000": "JPEG 2000 files need a Pillow that is built with OpenJPEG, as those of pip are",
+}
 #: Pixels that are converted at a time.
 _BAND = 1 << 20
 
@@ -47,6 +56,7 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "GIF": GifImagePlugin.GifImageFile,
     "JPEG": JpegImagePlugin.JpegImageFile,
+    "JPEG 2000": Jpeg2KImagePlugin.Jpeg2KImageFile,
     "PNG": PngImagePlugin.PngImageFile,
     "PPM": PpmImagePlugin.PpmImageFile,
     "TIFF": TiffImagePlugin.TiffImageFile,
@@ -54,17 +64,19 @@ _READERS: dict[str, type[ImageFile.ImageFile]] = {
 }
 
 
-def decode(data: bytes, *, gray: bool, max_pixels: int) -> NDArray[np.uint8]:
+def decode(data: bytes, options: Reading, *, gray: bool, shrunk_to: int | None = None) -> NDArray[np.uint8]:
     """Decode an image file.
 
     Parameters
     ----------
     data : bytes
         The whole file.
+    options : Reading
+        Larger images are refused from their header; transparent ones are laid onto the background.
     gray : bool
         Whether colour is turned into luma.
-    max_pixels : int
-        Larger images are refused from their header.
+    shrunk_to : int, optional
+        The longer side that the caller shrinks a larger image to; see ``read_image``.
 
     Returns
     -------
@@ -78,25 +90,33 @@ def decode(data: bytes, *, gray: bool, max_pixels: int) -> NDArray[np.uint8]:
     header = read_header(data)
     try:
         if header.size is not None:
-            _check_size(header, header.size, gray, max_pixels)
+            _check_size(header, header.size, gray, options.max_pixels)
         if header.short:
             raise truncated()
-        decode_format = _decode_opencv if _takes_opencv(header) else _decode_pillow
-        return upright(decode_format(header, gray, max_pixels), header.orientation)
+        if header.format == "HEIC":
+            return _decode_heif(header, gray, options)
+        if _takes_opencv(header):
+            return upright(_decode_opencv(header, gray, options.color), header.orientation)
+        image = _opened(header, gray, options, shrunk_to)
+        # Pillow does not turn an AVIF file, but says how to, as EXIF would, what the file's own boxes say.
+        asked = exif_orientation(image.info.get("exif", b"")) if header.format == "AVIF" else header.orientation
+        return upright(_decode_pillow(image, header, gray, options.color), asked)
     except UnreadableError:
         raise
     except Exception as error:  # on damaged data decoders raise almost anything: OSError, SyntaxError, struct.error
         raise UnreadableError(_reason(error, header)) from error
 
 
-def _check_size(header: Header, size: tuple[int, int], gray: bool, max_pixels: int) -> None:
+def _check_size(header: Header, size: tuple[int, int], gray: bool, max_pixels: int, *, scale: int = 1) -> None:
+    """Refuse an image that is too large: of `size`, decoded to 1 / `scale` of it."""
     width, height = size
     if width <= 0 or height <= 0:
         raise UnreadableError(f"the image has no pixels ({width}x{height})")
     if width * height > max_pixels:
-        raise UnreadableError(f"a {width}x{height} image is over the limit of {max_pixels} pixels")
-    # Pillow holds colour in four bytes, and gray in one.
-    needed = width * height * (header.extra + (1 if gray and header.format == "JPEG" else 4))
+        raise UnreadableError(f"a {width}x{height} image is over the limit of {max_pixels} pixels (max_pixels)")
+    # Pillow holds colour in four bytes, and gray in one. What waits for the last scan does so at full size.
+    pixel = 1 if gray and header.format == "JPEG" else 4
+    needed = width * height * (header.extra + pixel if scale == 1 else header.extra - 3 + (pixel + 3) / scale**2)
     limit = max(max_pixels * _MEMORY_PER_PIXEL, _MEMORY)
     if needed > limit:
         raise UnreadableError(
@@ -116,44 +136,102 @@ def _takes_opencv(header: Header) -> bool:
     if header.format != "TIFF" or header.size is None or limit is None or header.size[0] * header.size[1] <= limit:
         return False
     if not header.allows_opencv:
-        _check_size(header, header.size, False, limit)
+        raise UnreadableError(f"a TIFF of this kind is over the decoder's limit of {limit} pixels")
     return True
 
 
-def _decode_opencv(header: Header, gray: bool, max_pixels: int) -> NDArray[np.uint8]:
+def _decode_opencv(header: Header, gray: bool, background: Color) -> NDArray[np.uint8]:
     import cv2
 
-    samples: NDArray[Any] | None = cv2.imdecode(np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if samples is None:
+    found: NDArray[Any] | None = cv2.imdecode(np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if found is None:
         raise UnreadableError("the image data is damaged")
-    whole = samples
-    return _in_bands(whole.shape[:2], gray, lambda top, end: _pixels_of_samples(whole[top:end], header))
+    samples = found if header.rangeless is None else typed(found, header.rangeless)
+    ends = None if header.rangeless is None else range_of(samples, header.stated)
+
+    def convert(top: int, end: int) -> NDArray[np.uint8]:
+        band = samples[top:end]
+        band = band[..., [2, 1, 0, 3][: band.shape[2]]] if band.ndim == 3 else band
+        if ends is not None:
+            pixels = stretched(band, ends)
+            return _laid(255 - pixels if header.inverted else pixels, header, background)
+        white = np.iinfo(band.dtype).max
+        if header.transparent is not None:
+            band = _hide(band[..., :3], header.transparent, background, white)
+        return _laid(to_uint8(band, white), header, background)
+
+    return _in_bands(samples.shape[:2], gray, convert)
 
 
-def _pixels_of_samples(samples: NDArray[Any], header: Header) -> NDArray[np.uint8]:
-    if samples.ndim == 3:
-        samples = samples[..., [2, 1, 0, 3][: samples.shape[2]]]
-    top = np.iinfo(samples.dtype).max
-    if header.transparent is not None:
-        samples = _hide(samples[..., :3], header.transparent, top)
-    pixels = to_uint8(samples, top)
-    if pixels.ndim == 3 and pixels.shape[2] == 4:
-        color, alpha = pixels[..., :3], pixels[..., 3]
-        pixels = color if header.alpha == "none" else flatten(color, alpha, premultiplied=header.alpha != "straight")
-    return pixels[..., 0] if header.gray and pixels.ndim == 3 else pixels
+def _laid(pixels: NDArray[np.uint8], header: Header, background: Color) -> NDArray[np.uint8]:
+    """Lay RGBA that OpenCV has decoded onto the background; of a gray file, return one channel if that is enough."""
+    if pixels.ndim == 2:
+        return pixels
+    color = pixels[..., 0] if header.gray else pixels[..., :3]
+    if pixels.shape[2] < 4 or header.alpha == "none":
+        return color
+    return flatten(color, pixels[..., 3], background, premultiplied=header.alpha != "straight")
 
 
-def _decode_pillow(header: Header, gray: bool, max_pixels: int) -> NDArray[np.uint8]:
-    image = _READERS[header.format](io.BytesIO(header.data), "")
-    _check_size(header, image.size, gray, max_pixels)
-    if gray and header.format == "JPEG":
-        image.draft("L", None)  # libjpeg then leaves the colour channels undecoded
+def _opened(header: Header, gray: bool, options: Reading, shrunk_to: int | None) -> ImageFile.ImageFile:
+    """Open an image with Pillow, and decode it if it is not too large."""
+    image = _reader(header.format)(io.BytesIO(header.data), "")
+    scale = 1
+    if header.format == "JPEG" and shrunk_to is not None and image.size[0] * image.size[1] > MAX_PIXELS:
+        scale = next((part for part in (8, 4, 2) if max(image.size) >= 2 * part * shrunk_to), 1)
+    _check_size(header, image.size, gray, options.max_pixels, scale=scale)
+    if header.format == "JPEG" and (gray or scale > 1):
+        # With "L" libjpeg leaves the colour channels undecoded.
+        wanted = (image.size[0] // scale, image.size[1] // scale) if scale > 1 else None
+        image.draft("L" if gray else image.mode, wanted)
     image.load()
     if header.format == "PNG" and _has_blank_end(image) and png_ends_early(header.data):
         raise truncated()
+    return image
+
+
+def _reader(kind: str) -> type[ImageFile.ImageFile]:
+    """Return Pillow's reader of a format; UnreadableError where this Pillow has none."""
+    if kind == "AVIF":
+        try:
+            from PIL import AvifImagePlugin
+        except ImportError as error:
+            raise UnreadableError(_NEEDS_PILLOW[kind]) from error
+        if not AvifImagePlugin.SUPPORTED:
+            raise UnreadableError(_NEEDS_PILLOW[kind])
+        return AvifImagePlugin.AvifImageFile
+    if kind == "JPEG 2000" and not features.check_codec("jpg_2000"):
+        raise UnreadableError(_NEEDS_PILLOW[kind])
+    return _READERS[kind]
+
+
+def _decode_pillow(image: Image.Image, header: Header, gray: bool, background: Color) -> NDArray[np.uint8]:
     width, height = image.size
-    convert = _converter(image, header)
+    convert = _converter(image, header, background)
     return _in_bands((height, width), gray, lambda top, end: convert(image.crop((0, top, width, end))))
+
+
+def _decode_heif(header: Header, gray: bool, options: Reading) -> NDArray[np.uint8]:
+    """Decode a HEIC file. The decoder turns it as its boxes say; what its EXIF says does not count."""
+    try:
+        from pillow_heif import open_heif
+    except ImportError as error:
+        raise UnreadableError("HEIC files need the extra: pip install 'cvbow[heif]'") from error
+
+    file = open_heif(io.BytesIO(header.data), convert_hdr_to_8bit=True)
+    image = file[file.primary_index]
+    _check_size(header, image.size, gray, options.max_pixels)
+    samples = np.asarray(image)
+    premultiplied = image.premultiplied_alpha
+
+    def convert(top: int, end: int) -> NDArray[np.uint8]:
+        band = samples[top:end]
+        if not image.has_alpha:
+            return band
+        color = band[..., 0] if band.shape[2] == 2 else band[..., :3]
+        return flatten(color, band[..., -1], options.color, premultiplied=premultiplied)
+
+    return _in_bands(samples.shape[:2], gray, convert)
 
 
 def _in_bands(
@@ -182,11 +260,11 @@ def _has_blank_end(image: Image.Image) -> bool:
     return not all(row.any() for row in rows)
 
 
-def _converter(image: Image.Image, header: Header) -> Callable[[Image.Image], NDArray[np.uint8]]:
+def _converter(image: Image.Image, header: Header, background: Color) -> Callable[[Image.Image], NDArray[np.uint8]]:
     """Return what turns a part of the image into pixels."""
     mode = image.mode
     if mode in ("L", "1", "RGB") or mode.startswith("I"):
-        return lambda band: _pixels_of_plain_mode(band, header)
+        return lambda band: _pixels_of_plain_mode(band, header, background)
     gray = mode in ("LA", "La")
     target = ""
     if mode in ("P", "PA"):
@@ -202,30 +280,32 @@ def _converter(image: Image.Image, header: Header) -> Callable[[Image.Image], ND
 
     def convert(band: Image.Image) -> NDArray[np.uint8]:
         pixels = np.array(band.convert(target) if target else band)
-        if pixels.shape[2] in (2, 4):
-            pixels = flatten(pixels[..., :-1], pixels[..., -1])
-        return pixels[..., 0] if gray else pixels
+        color = pixels[..., 0] if gray else pixels[..., :3]
+        return flatten(color, pixels[..., -1], background) if pixels.shape[2] in (2, 4) else color
 
     return convert
 
 
-def _pixels_of_plain_mode(image: Image.Image, header: Header) -> NDArray[np.uint8]:
+def _pixels_of_plain_mode(image: Image.Image, header: Header, background: Color) -> NDArray[np.uint8]:
     wide = image.mode.startswith("I")
     samples = np.array(image.convert("L") if image.mode == "1" else image)
     top = 2**header.bits - 1 if wide else 255
     if header.transparent is not None:
         unit = 1 if wide else 255 // (2**header.bits - 1)
-        samples = _hide(samples, tuple(value * unit for value in header.transparent), top)
+        samples = _hide(samples, tuple(value * unit for value in header.transparent), background, top)
     pixels = to_uint8(samples, top)
     return 255 - pixels if header.inverted else pixels
 
 
-def _hide(samples: NDArray[Any], color: tuple[int, ...], white: int) -> NDArray[Any]:
-    """Make the pixels of the one transparent colour white."""
+def _hide(samples: NDArray[Any], color: tuple[int, ...], background: Color, white: int) -> NDArray[Any]:
+    """Give the pixels of the one transparent colour that of the background."""
     hidden = samples == np.array(color)
     if samples.ndim == 3:
         hidden = hidden.all(axis=2, keepdims=True)
-    return np.where(hidden, samples.dtype.type(white), samples)
+    elif len(set(background)) > 1:
+        samples, hidden = np.repeat(samples[..., None], 3, axis=2), hidden[..., None]
+    behind = [(value * white + 127) // 255 for value in background]
+    return np.where(hidden, np.array(behind if samples.ndim == 3 else behind[0], samples.dtype), samples)
 
 
 def _reason(error: Exception, header: Header) -> str:

@@ -12,11 +12,14 @@ import zlib
 from collections.abc import Iterator
 
 from cvbow.images import tiff
+from cvbow.images.codestreams import CODESTREAM, jpeg2000_header
 from cvbow.images.header import Header, UnreadableError, truncated
+from cvbow.images.heif import boxes_of, heif_format, heif_header
 
 __all__ = ["read_header"]
 
-_UNKNOWN = "not an image in a known format (JPEG, PNG, GIF, TIFF, BMP, PNM, WebP)"
+_UNKNOWN = "not an image in a known format (JPEG, PNG, GIF, TIFF, BMP, PNM, WebP, HEIC, AVIF, JPEG 2000)"
+_JPEG2000 = b"\0\0\0\x0cjP  \r\n\x87\n"
 _PNG_PALETTE = 3
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 _GIF_FRAME, _GIF_EXTENSION, _GIF_END = 0x2C, 0x21, 0x3B
@@ -45,6 +48,11 @@ def read_header(data: bytes) -> Header:
         return _bmp(data)
     if re.match(rb"P[1-6][\s#]", data):
         return Header("PPM", data, bits=16)  # more than eight bits come scaled to sixteen
+    if data.startswith((_JPEG2000, CODESTREAM)):
+        return _jpeg2000(data)
+    boxed = heif_format(data)
+    if boxed is not None:
+        return heif_header(data, boxed)
     raise UnreadableError(_UNKNOWN)
 
 
@@ -268,3 +276,14 @@ def _bmp(data: bytes) -> Header:
     except struct.error as error:
         raise truncated() from error
     return Header("BMP", data, size=(width, abs(height)))
+
+
+def _jpeg2000(data: bytes) -> Header:
+    start = 0
+    if data.startswith(_JPEG2000):
+        start = next((box.start for box in boxes_of(data, 0, len(data)) if box.kind == b"jp2c"), len(data))
+    stream = data[start:]
+    if not stream.startswith(CODESTREAM):
+        raise truncated() if CODESTREAM.startswith(stream) else UnreadableError("the image data is damaged")
+    size, extra = jpeg2000_header(stream[:65_536])
+    return Header("JPEG 2000", data, size=size, bits=16, extra=max(extra, 3.0))

@@ -24,7 +24,8 @@ class Header:
     Attributes
     ----------
     format : str
-        ``"JPEG"``, ``"PNG"``, ``"GIF"``, ``"TIFF"``, ``"BMP"``, ``"PPM"`` or ``"WEBP"``.
+        ``"JPEG"``, ``"PNG"``, ``"GIF"``, ``"TIFF"``, ``"BMP"``, ``"PPM"``, ``"WEBP"``, ``"HEIC"``, ``"AVIF"`` or
+        ``"JPEG 2000"``.
     data : bytes
         The file as the decoder should see it, which may be without its metadata.
     size : (width, height) or None
@@ -46,6 +47,10 @@ class Header:
     extra : float
         Bytes per pixel that decoding takes beside the four that a decoded pixel does, at its peak, where that is more
         than the three bytes of the result.
+    rangeless : str or None
+        NumPy's name of the samples' type (``"f4"``) where they have no fixed range.
+    stated : (float, float) or None
+        The range that the file says they have.
     short : bool
         Whether the file is too short for its size, so that it need not be decoded.
     """
@@ -62,4 +67,6 @@ class Header:
     alpha: Literal["straight", "premultiplied", "none"] = "straight"
     transparent: tuple[int, ...] | None = None
     extra: float = 3.0
+    rangeless: str | None = None
+    stated: tuple[float, float] | None = None
     short: bool = False

@@ -14,13 +14,13 @@ from cvbow.images.manifest import read_manifest
 
 __all__ = ["IMAGE_SUFFIXES", "gather_images", "list_images"]
 
-# AVIF, HEIC and JPEG 2000 cannot be read, but leaving them out without a word could hide half a data set: listed,
-# they are reported by name when they are read.
-_READABLE = ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .tif .tiff .bmp .webp .pbm .pgm .ppm .pnm"
-_REPORTED = ".avif .heic .heif .jp2"
+_ALWAYS_READ = ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .tif .tiff .bmp .webp .pbm .pgm .ppm .pnm"
+# Where their decoder is missing, these are reported when they are read: to leave them out without a word could hide
+# half a data set.
+_READ_WITH_A_DECODER = ".avif .heic .heif .hif .jp2 .j2k .jpx .jpf .j2c .jpc"
 
 #: The suffixes, in lower case, of the files that are listed.
-IMAGE_SUFFIXES = frozenset(f"{_READABLE} {_REPORTED}".split())
+IMAGE_SUFFIXES = frozenset(f"{_ALWAYS_READ} {_READ_WITH_A_DECODER}".split())
 
 _JUNK = frozenset(("thumbs.db", "desktop.ini", "__macosx", "@eadir"))
 _MAX_DEPTH = 100

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 __all__ = ["check_image", "flatten", "is_lone_image", "to_uint8", "upright"]
 
 Pixels = NDArray[np.uint8]
+Color = tuple[int, int, int]
 
 
 def check_image(image: object, *, name: str = "image", color: bool | None = None, floats: bool = True) -> Any:
@@ -61,27 +62,34 @@ def to_uint8(samples: NDArray[Any], top: int) -> Pixels:
     return ((samples.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8)
 
 
-def flatten(color: Pixels, alpha: Pixels, *, premultiplied: bool = False) -> Pixels:
-    """Lay pixels with an alpha channel onto white.
+def flatten(color: Pixels, alpha: Pixels, background: Color, *, premultiplied: bool = False) -> Pixels:
+    """Lay pixels with an alpha channel onto a background.
 
     Parameters
     ----------
     color : ndarray of uint8, shape (H, W) or (H, W, 3)
     alpha : ndarray of uint8, shape (H, W)
         255 is opaque.
+    background : tuple of int
+        RGB, 0 to 255.
     premultiplied : bool, default=False
         Whether `color` has been multiplied by alpha.
 
     Returns
     -------
-    ndarray of uint8, same shape as `color`
+    ndarray of uint8, same shape as `color`; (H, W, 3) where a gray image is laid onto a colour
     """
+    if color.ndim == 2 and len(set(background)) > 1:
+        color = np.repeat(color[..., None], 3, axis=2)
     # The largest sum, 255 * 255 + 127, still fits 16 bits.
     wide = alpha.astype(np.uint16)
+    behind: NDArray[np.uint16] | int = background[0]
     if color.ndim == 3:
-        wide = wide[..., None]
-    rest = 255 - wide
-    laid: NDArray[Any] = np.minimum(color + rest, 255) if premultiplied else (color * wide + rest * 255 + 127) // 255
+        wide, behind = wide[..., None], np.array(background, np.uint16)
+    rest = (255 - wide) * behind
+    laid: NDArray[Any] = (
+        np.minimum(color + (rest + 127) // 255, 255) if premultiplied else (color * wide + rest + 127) // 255
+    )
     return laid.astype(np.uint8)
 
 

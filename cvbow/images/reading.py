@@ -15,6 +15,7 @@ from cvbow._checks import check_int
 from cvbow.errors import ImageError
 from cvbow.files import read_file
 from cvbow.images.color import to_gray
+from cvbow.images.options import Reading, reading_now
 from cvbow.images.pixels import flatten, to_uint8, upright
 
 __all__ = ["DerivedImage", "content_hash", "read_bytes", "read_image"]
@@ -89,13 +90,24 @@ Source = str | os.PathLike[str] | bytes | NDArray[Any] | DerivedImage
 
 
 def read_image(
-    source: Source, *, gray: bool = False, max_pixels: int = 100_000_000, name: str | os.PathLike[str] | None = None
+    source: Source,
+    *,
+    gray: bool = False,
+    max_pixels: int | None = None,
+    shrunk_to: int | None = None,
+    name: str | os.PathLike[str] | None = None,
 ) -> NDArray[np.uint8]:
     """Read an image.
 
-    EXIF orientation is applied, 16 bits are scaled to 8, transparency is laid onto white, CMYK and palettes become
-    RGB, and of an animation or a document the first frame or page is taken. JPEG, PNG, GIF, TIFF, BMP, PNM and WebP
-    are read, whatever the file is called.
+    The orientation that the file asks for is applied, 16 bits are scaled to 8, transparency is laid onto white, CMYK
+    and palettes become RGB, and of an animation or a document the first frame or page is taken. JPEG, PNG, GIF, TIFF,
+    BMP, PNM and WebP are read, whatever the file is called; AVIF and JPEG 2000 where Pillow can; HEIC with the extra
+    ``cvbow[heif]``.
+
+    Pixels of TIFF files that are floating point, signed or of 32 bits have no fixed range. The range that the file
+    states (tags SMinSampleValue and SMaxSampleValue) becomes 0 to 255; without one, floating point within [0, 1] is
+    taken for that range, and else an image's own smallest finite value becomes 0 and its largest 255. What lies beyond
+    the range is cut off; infinity becomes 0 or 255, and what is not a number 0.
 
     Parameters
     ----------
@@ -105,11 +117,17 @@ def read_image(
         they are wanted, such as an ``AugmentedImage``.
     gray : bool, default=False
         Return the ITU-R BT.601 luma of a colour image. For a JPEG this is about twice as fast as colour.
-    max_pixels : int, default=100_000_000
-        Refuse a larger file, as soon as its header is read. With it goes a limit to memory, of 8 bytes for each of
-        these pixels but no less than 800 MB, which refuses kinds that take more to decode: with the default, 16-bit
-        colour above 50 to 67 megapixels, progressive JPEG with full colour resolution above 80, animated WebP above 44.
-        So reading stays below 1 GB beside the file itself, whatever a header claims.
+    max_pixels : int, optional
+        Refuse a larger file, as soon as its header is read; by default what `reading_as` says, 100 million. With it
+        goes a limit to memory, of 8 bytes for each of these pixels but no less than 800 MB, which refuses kinds that
+        take more to decode: with the default, 16-bit colour above 50 to 67 megapixels, progressive JPEG with full
+        colour resolution above 80, animated WebP above 44, HEIC and AVIF above 50, JPEG 2000 in colour and one tile
+        above 42, 64-bit floating point in colour above 15. So reading stays below 1 GB beside the file itself, whatever
+        a header claims.
+    shrunk_to : int, optional
+        The longer side that the caller shrinks a larger image to. A JPEG above 100 megapixels is then decoded at a
+        half, a quarter or an eighth of its size, the smallest whose longer side is twice this one or more; every other
+        file is read as ever.
     name : path, optional
         What to call `source` in an error when it is bytes.
 
@@ -125,7 +143,7 @@ def read_image(
     ImageError
         When the file cannot be read or is not a whole image within the limit; its `reason` says what is wrong.
     ValueError
-        When an array has the wrong shape, type or range, or `max_pixels` is not a positive integer.
+        When an array has the wrong shape, type or range, or `max_pixels` or `shrunk_to` is not a positive integer.
 
     Examples
     --------
@@ -137,11 +155,13 @@ def read_image(
     >>> read_image(file.getvalue())[0, 0].tolist()  # on white
     [255, 127, 127]
     """
-    check_int("max_pixels", max_pixels, minimum=1)
+    check_int("max_pixels", max_pixels, minimum=1, none=True)
+    check_int("shrunk_to", shrunk_to, minimum=1, none=True)
+    options = reading_now() if max_pixels is None else replace(reading_now(), max_pixels=int(max_pixels))
     if isinstance(source, DerivedImage):
-        return source.pixels(gray=gray, max_pixels=int(max_pixels))
+        return source.pixels(gray=gray, max_pixels=options.max_pixels)
     if isinstance(source, np.ndarray):
-        return _from_array(source, gray=gray)
+        return _from_array(source, options, gray=gray)
 
     # Not at the top of the file: a listing or a hash should not pay for the import of the decoders.
     from cvbow.images.decoding import decode
@@ -157,7 +177,7 @@ def read_image(
         path = source if name is None else name
         data = read_bytes(source)
     try:
-        return decode(data, gray=gray, max_pixels=int(max_pixels))
+        return decode(data, options, gray=gray, shrunk_to=shrunk_to)
     except UnreadableError as error:
         raise ImageError(path, str(error)) from error
 
@@ -238,7 +258,7 @@ def content_hash(source: Source) -> str:
     return hashlib.sha256(source if isinstance(source, bytes) else read_bytes(source)).hexdigest()
 
 
-def _from_array(source: NDArray[Any], *, gray: bool) -> NDArray[np.uint8]:
+def _from_array(source: NDArray[Any], options: Reading, *, gray: bool) -> NDArray[np.uint8]:
     """Check an array of pixels and bring it to the form that `read_image` returns; `source` stays as it is."""
     array = np.asarray(source)
     if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)) or array.size == 0:
@@ -259,6 +279,6 @@ def _from_array(source: NDArray[Any], *, gray: bool) -> NDArray[np.uint8]:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     elif array.ndim == 3 and array.shape[2] == 4:
-        array = flatten(array[..., :3], array[..., 3])
+        array = flatten(array[..., :3], array[..., 3], options.color)
     pixels = to_gray(array) if gray else array
     return pixels.copy("C") if np.may_share_memory(pixels, source) else upright(pixels, 1)

@@ -11,6 +11,7 @@ Adobe, "TIFF, Revision 6.0" (1992); CIPA DC-008, "Exchangeable image file format
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Literal, NamedTuple
 
@@ -23,11 +24,13 @@ MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 # The kinds of values: their bytes, and those that are unsigned integers.
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_NUMBERS = {**_INTEGERS, 6: "b", 8: "h", 9: "i", 11: "f", 12: "d"}
 _SHORT, _LONG, _LONG8 = 3, 4, 16
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
 _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _PLANAR, _EXTRA, _FORMAT = 274, 277, 278, 284, 338, 339
+_LEAST, _MOST = 340, 341
 
 # Bytes that one byte can stand for at most: not compressed, LZW (a code of 12 bits, a string of 4096), JPEG (a block in
 # two bits), deflate, PackBits. A fax of white lines has no such limit.
@@ -38,7 +41,10 @@ _SINGLE = {_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, _ROWS_PER
 _SINGLE |= {322, 323, 332, 512, 513, 514, 515}
 _KEPT = _SINGLE | {_BITS, _STRIPS, _STRIP_BYTES, 320, _TILES, _TILE_BYTES, _EXTRA, _FORMAT, 347}
 _KEPT |= {517, 518, 519, 520, 521, 529, 530, 531, 532, 50674}
-_READ = _KEPT | {_ORIENTATION}
+_READ = _KEPT | {_ORIENTATION, _LEAST, _MOST}
+# Samples without a fixed range that are brought to one, by NumPy's names. Unsigned ones of 1 to 16 bits have one.
+_UNSIGNED, _SIGNED, _FLOATING, _UNDEFINED = 1, 2, 3, 4
+_RANGELESS = {_UNSIGNED: ("u4",), _UNDEFINED: ("u4",), _SIGNED: ("i1", "i2", "i4"), _FLOATING: ("f4", "f8")}
 _ALPHA: dict[int, Literal["premultiplied", "straight"]] = {1: "premultiplied", 2: "straight"}
 
 
@@ -62,6 +68,17 @@ class _Directory(NamedTuple):
         if entry.kind not in _INTEGERS:
             raise UnreadableError("the image data is damaged")
         return struct.unpack(f"{self.endian}{entry.length}{_INTEGERS[entry.kind]}", entry.raw)
+
+    def stated_range(self) -> tuple[float, float] | None:
+        """Return the smallest and the largest value that samples are said to have; None where nothing fit is said."""
+        ends = []
+        for tag, pick in ((_LEAST, min), (_MOST, max)):
+            entry = self.entries.get(tag)
+            if entry is None or entry.raw is None or not entry.length or entry.kind not in _NUMBERS:
+                return None
+            ends.append(float(pick(struct.unpack(f"{self.endian}{entry.length}{_NUMBERS[entry.kind]}", entry.raw))))
+        low, high = ends
+        return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
 
     @property
     def orientation(self) -> int:
@@ -98,8 +115,7 @@ def tiff_header(data: bytes) -> Header:
     Raises
     ------
     UnreadableError
-        When the directory is damaged, data lie outside the file, or the pixels are of a kind with no fixed
-        range (floating point, signed, 32-bit).
+        When the directory is damaged, data lie outside the file, or the pixels are of a kind that is not read.
     """
     try:
         directory = _read_directory(data)
@@ -110,15 +126,17 @@ def tiff_header(data: bytes) -> Header:
     bits = directory.integers(_BITS, (1,))
     samples = directory.integers(_SAMPLES, (1,))[0]
     photometric = directory.integers(_PHOTOMETRIC, (0,))[0]
-    _check_pixels(max(bits), set(directory.integers(_FORMAT, (1,))))
+    rangeless = _rangeless(set(bits), set(directory.integers(_FORMAT, (_UNSIGNED,))))
     _check_extent(directory, len(data))
 
     gray = samples == 1 and photometric in (0, 1)
     rgb = samples in (3, 4) and photometric == 2
     chunky = directory.integers(_PLANAR, (1,))[0] == 1
-    deep = max(bits) == 16 and rgb
-    if deep and not chunky:
-        raise UnreadableError("16-bit TIFF planes stored one after another are not supported")
+    deep = (max(bits) == 16 and rgb) or rangeless is not None
+    if deep and not chunky and samples > 1:
+        raise UnreadableError(f"{max(bits)}-bit TIFF planes stored one after another are not supported")
+    if rangeless is not None and not (gray or rgb):
+        raise UnreadableError(f"a TIFF with {samples} {_words_of(rangeless)} samples in a pixel is not supported")
     # Pillow reads 16-bit white-is-zero as if it were black-is-zero, or not at all: present it as the latter.
     inverted = max(bits) > 8 and gray and photometric == 0
     entries = {tag: entry for tag, entry in directory.entries.items() if tag in _KEPT and entry.length}
@@ -135,21 +153,31 @@ def tiff_header(data: bytes) -> Header:
         # Only the plain kinds: OpenCV reads a palette or CMYK its own way.
         allows_opencv=chunky and max(bits) in (8, 16) and (rgb or (gray and photometric == 1)),
         inverted=inverted,
-        # A strip that is the whole image is unpacked beside it; OpenCV takes twice the size of 16-bit channels.
-        extra=8.0 if deep else 4.0,
+        # A strip that is the whole image is unpacked beside it; OpenCV takes twice the size of deep channels.
+        extra=samples * max(bits) / 4 if rangeless else 8.0 if deep else 4.0,
         short=_is_short(directory, size, sum(bits) if len(bits) > 1 else bits[0] * samples),
         alpha=_ALPHA.get(directory.integers(_EXTRA, (0,))[0], "none"),
+        rangeless=rangeless,
+        stated=None if rangeless is None else directory.stated_range(),
     )
 
 
-def _check_pixels(bits: int, kinds: set[int]) -> None:
-    # Sample formats: 1 unsigned, 2 signed, 3 floating point, 4 undefined (read as unsigned), 5 and 6 complex.
-    if 3 in kinds:
-        raise UnreadableError("floating-point pixels have no fixed range; save it with 8 or 16 bits per channel")
-    if kinds & {2, 5, 6}:
-        raise UnreadableError("signed or complex pixels have no fixed range; save it with 8 or 16 bits per channel")
-    if bits > 16:
-        raise UnreadableError(f"{bits}-bit pixels are not supported; save it with 8 or 16 bits per channel")
+def _rangeless(bits: set[int], kinds: set[int]) -> str | None:
+    """Return the type of samples that have no fixed range, None for those that have one, or refuse them."""
+    kind, most = max(kinds), max(bits)
+    if kinds <= {_UNSIGNED, _UNDEFINED} and most <= 16:
+        return None
+    letter = {_SIGNED: "i", _FLOATING: "f"}.get(kind, "u")
+    name = f"{letter}{most // 8}"
+    if len(bits) > 1 or len(kinds) > 1 or most % 8 or name not in _RANGELESS.get(kind, ()):
+        what = _words_of(name) if kind in _RANGELESS else f"{most}-bit complex"
+        raise UnreadableError(f"{what} samples are not supported; save it with 8 or 16 bits per channel")
+    return name
+
+
+def _words_of(name: str) -> str:
+    kind = {"u": "", "i": " signed", "f": " floating-point"}[name[0]]
+    return f"{8 * int(name[1:])}-bit{kind}"
 
 
 def _check_extent(directory: _Directory, length: int) -> None:

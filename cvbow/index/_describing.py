@@ -13,7 +13,7 @@ from cvbow.backends import ImageLike
 from cvbow.backends.caching import CachedFunction
 from cvbow.backends.loading import load_source, path_of, try_image
 from cvbow.errors import ImageError
-from cvbow.images import content_hash, read_image
+from cvbow.images import content_hash, read_image, reading_as
 from cvbow.parallel import run
 from cvbow.retrieval.describer import Box, Describer
 
@@ -74,7 +74,8 @@ class DescribeImage:
             self.compute = CachedFunction(describer.memory, _describe, state)
 
     def __call__(self, task: tuple[ImageLike, Box | None, str | None]) -> Described | ImageError:
-        result: Described | ImageError = try_image(task[0], lambda: self._described(*task))
+        with reading_as(background=self.describer.background):
+            result: Described | ImageError = try_image(task[0], lambda: self._described(*task))
         return result
 
     def _described(self, image: ImageLike, box: Box | None, known: str | None) -> Described:

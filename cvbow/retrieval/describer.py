@@ -175,8 +175,14 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
 
     transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None, "memory": None, "seconds_": None, "skipped_": None}
 
+    #: Of describers that are stored only where it is another, see ``cvbow.storage``.
+    added: ClassVar[Mapping[str, Any]] = {"background": "white"}
+
     n_jobs: int | None
     memory: Any
+
+    #: What transparent images are laid onto, those that are learned from, in the index, and queries.
+    background: str = "white"
 
     #: Images that ``fit`` was to learn from and that could not be read; None where that is not known.
     skipped_: list[ImageError] | None = None

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
@@ -23,7 +24,7 @@ from cvbow.backends.fitting import choose_positions, fit_inside
 from cvbow.backends.loading import check_images
 from cvbow.encoders.normalize import normalize_rows
 from cvbow.errors import CvbowError
-from cvbow.images import read_image
+from cvbow.images import check_background, read_image, reading_as
 from cvbow.parallel import default_jobs, single_threaded
 from cvbow.retrieval._faiss import check_faiss
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Scorer, Segment, check_box
@@ -67,6 +68,9 @@ class ImageVectors(Describer):
         Where to cache what is learned from.
     random_state : int, default 0
         Seed of the choice among more than `sample_images` images, and of the solver for few directions of many.
+    background : str, default "white"
+        What transparent images are laid onto, those of the index and queries alike, also for the local features: a
+        colour as ``Reading`` takes it.
 
     Attributes
     ----------
@@ -111,6 +115,7 @@ class ImageVectors(Describer):
         n_jobs: int | None = None,
         memory: Any = None,
         random_state: int = 0,
+        background: str = "white",
     ) -> None:
         self.backend = backend
         self.n_components = n_components
@@ -123,6 +128,7 @@ class ImageVectors(Describer):
         self.n_jobs = n_jobs
         self.memory = memory
         self.random_state = random_state
+        self.background = background
 
     @property
     def gray_only(self) -> bool:
@@ -160,6 +166,11 @@ class ImageVectors(Describer):
             if name in vars(self):
                 delattr(self, name)
         self.skipped_ = []
+        with reading_as(background=self.background):
+            self._fit(images, y)
+        return self
+
+    def _fit(self, images: Sequence[ImageLike], y: object) -> None:
         self.backend_ = fit_inside(self.backend, images, y, n_jobs=self.n_jobs, memory=self.memory)
         if self.whiten or self.n_components is not None:
             with default_jobs(self.n_jobs):
@@ -168,10 +179,12 @@ class ImageVectors(Describer):
             self.skipped_ = encoded.skipped
             self._learn(encoded.vectors)
         if self.local is not None:
-            self.local_ = fit_inside(self.local, images, y, n_jobs=self.n_jobs, memory=self.memory)
+            local = self.local
+            if local.background != self.background:
+                local = clone(local).set_params(background=self.background)
+            self.local_ = fit_inside(local, images, y, n_jobs=self.n_jobs, memory=self.memory)
             if not self.local_.has_geometry:
                 raise ValueError(f"local must store words and places, such as VisualWords(), got {self.local!r}")
-        return self
 
     def _learn(self, vectors: NDArray[np.float32]) -> None:
         """Learn mean and directions from vectors (n, d); images without features say nothing of either."""
@@ -281,6 +294,7 @@ class ImageVectors(Describer):
         check_int("n_candidates", self.n_candidates, minimum=1)
         check_int("sample_images", self.sample_images, minimum=2)
         check_int("random_state", self.random_state, minimum=0)
+        check_background(self.background)
 
     def check_state(self) -> None:
         self.check_params()

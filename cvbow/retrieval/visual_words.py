@@ -23,6 +23,7 @@ from cvbow.backends.loading import check_images
 from cvbow.dictionary import ApproximateKMeans
 from cvbow.dictionary.base import check_dictionary, ranks_words
 from cvbow.features import SIFT, Extractor, Features, make_extractor
+from cvbow.images import check_background, reading_as
 from cvbow.parallel import default_jobs, single_threaded
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Segment, check_box
 from cvbow.retrieval.hamming_embedding import N_BITS, HammingEmbedding, hamming_weights
@@ -87,6 +88,8 @@ class VisualWords(Describer):
         Not used; every describer has it.
     random_state : int, default 0
         Seed of the sample, of the default dictionary and of the signatures' projection.
+    background : str, default "white"
+        What transparent images are laid onto, those of the index and queries alike: a colour as ``Reading`` takes it.
 
     Attributes
     ----------
@@ -131,6 +134,7 @@ class VisualWords(Describer):
         n_jobs: int | None = None,
         memory: Any = None,
         random_state: int = 0,
+        background: str = "white",
     ) -> None:
         self.extractor = extractor
         self.dictionary = dictionary
@@ -148,6 +152,7 @@ class VisualWords(Describer):
         self.n_jobs = n_jobs
         self.memory = memory
         self.random_state = random_state
+        self.background = background
 
     @property
     def gray_only(self) -> bool:
@@ -172,14 +177,15 @@ class VisualWords(Describer):
         """
         self.check_params()
         images = check_images(images, minimum=1)
-        sample = draw_sample(
-            self._extractor(),
-            images,
-            sample=self.sample,
-            sample_images=self.sample_images,
-            seed=self.random_state,
-            n_jobs=self.n_jobs,
-        )
+        with reading_as(background=self.background):
+            sample = draw_sample(
+                self._extractor(),
+                images,
+                sample=self.sample,
+                sample_images=self.sample_images,
+                seed=self.random_state,
+                n_jobs=self.n_jobs,
+            )
         self.n_sampled_, self.skipped_ = sample.n_descriptors, sample.skipped
         descriptors = sample.descriptors()
         drawn = time.perf_counter()
@@ -338,6 +344,7 @@ class VisualWords(Describer):
         check_int("sample", self.sample, minimum=1)
         check_int("sample_images", self.sample_images, minimum=1)
         check_int("random_state", self.random_state, minimum=0)
+        check_background(self.background)
 
     def check_state(self) -> None:
         self.check_params()

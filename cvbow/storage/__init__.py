@@ -10,6 +10,9 @@ A class is storable once it is registered, in a registry such as ``cvbow.feature
 ``transient : ClassVar[Mapping[str, Any]]``
     attributes that belong to a run and not to the model, with the value that is stored instead
     (``{"n_jobs": None}``); `load` gives them that value, whatever a file says;
+``added : ClassVar[Mapping[str, Any]]``
+    parameters that the class did not always have, with the values that files without them mean; they are stored only
+    where they have another, so that what was the same before has the same content hash;
 ``unstored : ClassVar[Collection[str]]``
     attributes that are never stored, whatever they hold;
 ``check_state(self) -> None``

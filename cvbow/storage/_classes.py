@@ -91,6 +91,13 @@ def transient(cls: type[Any]) -> Mapping[str, Any]:
     return declared
 
 
+def added(cls: type[Any]) -> Mapping[str, Any]:
+    """Parameters that a class did not always have, with the values that files without them mean."""
+    # A class from outside cvbow, or of scikit-learn, need not say.
+    declared: Mapping[str, Any] = getattr(cls, "added", {})
+    return declared
+
+
 def left_out(cls: type) -> Collection[str]:
     """Attributes of a class that are never stored, whatever they hold."""
     if cls.__module__.startswith("sklearn."):

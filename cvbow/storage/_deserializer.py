@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.storage._classes import build_object, check_attribute, find_class, left_out, name_in_version_1, transient
+from cvbow.storage._classes import (
+    added,
+    build_object,
+    check_attribute,
+    find_class,
+    left_out,
+    name_in_version_1,
+    transient,
+)
 from cvbow.storage._container import FORMAT_VERSION
 from cvbow.storage._scikit_learn import build_tree
 from cvbow.storage._serializer import MAX_DEPTH, SCALARS
@@ -172,6 +180,7 @@ class Deserializer:
                 raise ValueError(f"{where} has the attribute {key}, which is never stored")
         attributes = {key: self.build(item, f"{where}.{key}") for key, item in state.items()}
         attributes |= {key: item for key, item in transient(cls).items() if key in attributes}
+        attributes = {**added(cls), **attributes}
         attributes |= self._defaults(cls, attributes, where)
         return build_object(cls, attributes)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.storage._classes import check_attribute, is_cache, left_out, stored_name, transient
+from cvbow.storage._classes import added, check_attribute, is_cache, left_out, stored_name, transient
 from cvbow.storage.arrays import dtype_spec, storable, stored_dtype
 
 MAX_DEPTH = 50
@@ -147,11 +147,12 @@ class Serializer:
         return tree | {part: self._array(state[part], f"{where}.{part}") for part in ("nodes", "values")}
 
     def _object(self, value: object, name: str, where: str) -> Any:
-        never, replaced = left_out(type(value)), transient(type(value))
+        never, replaced, later = left_out(type(value)), transient(type(value)), added(type(value))
         state: dict[str, Any] = {}
         # Sorted: the order in which `fit` happened to set its attributes is no part of the model.
         for key, item in sorted(vars(value).items()):
-            if key not in never and not is_cache(key, type(value)):
+            as_before = key in later and type(item) is type(later[key]) and item == later[key]
+            if key not in never and not as_before and not is_cache(key, type(value)):
                 check_attribute(key, type(value))
                 state[key] = self.serialize(replaced.get(key, item), f"{where}.{key}")
         return {"$": "object", "class": name, "state": state}
