@@ -8,7 +8,7 @@ import os
 import stat
 from io import BufferedReader
 
-__all__ = ["file_hash", "open_file", "read_file", "read_text"]
+__all__ = ["check_regular", "file_hash", "open_file", "read_file", "read_text"]
 
 _KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -57,10 +57,10 @@ def open_file(path: str | os.PathLike[str]) -> BufferedReader:
     4
     b'text'
     """
-    _check_kind(path, os.stat(path).st_mode)
+    check_regular(path, os.stat(path).st_mode)
     file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115 - the caller closes it
     try:
-        _check_kind(path, os.fstat(file.fileno()).st_mode)
+        check_regular(path, os.fstat(file.fileno()).st_mode)
     except BaseException:
         file.close()
         raise
@@ -101,13 +101,14 @@ def file_hash(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
-def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | _NO_WAITING)
-
-
-def _check_kind(path: str | os.PathLike[str], mode: int) -> None:
+def check_regular(path: str | os.PathLike[str], mode: int) -> None:
+    """Raise an OSError that names `path` unless its `mode`, as ``os.stat`` gives it, is that of a regular file."""
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "something else")
         raise OSError(errno.EINVAL, f"{kind}, not a regular file", os.fspath(path))
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | _NO_WAITING)

@@ -375,7 +375,7 @@ def _set_threads(libraries: list[Any], numbers: list[int | None]) -> None:
 
 
 @contextlib.contextmanager
-def executor(name: str = "threads", scheduler: str | None = None) -> Iterator[None]:
+def executor(name: str = "threads", scheduler: str | None = None, *, wait: float = 30.0) -> Iterator[None]:
     """Choose the executor of the work inside the block.
 
     Parameters
@@ -384,6 +384,8 @@ def executor(name: str = "threads", scheduler: str | None = None) -> Iterator[No
         Dask needs the extra ``cvbow[dask]``.
     scheduler : str, optional
         The address of a running Dask scheduler, ``tcp://host:port``; without it Dask starts workers on this machine.
+    wait : float, default 30.0
+        Seconds to wait for Dask's scheduler, or for a first worker, before ExecutorError is raised.
 
     Raises
     ------

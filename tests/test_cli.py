@@ -342,7 +342,7 @@ def test_the_old_name_of_the_executor_works_and_says_so(
     chosen = []
     stats = ("stats", tiny_dataset, "-o", tmp_path / "out")
 
-    def executor(name: str, scheduler: str | None) -> contextlib.AbstractContextManager[None]:
+    def executor(name: str, scheduler: str | None, *, wait: float) -> contextlib.AbstractContextManager[None]:
         chosen.append(name)
         return contextlib.nullcontext()
 

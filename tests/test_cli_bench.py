@@ -100,7 +100,7 @@ def test_bench_run(tiny: tuple[Path, Path], tmp_path: Path) -> None:
     assert document["dataset"]["sha256"] in result.stdout
     assert "QUICK" not in result.stdout
     assert "2 of 2: seed 0, fold 2" in result.stderr
-    again = run("bench", "run", definition, "--data", data, "--json", "--n-jobs", "2")
+    again = run("bench", "run", definition, "--data", data, "--json", "--quiet", "--n-jobs", "2")
     assert again.stderr == ""
     repeated = json.loads(again.stdout)
     for key in ("accuracy", "mean_class_accuracy", "dataset"):

@@ -37,7 +37,8 @@ def test_one_json_document_which_is_the_file(tiny_dataset: Path, tmp_path: Path)
     document: dict[str, Any] = json.loads(done.stdout)
     files = document.pop("files")
     assert [Path(name).name for name in files] == ["mean.png", "std.png", "montage.png", "stats.json"]
-    assert document == json.loads((tmp_path / "out" / "stats.json").read_text(encoding="utf-8"))
+    written = json.loads((tmp_path / "out" / "stats.json").read_text(encoding="utf-8"))
+    assert written == {"generator": "cvbow", **document}
     assert document["classes"] == {"checker": 6, "horizontal": 6, "vertical": 6}
     assert document["skipped"][0]["reason"].startswith("not an image in a known format")
     assert document["mean_image_size"] == [20, 10]
@@ -83,7 +84,7 @@ def test_mistakes_are_one_line(tiny_dataset: Path, tmp_path: Path) -> None:
         ((tiny_dataset, "-o", tmp_path / "o", "--split", "dev"), 2, "split must be one of"),
         ((tiny_dataset, "-o", tmp_path / "o", "--split", "test"), 2, "no images of the split test"),
         ((tiny_dataset, "-o", tmp_path / "o", "--n-jobs", 0), 2, "n_jobs must be"),
-        ((tiny_dataset, "-o", occupied), 1, "is a directory"),
+        ((tiny_dataset, "-o", occupied), 1, "a folder is in the place of the file to write"),
     ):
         done = run(*arguments)
         assert done.exit_code == code, done.output

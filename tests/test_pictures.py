@@ -265,5 +265,6 @@ def test_files_are_whole_or_absent(tmp_path: Path, pair: tuple[Any, Any]) -> Non
     assert sorted(path.name for path in tmp_path.iterdir()) == ["matches.png", "stages.png"]
     with pytest.raises(FileNotFoundError):
         write_stages_picture(tmp_path / "none" / "x.png", a, stages)
+    (tmp_path / "folder.png").mkdir()
     with pytest.raises(IsADirectoryError):
-        write_stages_picture(tmp_path, a, stages)
+        write_stages_picture(tmp_path / "folder.png", a, stages)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ import click
 from cvbow import parallel
 from cvbow.errors import ImageError
 from cvbow.images import ImageList, Reading, list_images, reading_as
+from cvbow.storage import readable_json
 from cvbow.tables import Table, printable
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "echo_json",
     "echo_tables",
     "labelled_images",
+    "lines_of",
     "option_background",
     "option_json",
     "option_max_pixels",
@@ -29,7 +32,6 @@ __all__ = [
     "skipped_as_json",
     "tell_skipped",
     "work_options",
-    "working",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -64,7 +66,17 @@ option_own_background = click.option("--background", metavar="COLOR", callback=_
 
 
 def work_options(command: F) -> F:
-    """Add the options of a command that goes through many images."""
+    """Add the options of a command that goes through many images, which works as they say; it is told ``n_jobs``."""
+
+    @functools.wraps(command)
+    def work(*values: Any, executor: str, scheduler: str | None, wait: float, quiet: bool, **named: Any) -> Any:
+        with contextlib.ExitStack() as stack:
+            if not quiet:
+                stack.enter_context(parallel.reporting(TerminalReporter()))
+            stack.enter_context(parallel.executor(executor, scheduler, wait=wait))
+            return command(*values, **named)
+
+    decorated: Any = work
     for option in reversed(
         (
             click.option("--n-jobs", default=-1, show_default=True, help="Number of workers; -1: one per core."),
@@ -77,11 +89,20 @@ def work_options(command: F) -> F:
             ),
             click.option("--backend", hidden=True, expose_value=False, is_eager=True, callback=_old_name_of_executor),
             click.option("--scheduler", metavar="ADDRESS", help="Dask scheduler to use, tcp://host:port."),
+            click.option(
+                "--wait",
+                type=click.FloatRange(0, min_open=True),
+                default=30.0,
+                show_default=True,
+                metavar="SECONDS",
+                help="Wait so long for Dask's scheduler, or for a first worker, and then give up.",
+            ),
             click.option("--quiet", "-q", is_flag=True, help="Print no notes and no progress on stderr."),
         )
     ):
-        command = option(command)
-    return command
+        decorated = option(decorated)
+    result: F = decorated
+    return result
 
 
 def _old_name_of_executor(ctx: click.Context, option: click.Parameter, value: str | None) -> None:
@@ -89,16 +110,6 @@ def _old_name_of_executor(ctx: click.Context, option: click.Parameter, value: st
         click.echo("cvbow: warning: --backend is now --executor; the next version will not know the old name", err=True)
         # The option is eager, so --executor, if it is not given as well, finds its default here.
         ctx.default_map = {**(ctx.default_map or {}), "executor": value}
-
-
-@contextlib.contextmanager
-def working(*, quiet: bool, executor: str, scheduler: str | None) -> Iterator[None]:
-    """Run the block on the chosen executor, with notes on stderr and a progress bar where that is a terminal."""
-    with contextlib.ExitStack() as stack:
-        if not quiet:
-            stack.enter_context(parallel.reporting(TerminalReporter()))
-        stack.enter_context(parallel.executor(executor, scheduler))
-        yield
 
 
 class TerminalReporter:
@@ -146,20 +157,18 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def labelled_images(source: str, split: str, *, quiet: bool) -> ImageList:
+def labelled_images(source: str, split: str) -> ImageList:
     """List a folder or CSV; where it has splits, take the one that is wanted and say so."""
     images = list_images(source)
-    if not quiet:
-        if images.ignored:
-            reasons = "hidden, not images, outside a class folder, or listed already"
-            click.echo(f"{images.ignored} files left out: {reasons}", err=True)
-        for name in images.empty:
-            click.echo(f"{printable(name)}: no images in this folder", err=True)
+    if images.ignored:
+        reasons = "hidden, not images, outside a class folder, or listed already"
+        parallel.note(f"{images.ignored} files left out: {reasons}")
+    for name in images.empty:
+        parallel.note(f"{name}: no images in this folder")
     if images.has_splits:
         chosen = images.select(split)
         if len(chosen):
-            if not quiet:
-                click.echo(f"split {split}: {len(chosen)} of {len(images)} images", err=True)
+            parallel.note(f"split {split}: {len(chosen)} of {len(images)} images")
             return chosen
         if split == "train":
             found = sorted({name for name in images.splits if name})
@@ -167,9 +176,21 @@ def labelled_images(source: str, split: str, *, quiet: bool) -> ImageList:
     return images
 
 
+def lines_of(paths: Iterable[str]) -> Iterator[str]:
+    """Yield paths, those on stdin in place of '-': a line each, of the bytes that file names are made of."""
+    for path in paths:
+        if path != "-":
+            yield path
+        elif sys.stdin is None:
+            raise click.UsageError("'-' stands for paths on stdin, and stdin is closed")
+        else:
+            lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
+            yield from (os.fsdecode(line) for line in lines if line.strip())
+
+
 def echo_json(document: object) -> None:
-    """Print one JSON document on stdout."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+    """Print one JSON document on stdout: in UTF-8, whatever a terminal's text is encoded in."""
+    click.echo(readable_json(document))
 
 
 def echo_tables(tables: Iterable[Table], *, markdown: bool = False) -> None:
@@ -201,8 +222,8 @@ def skipped_as_json(skipped: Sequence[ImageError]) -> list[dict[str, str]]:
 def tell_skipped(skipped: Sequence[ImageError], limit: int = 20) -> None:
     """Say on stderr which images could not be read."""
     if skipped:
-        click.echo(f"{len(skipped)} images skipped:", err=True)
+        parallel.note(f"{len(skipped)} images skipped:")
         for error in skipped[:limit]:
-            click.echo(f"  {printable(str(error))}", err=True)
+            parallel.note(f"  {error}")
         if len(skipped) > limit:
-            click.echo(f"  and {len(skipped) - limit} more; --json lists them all", err=True)
+            parallel.note(f"  and {len(skipped) - limit} more; --json lists them all")

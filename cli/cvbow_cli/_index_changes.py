@@ -14,9 +14,11 @@ import click
 from cvbow.errors import CvbowError, IndexFileError
 from cvbow.images import gather_images
 from cvbow.index import AddReport, ImageIndex
+from cvbow.parallel import note
 from cvbow.presets import WORDS, index_recipe, parse_setting
 from cvbow_cli._common import (
     echo_json,
+    lines_of,
     option_json,
     option_max_pixels,
     option_own_background,
@@ -24,9 +26,8 @@ from cvbow_cli._common import (
     skipped_as_json,
     tell_skipped,
     work_options,
-    working,
 )
-from cvbow_cli._index_common import argument_index, images, lines_of, megabytes
+from cvbow_cli._index_common import argument_index, images, megabytes
 
 __all__ = ["add", "build", "compact", "remove", "update"]
 
@@ -83,9 +84,6 @@ def build(
     strict: bool,
     background: str | None,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Build an index of images.
@@ -112,14 +110,12 @@ def build(
         changes["background"] = background
     describer = index_recipe(backend_name, changes, local=local).describer(seed=seed, n_jobs=n_jobs)
     _check_new(output, overwrite=overwrite)
-    images = _images_of(sources, quiet=quiet or as_json)
-    learned = _images_of(learn_on, quiet=True) if learn_on else images
-    with working(quiet=quiet, executor=executor, scheduler=scheduler):
-        describer.fit(learned)
-        with ImageIndex.build(output, describer, root=root, overwrite=overwrite, n_jobs=n_jobs) as made:
-            with _told_when_cut_off(made, "add", output, sources):
-                report = made.add(images, strict=strict)
-            _echo_changes(made, output, report, started, verb="build", as_json=as_json, quiet=quiet)
+    images = _images_of(sources)
+    describer.fit(_images_of(learn_on) if learn_on else images)
+    with ImageIndex.build(output, describer, root=root, overwrite=overwrite, n_jobs=n_jobs) as made:
+        with _told_when_cut_off(made, "add", output, sources):
+            report = made.add(images, strict=strict)
+        _echo_changes(made, output, report, started, verb="build", as_json=as_json)
 
 
 @click.command(name="add")
@@ -134,9 +130,6 @@ def add(
     sources: tuple[str, ...],
     strict: bool,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Add images to an index, except those that are in it already.
@@ -151,14 +144,11 @@ def add(
       find new/ -name '*.jpg' | cvbow index add photos.index - --json
     """
     started = time.perf_counter()
-    given = _images_of(sources, quiet=quiet or as_json)
-    with (
-        working(quiet=quiet, executor=executor, scheduler=scheduler),
-        ImageIndex.open(index, write=True, n_jobs=n_jobs) as opened,
-    ):
+    given = _images_of(sources)
+    with ImageIndex.open(index, write=True, n_jobs=n_jobs) as opened:
         with _told_when_cut_off(opened, "add", index, sources):
             report = opened.add(given, strict=strict)
-        _echo_changes(opened, index, report, started, verb="add", as_json=as_json, quiet=quiet)
+        _echo_changes(opened, index, report, started, verb="add", as_json=as_json)
 
 
 @click.command(name="update")
@@ -175,9 +165,6 @@ def update(
     remove_vanished: bool,
     strict: bool,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Bring an index up to date with its files: describe changed files again, and list vanished ones.
@@ -190,16 +177,13 @@ def update(
       cvbow index update photos.index photos/ --remove-vanished
     """
     started = time.perf_counter()
-    given = _images_of(sources, quiet=quiet or as_json) if sources else None
-    with (
-        working(quiet=quiet, executor=executor, scheduler=scheduler),
-        ImageIndex.open(index, write=True, n_jobs=n_jobs) as opened,
-    ):
+    given = _images_of(sources) if sources else None
+    with ImageIndex.open(index, write=True, n_jobs=n_jobs) as opened:
         with _told_when_cut_off(opened, "update", index, sources):
             report = opened.update(given, strict=strict)
         if remove_vanished:
             opened.remove(report.vanished)
-        _echo_changes(opened, index, report, started, verb="update", as_json=as_json, quiet=quiet)
+        _echo_changes(opened, index, report, started, verb="update", as_json=as_json)
 
 
 @click.command(name="remove")
@@ -265,13 +249,13 @@ def _check_new(output: str, *, overwrite: bool) -> None:
         raise IndexFileError(output, "is an index already: 'cvbow index add' adds to it, --overwrite replaces it")
 
 
-def _images_of(sources: Sequence[str], *, quiet: bool) -> list[Path]:
+def _images_of(sources: Sequence[str]) -> list[Path]:
     """List the images of folders, CSV files and paths."""
     paths, ignored = gather_images(list(lines_of(sources)))
     if not paths:
         raise click.UsageError("no images are given")
-    if ignored and not quiet:
-        click.echo(f"{ignored} files left out: hidden, not images, or listed already", err=True)
+    if ignored:
+        note(f"{ignored} files left out: hidden, not images, or listed already")
     return list(paths)
 
 
@@ -289,9 +273,7 @@ def _told_when_cut_off(index: ImageIndex, verb: str, name: str, sources: Sequenc
         raise
 
 
-def _echo_changes(
-    index: ImageIndex, name: str, report: AddReport, started: float, *, verb: str, as_json: bool, quiet: bool
-) -> None:
+def _echo_changes(index: ImageIndex, name: str, report: AddReport, started: float, *, verb: str, as_json: bool) -> None:
     """Print what became of the images; CvbowError where none could be read."""
     seconds = time.perf_counter() - started
     if as_json:
@@ -311,19 +293,18 @@ def _echo_changes(
             }
         )
     else:
-        _echo_report(index, name, report, seconds, verb=verb, quiet=quiet)
+        _echo_report(index, name, report, seconds, verb=verb)
     if report.skipped and not (report.added or report.unchanged or report.changed):
         raise CvbowError(f"none of {images(len(report.skipped))} could be read")
 
 
-def _echo_report(index: ImageIndex, name: str, report: AddReport, seconds: float, *, verb: str, quiet: bool) -> None:
-    if not quiet:
-        tell_skipped(report.skipped)
-        _tell("copies of others in the index", [f"{path} = {other}" for path, other in report.copies])
-        _tell("in which nothing was found to describe", report.empty)
-        _tell("whose file is gone", report.vanished)
-        if verb != "update":
-            _tell(f"changed since they were added ('cvbow index update {name}' describes them again)", report.changed)
+def _echo_report(index: ImageIndex, name: str, report: AddReport, seconds: float, *, verb: str) -> None:
+    tell_skipped(report.skipped)
+    _tell("copies of others in the index", [f"{path} = {other}" for path, other in report.copies])
+    _tell("in which nothing was found to describe", report.empty)
+    _tell("whose file is gone", report.vanished)
+    if verb != "update":
+        _tell(f"changed since they were added ('cvbow index update {name}' describes them again)", report.changed)
     counts = (
         (len(report.unchanged), "there already"),
         (len(report.changed), "described again" if verb == "update" else "changed, but not updated"),
@@ -337,8 +318,8 @@ def _echo_report(index: ImageIndex, name: str, report: AddReport, seconds: float
 
 def _tell(what: str, lines: Sequence[str]) -> None:
     if lines:
-        click.echo(printable(f"{what}: {images(len(lines))}"), err=True)
+        note(f"{what}: {images(len(lines))}")
         for line in lines[:_SHOWN]:
-            click.echo(f"  {printable(line)}", err=True)
+            note(f"  {line}")
         if len(lines) > _SHOWN:
-            click.echo(f"  and {len(lines) - _SHOWN} more; --json lists them all", err=True)
+            note(f"  and {len(lines) - _SHOWN} more; --json lists them all")

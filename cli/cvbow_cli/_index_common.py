@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-
 import click
 
-__all__ = ["argument_index", "images", "lines_of", "megabytes"]
+__all__ = ["argument_index", "images", "megabytes"]
 
 argument_index = click.argument("index", metavar="INDEX", type=click.Path(exists=True))
 
@@ -20,12 +17,3 @@ def megabytes(n_bytes: int) -> str:
 def images(number: int) -> str:
     """Return a number of images in words."""
     return f"{number} image{'' if number == 1 else 's'}"
-
-
-def lines_of(paths: Sequence[str]) -> Iterator[str]:
-    """Yield paths, those on stdin in place of '-'."""
-    for path in paths:
-        if path == "-":
-            yield from (line.rstrip("\r\n") for line in sys.stdin if line.strip())
-        else:
-            yield path

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
 
-from cvbow import storage
 from cvbow.duplicates import MIN_OVERLAP, MIN_PART_SCORE, MIN_SCORE, Duplicates, find_duplicates
 from cvbow.errors import ImageError
 from cvbow.index import ImageIndex, Result, Search, evaluate_index
@@ -18,15 +16,16 @@ from cvbow.tables import Table
 from cvbow_cli._common import (
     echo_json,
     echo_tables,
+    lines_of,
     option_json,
     option_max_pixels,
     printable,
     skipped_as_json,
     tell_skipped,
     work_options,
-    working,
 )
-from cvbow_cli._index_common import argument_index, images, lines_of
+from cvbow_cli._index_common import argument_index, images
+from cvbow_cli._output import check_output, output_option
 
 __all__ = ["duplicates", "evaluate", "search"]
 
@@ -93,11 +92,11 @@ def _places(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[
 @_search_options
 @click.option("--box", metavar="X,Y,W,H", callback=_box, help="Look for this part of the one IMAGE only, in pixels.")
 @click.option("--exclude-self", is_flag=True, help="Leave the query itself out of its results.")
-@click.option(
+@output_option(
     "--output",
     "-o",
+    suffixes=(".png", ".html", ".htm"),
     metavar="FILE.png|FILE.html",
-    type=click.Path(dir_okay=False),
     help="Draw the results there; a PNG has one query, a page any number.",
 )
 @option_max_pixels
@@ -116,9 +115,6 @@ def search(
     exclude_self: bool,
     output: str | None,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Search an index for images; '-' reads their paths from stdin, a line each.
@@ -139,11 +135,11 @@ def search(
     paths = list(lines_of(queries))
     if box is not None and len(paths) != 1:
         raise click.UsageError(f"--box needs exactly one IMAGE, got {len(paths)}")
-    as_page = _check_output(output, len(paths))
-    with (
-        working(quiet=quiet or as_json, executor=executor, scheduler=scheduler),
-        ImageIndex.open(index, n_jobs=n_jobs) as opened,
-    ):
+    check_output(output, paths)
+    as_page = output is not None and not output.casefold().endswith(".png")
+    if output is not None and not as_page and len(paths) != 1:
+        raise click.UsageError(f"a PNG shows one query, got {len(paths)}; -o FILE.html shows any number")
+    with ImageIndex.open(index, n_jobs=n_jobs) as opened:
         answers = list(
             opened.search_many(
                 paths,
@@ -200,9 +196,6 @@ def evaluate(
     depth: int | None,
     strict: bool,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Evaluate an index against ground truth: mean average precision, recall, precision.
@@ -218,10 +211,7 @@ def evaluate(
       cvbow index evaluate photos.index groups/ --verify 0 --json > result.json
     """
     ground_truth = read_ground_truth(truth, images=images)
-    with (
-        working(quiet=quiet or as_json, executor=executor, scheduler=scheduler),
-        ImageIndex.open(index, n_jobs=n_jobs) as opened,
-    ):
+    with ImageIndex.open(index, n_jobs=n_jobs) as opened:
         judged = evaluate_index(
             opened,
             ground_truth,
@@ -234,8 +224,7 @@ def evaluate(
     if as_json:
         echo_json(judged)
         return
-    if not quiet:
-        tell_skipped([ImageError(row["query"], row["reason"]) for row in judged["skipped"]])
+    tell_skipped([ImageError(row["query"], row["reason"]) for row in judged["skipped"]])
     _echo_judged(judged)
 
 
@@ -262,11 +251,11 @@ def evaluate(
     type=click.FloatRange(0, 1),
     help="Smallest share of each image that the other one shows.",
 )
-@click.option(
+@output_option(
     "--output",
     "-o",
+    suffixes=(".html", ".htm"),
     metavar="FILE.html",
-    type=click.Path(dir_okay=False),
     help="Page of the groups to write, the least certain first.",
 )
 @option_max_pixels
@@ -279,9 +268,6 @@ def duplicates(
     min_overlap: float,
     output: str | None,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """List the images of an index that are the same picture: copied, resized, recompressed or cropped.
@@ -298,14 +284,8 @@ def duplicates(
       cvbow index duplicates photos.index -o duplicates.html
       cvbow index duplicates photos.index --json > duplicates.json
     """
-    if output is not None:
-        storage.check_writable(output)
-        if os.path.splitext(output)[1].casefold() not in (".html", ".htm"):
-            raise click.UsageError(f"--output must end in .html, got {output}")
-    with (
-        working(quiet=quiet or as_json, executor=executor, scheduler=scheduler),
-        ImageIndex.open(index, n_jobs=n_jobs) as opened,
-    ):
+    check_output(output)
+    with ImageIndex.open(index, n_jobs=n_jobs) as opened:
         found = find_duplicates(
             opened, min_score=min_score, min_part_score=min_part_score, min_overlap=min_overlap, n_jobs=n_jobs
         )
@@ -316,8 +296,7 @@ def duplicates(
     if as_json:
         echo_json(_duplicates_as_json(found))
         return
-    if not quiet:
-        tell_skipped(found.unseen)
+    tell_skipped(found.unseen)
     for group in found.groups:
         click.echo(f"{group.score:.3f}  {', '.join(sorted({pair.reason for pair in group.pairs}))}")
         for path in group.paths:
@@ -330,19 +309,6 @@ def duplicates(
     )
     if output is not None:
         click.echo(f"page        {printable(output)}")
-
-
-def _check_output(output: str | None, n_queries: int) -> bool:
-    """Return whether a page is to be written, rather than a picture."""
-    if output is None:
-        return False
-    storage.check_writable(output)
-    suffix = os.path.splitext(output)[1].casefold()
-    if suffix not in (".png", ".html", ".htm"):
-        raise click.UsageError(f"--output must end in .png or .html, got {output}")
-    if suffix == ".png" and n_queries != 1:
-        raise click.UsageError(f"a PNG shows one query, got {n_queries}; -o FILE.html shows any number")
-    return suffix != ".png"
 
 
 def _draw(

@@ -19,7 +19,6 @@ from cvbow_cli._common import (
     skipped_as_json,
     tell_skipped,
     work_options,
-    working,
 )
 
 __all__ = ["command"]
@@ -78,9 +77,6 @@ def command(
     image_format: str,
     strict: bool,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
     **transforms: Any,
 ) -> None:
@@ -105,10 +101,9 @@ def command(
     if os.path.isdir(source) and os.path.commonpath([inside, os.path.realpath(source)]) == os.path.realpath(source):
         raise click.UsageError(f"OUT must lie outside of DIR, got {output} in {source}")
     images = list_images(source, flat=True)
-    with working(quiet=quiet, executor=executor, scheduler=scheduler):
-        done = augment_images(
-            images, output, augmenter, n=n, seed=seed, image_format=image_format, strict=strict, n_jobs=n_jobs
-        )
+    done = augment_images(
+        images, output, augmenter, n=n, seed=seed, image_format=image_format, strict=strict, n_jobs=n_jobs
+    )
     if as_json:
         echo_json(
             {
@@ -121,8 +116,7 @@ def command(
             }
         )
         return
-    if not quiet:
-        tell_skipped(done.skipped)
+    tell_skipped(done.skipped)
     click.echo(f"images      {done.n_images}, {len(done.skipped)} skipped")
     click.echo(f"written     {done.n_written}")
     click.echo(f"folder      {printable(output)}")

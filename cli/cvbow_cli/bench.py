@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from cvbow import storage
 from cvbow.datasets import Place, dataset_names, locate
 from cvbow.errors import DatasetError
 from cvbow.experiments import (
@@ -33,8 +32,8 @@ from cvbow_cli._common import (
     option_max_pixels,
     printable,
     work_options,
-    working,
 )
+from cvbow_cli._output import check_output, output_option
 
 __all__ = ["command"]
 
@@ -85,7 +84,7 @@ def list_command(as_json: bool) -> None:
     help="Folder of the data set; NAME=DIR for a further data set, such as one of distractors.",
 )
 @click.option("--quick", is_flag=True, help="Use a few images of the first split, to see that it works.")
-@click.option("--output", "-o", metavar="FILE.json", type=click.Path(dir_okay=False), help="Result file to write.")
+@output_option("--output", "-o", suffixes=(".json",), metavar="FILE.json", help="Result file to write.")
 @click.option(
     "--cache", metavar="DIR", type=click.Path(file_okay=False), help="Folder for vectors; no costs are shown."
 )
@@ -99,9 +98,6 @@ def run_command(
     output: str | None,
     cache: str | None,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Run the benchmark NAME, or the one in a file NAME.toml.
@@ -117,10 +113,8 @@ def run_command(
     """
     definition = find_benchmark(name)
     folders = _folders(definition, data)
-    if output is not None:
-        storage.check_writable(output)
-    with working(quiet=quiet or as_json, executor=executor, scheduler=scheduler):
-        result = run_benchmark(definition, folders, n_jobs=n_jobs, memory=cache, quick=quick)
+    check_output(output, [name])
+    result = run_benchmark(definition, folders, n_jobs=n_jobs, memory=cache, quick=quick)
     if output is not None:
         write_result(output, result)
     if as_json:

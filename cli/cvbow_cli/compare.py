@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from cvbow import storage
 from cvbow.datasets import LabelledImages, load_dataset, locate
 from cvbow.experiments import (
     FixedSplit,
@@ -17,7 +16,7 @@ from cvbow.experiments import (
 )
 from cvbow.images import list_images
 from cvbow.presets import parse_contender
-from cvbow.report import write_comparison_plots
+from cvbow.report import PLOTS, write_comparison_plots
 from cvbow_cli._common import (
     echo_json,
     echo_tables,
@@ -26,8 +25,8 @@ from cvbow_cli._common import (
     option_max_pixels,
     printable,
     work_options,
-    working,
 )
+from cvbow_cli._output import check_output, check_output_folder, output_option
 
 __all__ = ["command"]
 
@@ -49,7 +48,7 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
 @click.option("--classifier", default="tuned-svm", show_default=True, metavar="NAME", help="Classifier for all.")
 @click.option("--curve", metavar="N,N,...", callback=_counts, help="Training images per class for a learning curve.")
 @click.option("--corruptions", is_flag=True, help="Also evaluate on corrupted test images: noise, blur, JPEG, ...")
-@click.option("--output", "-o", metavar="FILE.json", type=click.Path(dir_okay=False), help="Result file to write.")
+@output_option("--output", "-o", suffixes=(".json",), metavar="FILE.json", help="Result file to write.")
 @click.option(
     "--plots", metavar="DIR", type=click.Path(file_okay=False), help="Folder for pictures (needs matplotlib)."
 )
@@ -76,9 +75,6 @@ def command(
     seed: int,
     cache: str | None,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Compare backends on the same images, splits and classifier, with intervals, tests and costs.
@@ -95,22 +91,21 @@ def command(
           --curve 5,10,20,50,100 --corruptions -o comparison.json --plots pictures/
     """
     contenders = [parse_contender(text) for text in backends]
-    if output is not None:
-        storage.check_writable(output)
     images, protocol, title = _material(source, benchmark, data)
-    with working(quiet=quiet or as_json, executor=executor, scheduler=scheduler):
-        result = compare(
-            images,
-            protocol,
-            contenders,
-            classifier=classifier,
-            curve=curve,
-            corruptions=corruptions,
-            seed=seed,
-            n_jobs=n_jobs,
-            memory=cache,
-            title=title,
-        )
+    check_output(output, [source, *images.images])
+    check_output_folder(plots, PLOTS, images.images)
+    result = compare(
+        images,
+        protocol,
+        contenders,
+        classifier=classifier,
+        curve=curve,
+        corruptions=corruptions,
+        seed=seed,
+        n_jobs=n_jobs,
+        memory=cache,
+        title=title,
+    )
     if output is not None:
         write_result(output, result)
     pictures = write_comparison_plots(plots, result) if plots is not None else []

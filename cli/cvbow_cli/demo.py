@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cvbow.demo import run_digits
-from cvbow_cli._common import echo_json, echo_tables, option_json, work_options, working
+from cvbow_cli._common import echo_json, echo_tables, option_json, work_options
 from cvbow_cli._tables import report_tables
 
 __all__ = ["command"]
@@ -14,15 +14,14 @@ __all__ = ["command"]
 @click.command(name="demo")
 @work_options
 @option_json
-def command(n_jobs: int, executor: str, scheduler: str | None, quiet: bool, as_json: bool) -> None:
+def command(n_jobs: int, as_json: bool) -> None:
     """Train a classifier on real handwritten digits and evaluate it on others. Nothing is downloaded.
 
     \b
     Example:
       cvbow demo
     """
-    with working(quiet=quiet or as_json, executor=executor, scheduler=scheduler):
-        result = run_digits(n_jobs=n_jobs)
+    result = run_digits(n_jobs=n_jobs)
     report = result.report
     if as_json:
         echo_json(

@@ -6,7 +6,6 @@ import time
 
 import click
 
-from cvbow import storage
 from cvbow.classify import ImageClassifier
 from cvbow_cli._common import (
     echo_json,
@@ -14,11 +13,12 @@ from cvbow_cli._common import (
     labelled_images,
     option_json,
     option_max_pixels,
+    printable,
     skipped_as_json,
     tell_skipped,
     work_options,
-    working,
 )
+from cvbow_cli._output import check_output, output_option
 from cvbow_cli._tables import report_tables
 
 __all__ = ["command"]
@@ -27,7 +27,7 @@ __all__ = ["command"]
 @click.command(name="evaluate")
 @click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
 @click.argument("source", metavar="DIR", type=click.Path(exists=True))
-@click.option("--report", metavar="FILE.html", type=click.Path(dir_okay=False), help="Also write an HTML report.")
+@output_option("--report", suffixes=(".html", ".htm"), metavar="FILE.html", help="Also write an HTML report.")
 @click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
 @option_max_pixels
 @work_options
@@ -38,9 +38,6 @@ def command(
     report: str | None,
     strict: bool,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Evaluate a model on DIR/<class>/<image>: accuracy, log loss, confusions.
@@ -53,12 +50,10 @@ def command(
       cvbow evaluate photos.cvbow held-out/ --json > result.json
     """
     started = time.perf_counter()
-    if report is not None:
-        storage.check_writable(report)
-    with working(quiet=quiet, executor=executor, scheduler=scheduler):
-        classifier = ImageClassifier.load(model, n_jobs=n_jobs)
-        images = labelled_images(source, "test", quiet=quiet or as_json)
-        judged, answers = classifier.evaluate(images.paths, images.labels, strict=strict)
+    classifier = ImageClassifier.load(model, n_jobs=n_jobs)
+    images = labelled_images(source, "test")
+    check_output(report, [source, *images.paths])
+    judged, answers = classifier.evaluate(images.paths, images.labels, strict=strict)
     if report is not None:
         from cvbow.report import write_evaluation_report
 
@@ -76,9 +71,8 @@ def command(
         skipped = skipped_as_json(answers.skipped)
         echo_json({**judged.as_dict(), "skipped": skipped, "seconds": round(seconds, 3)})
         return
-    if not quiet:
-        tell_skipped(answers.skipped)
+    tell_skipped(answers.skipped)
     echo_tables(report_tables(judged))
     click.echo(f"\nseconds              {seconds:.1f}")
     if report is not None:
-        click.echo(f"report               {report}")
+        click.echo(f"report               {printable(report)}")

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from cvbow import storage
 from cvbow.features import DETECTORS
 from cvbow.images import read_image
 from cvbow.report.stages import STAGES, Stage, find_stage, write_stages_picture
@@ -19,13 +18,14 @@ from cvbow_cli._common import (
     option_max_pixels,
     printable,
 )
+from cvbow_cli._output import check_output, output_option
 
 __all__ = ["command"]
 
 
 @click.command(name="features")
 @click.argument("image", metavar="IMAGE")
-@click.option("--output", "-o", metavar="FILE.png", type=click.Path(dir_okay=False), help="Picture to write.")
+@output_option("--output", "-o", suffixes=(".png",), metavar="FILE.png", help="Picture to write.")
 @click.option(
     "--stage",
     "stages",
@@ -65,8 +65,7 @@ def command(
       cvbow features photo.jpg -o keypoints.png --stage sift --stage orb --stage akaze
       cvbow features photo.jpg --json
     """
-    if output is not None:
-        storage.check_writable(output)
+    check_output(output, [image])
     pixels = read_image(image)
     found = [find_stage(pixels, name, max_points=max_points, max_side=max_side) for name in stages or STAGES]
     height, width = pixels.shape[:2]

@@ -7,7 +7,6 @@ from typing import Any
 import click
 import numpy as np
 
-from cvbow import storage
 from cvbow.features import LocalFeatures
 from cvbow.images import read_image
 from cvbow.matching import MODELS, MatchResult, match_images
@@ -19,6 +18,7 @@ from cvbow_cli._common import (
     option_max_pixels,
     printable,
 )
+from cvbow_cli._output import check_output, output_option
 
 __all__ = ["command"]
 
@@ -26,7 +26,7 @@ __all__ = ["command"]
 @click.command(name="match")
 @click.argument("image_a", metavar="A")
 @click.argument("image_b", metavar="B")
-@click.option("--output", "-o", metavar="FILE.png", type=click.Path(dir_okay=False), help="Picture to write.")
+@output_option("--output", "-o", suffixes=(".png",), metavar="FILE.png", help="Picture to write.")
 @click.option("--detector", default="sift", show_default=True, help="Detector of the points.")
 @click.option("--descriptor", default="rootsift", show_default=True, help="Descriptor of the points.")
 @click.option("--max-points", default=2000, show_default=True, type=click.IntRange(min=1), help="Points per image.")
@@ -91,8 +91,7 @@ def command(
       cvbow match left.jpg right.jpg --model fundamental --json
       cvbow match a.png b.png --detector orb --descriptor orb
     """
-    if output is not None:
-        storage.check_writable(output)
+    check_output(output, [image_a, image_b])
     extractor = LocalFeatures(detector=detector, descriptor=descriptor, max_points=max_points, max_side=max_side)
     a, b = read_image(image_a), read_image(image_b)
     result = match_images(

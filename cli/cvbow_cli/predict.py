@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,11 +12,11 @@ from cvbow.errors import ImageError
 from cvbow.networks import is_model_name
 from cvbow_cli._common import (
     echo_json,
+    lines_of,
     option_json,
     option_max_pixels,
     printable,
     work_options,
-    working,
 )
 
 __all__ = ["command"]
@@ -68,9 +67,6 @@ def command(
     layer: str | None,
     top: int,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Classify images with a trained model; '-' reads their paths from stdin, one per line.
@@ -92,26 +88,25 @@ def command(
     failed = False
     if network is not None and not given:
         given, top = True, 5
-    with working(quiet=True, executor=executor, scheduler=scheduler):
-        classifier, images = _classifier(paths, network, weights, labels, layer, n_jobs)
-        names = [str(name) for name in classifier.classes_]
-        for chunk in _chunks(images):
-            for path, result in _answers(classifier, chunk):
-                if isinstance(result, ImageError):
-                    failed = True
-                    rows.append({"path": path, "error": result.reason})
-                    if not as_json:
-                        click.echo(f"cvbow: {printable(str(result))}", err=True)
-                    continue
-                label, probabilities = result
-                order = sorted(range(len(names)), key=lambda i: -probabilities[i])
-                shown = order[:top] if given or not as_json else order
-                if as_json:
-                    scores = {names[i]: float(probabilities[i]) for i in shown}
-                    rows.append({"path": path, "label": label, "scores": scores})
-                else:
-                    best = "  ".join(f"{printable(names[i])} {probabilities[i]:.3f}" for i in shown)
-                    click.echo(f"{printable(path)}\t{best}")
+    classifier, images = _classifier(paths, network, weights, labels, layer, n_jobs)
+    names = [str(name) for name in classifier.classes_]
+    for chunk in _chunks(images):
+        for path, result in _answers(classifier, chunk):
+            if isinstance(result, ImageError):
+                failed = True
+                rows.append({"path": path, "error": result.reason})
+                if not as_json:
+                    click.echo(f"cvbow: {printable(str(result))}", err=True)
+                continue
+            label, probabilities = result
+            order = sorted(range(len(names)), key=lambda i: -probabilities[i])
+            shown = order[:top] if given or not as_json else order
+            if as_json:
+                scores = {names[i]: float(probabilities[i]) for i in shown}
+                rows.append({"path": path, "label": label, "scores": scores})
+            else:
+                best = "  ".join(f"{printable(names[i])} {probabilities[i]:.3f}" for i in shown)
+                click.echo(f"{printable(path)}\t{best}")
     if as_json:
         echo_json(rows)
     if failed:
@@ -136,23 +131,13 @@ def _classifier(
 
 def _chunks(images: tuple[str, ...]) -> Iterator[list[str]]:
     chunk: list[str] = []
-    for path in _paths(images):
+    for path in lines_of(images):
         chunk.append(path)
         if len(chunk) == CHUNK:
             yield chunk
             chunk = []
     if chunk:
         yield chunk
-
-
-def _paths(images: tuple[str, ...]) -> Iterator[str]:
-    for image in images:
-        if image != "-":
-            yield image
-            continue
-        for line in sys.stdin:
-            if line.strip():
-                yield line.rstrip("\r\n")
 
 
 def _answers(classifier: ImageClassifier | PretrainedClassifier, paths: list[str]) -> Iterator[tuple[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cvbow.images import list_images, summarize_images
+from cvbow.images import SetSummary, list_images, summarize_images
 from cvbow_cli._common import (
     echo_json,
     option_background,
@@ -13,17 +13,15 @@ from cvbow_cli._common import (
     printable,
     tell_skipped,
     work_options,
-    working,
 )
+from cvbow_cli._output import check_output_folder, output_option
 
 __all__ = ["command"]
 
 
 @click.command(name="stats")
 @click.argument("source", metavar="DIR", type=click.Path(exists=True))
-@click.option(
-    "--output", "-o", required=True, metavar="FOLDER", type=click.Path(file_okay=False), help="Folder to write into."
-)
+@output_option("--output", "-o", required=True, metavar="FOLDER", help="Folder to write into.")
 @click.option(
     "--size",
     nargs=2,
@@ -44,9 +42,6 @@ def command(
     split: str | None,
     strict: bool,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Describe a set of images, and write the images of their mean and standard deviation.
@@ -65,15 +60,14 @@ def command(
         images = images.select(split)
         if not len(images):
             raise click.UsageError(f"{source} has no images of the split {split}")
-    with working(quiet=quiet, executor=executor, scheduler=scheduler):
-        summary = summarize_images(images, size=size, strict=strict, n_jobs=n_jobs)
+    check_output_folder(output, SetSummary.FILES, images.paths)
+    summary = summarize_images(images, size=size, strict=strict, n_jobs=n_jobs)
     files = summary.write(output)
     found = summary.as_dict()
     if as_json:
         echo_json({**found, "files": files})
         return
-    if not quiet:
-        tell_skipped(summary.skipped)
+    tell_skipped(summary.skipped)
     width, height, ratios = found["sizes"]["width"], found["sizes"]["height"], found["aspect_ratios"]
     kinds = [f"{count} {'gray' if n == '1' else 'colour'}" for n, count in found["channels"].items()]
     click.echo(f"images      {summary.n_images} ({', '.join(kinds)}), {len(summary.skipped)} skipped")

@@ -19,17 +19,15 @@ from cvbow_cli._common import (
     skipped_as_json,
     tell_skipped,
     work_options,
-    working,
 )
+from cvbow_cli._output import check_output, output_option
 
 __all__ = ["command"]
 
 
 @click.command(name="train")
 @click.argument("source", metavar="DIR", type=click.Path(exists=True))
-@click.option(
-    "--output", "-o", required=True, metavar="MODEL", type=click.Path(dir_okay=False), help="Model file to write."
-)
+@output_option("--output", "-o", suffixes=(".cvbow",), required=True, metavar="MODEL", help="Model file to write.")
 @click.option("--preset", default="bow", show_default=True, metavar="NAME", help=f"Recipe: {', '.join(PRESETS)}.")
 @click.option(
     "--set",
@@ -64,9 +62,6 @@ def command(
     cache: str | None,
     background: str | None,
     n_jobs: int,
-    executor: str,
-    scheduler: str | None,
-    quiet: bool,
     as_json: bool,
 ) -> None:
     """Train a classifier on DIR/<class>/<image> and write it to a model file.
@@ -89,11 +84,10 @@ def command(
     model = make_model(preset, settings=changes, n_jobs=n_jobs, memory=cache)
     if background is not None:
         model.set_params(background=background)
-    storage.check_writable(output)
     storage.check_storable(model, "model")
-    images = labelled_images(source, "train", quiet=quiet or as_json)
-    with working(quiet=quiet, executor=executor, scheduler=scheduler):
-        model.fit(images.paths, images.labels, strict=strict)
+    images = labelled_images(source, "train")
+    check_output(output, images.paths)
+    model.fit(images.paths, images.labels, strict=strict)
     content_hash = model.save(output)
     n_read = len(images) - len(model.skipped_)
     if as_json:
@@ -107,8 +101,7 @@ def command(
             }
         )
         return
-    if not quiet:
-        tell_skipped(model.skipped_)
+    tell_skipped(model.skipped_)
     steps = ", ".join(f"{step} {value:.1f}" for step, value in model.seconds_.items() if step != "total")
     click.echo(f"images      {n_read}, {len(model.skipped_)} skipped")
     click.echo(f"classes     {len(model.classes_)}: {printable(', '.join(map(str, model.classes_)))}")

@@ -71,9 +71,8 @@ def write_image(path: str | os.PathLike[str], image: NDArray[Any]) -> None:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     elif pixels.ndim == 3 and pixels.shape[2] != 1:
         raise ValueError(f"an image to save must be gray or RGB, got {pixels.shape[2]} channels")
-    target = os.path.realpath(path)
-    done, data = cv2.imencode(os.path.splitext(target)[1].lower(), np.ascontiguousarray(pixels))
+    done, data = cv2.imencode(os.path.splitext(path)[1].lower(), np.ascontiguousarray(pixels))
     if not done:
         raise ValueError(f"an image of {pixels.shape[1]}x{pixels.shape[0]} cannot be written as {path}")
-    with replacing(target) as file:
+    with replacing(path) as file:
         file.write(data.tobytes())

@@ -16,6 +16,7 @@ from cvbow.datasets.catalog import RemoteFile
 from cvbow.errors import DatasetError
 from cvbow.files import read_text
 from cvbow.parallel import note, progress
+from cvbow.storage import naming
 
 __all__ = ["download"]
 
@@ -168,7 +169,8 @@ class _Resuming:
                     if have - then < SLOWEST * (now - since):
                         raise urllib3.exceptions.HTTPError(f"the server sends fewer than {SLOWEST} bytes a second")
                     since, then = now, have
-                file.write(chunk)
+                with naming(self.part):
+                    file.write(chunk)
                 update(have // 1_000_000)
 
     def _refuse(self, n_bytes: int, limit: int) -> None:

@@ -14,7 +14,7 @@ from cvbow.errors import DatasetError
 from cvbow.files import file_hash, read_text
 from cvbow.images import natural_key
 from cvbow.parallel import run
-from cvbow.storage import replacing
+from cvbow.storage import readable_json, replacing
 
 __all__ = ["RECORD_FILE", "Archive", "FetchRecord", "hash_files", "read_record", "write_record"]
 
@@ -96,5 +96,5 @@ def write_record(folder: Path, record: FetchRecord) -> None:
     today = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     archives = {name: asdict(archive) | {"date": archive.date or today} for name, archive in record.archives.items()}
     content = {"format": FORMAT, "archives": archives, "files": dict(record.files)}
-    with replacing(os.fspath(folder / RECORD_FILE)) as file:
-        file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode("utf-8"))
+    with replacing(folder / RECORD_FILE) as file:
+        file.write(readable_json(content, indent=1) + b"\n")

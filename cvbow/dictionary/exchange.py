@@ -71,7 +71,7 @@ def export_words(path: str | os.PathLike[str], dictionary: Any, *, name: str = "
     if not isinstance(words, np.ndarray):
         check_is_fitted(dictionary)
         raise ValueError(f"dictionary must be one with words_, got {type(dictionary).__name__}")
-    target = check_writable(path)
+    check_writable(path)
     if ending == ".npz":
         arrays: dict[str, Any] = {name: words}
         counts = learned(dictionary, "counts_")
@@ -82,7 +82,7 @@ def export_words(path: str | os.PathLike[str], dictionary: Any, *, name: str = "
         content = buffer.getvalue()
     else:
         content = write_matrix(words, name, xml=ending == ".xml").encode()
-    with replacing(target) as file:
+    with replacing(path) as file:
         file.write(content)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NotRequired, TypedDict
 from cvbow.datasets import LabelledImages, Place, identify, locate
 from cvbow.experiments.environment import machine
 from cvbow.files import read_text
-from cvbow.storage import replacing
+from cvbow.storage import readable_json, replacing
 from cvbow.tables import Table
 
 __all__ = [
@@ -145,9 +145,9 @@ def plain(value: Any) -> Any:
 
 def write_result(path: str | os.PathLike[str], result: Mapping[str, Any]) -> None:
     """Write ``result`` as JSON to ``path``, whole or not at all."""
-    text = json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    with replacing(os.path.realpath(path)) as file:
-        file.write(text.encode("utf-8"))
+    content = readable_json(result, indent=1) + b"\n"
+    with replacing(path) as file:
+        file.write(content)
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

@@ -27,6 +27,7 @@ from cvbow.images.normalization import (
     to_unit,
 )
 from cvbow.images.options import Reading, check_background, reading_as, reading_now
+from cvbow.images.pixels import encode_png
 from cvbow.images.reading import DerivedImage, content_hash, read_bytes, read_image
 from cvbow.images.statistics import ImageStatistics
 from cvbow.images.summary import SetSummary, summarize_images
@@ -47,6 +48,7 @@ __all__ = [
     "content_hash",
     "convolve",
     "edges",
+    "encode_png",
     "from_gray",
     "from_hsv",
     "from_lab",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["check_image", "flatten", "is_lone_image", "to_uint8", "upright"]
+from cvbow.storage import GENERATOR
+
+__all__ = ["check_image", "encode_png", "flatten", "is_lone_image", "to_uint8", "upright"]
 
 Pixels = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -52,6 +55,17 @@ def is_lone_image(images: object) -> TypeGuard[NDArray[Any]]:
     if not isinstance(images, np.ndarray) or images.dtype.kind not in "buif":
         return False
     return images.ndim < 3 or images.shape[2:] in ((3,), (4,))
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """Return pixels (H, W) or (H, W, 3) as a PNG file that says that cvbow has made it."""
+    from PIL import Image, PngImagePlugin
+
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Software", GENERATOR)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=texts)
+    return buffer.getvalue()
 
 
 def to_uint8(samples: NDArray[Any], top: int) -> Pixels:

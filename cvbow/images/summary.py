@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +16,11 @@ from cvbow.errors import DatasetError, ImageError
 from cvbow.images.geometry import resize
 from cvbow.images.imagelist import ImageList
 from cvbow.images.montages import fit_square, montage
+from cvbow.images.pixels import encode_png
 from cvbow.images.reading import read_image
 from cvbow.images.statistics import ImageStatistics
 from cvbow.parallel import run
-from cvbow.storage import replacing
+from cvbow.storage import GENERATOR, readable_json, replacing
 
 __all__ = ["SetSummary", "summarize_images"]
 
@@ -41,6 +40,8 @@ class SetSummary:
 
     Attributes
     ----------
+    FILES : tuple of str
+        Names of the files that ``write`` writes.
     n_images : int
         Images that could be read.
     skipped : tuple of ImageError
@@ -70,6 +71,8 @@ class SetSummary:
     >>> found.sizes, found.counts, found.statistics.channel_mean.round(2).tolist()
     (Counter({(40, 30): 1}), {'red': 1}, [255.0, 0.0, 0.0])
     """
+
+    FILES: ClassVar[tuple[str, ...]] = ("mean.png", "std.png", "montage.png", "stats.json")
 
     n_images: int
     skipped: tuple[ImageError, ...]
@@ -118,7 +121,7 @@ class SetSummary:
         }
 
     def write(self, folder: str | os.PathLike[str]) -> list[str]:
-        """Write ``mean.png``, ``std.png``, ``montage.png`` and ``stats.json`` into a folder, which is made if missing.
+        """Write the mean, the deviation, the montage and ``stats.json`` into a folder, which is made if missing.
 
         ``std.png`` shows twice the standard deviation, which fills the range of 8 bits: that of values in [0, 255] is
         127.5 at most. Each file is written whole or not at all.
@@ -129,21 +132,12 @@ class SetSummary:
             The files, in this order.
         """
         os.makedirs(folder, exist_ok=True)
-        pictures = {
-            "mean.png": _levels(self.statistics.mean),
-            "std.png": _levels(2 * self.statistics.std),
-            "montage.png": self.montage,
-        }
-        contents = {name: _png(pixels) for name, pixels in pictures.items()}
-        contents["stats.json"] = (json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n").encode(
-            errors="backslashreplace"
-        )
-        targets = []
-        for name, content in contents.items():
-            target = os.path.join(os.fspath(folder), name)
-            with replacing(os.path.realpath(target)) as file:
+        pictures = (_levels(self.statistics.mean), _levels(2 * self.statistics.std), self.montage)
+        document = readable_json({"generator": GENERATOR, **self.as_dict()}) + b"\n"
+        targets = [os.path.join(os.fspath(folder), name) for name in self.FILES]
+        for target, content in zip(targets, (*map(encode_png, pictures), document), strict=True):
+            with replacing(target) as file:
                 file.write(content)
-            targets.append(target)
         return targets
 
 
@@ -326,11 +320,3 @@ def _spread(values: Counter[float]) -> dict[str, float]:
 
 def _levels(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.rint(np.clip(values, 0, 255)).astype(np.uint8)
-
-
-def _png(pixels: NDArray[np.uint8]) -> bytes:
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()

@@ -118,7 +118,8 @@ class Writer:
         try:
             new = []
             if any(part.keep.any() for part in parts):
-                new.append(write_segment(self.folder, name, parts, snapshot.describer))
+                with storage.naming(self.folder):
+                    new.append(write_segment(self.folder, name, parts, snapshot.describer))
             segments = [*segments[: group.start], *new, *segments[group.stop :]]
             manifest = dataclasses.replace(
                 before,

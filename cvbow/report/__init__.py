@@ -1,9 +1,10 @@
 """Reports: self-contained HTML pages that open anywhere, without a network."""
 
-from cvbow.report.comparison_plots import write_comparison_plots
+from cvbow.report.comparison_plots import PLOTS, write_comparison_plots
 from cvbow.report.evaluation import write_evaluation_report
 
 __all__ = [
+    "PLOTS",
     "write_comparison_plots",
     "write_evaluation_report",
 ]

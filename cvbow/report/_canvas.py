@@ -8,7 +8,6 @@ apart.
 from __future__ import annotations
 
 import functools
-import io
 import os
 import re
 from collections.abc import Collection, Iterable
@@ -17,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cvbow.images import from_gray
-from cvbow.storage import check_writable, replacing
+from cvbow.images import encode_png, from_gray
+from cvbow.storage import check_suffix, replacing
 
 Color = tuple[int, int, int]
 Pixels = NDArray[np.uint8]
@@ -256,13 +255,11 @@ def write_picture(path: str | os.PathLike[str], pixels: Pixels) -> None:
 
     Raises
     ------
+    ValueError
+        If the path does not end in .png.
     FileNotFoundError, PermissionError, IsADirectoryError
         Where the folder of ``path`` is missing or read-only, or ``path`` is a folder.
     """
-    from PIL import Image
-
-    target = check_writable(path)
-    content = io.BytesIO()
-    Image.fromarray(pixels).save(content, "PNG")
-    with replacing(target) as file:
-        file.write(content.getvalue())
+    check_suffix(path, ".png")
+    with replacing(path) as file:
+        file.write(encode_png(pixels))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cvbow.report._style import STYLE
-from cvbow.storage import check_writable, replacing
+from cvbow.storage import GENERATOR, check_suffix, replacing
 
 #: What stands in place of a ratio without a denominator.
 MISSING = "–"  # noqa: RUF001
@@ -130,6 +130,7 @@ def page(title: str, introduction: str, sections: Sequence[tuple[str, str, str]]
 <meta http-equiv="Content-Security-Policy" content="{_POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
+<meta name="generator" content="{GENERATOR}">
 <title>{escape(title)}</title>
 <style>{STYLE}</style>
 </head>
@@ -154,8 +155,11 @@ def write_page(path: str | os.PathLike[str], document: str) -> None:
 
     Raises
     ------
+    ValueError
+        If the path does not end in .html or .htm.
     FileNotFoundError, PermissionError, IsADirectoryError
         Where the folder is missing or read-only, or `path` is a folder.
     """
-    with replacing(check_writable(path)) as file:
+    check_suffix(path, ".html", ".htm")
+    with replacing(path) as file:
         file.write(document.encode())

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 
 from cvbow.images.corruptions import CORRUPTIONS, STRENGTHS
-from cvbow.storage import replacing
+from cvbow.storage import GENERATOR, replacing
 
-__all__ = ["write_comparison_plots"]
+__all__ = ["PLOTS", "write_comparison_plots"]
+
+#: Files of a comparison: what accuracy costs, and, where the comparison has them, its learning curve and corruptions.
+PLOTS = ("accuracy-cost.png", "learning-curve.png", "corruptions.png")
 
 #: Colours and marks that can be told apart without seeing colours (M. Okabe and K. Ito).
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
@@ -49,22 +52,22 @@ def write_comparison_plots(folder: str | os.PathLike[str], result: Mapping[str, 
     small: dict[str, Any] = {"figsize": (7, 4.5), "dpi": 120, "layout": "constrained"}
     drawn = {}
     if any(row["cost"]["ms_per_image"] is not None for row in rows):
-        drawn["accuracy-cost"] = figure = Figure(**small)
+        drawn[PLOTS[0]] = figure = Figure(**small)
         _cost(figure.subplots(), rows)
     if any("curve" in row for row in rows):
-        drawn["learning-curve"] = figure = Figure(**small)
+        drawn[PLOTS[1]] = figure = Figure(**small)
         axes = figure.subplots()
         _curve(axes, rows)
         _legend(figure, axes)
     if any("corruptions" in row for row in rows):
-        drawn["corruptions"] = figure = Figure(**small | {"figsize": (11, 6)})
+        drawn[PLOTS[2]] = figure = Figure(**small | {"figsize": (11, 6)})
         grid = figure.subplots(2, -(-len(CORRUPTIONS) // 2), sharey=True).ravel()
         _corruptions(grid, rows)
         _legend(figure, grid[0])
     for name, figure in drawn.items():
-        with replacing(os.fspath(folder / f"{name}.png")) as file:
-            figure.savefig(file, format="png")
-    return [folder / f"{name}.png" for name in drawn]
+        with replacing(folder / name) as file:
+            figure.savefig(file, format="png", metadata={"Software": GENERATOR})
+    return [folder / name for name in drawn]
 
 
 def _look(place: int) -> dict[str, Any]:

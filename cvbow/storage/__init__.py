@@ -30,23 +30,30 @@ from typing import Any
 
 from cvbow import __version__
 from cvbow.errors import ModelFileError
-from cvbow.storage._atomic import check_writable, replacing
+from cvbow.storage._atomic import check_writable, naming, recording, replacing
 from cvbow.storage._classes import storable
-from cvbow.storage._container import FORMAT_VERSION, canonical_json, content_hash, is_kind, read, write
+from cvbow.storage._container import FORMAT_VERSION, canonical_json, content_hash, is_kind, read, readable_json, write
 from cvbow.storage._deserializer import Deserializer, holds_fitted_sklearn
 from cvbow.storage._lock import LOCK_FILES, WriterLock
+from cvbow.storage._marks import GENERATOR, check_suffix, kind_of
 from cvbow.storage._serializer import Serializer
 
 __all__ = [
     "FORMAT_VERSION",
+    "GENERATOR",
     "LOCK_FILES",
     "StoredModel",
     "WriterLock",
     "canonical_json",
     "check_storable",
+    "check_suffix",
     "check_writable",
     "inspect",
+    "kind_of",
     "load",
+    "naming",
+    "readable_json",
+    "recording",
     "replacing",
     "save",
     "storable",

@@ -9,6 +9,10 @@ import secrets
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from cvbow.files import check_regular
+
+_records: list[list[str]] = []
+
 
 def check_writable(path: str | os.PathLike[str]) -> str:
     """Raise OSError before long work, rather than after it, if a file cannot be written here.
@@ -21,7 +25,9 @@ def check_writable(path: str | os.PathLike[str]) -> str:
     Raises
     ------
     FileNotFoundError, PermissionError, IsADirectoryError
-        Where the folder is missing or read-only, or `path` is a folder.
+        Where the folder is missing or read-only, or `path` is a folder, or a file that may not be written.
+    OSError
+        Where `path` is a pipe, a socket or a device: a file would take its place.
     """
     target = os.path.realpath(path)
     folder = os.path.dirname(target)
@@ -31,26 +37,40 @@ def check_writable(path: str | os.PathLike[str]) -> str:
         raise IsADirectoryError(errno.EISDIR, "a folder is in the place of the file to write", target)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "no permission to write into the folder", folder)
+    if os.path.lexists(target):
+        check_regular(target, os.stat(target).st_mode)
+        if not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "no permission to write the file", target)
     return target
 
 
 @contextlib.contextmanager
-def replacing(target: str) -> Iterator[BinaryIO]:
-    """Open a file that replaces `target` once it is wholly on the disk; after an error nothing of it is left."""
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file that replaces `path` once it is wholly on the disk; after an error nothing of it is left.
+
+    Raises
+    ------
+    OSError
+        What `check_writable` raises, or what happens on the way; it names `path`.
+    """
+    target = check_writable(path)
     folder, name = os.path.split(target)
     # The process, and a random part for two threads that save under one name.
     temporary = os.path.join(folder, f".{name[:40]}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        with open(os.open(temporary, flags, 0o666), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    with naming(target, temporary):
+        try:
+            with open(os.open(temporary, flags, 0o666), "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    for record in _records:
+        record.append(target)
     # The new name is on the disk only when the folder is; not every system lets a folder be opened.
     with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
@@ -58,3 +78,25 @@ def replacing(target: str) -> Iterator[BinaryIO]:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+@contextlib.contextmanager
+def naming(path: str | os.PathLike[str], temporary: str | None = None) -> Iterator[None]:
+    """Let an error of the system name the file at `path`, where it names none, or the `temporary` one."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename not in (None, temporary):
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[list[str]]:
+    """Yield a list of the files that this process replaces, from here on, with `replacing`."""
+    record: list[str] = []
+    _records.append(record)
+    try:
+        yield record
+    finally:
+        _records.remove(record)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from cvbow.errors import ModelFileError
 from cvbow.files import open_file
-from cvbow.storage._atomic import check_writable, replacing
+from cvbow.storage._atomic import replacing
 from cvbow.storage._layout import MANIFEST, directory, directory_size, local_header, local_size, member_name, members_of
 from cvbow.storage.arrays import ArrayRecord, check_values, raw_bytes
 
@@ -44,6 +44,37 @@ _FOREIGN = {
 def canonical_json(value: object) -> bytes:
     """Return the only form of JSON that is written: ASCII, no spaces, keys in their order, no NaN."""
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def readable_json(value: object, *, indent: int = 2) -> bytes:
+    r"""JSON for people and other programs, as UTF-8 whatever the texts hold; no NaN.
+
+    A file name that is not UTF-8 reaches Python with half a surrogate pair, U+DC80 to U+DCFF, for each byte that is no
+    text. UTF-8 cannot hold those, so each is escaped, as \udcXX: what reads the JSON has the same text again, and
+    ``os.fsencode`` makes the file's name of it.
+
+    Parameters
+    ----------
+    value : object
+        Of the types that JSON has.
+    indent : int, default 2
+        Spaces for each level.
+
+    Returns
+    -------
+    bytes
+
+    Examples
+    --------
+    >>> import json, os
+    >>> from cvbow.storage import readable_json
+    >>> written = readable_json({"path": os.fsdecode(b"caf\xe9.jpg")})
+    >>> os.fsencode(json.loads(written)["path"])
+    b'caf\xe9.jpg'
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    # Python and JSON write the escape alike, and surrogates alone are what UTF-8 cannot hold.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def content_hash(kind: str, tree: object, metadata: object, arrays: Sequence[NDArray[Any]]) -> str:
@@ -76,7 +107,7 @@ def write(path: str | os.PathLike[str], manifest: Mapping[str, Any], arrays: Seq
     if len(text) > _MAX_MANIFEST:
         raise ValueError(f"a model's state without its arrays must be at most {_MAX_MANIFEST} bytes, got {len(text)}")
     crcs = [zlib.crc32(text)]
-    with replacing(check_writable(path)) as file:
+    with replacing(path) as file:
         file.write(local_header(MANIFEST, len(text), crcs[0]) + text)
         for number, (record, array) in enumerate(zip(records, arrays, strict=True)):
             data = raw_bytes(array)
