@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, ClassVar, NotRequired, TypedDict, cast
 
 from cvbow._toml import TEXT, WHOLE, TomlTable, one_of
@@ -27,6 +25,7 @@ from cvbow.experiments.results import (
     plain,
     rounded,
     spread,
+    stored,
 )
 from cvbow.parallel import note
 from cvbow.presets import PRESETS, make_model
@@ -262,18 +261,8 @@ def _judge(model: ImageClassifier, images: LabelledImages, split: Split, seed: i
         "mean_class_accuracy": report.mean_class_accuracy,
         "seconds": {"train": round(trained - started, 3), "test": round(tested - trained, 3)}
         | {f"train_{step}": round(value, 3) for step, value in model.seconds_.items() if step != "total"},
-        "model": _saved(model),
+        "model": stored(model),
     }
-
-
-def _saved(model: ImageClassifier) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="cvbow-") as folder:
-        path = Path(folder) / "model.cvbow"
-        try:
-            content_hash = model.save(path)
-        except TypeError as error:  # a part of the model is of a class that model files do not hold
-            return {"bytes": None, "content_hash": None, "reason": str(error)}
-        return {"bytes": path.stat().st_size, "content_hash": content_hash}
 
 
 def _cost(runs: Sequence[Mapping[str, Any]], *, cached: bool) -> dict[str, Any]:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import itertools
 import statistics
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, NotRequired, TypedDict
 
 import numpy as np
@@ -26,7 +24,7 @@ from cvbow.experiments._drawing import Split, at_most, by_class, shuffled, smoke
 from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment, peak_memory
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
-from cvbow.experiments.results import FORMAT, DataFolders, dataset_facts, find_places, spread
+from cvbow.experiments.results import FORMAT, DataFolders, dataset_facts, find_places, spread, stored
 from cvbow.experiments.significance import bootstrap_interval, holm, mcnemar_test, paired_splits_test
 from cvbow.images.corruptions import CORRUPTIONS, STRENGTHS, CorruptedImage
 from cvbow.parallel import note
@@ -290,15 +288,15 @@ class _Judged(NamedTuple):
         return statistics.fmean(float(self.right[self.truth == name].mean()) for name in np.unique(self.truth))
 
 
+@dataclass(frozen=True)
 class _Run:
     """What all contenders have in common."""
 
-    def __init__(self, images: LabelledImages, classifier: str, seed: int, n_jobs: int | None, memory: Any) -> None:
-        self.images = images
-        self.classifier = classifier
-        self.seed = seed
-        self.n_jobs = n_jobs
-        self.memory = memory
+    images: LabelledImages
+    classifier: str
+    seed: int
+    n_jobs: int | None
+    memory: Any
 
     def contender(
         self, contender: Contender, splits: Sequence[Split]
@@ -318,12 +316,14 @@ class _Run:
                 if number == 1:
                     model = trained
         figures = [one.mean_class_accuracy for one in judged]
+        size = stored(model)["bytes"]
         row: dict[str, Any] = {
             **contender.as_dict(),
             "mean_class_accuracy": spread(figures),
             "accuracy": spread([float(one.right.mean()) for one in judged]),
             "interval": None,
-            "head": {"C": [_cost_of_errors(model)]},
+            # The C that the head found for itself.
+            "head": {"C": [model.classifier_.C_ if isinstance(model.classifier_, TunedLinearSVM) else None]},
             "vector_length": int(model.backend_.vector_length),
             "cost": {
                 "train_seconds": self._time(seconds),
@@ -331,7 +331,7 @@ class _Run:
                 "ms_per_image": self._milliseconds(model, splits[0]),
                 "what": "training with all workers, per split, in wall time and processor time of this process; "
                 "processor time of an answer on one thread: reading, vector and head",
-                "model_bytes": _model_bytes(model),
+                "model_bytes": None if size is None else size + _network_bytes(model.backend_),
                 "peak_bytes": peak.n_bytes,
             },
         }
@@ -435,21 +435,6 @@ def _pairs(names: Sequence[str], outcomes: Sequence[Sequence[Any]], splits: Sequ
     for row, corrected in zip(found, holm([row["p_value"] for row in found]), strict=True):
         row["p_value_holm"] = corrected
     return found
-
-
-def _cost_of_errors(model: ImageClassifier) -> float | None:
-    """Return the C that the head found for itself."""
-    return model.classifier_.C_ if isinstance(model.classifier_, TunedLinearSVM) else None
-
-
-def _model_bytes(model: ImageClassifier) -> int | None:
-    with tempfile.TemporaryDirectory(prefix="cvbow-") as folder:
-        path = Path(folder) / "model.cvbow"
-        try:
-            model.save(path)
-        except TypeError:  # a part of the model is of a class that model files do not hold
-            return None
-        return path.stat().st_size + _network_bytes(model.backend_)
 
 
 def _network_bytes(backend: ImageEncoder) -> int:

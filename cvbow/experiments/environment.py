@@ -10,6 +10,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,7 @@ def checkout_commit() -> str | None:
         return None
 
 
+@dataclass
 class PeakMemory:
     """The most memory that a block took.
 
@@ -129,9 +131,8 @@ class PeakMemory:
         What was measured.
     """
 
-    def __init__(self) -> None:
-        self.n_bytes: int | None = None
-        self.what = "not measured on this system"
+    n_bytes: int | None = None
+    what: str = "not measured on this system"
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""

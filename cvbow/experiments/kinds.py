@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cvbow._toml import TEXT, TomlTable, bundled, one_of
-from cvbow.experiments import classification, comparison, fuzz, matching, near_duplicates, retrieval, speed
+from cvbow.experiments import classification, comparison, matching, retrieval, scripts
 from cvbow.experiments.definition import Definition
 from cvbow.experiments.published import Row, beside
 from cvbow.experiments.results import FORMAT, DataFolders, read_json
@@ -90,11 +90,13 @@ KINDS: dict[str, Kind] = {
         rows=retrieval.rows,
         tables=retrieval.tables,
     ),
-    "speed": Kind(result=frozenset(speed.SECTIONS), tables=speed.tables, script="benchmarks/speed.py"),
+    "speed": Kind(result=frozenset(scripts.SECTIONS), tables=scripts.speed_tables, script="benchmarks/speed.py"),
     "near-duplicates": Kind(
-        result=frozenset({"perceptual_hash"}), tables=near_duplicates.tables, script="benchmarks/near_duplicates.py"
+        result=frozenset({"perceptual_hash"}),
+        tables=scripts.duplicates_tables,
+        script="benchmarks/near_duplicates.py",
     ),
-    "fuzz": Kind(result=frozenset({"by_mutation"}), tables=fuzz.tables, script="benchmarks/fuzz_images.py"),
+    "fuzz": Kind(result=frozenset({"by_mutation"}), tables=scripts.fuzz_tables, script="benchmarks/fuzz_images.py"),
 }
 
 

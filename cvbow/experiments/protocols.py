@@ -35,15 +35,11 @@ class SplitProtocol(Protocol):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from cvbow.datasets import LabelledImages
     >>> from cvbow.experiments import KFold, RandomSplits
-    >>> pixels = tuple(np.full((8, 8), number, np.uint8) for number in range(10))
-    >>> images = LabelledImages(pixels, labels=("a", "b") * 5, names=tuple(map(str, range(10))))
     >>> for protocol in (KFold(5), RandomSplits(train_per_class=3, repeats=2)):
-    ...     print(protocol.describe(), [len(split.train) for split in protocol.splits(images)])
-    5-fold cross-validation, stratified [8, 8, 8, 8, 8]
-    2 random splits: 3 per class to train, all others in the test [6, 6]
+    ...     print(protocol.describe())
+    5-fold cross-validation, stratified
+    2 random splits: 3 per class to train, all others in the test
     """
 
     def splits(self, images: LabelledImages, *, seed: int = 0) -> list[Split]:
@@ -67,12 +63,11 @@ class FixedSplit(SplitProtocol):
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from pathlib import Path
     >>> from cvbow.datasets import LabelledImages
     >>> from cvbow.experiments import FixedSplit
-    >>> pixels = tuple(np.full((8, 8), number, np.uint8) for number in range(4))
-    >>> parts = ("train", "train", "test", "test")
-    >>> images = LabelledImages(pixels, labels=("a", "b") * 2, names=("0", "1", "2", "3"), partitions=(parts,))
+    >>> files, parts = tuple(map(Path, "0123")), ("train", "train", "test", "test")
+    >>> images = LabelledImages(files, labels=("a", "b") * 2, names=tuple("0123"), partitions=(parts,))
     >>> (split,) = FixedSplit().splits(images)
     >>> split.train.tolist(), split.test.tolist()
     ([0, 1], [2, 3])
@@ -122,14 +117,11 @@ class RandomSplits(SplitProtocol):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from cvbow.datasets import LabelledImages
+    >>> from cvbow.datasets import load_dataset, locate
     >>> from cvbow.experiments import RandomSplits
-    >>> pixels = tuple(np.full((8, 8), number, np.uint8) for number in range(10))
-    >>> images = LabelledImages(pixels, labels=("a", "b") * 5, names=tuple(map(str, range(10))))
-    >>> splits = RandomSplits(train_per_class=3, repeats=2).splits(images, seed=1)
+    >>> splits = RandomSplits(train_per_class=30, repeats=2).splits(load_dataset(locate("digits")), seed=1)
     >>> [(len(split.train), len(split.test)) for split in splits]
-    [(6, 4), (6, 4)]
+    [(300, 1497), (300, 1497)]
     """
 
     train_per_class: int
@@ -164,13 +156,10 @@ class KFold(SplitProtocol):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from cvbow.datasets import LabelledImages
+    >>> from cvbow.datasets import load_dataset, locate
     >>> from cvbow.experiments import KFold
-    >>> pixels = tuple(np.full((8, 8), number, np.uint8) for number in range(10))
-    >>> images = LabelledImages(pixels, labels=("a", "b") * 5, names=tuple(map(str, range(10))))
-    >>> [len(split.test) for split in KFold(5).splits(images)]
-    [2, 2, 2, 2, 2]
+    >>> [len(split.test) for split in KFold(5).splits(load_dataset(locate("digits")))]
+    [360, 360, 359, 359, 359]
     """
 
     folds: int = 5
@@ -213,11 +202,11 @@ class HeldOut(SplitProtocol):
 
     Examples
     --------
-    >>> import numpy as np
+    >>> from pathlib import Path
     >>> from cvbow.datasets import LabelledImages
     >>> from cvbow.experiments import HeldOut
-    >>> pixels = tuple(np.full((8, 8), number, np.uint8) for number in range(4))
-    >>> images = LabelledImages(pixels, ("cup", "pen") * 2, names=("cup-day1", "pen-day1", "cup-day2", "pen-day2"))
+    >>> names = ("cup-day1", "pen-day1", "cup-day2", "pen-day2")
+    >>> images = LabelledImages(tuple(map(Path, names)), ("cup", "pen") * 2, names)
     >>> [split.name for split in HeldOut("day([12])").splits(images)]
     ['held out 1', 'held out 2']
     """

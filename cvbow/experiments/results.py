@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+from cvbow.classify import ImageClassifier
 from cvbow.datasets import LabelledImages, Place, identify, locate
 from cvbow.experiments.environment import machine
 from cvbow.files import read_text
@@ -27,6 +30,7 @@ __all__ = [
     "read_json",
     "rounded",
     "spread",
+    "stored",
     "write_result",
 ]
 
@@ -141,6 +145,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: plain(item) for key, item in value.items()}
     return list(map(plain, value)) if isinstance(value, list | tuple) else value
+
+
+def stored(model: ImageClassifier) -> dict[str, Any]:
+    """Return the bytes and the content hash of a model's file; None and the reason where it cannot be saved."""
+    with tempfile.TemporaryDirectory(prefix="cvbow-") as folder:
+        path = Path(folder) / "model.cvbow"
+        try:
+            content_hash = model.save(path)
+        except TypeError as error:  # a part of the model is of a class that model files do not hold
+            return {"bytes": None, "content_hash": None, "reason": str(error)}
+        return {"bytes": path.stat().st_size, "content_hash": content_hash}
 
 
 def write_result(path: str | os.PathLike[str], result: Mapping[str, Any]) -> None:

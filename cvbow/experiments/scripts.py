@@ -1,4 +1,4 @@
-"""Speed of cvbow against its peers, as ``benchmarks/speed.py`` measures it: a section for each kind of work."""
+"""Tables of what the project's scripts measure: speed against peers, near-duplicates found, damaged files refused."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from cvbow.tables import Table, duration, figure, percent
 
-__all__ = ["KERNELS", "SECTIONS", "tables", "threads"]
+__all__ = ["KERNELS", "SECTIONS", "duplicates_tables", "fuzz_tables", "speed_tables", "threads"]
 
 Cells = list[tuple[str, ...]]
 
 
-def tables(result: Mapping[str, Any]) -> dict[str, Table]:
-    """Return the tables of those sections that there are."""
+def speed_tables(result: Mapping[str, Any]) -> dict[str, Table]:
+    """Return the tables of those sections that ``benchmarks/speed.py`` measured: one for each kind of work."""
     kernels = [row for name, make in _KERNELS.items() if name in result for row in make(result[name])]
     found = {}
     if kernels:
@@ -196,6 +196,34 @@ def _contenders(section: Mapping[str, Any]) -> Table:
     given = section["input"]
     what = f"{given['queries']} queries, the {given['k']} best of each; {threads(section)}"
     return Table(heads, rows, what, " ".join(f"Left out: {text}." for text in section["left_out"]))
+
+
+def duplicates_tables(result: Mapping[str, Any]) -> dict[str, Table]:
+    """Return how many copies ``benchmarks/near_duplicates.py`` saw found, by kind, and how many pairs were wrong."""
+    kinds = list(result["recall_by_kind"])
+    contenders = {"cvbow index duplicates": result}
+    contenders |= {f"PHash, {name}": one for name, one in result["perceptual_hash"].items() if name != "seconds"}
+    rows = []
+    for name, found in contenders.items():
+        shares = [found["recall"], *(found["recall_by_kind"][kind] for kind in kinds), found["precision"]]
+        rows.append((name, *map(percent, shares), str(found["pairs_with_a_copy"])))
+    heads = ("by", "recall %", *kinds, "precision %", "pairs with a copy")
+    what = f"{result['copies']} copies among {result['images']:,} images"
+    notes = "Recall of copies, precision of pairs that have a copy in them."
+    return {"figures": Table(heads, rows, what, notes)}
+
+
+def fuzz_tables(result: Mapping[str, Any]) -> dict[str, Table]:
+    """Return what ``benchmarks/fuzz_images.py`` saw become of damaged files, by what was done to them."""
+    outcomes = list(result["outcomes"])
+    by = {**result["by_mutation"], "all": result["outcomes"]}
+    rows = [(damage, *(f"{counts.get(outcome, 0):,}" for outcome in outcomes)) for damage, counts in by.items()]
+    what = f"{result['count']:,} damaged files, by what was done to them; {len(result['failures'])} failures"
+    notes = (
+        f"The slowest took {result['slowest'][0][0]:.1f} s of {result['limits']['seconds']:g} s allowed, the largest "
+        f"{result['largest_mb'][0][0]:.0f} MB of {result['limits']['peak_mb']:g} MB."
+    )
+    return {"figures": Table(("damage", *outcomes), rows, what, notes)}
 
 
 _KERNELS: dict[str, Callable[[Mapping[str, Any]], Cells]] = {
