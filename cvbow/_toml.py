@@ -22,14 +22,7 @@ _NEEDED = object()
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value must be.
-
-    Attributes
-    ----------
-    words : str
-        Completes "must be ...".
-    holds : callable
-    """
+    """What a value must be; ``words`` complete "must be ..."."""
 
     words: str
     holds: Callable[[Any], bool]
@@ -59,13 +52,7 @@ def one_of(choices: Collection[str]) -> Rule:
 class TomlTable:
     """A table of a TOML file. Each key is taken by a rule; ``finish`` refuses what nobody took.
 
-    Parameters
-    ----------
-    path : Path
-        The file, for messages.
-    values : dict
-    above : str
-        The table's own key, with a dot behind it.
+    ``path`` is the file, for messages; ``above`` is the table's own key, with a dot behind it.
     """
 
     def __init__(self, path: Path, values: dict[str, Any], above: str = "") -> None:
@@ -76,14 +63,7 @@ class TomlTable:
 
     @classmethod
     def read(cls, path: Path) -> TomlTable:
-        """Read a file.
-
-        Raises
-        ------
-        FileNotFoundError
-        ValueError
-            When it is not TOML in UTF-8.
-        """
+        """Read a file; FileNotFoundError where there is none, ValueError where it is not TOML in UTF-8."""
         try:
             return cls(path, tomllib.loads(read_text(path)))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -145,12 +125,7 @@ def _frozen(value: Any) -> Any:
 
 
 def bundled(kind: str) -> dict[str, Path]:
-    """Return the TOML files that ship with cvbow, by name without the suffix, in order of their names.
-
-    Parameters
-    ----------
-    kind : {"datasets", "benchmarks", "datasets/networks"}
-    """
+    """Return the TOML files of a kind in ``_BUNDLED``, by name without the suffix, in order of their names."""
     installed = _PACKAGE / "_data" / kind
     folder = installed if installed.is_dir() else _PACKAGE.parent / _BUNDLED[kind]
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}

@@ -41,13 +41,9 @@ def download(file: RemoteFile, folder: Path, *, expected: str | None) -> Path:
     ----------
     file : RemoteFile
     folder : Path
+        The file becomes ``folder / file.name``, which is returned.
     expected : str or None
         ``sha256:...`` or ``md5:...`` that the file must have; None to take what comes.
-
-    Returns
-    -------
-    Path
-        ``folder / file.name``.
 
     Raises
     ------

@@ -25,16 +25,7 @@ RECORD_FILE = "lock.json"
 
 @dataclass(frozen=True)
 class Archive:
-    """A file as it was downloaded.
-
-    Attributes
-    ----------
-    sha256 : str
-    n_bytes : int
-    checked : str or None
-        The published hash that it agreed with; None where there was none.
-    date : str
-    """
+    """A file as it was downloaded; ``checked`` is the published hash that it agreed with, None where there was none."""
 
     sha256: str
     n_bytes: int
@@ -44,14 +35,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class FetchRecord:
-    """What was fetched.
-
-    Attributes
-    ----------
-    archives : mapping of str to Archive
-    files : mapping of str to str
-        SHA-256 of each file of the data set, by its path below the folder ``data``, with slashes.
-    """
+    """The archives that were fetched, and the SHA-256 of each file by its path below ``data``, with slashes."""
 
     archives: Mapping[str, Archive]
     files: Mapping[str, str]
@@ -71,13 +55,7 @@ def hash_files(root: Path, *, n_jobs: int | None = -1) -> dict[str, str]:
 
 
 def read_record(folder: Path) -> FetchRecord | None:
-    """Read the record in a data set's folder of the cache; None where there is none.
-
-    Raises
-    ------
-    DatasetError
-        When it is damaged.
-    """
+    """Read the record in a data set's folder of the cache; None without one, DatasetError where it is damaged."""
     path = folder / RECORD_FILE
     try:
         content: dict[str, Any] = json.loads(read_text(path))

@@ -35,13 +35,7 @@ _SOFTWARE = {
 
 
 def environment(*, n_jobs: int | None) -> dict[str, Any]:
-    """Return plain values, for JSON.
-
-    Parameters
-    ----------
-    n_jobs : int or None
-        What the workers are told of.
-    """
+    """Return plain values, for JSON; ``n_jobs`` is what the workers are told of."""
     import cv2
     import numpy
     import scipy
@@ -121,15 +115,7 @@ def checkout_commit() -> str | None:
 
 @dataclass
 class PeakMemory:
-    """The most memory that a block took.
-
-    Attributes
-    ----------
-    n_bytes : int or None
-        Resident memory of this process; None where the system does not tell.
-    what : str
-        What was measured.
-    """
+    """The most memory that this process took in a block, None where the system does not tell; and what it is."""
 
     n_bytes: int | None = None
     what: str = "not measured on this system"

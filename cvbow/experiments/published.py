@@ -115,15 +115,9 @@ class Row:
 def beside(
     published: Sequence[Mapping[str, Any] | Published], benchmark: str, preset: str, **own: Any
 ) -> Iterator[Row]:
-    """Yield a result's row for each published figure, or one row where there is none.
+    """Yield a result's row for each published figure, as definitions or results have them, or one where there is none.
 
-    Parameters
-    ----------
-    published : sequence of Published or of mapping
-        As definitions or results have them.
-    benchmark, preset : str
-    **own
-        ``runs``, ``figure``, ``std`` and ``quick`` of the ``Row``, where there is a result.
+    ``own`` are ``runs``, ``figure``, ``std`` and ``quick`` of the ``Row``, where there is a result.
     """
     if not published:
         yield Row(benchmark, preset, **own)

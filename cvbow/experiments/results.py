@@ -75,15 +75,7 @@ class Result(TypedDict):
 
 
 def find_places(names: Sequence[str], data: DataFolders | None) -> dict[str, Place]:
-    """Find the data sets of a benchmark, its own first.
-
-    Raises
-    ------
-    DatasetError
-        If one is not on this machine; the message says how to get it.
-    ValueError
-        If ``data`` names a data set that does not take part.
-    """
+    """Find the data sets of a benchmark, its own first, as ``locate`` does; ValueError where ``data`` names another."""
     given = {} if data is None else dict(data) if isinstance(data, Mapping) else {names[0]: data}
     unknown = set(given) - set(names)
     if unknown:
@@ -96,10 +88,7 @@ def dataset_facts(
 ) -> DatasetFacts:
     """Return what a result says of a data set; with ``only``, the hash is that of these images.
 
-    Raises
-    ------
-    DatasetError
-        If it has other images than it should, or a file is not the one that was fetched.
+    DatasetError where it has other images than it should, or a file is not the one that was fetched.
     """
     return {
         "name": place.manifest.name,

@@ -21,14 +21,10 @@ _WIDTH, _HEIGHT = _LEFT + _SIDE + 14, _BARS_TOP + _BARS_HEIGHT + 40
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """How often answers of like confidence are right.
+    """How often answers of like confidence are right, in equally wide bins of confidence; all of shape (n_bins,).
 
-    Attributes
-    ----------
-    counts : ndarray of shape (n_bins,), int
-        Answers in each of the equally wide bins of confidence.
-    confidence, accuracy : ndarray of shape (n_bins,), float64
-        Mean confidence of a bin's answers, and the share of them that are right; NaN for an empty bin.
+    Of each bin the number of its answers, their mean confidence, and the share of them that are right; NaN where a bin
+    is empty.
     """
 
     counts: NDArray[np.int64]
@@ -52,15 +48,9 @@ class Reliability:
 
 
 def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_], *, n_bins: int = 10) -> Reliability:
-    """Sort answers into bins of confidence.
+    """Sort answers into bins of confidence, each with its lower bound, the last one also with 1.
 
-    Parameters
-    ----------
-    confidence : ndarray of shape (n_answers,)
-        Probability that the classifier gave its answer, in [0, 1].
-    right : ndarray of shape (n_answers,), bool
-    n_bins : int, default 10
-        A bin holds its lower bound, the last one also 1.
+    ``confidence`` is the probability in [0, 1] that the classifier gave its answer; both are of shape (n_answers,).
     """
     # A ratio just below a bound can round up to it in the product; digitize compares with the bounds themselves.
     bounds = np.arange(1, n_bins) / n_bins

@@ -43,15 +43,7 @@ def blank(width: int, height: int) -> Pixels:
 
 
 def display(image: Pixels, width: int, height: int, *, enlarge: float = 8.0) -> tuple[Pixels, NDArray[np.float64]]:
-    """Bring an image to the largest size that fits into a box.
-
-    Parameters
-    ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8
-    width, height : int
-        Of the box, in pixels.
-    enlarge : float, default 8.0
-        It is enlarged by no more than this.
+    """Bring an image, (H, W) or (H, W, 3), to the largest size that fits into a box, but at most ``enlarge`` times.
 
     Returns
     -------
@@ -75,13 +67,7 @@ def display(image: Pixels, width: int, height: int, *, enlarge: float = 8.0) -> 
 
 
 class Picture:
-    """Marks on pixels, each with a dark rim so that it shows on bright and dark images alike.
-
-    Parameters
-    ----------
-    pixels : ndarray of shape (H, W, 3), uint8
-        Drawn on in place.
-    """
+    """Marks on pixels (H, W, 3) in place, each with a dark rim so that it shows on bright and dark images alike."""
 
     def __init__(self, pixels: Pixels) -> None:
         self.pixels = pixels
@@ -149,20 +135,9 @@ class Picture:
 
 
 def draw_frame(pixels: Pixels, corners: ArrayLike, color: Color, *, width: int = 3) -> bool:
-    """Draw the frame of something that was found in an image, in place, and inside of the image.
+    """Draw the frame with corners (n, 2) of something that was found in pixels (H, W, 3), in place and inside of them.
 
-    Parameters
-    ----------
-    pixels : ndarray of shape (H, W, 3), uint8
-    corners : array-like of shape (n, 2)
-        In points of ``pixels``.
-    color : tuple of int
-    width : int, default 3
-
-    Returns
-    -------
-    bool
-        False where nothing was drawn, as the corners are at or beyond the horizon.
+    Return False where nothing was drawn, as the corners are at or beyond the horizon.
     """
     points = np.nan_to_num(np.asarray(corners, np.float64), nan=np.inf, posinf=1e9, neginf=-1e9)
     if np.abs(points).max() > 1e5:

@@ -20,18 +20,7 @@ SIDE = 128
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer: which image, what it is, what it was taken for, and how surely.
-
-    Attributes
-    ----------
-    path : path
-        Where the image is read.
-    shown_path : str
-        What it is called on the page.
-    truth, answer : str
-    confidence : float
-        Probability that the classifier gave its answer.
-    """
+    """One answer: where its image is read and what it is called, its class, the answer and the answer's probability."""
 
     path: str | os.PathLike[str]
     shown_path: str

@@ -74,17 +74,7 @@ alt="{escape(alternative)}"></div>
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:
-    """Return a table; a row's first cell is its header.
-
-    Parameters
-    ----------
-    head : sequence of str
-        HTML of the column headers.
-    rows : iterable of sequences of str
-        HTML of the cells.
-    numbers : sequence of int
-        Columns that are aligned to the right.
-    """
+    """Return a table of HTML cells, a row's first one its header; the columns ``numbers`` are aligned to the right."""
     kinds = [' class="number"' if column in numbers else "" for column in range(len(head))]
     top = "".join(f'<th scope="col"{kind}>{cell}</th>' for kind, cell in zip(kinds, head, strict=True))
     body = "\n".join(
@@ -110,17 +100,7 @@ def section(key: str, title: str, content: str) -> tuple[str, str, str]:
 
 
 def page(title: str, introduction: str, sections: Sequence[tuple[str, str, str]]) -> str:
-    """Return a whole document.
-
-    Parameters
-    ----------
-    title : str
-        Text.
-    introduction : str
-        HTML between the title and the sections.
-    sections : sequence of (anchor, title, HTML)
-        As ``section`` makes them.
-    """
+    """Return a whole document: a title of text, an introduction of HTML, and sections as ``section`` makes them."""
     links = "\n".join(f'<a href="#{key}">{escape(name)}</a>' for key, name, _ in sections)
     body = "\n".join(content for _, _, content in sections)
     return f"""<!DOCTYPE html>

@@ -94,13 +94,7 @@ def is_kind(kind: object) -> bool:
 def write(path: str | os.PathLike[str], manifest: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> None:
     """Write a model file: under a hidden name beside it first, then renamed.
 
-    Parameters
-    ----------
-    path : path
-    manifest : mapping
-        All of the manifest but ``arrays`` and ``manifest_hash``, in order.
-    arrays : sequence of ndarray
-        As `storable` returns them.
+    ``manifest`` is all of it but ``arrays`` and ``manifest_hash``, in order; the arrays are as `storable` returns them.
     """
     records = [ArrayRecord.of(array) for array in arrays]
     text = _sealed({**manifest, "arrays": [record.to_json() for record in records]})
@@ -118,26 +112,10 @@ def write(path: str | os.PathLike[str], manifest: Mapping[str, Any], arrays: Seq
 
 
 def read(path: str | os.PathLike[str], *, keep: bool) -> tuple[dict[str, Any], list[NDArray[Any]]]:
-    """Read and verify a model file.
+    """Read and verify a model file, and return its manifest, of which `metadata` and `tree` are as yet any JSON.
 
-    Parameters
-    ----------
-    path : path
-    keep : bool
-        Give the arrays back; without it they are read and checked one at a time.
-
-    Returns
-    -------
-    manifest : dict
-        Its keys and their order are those that were written; `metadata` and `tree` are as yet any JSON.
-    arrays : list of ndarray
-
-    Raises
-    ------
-    FileNotFoundError
-        Where there is no such file.
-    ModelFileError
-        For anything but a whole and undamaged file of this format.
+    With ``keep`` the arrays are returned too; without it they are read and checked one at a time. ModelFileError for
+    anything but a whole and undamaged file of this format; FileNotFoundError where there is none.
     """
     try:
         with open_file(path) as file:

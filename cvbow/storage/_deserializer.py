@@ -47,19 +47,9 @@ _KEYS = {
 class Deserializer:
     """Builds values from a tree; a refusal is a ValueError, whatever else a class makes of a forged state aside.
 
-    Parameters
-    ----------
-    arrays : sequence of ndarray
-        What `Serializer.arrays` held. A tree must use each of them once, in their order.
-    plain : bool
-        Refuse arrays and objects, as `Serializer` does.
-    version : int, default `FORMAT_VERSION`
-        Of the file's format.
-
-    Attributes
-    ----------
-    warnings : list of str
-        What was made up for on the way.
+    ``arrays`` are those of the `Serializer`: a tree must use each of them once, in their order. With ``plain``, arrays
+    and objects are refused, as the `Serializer` does. ``version`` is the file's format, and ``warnings`` tell what was
+    made up for on the way.
     """
 
     def __init__(

@@ -28,17 +28,10 @@ _MAX_INT_BITS = 4096  # Python itself refuses to parse integers of more than 430
 
 
 class Serializer:
-    """Turns values into a tree.
+    """Turns values into a tree, and collects the ``arrays`` that its entries refer to, ready to be written.
 
-    Parameters
-    ----------
-    plain : bool
-        Refuse arrays and objects, and turn NumPy scalars into Python's: for what a reader shows without building.
-
-    Attributes
-    ----------
-    arrays : list of ndarray
-        What the tree's ``array`` entries refer to, ready to be written.
+    With ``plain``, arrays and objects are refused and NumPy scalars become Python's: for what a reader shows without
+    building.
     """
 
     def __init__(self, *, plain: bool = False) -> None:
@@ -49,12 +42,8 @@ class Serializer:
     def serialize(self, value: object, where: str) -> Any:
         """Serialize one value; `where` names it in errors.
 
-        Raises
-        ------
-        TypeError
-            For a value of a type that a model file cannot hold.
-        ValueError
-            For a value that contains itself, is nested too deep, or cannot be kept exactly.
+        TypeError for a value of a type that a model file cannot hold; ValueError for one that contains itself, is
+        nested too deep, or cannot be kept exactly.
         """
         if value is None or type(value) is bool:
             return value
