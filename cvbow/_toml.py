@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,11 @@ FLAG = Rule("true or false", lambda value: isinstance(value, bool))
 def one_of(choices: Collection[str]) -> Rule:
     """Return the rule of a value that is one of ``choices``."""
     return Rule(f"one of {', '.join(choices)}", lambda value: isinstance(value, str) and value in choices)
+
+
+def matching(pattern: re.Pattern[str], words: str) -> Rule:
+    """Return the rule of a text that as a whole is like a pattern."""
+    return Rule(words, lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None)
 
 
 class TomlTable:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, Rule, TomlTable, bundled, one_of
+from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, Rule, TomlTable, bundled, matching, one_of
 from cvbow.datasets.images import Layout
 from cvbow.datasets.layouts import LAYOUTS
 
@@ -129,18 +129,11 @@ def _remote_file(table: TomlTable) -> RemoteFile:
         "a list of addresses that begin with http:// or https://",
         lambda value: TEXTS.holds(value) and value and all(re.match("https?://", url) for url in value),
     )
-    plain = Rule("a file name", lambda value: isinstance(value, str) and bool(_SAFE_NAME.fullmatch(value)))
+    plain = matching(_SAFE_NAME, "a file name")
     file = RemoteFile(
         name=table.take("name", plain),
         urls=tuple(table.take("urls", web)),
-        hash=table.take(
-            "hash",
-            Rule(
-                "sha256: or md5: and the digits in lower case",
-                lambda value: isinstance(value, str) and bool(_HASH.fullmatch(value)),
-            ),
-            None,
-        ),
+        hash=table.take("hash", matching(_HASH, "sha256: or md5: and the digits in lower case"), None),
         hash_source=table.take("hash_source", TEXT, None),
         n_bytes=table.take("bytes", COUNT, None),
         unpack=table.take("unpack", FLAG, True),

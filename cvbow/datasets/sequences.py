@@ -67,17 +67,9 @@ class Sequences(Layout):
 
     Examples
     --------
-    >>> import pathlib, tempfile
-    >>> from cvbow.datasets import Sequences
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     graffiti = pathlib.Path(folder, "graf")
-    ...     graffiti.mkdir()
-    ...     for name in ("img1.png", "img2.png"):
-    ...         (graffiti / name).touch()
-    ...     _ = (graffiti / "H1to2p").write_text("1 0 5 0 1 0 0 0 1")
-    ...     (found,) = Sequences().sequences(pathlib.Path(folder))
-    >>> found.name, found.homographies[0].tolist()
-    ('graf', [[1.0, 0.0, 5.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> from cvbow.datasets import find_dataset
+    >>> find_dataset("oxford-affine").layout
+    Sequences(only=('bikes', 'boat', 'graf', 'leuven'))
     """
 
     only: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ from cvbow.experiments.protocols import SplitProtocol, read_protocol
 from cvbow.experiments.published import Row, beside, take_published
 from cvbow.experiments.results import (
     FORMAT,
-    DataFolders,
+    Job,
     Result,
     Spread,
     dataset_facts,
@@ -163,31 +163,24 @@ def _variant(table: TomlTable, preset: str, shared: Mapping[str, Any]) -> Varian
     return variant
 
 
-def run(
-    definition: ClassificationDefinition,
-    data: DataFolders | None = None,
-    *,
-    n_jobs: int | None = -1,
-    memory: Any = None,
-    quick: bool = False,
-) -> ClassificationResult:
+def run(definition: ClassificationDefinition, job: Job) -> ClassificationResult:
     """Train on the training images of each split of each seed, and judge on its test images; so with each variant.
 
     An image that cannot be read is an error: without it the figure would be another benchmark's. A quick run is of the
     first split alone, on a few of its images.
     """
-    surroundings = environment(n_jobs=n_jobs)
-    place = find_places([definition.dataset], data)[definition.dataset]
+    surroundings = environment(n_jobs=job.n_jobs)
+    place = find_places([definition.dataset], job.data)[definition.dataset]
     images = load_dataset(place)
     planned = [(seed, split) for seed in definition.seeds for split in definition.protocol.splits(images, seed=seed)]
-    if quick:
+    if job.quick:
         planned = [(seed, smoke_split(images, split, seed=seed)) for seed, split in planned[:1]]
     used = {int(position) for _, split in planned for part in (split.train, split.test) for position in part}
-    facts = dataset_facts(place, images, n_jobs=n_jobs, only=used if quick else None)
+    facts = dataset_facts(place, images, n_jobs=job.n_jobs, only=used if job.quick else None)
     facts |= {"n_classes": len(images.classes), "n_images_used": len(used)}
-    facts["sha256_of"] = "the images used" if quick else "all images"
+    facts["sha256_of"] = "the images used" if job.quick else "all images"
     recipes = definition.variants or (Variant("", definition.preset, definition.settings),)
-    measured = [_measure(definition.name, one, images, planned, n_jobs, memory) for one in recipes]
+    measured = [_measure(definition.name, one, images, planned, job) for one in recipes]
     figures: dict[str, Any] = {**measured[0]}
     if definition.variants:
         figures = {"variants": [plain(asdict(one)) | part for one, part in zip(recipes, measured, strict=True)]}
@@ -197,7 +190,7 @@ def run(
         "format": FORMAT,
         "benchmark": definition.name,
         "title": definition.title,
-        "quick": quick,
+        "quick": job.quick,
         "metric": definition.metric,
         "published": [asdict(one) for one in definition.published],
         "definition": {
@@ -220,8 +213,7 @@ def _measure(
     recipe: Variant,
     images: LabelledImages,
     planned: Sequence[tuple[int, Split]],
-    n_jobs: int | None,
-    memory: Any,
+    job: Job,
 ) -> Measured:
     """Run one recipe on every split."""
     name = f"{benchmark}, {recipe.name}" if recipe.name else benchmark
@@ -230,13 +222,13 @@ def _measure(
         for number, (seed, split) in enumerate(planned, 1):
             note(f"{name}, {number} of {len(planned)}: seed {seed}, {split.name}")
             settings = {**recipe.settings, "random_state": seed}
-            model = make_model(recipe.preset, settings=settings, n_jobs=n_jobs, memory=memory)
+            model = make_model(recipe.preset, settings=settings, n_jobs=job.n_jobs, memory=job.memory)
             runs.append(_judge(model, images, split, seed))
             note(f"  mean class accuracy {runs[-1]['mean_class_accuracy']:.4f}")
     return {
         "accuracy": spread([one["accuracy"] for one in runs]),
         "mean_class_accuracy": spread([one["mean_class_accuracy"] for one in runs]),
-        "cost": _cost(runs, cached=memory is not None),
+        "cost": _cost(runs, cached=job.memory is not None),
         "memory": peak.as_dict(),
         "model_bytes": max((one["model"]["bytes"] for one in runs if one["model"]["bytes"]), default=None),
         "splits": runs,

@@ -24,7 +24,7 @@ from cvbow.experiments._drawing import Split, at_most, by_class, shuffled, smoke
 from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment, peak_memory
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
-from cvbow.experiments.results import FORMAT, DataFolders, dataset_facts, find_places, spread, stored
+from cvbow.experiments.results import FORMAT, Job, dataset_facts, find_places, spread, stored
 from cvbow.experiments.significance import bootstrap_interval, holm, mcnemar_test, paired_splits_test
 from cvbow.images.corruptions import CORRUPTIONS, STRENGTHS, CorruptedImage
 from cvbow.parallel import note
@@ -129,36 +129,29 @@ def read(name: str, table: TomlTable) -> ComparisonDefinition:
     return definition
 
 
-def run(
-    definition: ComparisonDefinition,
-    data: DataFolders | None = None,
-    *,
-    n_jobs: int | None = -1,
-    memory: Any = None,
-    quick: bool = False,
-) -> ComparisonResult:
+def run(definition: ComparisonDefinition, job: Job) -> ComparisonResult:
     """Compare the contenders of a definition; a quick run is of a few images of the first split."""
-    place = find_places([definition.dataset], data)[definition.dataset]
+    place = find_places([definition.dataset], job.data)[definition.dataset]
     images = load_dataset(place)
     # Before the comparison: a data set that has changed should not be refused after hours.
-    facts = dataset_facts(place, images, n_jobs=n_jobs) | {"n_classes": len(images.classes)}
+    facts = dataset_facts(place, images, n_jobs=job.n_jobs) | {"n_classes": len(images.classes)}
     result = compare(
         images,
-        _Small(definition.protocol) if quick else definition.protocol,
+        _Small(definition.protocol) if job.quick else definition.protocol,
         definition.contenders,
         classifier=definition.classifier,
-        curve=definition.curve[:1] if quick else definition.curve,
-        curve_draws=1 if quick else definition.curve_draws,
+        curve=definition.curve[:1] if job.quick else definition.curve,
+        curve_draws=1 if job.quick else definition.curve_draws,
         curve_test_per_class=definition.curve_test_per_class,
         corruptions=definition.corruptions,
-        corrupted_per_class=1 if quick else definition.corrupted_per_class,
+        corrupted_per_class=1 if job.quick else definition.corrupted_per_class,
         seed=definition.seed,
-        n_jobs=n_jobs,
-        memory=memory,
+        n_jobs=job.n_jobs,
+        memory=job.memory,
         title=definition.title,
         dataset=facts,
     )
-    return {**result, "benchmark": definition.name, "quick": quick, "notes": definition.notes}
+    return {**result, "benchmark": definition.name, "quick": job.quick, "notes": definition.notes}
 
 
 class _Small(SplitProtocol):

@@ -12,7 +12,7 @@ from cvbow._toml import TEXT, TomlTable, bundled, one_of
 from cvbow.experiments import classification, comparison, matching, retrieval, scripts
 from cvbow.experiments.definition import Definition
 from cvbow.experiments.published import Row, beside
-from cvbow.experiments.results import FORMAT, DataFolders, read_json
+from cvbow.experiments.results import FORMAT, DataFolders, Job, read_json
 from cvbow.images import natural_key
 from cvbow.tables import Table
 
@@ -46,7 +46,7 @@ class Kind:
     read : callable or None
         Takes a name and the table of a TOML file; returns the definition.
     run : callable or None
-        Takes a definition and the data sets' folders, ``n_jobs``, ``memory`` and ``quick``; returns the result.
+        Takes a definition and a ``Job``: the parameters of ``run_benchmark``; returns the result.
     script : str
         The script of this project that makes its results, in place of ``read`` and ``run``.
 
@@ -213,7 +213,7 @@ def run_benchmark(
     run = KINDS[definition.kind].run
     if run is None:
         raise ValueError(f"definition must be of a kind that is run, got {definition.kind}")
-    return dict(run(definition, data, n_jobs=n_jobs, memory=memory, quick=quick))
+    return dict(run(definition, Job(data, n_jobs, memory, quick)))
 
 
 def read_result(path: str | os.PathLike[str]) -> dict[str, Any]:

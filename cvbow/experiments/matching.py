@@ -20,7 +20,7 @@ from cvbow._toml import NUMBER, TEXT, Rule, TomlTable
 from cvbow.datasets import ImageSequence, Sequences, dataset_names, find_dataset, homographies_hash, load_dataset
 from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment, peak_memory
-from cvbow.experiments.results import FORMAT, DataFolders, Result, dataset_facts, find_places
+from cvbow.experiments.results import FORMAT, Job, Result, dataset_facts, find_places
 from cvbow.features import Extractor, Features, LocalFeatures
 from cvbow.images import read_image
 from cvbow.matching import (
@@ -180,42 +180,35 @@ def _variant(table: TomlTable, shared: Mapping[str, Any]) -> MatchingVariant:
     return variant
 
 
-def run(
-    definition: MatchingDefinition,
-    data: DataFolders | None = None,
-    *,
-    n_jobs: int | None = -1,
-    memory: Any = None,
-    quick: bool = False,
-) -> MatchingResult:
+def run(definition: MatchingDefinition, job: Job) -> MatchingResult:
     """Describe every image with each variant, and match the first image of each sequence with each of the others.
 
-    Nothing is kept in ``memory``, as the result tells the time that points take. A quick run is of the first pair of
-    each sequence.
+    Nothing is kept in the job's ``memory``, as the result tells the time that points take. A quick run is of the first
+    pair of each sequence.
     """
-    surroundings = environment(n_jobs=n_jobs)
-    place = find_places([definition.dataset], data)[definition.dataset]
+    surroundings = environment(n_jobs=job.n_jobs)
+    place = find_places([definition.dataset], job.data)[definition.dataset]
     images = load_dataset(place)
     layout = place.manifest.layout
     if not isinstance(layout, Sequences):
         raise ValueError(f"dataset must be one of sequences with homographies, got {definition.dataset!r}")
     sequences = layout.sequences(place.root)
-    facts = dataset_facts(place, images, n_jobs=n_jobs)
+    facts = dataset_facts(place, images, n_jobs=job.n_jobs)
     facts |= {"n_classes": len(images.classes), "homographies_sha256": homographies_hash(sequences)}
-    if quick:
+    if job.quick:
         sequences = tuple(ImageSequence(s.name, s.images[:2], s.homographies[:1]) for s in sequences)
     variants = []
     with peak_memory() as peak:
         for number, variant in enumerate(definition.variants, 1):
             note(f"{definition.name}, {number} of {len(definition.variants)}: {variant.name}")
-            variants.append(_measure(variant, definition.protocol, sequences, n_jobs))
+            variants.append(_measure(variant, definition.protocol, sequences, job.n_jobs))
     protocol = asdict(definition.protocol) | {"text": definition.protocol.describe()}
     return {
         "kind": RESULT,
         "format": FORMAT,
         "benchmark": definition.name,
         "title": definition.title,
-        "quick": quick,
+        "quick": job.quick,
         "definition": {"dataset": definition.dataset, "protocol": protocol, "notes": definition.notes},
         "dataset": facts,
         "environment": surroundings,

@@ -7,6 +7,7 @@ import os
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
@@ -21,6 +22,7 @@ __all__ = [
     "FORMAT",
     "DataFolders",
     "DatasetFacts",
+    "Job",
     "Result",
     "Spread",
     "dataset_facts",
@@ -38,6 +40,16 @@ FORMAT = 1
 
 #: The folder of a benchmark's data set, or the folders of several data sets by their names.
 DataFolders = str | os.PathLike[str] | Mapping[str, str | os.PathLike[str]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a benchmark is run; ``run_benchmark`` says what each of these means."""
+
+    data: DataFolders | None = None
+    n_jobs: int | None = -1
+    memory: Any = None
+    quick: bool = False
 
 
 class Spread(TypedDict):

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, WHOLE, Rule, TomlTable, one_of
+from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, WHOLE, Rule, TomlTable, matching, one_of
 from cvbow.datasets import Place, RetrievalLayout, RetrievalSet, dataset_names, find_dataset, load_dataset
 from cvbow.errors import DatasetError, NetworkError
 from cvbow.experiments.definition import Definition, check_names, different, take_common, take_settings
@@ -19,8 +19,8 @@ from cvbow.experiments.environment import environment, peak_memory
 from cvbow.experiments.published import Published, Row, beside, take_published
 from cvbow.experiments.results import (
     FORMAT,
-    DataFolders,
     DatasetFacts,
+    Job,
     Result,
     dataset_facts,
     find_places,
@@ -56,7 +56,7 @@ _QUICK_QUERIES, _QUICK_OTHERS, _QUICK_LEARN, _QUICK_WORDS, _QUICK_COMPONENTS = 6
 _METRIC = re.compile(r"map|map_trapezoids|recall@[1-9][0-9]*")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RetrievalProtocol:
     """What is indexed and learned from, and how rankings are judged.
 
@@ -74,10 +74,10 @@ class RetrievalProtocol:
         What is compared with published figures: ``map``, ``map_trapezoids`` or ``recall@K``.
     """
 
-    distractors: tuple[str, ...]
+    distractors: tuple[str, ...] = ()
     learn_on: str
-    keep_self: bool
-    k: tuple[int, ...]
+    keep_self: bool = False
+    k: tuple[int, ...] = (1, 5, 10)
     metric: str
 
     def describe(self) -> str:
@@ -191,25 +191,19 @@ def _protocol(table: TomlTable, dataset: str) -> RetrievalProtocol:
         f"a list of different data sets, of {', '.join(others)}",
         lambda value: TEXTS.holds(value) and set(value) <= set(others) and len(set(value)) == len(value),
     )
-    protocol = RetrievalProtocol(
-        distractors=tuple(table.take("distractors", distractors, [])),
-        learn_on=table.take("learn_on", one_of((*LEARN_ON, *others))),
-        keep_self=table.take("keep_self", FLAG, False),
-        k=tuple(table.take("k", different("integers >= 1", COUNT.holds), [1, 5, 10])),
-        metric=table.take(
-            "metric",
-            Rule(
-                "map, map_trapezoids or recall@K",
-                lambda value: isinstance(value, str) and _METRIC.fullmatch(value) is not None,
-            ),
-        ),
-    )
+    rules = {
+        "distractors": distractors,
+        "learn_on": one_of((*LEARN_ON, *others)),
+        "keep_self": FLAG,
+        "k": different("integers >= 1", COUNT.holds),
+        "metric": matching(_METRIC, "map, map_trapezoids or recall@K"),
+    }
+    protocol = table.build(RetrievalProtocol, rules)
     if protocol.learn_on == "distractors" and not protocol.distractors:
         table.fail("learn_on", "something else where there are no distractors")
     place = protocol.metric.rpartition("@")[2]
     if place.isdigit() and int(place) not in protocol.k:
         table.fail("metric", f"at one of the places k, {', '.join(map(str, protocol.k))}")
-    table.finish()
     return protocol
 
 
@@ -242,18 +236,11 @@ def _variant(table: TomlTable, describers: Mapping[str, DescriberRecipe]) -> Ret
     return variant
 
 
-def run(
-    definition: RetrievalDefinition,
-    data: DataFolders | None = None,
-    *,
-    n_jobs: int | None = -1,
-    memory: Any = None,
-    quick: bool = False,
-) -> RetrievalResult:
+def run(definition: RetrievalDefinition, job: Job) -> RetrievalResult:
     """Learn and index once with each describer; search its index for every query with each variant.
 
-    An image that cannot be read is an error: without it the figure would be another benchmark's. ``memory`` caches what
-    is learned from and described. A quick run is of a few queries and images, with a small dictionary.
+    An image that cannot be read is an error: without it the figure would be another benchmark's. The job's ``memory``
+    caches what is learned from and described. A quick run is of a few queries and images, with a small dictionary.
 
     Raises
     ------
@@ -262,29 +249,29 @@ def run(
     NetworkError
         If a network is not where CVBOW_NETWORKS says.
     """
-    surroundings = environment(n_jobs=n_jobs)
+    surroundings = environment(n_jobs=job.n_jobs)
     for recipe in definition.describers.values():
         recipe.describer(seed=definition.seed)  # a network that is missing is told of before the work
     protocol = definition.protocol
     names = [definition.dataset, *protocol.distractors]
     if protocol.learn_on not in (*names, *LEARN_ON):
         names.append(protocol.learn_on)
-    places = find_places(names, data)
+    places = find_places(names, job.data)
     images = {name: load_dataset(place) for name, place in places.items()}
-    facts = [dataset_facts(place, images[name], n_jobs=n_jobs) for name, place in places.items()]
+    facts = [dataset_facts(place, images[name], n_jobs=job.n_jobs) for name, place in places.items()]
     others = {name: [path for path in found.images if isinstance(path, Path)] for name, found in images.items()}
     whole = _retrieval_set(places[definition.dataset])
     facts[0]["ground_truth_sha256"] = _truth_hash(whole)
     plan = _plan(definition, whole, others)
-    if quick:
+    if job.quick:
         plan = _small(plan)
     measured = []
     with peak_memory() as peak:
         for key, recipe in definition.describers.items():
             variants = [variant for variant in definition.variants if variant.describer == key]
             if variants:
-                describer = recipe.describer(seed=definition.seed, n_jobs=n_jobs, memory=memory)
-                described = _searched(definition, describer, plan, variants, n_jobs, quick=quick)
+                describer = recipe.describer(seed=definition.seed, n_jobs=job.n_jobs, memory=job.memory)
+                described = _searched(definition, describer, plan, variants, job)
                 measured += list(zip(variants, described, strict=True))
     order = {variant.name: number for number, variant in enumerate(definition.variants)}
     measured.sort(key=lambda pair: order[pair[0].name])
@@ -293,7 +280,7 @@ def run(
         "format": FORMAT,
         "benchmark": definition.name,
         "title": definition.title,
-        "quick": quick,
+        "quick": job.quick,
         "metric": protocol.metric,
         "definition": {
             "protocol": plain(asdict(protocol)) | {"text": protocol.describe()},
@@ -311,7 +298,7 @@ def run(
                 "name": variant.name,
                 "describer": variant.describer,
                 "published": [asdict(figure) for figure in variant.published],
-                "cost": cost if memory is None else None,
+                "cost": cost if job.memory is None else None,
                 **evaluation,
             }
             for variant, (evaluation, cost) in measured
@@ -354,12 +341,10 @@ def _searched(
     describer: Describer,
     plan: _Plan,
     variants: Sequence[RetrievalVariant],
-    n_jobs: int | None,
-    *,
-    quick: bool,
+    job: Job,
 ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Learn and index with one describer; search for every query with each variant."""
-    if quick:
+    if job.quick:
         _shrink(describer)
     name = f"{definition.name}, {variants[0].describer}"
     note(f"{name}: learning from {len(plan.learn)} images")
@@ -372,7 +357,7 @@ def _searched(
     found = []
     with (
         tempfile.TemporaryDirectory(prefix="cvbow-") as folder,
-        ImageIndex.build(Path(folder) / "index", describer, n_jobs=n_jobs) as index,
+        ImageIndex.build(Path(folder) / "index", describer, n_jobs=job.n_jobs) as index,
     ):
         index.add(plan.indexed, strict=True)
         indexed = time.perf_counter()

@@ -123,7 +123,7 @@ def save(path: str | os.PathLike[str], *, kind: str, state: object, metadata: Ma
     Returns
     -------
     str
-        The content hash.
+        The content hash; the example of `StoredModel` compares it.
 
     Raises
     ------
@@ -133,17 +133,6 @@ def save(path: str | os.PathLike[str], *, kind: str, state: object, metadata: Ma
         For a state that contains itself, or that `load` would refuse.
     FileNotFoundError, PermissionError, IsADirectoryError
         Where the folder is missing or read-only, or `path` is a folder.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> import numpy as np
-    >>> from cvbow import storage
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "numbers.cvbow")
-    ...     digest = storage.save(path, kind="example", state=[1, 2.5, np.arange(3)], metadata={"n_images": 12})
-    >>> len(digest)
-    64
     """
     if not is_kind(kind):
         raise ValueError(f"kind must be a word of at most 40 lower-case letters, got {kind!r}")
@@ -190,16 +179,6 @@ def load(path: str | os.PathLike[str], *, kind: str) -> StoredModel:
     ModelFileError
         For a file that is foreign, truncated, damaged, of another kind, written by a newer cvbow, or that holds what
         a model file must not hold.
-
-    Examples
-    --------
-    >>> import pathlib, tempfile
-    >>> from cvbow import storage
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "numbers.cvbow")
-    ...     digest = storage.save(path, kind="example", state={"words": 100}, metadata={})
-    ...     storage.load(path, kind="example").state
-    {'words': 100}
     """
     return _stored(path, kind)
 
