@@ -348,7 +348,15 @@ def test_evaluate(own: Path, index: Path) -> None:
     assert {"map", "recall", "n_queries", "per_query"} <= set(found)
     assert (found["map"], found["recall"], found["n_queries"]) == (1.0, {"1": 1.0, "2": 1.0}, N_SCENES)
     assert found["verify"] == 100
-    assert document("evaluate", index, truth(own), "--verify", 0)["verify"] == 0
+    assert {name: found[name] for name in ("expand", "model", "tolerance", "max_hamming", "min_inliers")} == {
+        "expand": 0,
+        "model": "affine",
+        "tolerance": 0.012,
+        "max_hamming": 20,
+        "min_inliers": 6,
+    }
+    other = document("evaluate", index, truth(own), "--verify", 0, "--model", "homography")
+    assert (other["verify"], other["model"]) == (0, "homography")
     said = run("evaluate", index, truth(own)).stdout
     assert "mAP         1.0000" in said
     assert "hardest" not in said

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cvbow.dictionary import KMeansDictionary
 from cvbow.features import SIFT, Features
 from cvbow.images import read_image
-from cvbow.matching import maps
+from cvbow.matching import maps, transform_points
 from cvbow.retrieval.quantized import quantize, stored_points
 from cvbow.retrieval.verification import Verification, shared_words, verify
 
@@ -388,10 +388,10 @@ def test_small_matrices_against_numpy(values: list[float], seed: int) -> None:
 def test_derivative_and_horizon() -> None:
     matrix = np.array([[0.9, 0.1, 0.2], [-0.2, 1.1, -0.1], [0.4, -0.3, 1.25]])
     step = 1e-6
-    ahead = maps.map_points(matrix, step * np.eye(2)) - maps.map_points(matrix, np.zeros((2, 2)))
+    ahead = transform_points(matrix, step * np.eye(2)) - transform_points(matrix, np.zeros((2, 2)))
     np.testing.assert_allclose(maps.derivative(matrix), ahead.T / step, rtol=1e-5)
     beyond = np.array([[-4.0, 0.0], [0.0, 0.0]])
-    mapped = maps.map_points(matrix, beyond)
+    mapped = transform_points(matrix, beyond)
     assert np.isinf(mapped[0]).all()
     assert np.isfinite(mapped[1]).all()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ __all__ = ["evaluate_index"]
 
 _UKBENCH = 4
 _AT_PLACES = ("recall", "precision", "success")
+#: Values of a search that others stand for here.
+_REPLACED = ("k", "exclude_self")
 
 
 def evaluate_index(
@@ -78,7 +80,7 @@ def evaluate_index(
             themselves are among them.
         ``missing``
             Relevant images that are not in the index: they count as not found.
-        ``k``, ``verify``, ``expand``, ``keep_self``, ``depth``, ``definitions``
+        ``k``, ``keep_self``, ``depth``, ``definitions``, and the values of `search` but its `k` and `exclude_self`
             What the figures depend on.
 
     Raises
@@ -137,8 +139,7 @@ def evaluate_index(
         "skipped": skipped,
         "missing": rows.missing,
         "k": list(places),
-        "verify": search.verify,
-        "expand": search.expand,
+        **{name: value for name, value in asdict(search).items() if name not in _REPLACED},
         "keep_self": keep_self,
         "depth": depth,
         "definitions": dict(DEFINITIONS),

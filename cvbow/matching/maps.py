@@ -10,21 +10,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["derivative", "fit_affine", "fit_homography", "fit_similarity", "map_points", "spread", "stretches"]
+__all__ = ["derivative", "fit_affine", "fit_homography", "fit_similarity", "spread", "stretches"]
 
 #: Points whose spread across their main direction is below this, over the size of the image, are on a line.
 _LINE = 1e-4
 
 Points = NDArray[np.float64]
-
-
-def map_points(matrix: Points, points: Points) -> Points:
-    """Return where a 3x3 matrix sends points, shape (n, 2); infinity beyond the horizon."""
-    mapped = points @ matrix[:2, :2].T + matrix[:2, 2]
-    if matrix[2, 0] == 0 and matrix[2, 1] == 0:
-        return np.asarray(mapped, np.float64)
-    depth = (points @ matrix[2, :2] + matrix[2, 2])[:, None]
-    return np.where(depth > 1e-9, mapped / np.maximum(depth, 1e-9), np.inf)
 
 
 def derivative(matrix: Points) -> Points:

@@ -78,6 +78,10 @@ def transform_points(matrix: ArrayLike, points: ArrayLike) -> NDArray[np.float64
     [[10.0, 0.0], [16.0, 8.0]]
     """
     matrix, points = np.asarray(matrix, np.float64), check_points("points", points)
+    (a, b, _), (c, d, _), last = matrix.tolist()
+    if last == [0, 0, 1] and a * d > b * c:
+        # An affine map that keeps orientation has no horizon.
+        return np.asarray(points @ matrix[:2, :2].T + matrix[:2, 2], np.float64)
     mapped = points @ matrix[:, :2].T + matrix[:, 2]
     # Of the two signs that a homography may be written with, the one that keeps orientation in front of the camera.
     w = mapped[:, 2] * np.copysign(1.0, np.linalg.det(matrix))

@@ -17,15 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int, check_real
-from cvbow.matching.maps import (
-    derivative,
-    fit_affine,
-    fit_homography,
-    fit_similarity,
-    map_points,
-    spread,
-    stretches,
-)
+from cvbow.matching.maps import derivative, fit_affine, fit_homography, fit_similarity, spread, stretches
+from cvbow.matching.models import transform_points
 from cvbow.retrieval.hamming_embedding import hamming_distances
 from cvbow.retrieval.quantized import stored_points
 
@@ -305,11 +298,11 @@ class _Matches:
         area = a * d - b * c
         if not area > 1e-9:
             return np.empty(0, np.int64), np.empty(0)
-        forth = map_points(matrix, self.a) - self.b
+        forth = transform_points(matrix, self.a) - self.b
         if matrix[2, 0] == 0 and matrix[2, 1] == 0:
             back = forth @ (np.array([[d, -b], [-c, a]]) / area).T
         else:
-            back = map_points(np.asarray(np.linalg.inv(matrix), np.float64), self.b) - self.a
+            back = transform_points(np.asarray(np.linalg.inv(matrix), np.float64), self.b) - self.a
         squares = (np.einsum("ij,ij->i", forth, forth) + np.einsum("ij,ij->i", back, back)) / 2
         zoom, turn = math.log2(area) / 2, complex(a + d, c - b) / math.hypot(a + d, c - b)
         rows = np.flatnonzero(
