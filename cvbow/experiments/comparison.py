@@ -50,15 +50,8 @@ class ComparisonDefinition(Definition):
     ----------
     protocol : SplitProtocol
     contenders : tuple of Contender
-    classifier : str
-        The head of all; a key of ``CLASSIFIERS``.
-    curve : tuple of int
-        Training images per class of the learning curve; empty for none.
-    curve_draws, curve_test_per_class : int
-    corruptions : bool
-        Judge the answers on images made worse too.
-    corrupted_per_class : int
-    seed : int
+    classifier, curve, curve_draws, curve_test_per_class, corruptions, corrupted_per_class, seed
+        As ``compare`` takes them.
 
     Examples
     --------

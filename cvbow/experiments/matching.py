@@ -86,9 +86,9 @@ class Pairs:
         Pixels; largest error of an inlier to that homography.
     """
 
-    distance: float
-    ratio: float
-    threshold: float
+    distance: float = 3.0
+    ratio: float = 0.8
+    threshold: float = 3.0
 
     def describe(self) -> str:
         """Describe it in one line."""
@@ -146,19 +146,13 @@ class MatchingResult(Result):
 
 def read(name: str, table: TomlTable) -> MatchingDefinition:
     """Take a definition from a table; ValueError that names the file and the key that is missing, unknown or wrong."""
-    protocol = table.table("protocol")
     shared = table.table("settings").values
     sequences = [name for name in dataset_names() if isinstance(find_dataset(name).layout, Sequences)]
     definition = MatchingDefinition(
         **take_common(name, table, sequences),
-        protocol=Pairs(
-            distance=float(protocol.take("distance", _PIXELS, 3.0)),
-            ratio=float(protocol.take("ratio", _SHARE, 0.8)),
-            threshold=float(protocol.take("threshold", _PIXELS, 3.0)),
-        ),
+        protocol=table.table("protocol").build(Pairs, {"distance": _PIXELS, "ratio": _SHARE, "threshold": _PIXELS}),
         variants=tuple(_variant(part, shared) for part in table.tables("variants")),
     )
-    protocol.finish()
     check_names(table, "variants", [one.name for one in definition.variants], needed=True)
     return definition
 
