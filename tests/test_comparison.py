@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from own_datasets import write_split
+from PIL import Image
 from tiny_images import write_dataset
 from tiny_network import tiny_network
 
@@ -21,7 +22,7 @@ from cvbow.backends import BagEncoder, ChannelUnion, CnnEncoder, ColorHistogram,
 from cvbow.datasets import LabelledImages
 from cvbow.errors import NetworkError
 from cvbow.experiments import FixedSplit, KFold, RandomSplits, compare, result_tables
-from cvbow.experiments.significance import bootstrap_interval, mcnemar_test, paired_splits_test
+from cvbow.experiments.significance import accuracy_interval, mcnemar_test, paired_splits_test
 from cvbow.images.corruptions import CORRUPTIONS, corrupt
 from cvbow.presets import Contender, parse_contender
 from cvbow.report import write_comparison_plots
@@ -90,7 +91,7 @@ def test_figures_of_a_fixed_split_are_those_of_the_models(material: LabelledImag
         model.fit([material.images[i] for i in split.train], [material.labels[i] for i in split.train])
         right = model.predict([material.images[i] for i in split.test]) == truth
         rights.append(right)
-        interval = bootstrap_interval(right, truth)
+        interval = accuracy_interval(right, truth)
         assert row["mean_class_accuracy"] == {"mean": pytest.approx(interval.figure), "std": None}
         assert row["accuracy"]["mean"] == pytest.approx(right.mean())
         assert (row["interval"]["low"], row["interval"]["high"]) == (interval.low, interval.high)
@@ -222,10 +223,69 @@ def test_tables(material: LabelledImages) -> None:
     assert len(result_tables(result_of(material))) == 2
 
 
+def easy(root: Path) -> Path:
+    """Folders of a user's own, whose classes anything can tell: 20 white and 9 black pictures in the test."""
+    for split, counts in (("train", (4, 4)), ("test", (20, 9))):
+        for name, level, count in zip(("white", "black"), (220, 20), counts, strict=True):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                Image.new("RGB", (16, 16), (level + number,) * 3).save(root / split / name / f"{number}.png")
+    return root
+
+
+def test_right_answers_alone_are_not_certain_and_own_folders_have_no_authors(tmp_path: Path) -> None:
+    arguments = ("compare", easy(tmp_path / "own"), "-w", "colors", "-w", "pixels", "--n-jobs", "1")
+    result = run(*arguments, "-o", tmp_path / "result.json")
+    assert result.exit_code == 0, result.stderr
+    document = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    for row in document["contenders"]:
+        assert row["mean_class_accuracy"]["mean"] == 1
+        # Wilson's for as many images as two classes of 20 and 9 are worth: 4 / (1/20 + 1/9).
+        worth = 4 / (1 / 20 + 1 / 9)
+        assert row["interval"]["low"] == pytest.approx(worth / (worth + 1.959964**2), abs=0.02)
+        assert row["interval"]["high"] == 1
+        line = next(line for line in result.stdout.splitlines() if line.startswith(f"{row['name']} "))
+        assert f"{100 * row['interval']['low']:.1f} to 100.0" in line
+    assert document["pairs"][0]["p_value"] == 1
+    assert "authors" not in result.stdout
+    assert "the data set's own split: trained on train, tested on test" in result.stdout
+
+
+def test_images_of_classes_that_are_not_learned_are_told(tmp_path: Path) -> None:
+    root = easy(tmp_path / "own")
+    (root / "test" / "black").rename(root / "test" / "gray")
+    result = run("compare", root, "-w", "colors", "--n-jobs", "1")
+    assert result.exit_code == 0
+    assert "the model does not know gray: 9 images, each a mistake" in result.stderr
+    (root / "test" / "white").rename(root / "test" / "snow")
+    result = run("compare", root, "-w", "colors", "--n-jobs", "1")
+    assert result.exit_code == 1
+    assert "no image is of a class that the model knows: they are of gray, snow; it knows black, white" in result.stderr
+
+
+@pytest.mark.skipif(not HAS_MATPLOTLIB, reason="needs the extra report")
+def test_plots_show_the_intervals_of_the_table(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    from cvbow.report.comparison_plots import _cost, _curve
+
+    images = LabelledImages.from_list(list_images(easy(tmp_path / "own")))
+    result = compare(images, FixedSplit(), [parse_contender("colors")], curve=(2, 9), curve_draws=2, n_jobs=1)
+    (row,) = result["contenders"]
+    axes = Figure().subplots()
+    _cost(axes, [row])
+    (bar,) = axes.collections[0].get_segments()
+    assert bar[:, 1] == pytest.approx([100 * row["interval"]["low"], 100 * row["interval"]["high"]])
+    assert axes.get_ylabel() == "mean class accuracy, % with 95 % interval"
+    axes = Figure().subplots()
+    _curve(axes, [row])
+    two, all_of_them = axes.collections[0].get_segments()
+    assert two[:, 1] == pytest.approx([100, 100])
+    assert not len(all_of_them), "where all images are taken there is one draw, and no spread"
+
+
 @pytest.mark.skipif(not HAS_MATPLOTLIB, reason="needs the extra report")
 def test_plots(material: LabelledImages, tmp_path: Path) -> None:
-    from PIL import Image
-
     result = result_of(material, curve=(2, 4), corruptions=True, corrupted_per_class=1)
     written = write_comparison_plots(tmp_path / "plots", result)
     assert [path.name for path in written] == ["accuracy-cost.png", "learning-curve.png", "corruptions.png"]

@@ -133,7 +133,7 @@ def test_k_fold_refuses_what_it_cannot_do() -> None:
 PARTS = ("train", "train", "validation", "test", None, "train", "test", "validation", "test", "test")
 
 
-def test_the_fixed_split_is_the_authors() -> None:
+def test_the_fixed_split_is_the_one_that_comes_with_the_images() -> None:
     data = images({"a": 5, "b": 5}, (PARTS, PARTS[::-1]))
     first, second = FixedSplit().splits(data)
     assert first.train.tolist() == [0, 1, 5]
@@ -159,7 +159,7 @@ def test_a_fixed_split_can_be_thinned() -> None:
 
 
 def test_a_fixed_split_needs_one() -> None:
-    with pytest.raises(ValueError, match="needs the split of the authors"):
+    with pytest.raises(ValueError, match="needs a split that comes with the data set: folders train/ and test/"):
         FixedSplit().splits(images({"a": 5, "b": 5}))
     with pytest.raises(ValueError, match="must have images to train on and to test with, got 10 and 0"):
         FixedSplit().splits(images({"a": 5, "b": 5}, (("train",) * 10,)))

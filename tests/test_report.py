@@ -24,7 +24,7 @@ from cvbow.errors import ImageError
 from cvbow.images import list_images
 from cvbow.presets import SETTINGS, parse_setting
 from cvbow.report import write_evaluation_report
-from cvbow.report._calibration import _wilson, reliability
+from cvbow.report._calibration import reliability
 from cvbow.report._classes import MOST_CLASSES
 from cvbow.report._html import escape, percent
 
@@ -383,14 +383,6 @@ def test_reliability_against_a_loop(answers: list[tuple[float, bool]], n_bins: i
     assert measured.calibration_error == pytest.approx(error, abs=1e-9)
     assert measured.mean_confidence == pytest.approx(confidence.mean(), abs=1e-9)
     assert measured.mean_accuracy == pytest.approx(right.mean(), abs=1e-9)
-
-
-@pytest.mark.parametrize(("share", "number"), [(0.0, 1), (0.3, 10), (0.5, 400), (1.0, 7)])
-def test_wilson_interval_solves_its_equation(share: float, number: int) -> None:
-    low, high = _wilson(share, number)
-    assert 0 <= low <= share <= high <= 1
-    for bound in (low, high):
-        assert (bound - share) ** 2 == pytest.approx(1.96**2 * bound * (1 - bound) / number, abs=1e-12)
 
 
 def test_diagram_shows_the_bins(model: ImageClassifier, tmp_path: Path, pictures: list[Path]) -> None:

@@ -25,7 +25,7 @@ from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment, peak_memory
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
 from cvbow.experiments.results import FORMAT, Job, dataset_facts, find_places, spread, stored
-from cvbow.experiments.significance import bootstrap_interval, holm, mcnemar_test, paired_splits_test
+from cvbow.experiments.significance import accuracy_interval, holm, mcnemar_test, paired_splits_test
 from cvbow.images.corruptions import CORRUPTIONS, STRENGTHS, CorruptedImage
 from cvbow.parallel import note
 from cvbow.presets import Contender, parse_contender
@@ -322,8 +322,8 @@ class _Run:
             },
         }
         if len(splits) == 1:
-            interval = bootstrap_interval(judged[0].right, judged[0].truth)
-            row["interval"] = {"low": interval.low, "high": interval.high, "what": "95 %, bootstrap over test images"}
+            interval = accuracy_interval(judged[0].right, judged[0].truth)
+            row["interval"] = {"low": interval.low, "high": interval.high, "what": "95 %, Wilson's over test images"}
         return model, judged, row
 
     def curve(
@@ -382,7 +382,8 @@ class _Run:
                 for picture, place in zip(pictures, positions, strict=True)
             ]
         truth = np.array([self.images.labels[place] for place in positions])
-        return _Judged(model.answer(pictures, strict=True).labels == truth, truth)
+        _, answers = model.evaluate(pictures, truth, strict=True)
+        return _Judged(answers.labels == truth, truth)
 
     def _pictures(self, positions: NDArray[np.intp]) -> list[Any]:
         return [self.images.images[place] for place in positions]

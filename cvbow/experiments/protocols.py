@@ -51,7 +51,7 @@ class SplitProtocol(Protocol):
 
 @dataclass(frozen=True)
 class FixedSplit(SplitProtocol):
-    """The splits of the data set's authors, all of them.
+    """The splits that a data set comes with, all of them: its authors', or those of a user's folders or CSV.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ class FixedSplit(SplitProtocol):
         """Return a split for each partition of the data set."""
         if not images.partitions:
             raise ValueError(
-                "the protocol fixed needs the split of the authors; this copy of the data set does not tell which "
-                "images are for training"
+                "the protocol fixed needs a split that comes with the data set: folders train/ and test/, or a column "
+                "split in its CSV; this copy does not tell which images are for training"
             )
         found = []
         for number, partition in enumerate(images.partitions, 1):
@@ -101,7 +101,8 @@ class FixedSplit(SplitProtocol):
         drawn = f", {self.train_per_class} per class drawn" if self.train_per_class else ""
         limit = "" if self.max_test_per_class is None else f", at most {self.max_test_per_class} per class"
         return (
-            f"the authors' split: trained on {' + '.join(self.train)}{drawn}, tested on {' + '.join(self.test)}{limit}"
+            f"the data set's own split: trained on {' + '.join(self.train)}{drawn}, "
+            f"tested on {' + '.join(self.test)}{limit}"
         )
 
 

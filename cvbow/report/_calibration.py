@@ -5,12 +5,12 @@ Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesi
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.experiments.significance import wilson_interval
 from cvbow.report._html import MISSING, count, percent, table
 
 # Pixels of the diagram: the square of the plot, then the histogram below it.
@@ -70,7 +70,7 @@ def diagram(measured: Reliability) -> str:
     filled = np.flatnonzero(measured.counts)
     places = [(_x(measured.confidence[i]), _y(measured.accuracy[i])) for i in filled]
     for i, (x, _) in zip(filled, places, strict=True):
-        low, high = _wilson(float(measured.accuracy[i]), int(measured.counts[i]))
+        low, high = wilson_interval(float(measured.accuracy[i]), int(measured.counts[i]))
         parts.append(f'<line class="whisker" x1="{x:.1f}" x2="{x:.1f}" y1="{_y(low):.1f}" y2="{_y(high):.1f}"></line>')
     parts.append(f'<polyline class="curve" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"></polyline>')
     for i, (x, y) in zip(filled, places, strict=True):
@@ -140,12 +140,3 @@ def _histogram(counts: NDArray[np.int64]) -> str:
     parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_LEFT + _SIDE}" y1="{foot}" y2="{foot}"></line>')
     parts.append(f'<text x="{_LEFT - 6}" y="{_BARS_TOP + 10}" text-anchor="end">{count(int(counts.max()))}</text>')
     return "\n".join(parts)
-
-
-def _wilson(share: float, number: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share that was seen in `number` trials."""
-    z = 1.96
-    scale = 1 + z * z / number
-    middle = (share + z * z / (2 * number)) / scale
-    half = z * math.sqrt(share * (1 - share) / number + z * z / (4 * number * number)) / scale
-    return max(0.0, middle - half), min(1.0, middle + half)

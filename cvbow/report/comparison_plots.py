@@ -91,7 +91,12 @@ def _cost(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     ticks = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
     low, high = 0.8 * min(costs), 1.25 * max(costs)
     inside = [tick for tick in ticks if low <= tick <= high] or [min(costs)]
-    _scale(axes, inside, "milliseconds of processor time an image")
+    bars = ""
+    if any(row["interval"] is not None for row in rows):
+        bars = " with 95 % interval"
+    elif any(row["mean_class_accuracy"]["std"] is not None for row in rows):
+        bars = " ± standard deviation over splits"
+    _scale(axes, inside, "milliseconds of processor time an image", bars)
     axes.set_xlim(low, high)
     axes.set_ylim(top=min(axes.get_ylim()[1], 101))
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
@@ -101,18 +106,21 @@ def _curve(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     for place, row in enumerate(rows):
         counts = [point["train_per_class"] for point in row["curve"]]
         means = [100 * point["mean"] for point in row["curve"]]
-        spreads = [100 * (point["std"] or 0) for point in row["curve"]]
+        # One draw has no spread to show; NaN leaves its bar out.
+        spreads = [np.nan if point["std"] is None else 100 * point["std"] for point in row["curve"]]
         axes.errorbar(counts, means, yerr=spreads, capsize=3, label=row["name"], **_look(place))
-    _scale(axes, [point["train_per_class"] for point in rows[0]["curve"]], "training images per class")
+    has_spread = any(point["std"] is not None for row in rows for point in row["curve"])
+    bars = " ± standard deviation over draws" if has_spread else ""
+    _scale(axes, [point["train_per_class"] for point in rows[0]["curve"]], "training images per class", bars)
 
 
-def _scale(axes: Any, ticks: Sequence[float], what: str) -> None:
-    """Let accuracy stand over a logarithmic scale with these ticks."""
+def _scale(axes: Any, ticks: Sequence[float], what: str, bars: str) -> None:
+    """Let accuracy, and what its bars are, stand over a logarithmic scale with these ticks."""
     axes.set_xscale("log")
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel(what)
-    axes.set_ylabel("mean class accuracy, %")
+    axes.set_ylabel(f"mean class accuracy, %{bars}")
     axes.grid(alpha=0.3)
 
 
