@@ -46,7 +46,6 @@ SETS = (
 LABELS = {
     "cvbow": "cvbow ImageAugmenter",
     "keras": "Keras ImageDataGenerator, NumPy backend",
-    "keras-preprocessing": "keras_preprocessing ImageDataGenerator",
     "scipy": "SciPy affine_transform, a channel at a time, and the same arithmetic in NumPy",
 }
 NOTES = (
@@ -62,8 +61,7 @@ NOTES = (
 
 def run(options: Options) -> dict[str, Any]:
     """Time every set of images and give the section's record."""
-    keras = keras_generator()
-    name, maker = keras if keras is not None else ("", None)
+    maker = keras_generator()
     record: dict[str, Any] = {
         "environment": environment(threads=THREADS, seed=options.seed, smoke=options.smoke),
         "parameters": PARAMETERS,
@@ -71,11 +69,11 @@ def run(options: Options) -> dict[str, Any]:
         "notes": NOTES,
         "settings": [],
     }
-    record["environment"]["versions"]["keras"] = _version(name) if maker is not None else None
+    record["environment"]["versions"]["keras"] = importlib.metadata.version("keras") if maker is not None else None
     for folder, gray, title in SETS:
         source, images = _images(options, folder, gray, title)
         print(f"augmentation, {source['images']}: {images.shape}", file=sys.stderr)
-        contenders = _contenders(images, options.seed, name, maker)
+        contenders = _contenders(images, options.seed, maker)
         with pinned(THREADS):
             turns = alternate(contenders, rounds=options.rounds_or(ROUNDS), shortest=0.0 if options.smoke else 0.1)
         setting = {"input": source, "contenders": summary(turns, LABELS, work=len(images))}
@@ -85,27 +83,17 @@ def run(options: Options) -> dict[str, Any]:
     return record
 
 
-def keras_generator() -> tuple[str, Callable[..., Any]] | None:
-    """Keras's class and the name of its contender; None where neither package is installed.
-
-    Keras works on NumPy alone here: its backend is chosen before its first import.
-    """
+def keras_generator() -> Callable[..., Any] | None:
+    """Keras's class; None where Keras is not installed. It works on NumPy alone here, as its first import finds it."""
     os.environ.setdefault("KERAS_BACKEND", "numpy")
-    for name, package, module in (
-        ("keras", "keras", "keras.src.legacy.preprocessing.image"),
-        ("keras-preprocessing", "keras_preprocessing", "keras_preprocessing.image"),
-    ):
-        if sys.modules.get(package, package) is None or importlib.util.find_spec(package) is None:
-            continue
-        try:
-            return name, importlib.import_module(module).ImageDataGenerator
-        except ImportError as error:  # a backend's own packages are missing
-            print(f"  {package} cannot be imported: {error}", file=sys.stderr)
-    return None
-
-
-def _version(name: str) -> str:
-    return importlib.metadata.version(name)
+    if sys.modules.get("keras", "keras") is None or importlib.util.find_spec("keras") is None:
+        return None
+    try:
+        found: Callable[..., Any] = importlib.import_module("keras.src.legacy.preprocessing.image").ImageDataGenerator
+    except ImportError as error:  # a backend's own packages are missing
+        print(f"  keras cannot be imported: {error}", file=sys.stderr)
+        return None
+    return found
 
 
 def _images(options: Options, folder: str, gray: bool, title: str) -> tuple[dict[str, Any], NDArray[np.uint8]]:
@@ -126,7 +114,7 @@ def _images(options: Options, folder: str, gray: bool, title: str) -> tuple[dict
 
 
 def _contenders(
-    images: NDArray[np.uint8], seed: int, name: str, maker: Callable[..., Any] | None
+    images: NDArray[np.uint8], seed: int, maker: Callable[..., Any] | None
 ) -> dict[str, Callable[[int], object]]:
     ours = ImageAugmenter(**PARAMETERS)
 
@@ -137,7 +125,7 @@ def _contenders(
     contenders: dict[str, Callable[[int], object]] = {"cvbow": epochs(flow)}
     if maker is not None:
         # Keras turns all its images into float32 here, before the clock starts.
-        contenders[name] = epochs(maker(**PARAMETERS).flow(images, batch_size=BATCH, seed=seed))
+        contenders["keras"] = epochs(maker(**PARAMETERS).flow(images, batch_size=BATCH, seed=seed))
     contenders["scipy"] = lambda number: [
         scipy_transform(images[index], ours.get_random_transform(images.shape[1:], seed=(seed, number, index)))
         for index in range(len(images))
