@@ -45,7 +45,7 @@ def test_a_backend_of_one_kind_has_one_view_and_nothing_inside() -> None:
     assert backend.channel_slices is None
     assert backend.n_words is None
     assert backend.network_hashes == set()
-    assert backend.network_file is None
+    assert backend.network_files == frozenset()
     assert (backend.n_sampled_, backend.skipped_, backend.seconds_) == (None, None, None)
 
 
@@ -54,8 +54,7 @@ def test_words_and_networks_are_found_however_deep(network: Path) -> None:
     backend = MultiCrop(union).fit(IMAGES)
     assert backend.n_words == 8
     assert backend.network_hashes == {content_hash(network)}
-    assert backend.network_file is None
-    assert [part.network_file for part in backend.backend_.parts()] == [None, network, None, None]
+    assert backend.network_files == {network}
     assert backend.channel_slices == backend.backend_.channel_slices
     assert list(backend.channel_slices or ()) == ["colors", "cnn", "words", "gist"]
     assert (backend.n_views, union.n_views) == (5, 1)

@@ -237,8 +237,9 @@ def test_a_wrong_parameter_is_named(network: Path, changes: dict[str, Any], mess
         (tiny_network()[:-200], "not an ONNX network|cannot read it|its input must be"),
         (tiny_network(n_channels=4), r"its input must be one image as .*; it is image \(1, 4, 12, 12\)"),
         (tiny_network(inputs=2), r"its input must be one image"),
+        (tiny_network(kind="bfloat16"), "of numbers; it is image .* of another type"),
     ],
-    ids=["text", "empty", "truncated", "four channels", "two inputs"],
+    ids=["text", "empty", "truncated", "four channels", "two inputs", "bfloat16"],
 )
 def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, engine: str, content: bytes, message: str) -> None:
     path = tmp_path / "bad.onnx"
@@ -249,6 +250,107 @@ def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, engine: str, cont
     assert "\n" not in str(caught.value)
     with pytest.raises(FileNotFoundError):
         CnnEncoder(tmp_path / "none.onnx", layer="features", engine=engine, **FACTS).fit([color()])
+
+
+# Weights in a file of their own.
+
+
+def weights_of(seed: int) -> bytes:
+    return filters(seed=seed).tobytes()
+
+
+def external(path: Path, location: str = "net.data", *, offset: int = 8, length: int | None = None) -> Path:
+    size = len(weights_of(0)) if length is None else length
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(tiny_network(external={"location": location, "offset": str(offset), "length": str(size)}))
+    return path
+
+
+def features_of(path: Path, engine: str) -> NDArray[np.float32]:
+    (vector,) = CnnEncoder(path, layer="mean", normalization="none", engine=engine, **FACTS).fit_transform([color()])
+    return vector
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_weights_in_another_file_are_read_beside_the_network(
+    tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = external(tmp_path / "there" / "net.onnx")
+    (path.parent / "net.data").write_bytes(bytes(8) + weights_of(0) + b"more")
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "net.data").write_bytes(bytes(8) + weights_of(1))
+    monkeypatch.chdir(here)
+    expected = relu_of(color()).mean(axis=(1, 2))
+    np.testing.assert_allclose(features_of(path, engine), expected, rtol=1e-5)
+    (here / "link.onnx").symlink_to(path)
+    (here / "net.data").unlink()
+    np.testing.assert_allclose(features_of(Path("link.onnx"), engine), expected, rtol=1e-5)
+    assert set(open_network(path, engine=engine).files) == {path, path.parent / "net.data"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_weights_in_another_file_are_part_of_the_hash(tmp_path: Path, engine: str) -> None:
+    path = external(tmp_path / "net.onnx")
+    data = tmp_path / "net.data"
+    data.write_bytes(bytes(8) + weights_of(0))
+    encoder = CnnEncoder(path, layer="mean", engine=engine, **FACTS).fit([color()])
+    before = encoder.transform([color()])
+    data.write_bytes(b"anything" + weights_of(0))  # no part of the weights
+    np.testing.assert_array_equal(encoder.transform([color()]), before)
+    data.write_bytes(bytes(8) + weights_of(1) + b".")
+    with pytest.raises(NetworkError, match="not the network that the model was trained with"):
+        encoder.transform([color()])
+    # A network in one file has the hash of the file.
+    path.write_bytes(tiny_network())
+    assert open_network(path, engine=engine).digest == content_hash(path)
+
+
+@pytest.mark.parametrize(
+    ("location", "offset", "length", "message"),
+    [
+        ("none.data", 0, None, "its weights lie in another file, which must be beside it: none.data is not there"),
+        ("../net.data", 0, None, "its weights lie outside its folder"),
+        ("/etc/hostname", 0, None, "its weights lie outside its folder"),
+        ("C:\\net.data", 0, None, "its weights lie outside its folder"),
+        ("", 0, None, "its weights lie outside its folder"),
+        ("net.data", 9, None, "net.data ends before the values of weights, at 548 bytes"),
+        ("net.data", 0, 544, "net.data has 544 bytes for weights, which needs 540"),
+        ("net.data", -1, None, "a place that is no number"),
+    ],
+)
+def test_weights_that_are_not_beside_the_network_or_too_few(
+    tmp_path: Path, location: str, offset: int, length: int | None, message: str
+) -> None:
+    path = external(tmp_path / "set" / "net.onnx", location, offset=offset, length=length)
+    for folder in (tmp_path, path.parent):
+        (folder / "net.data").write_bytes(bytes(8) + weights_of(0))
+    with pytest.raises(NetworkError, match=message):
+        open_network(path, engine="opencv")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kind", ["float32", "float16", "float64", "uint8"])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_inputs_are_given_as_the_network_declares_them(
+    tmp_path: Path, engine: str, kind: str, channels_last: bool
+) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(tiny_network(kind=kind, channels_last=channels_last, batch=0))
+    images = [color(), color(seed=5)]
+    facts: dict[str, Any] = {"size": 12, "channel_order": "bgr", "mean": 0, "scale": 1}
+    vectors = CnnEncoder(path, layer="relu", normalization="none", engine=engine, **facts).fit_transform(images)
+    plain = tmp_path / "plain.onnx"
+    plain.write_bytes(tiny_network(batch=0))
+    expected = CnnEncoder(plain, layer="relu", normalization="none", engine=engine, **facts).fit_transform(images)
+    np.testing.assert_allclose(vectors, expected, rtol=1e-6, atol=1 if kind == "float16" else 0)
+
+
+def test_values_that_a_network_of_integers_cannot_take(tmp_path: Path) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(tiny_network(kind="uint8"))
+    with pytest.raises(ValueError, match=r"mean and scale must leave values of uint8, .* got values from -3\.6 to -1"):
+        CnnEncoder(path, layer="relu", engine="opencv", **FACTS).fit([color()])
 
 
 def test_an_engine_that_is_not_installed(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:

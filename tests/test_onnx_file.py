@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tiny_network import tiny_network, value, varint
 
 from cvbow.networks import Layer, OnnxGraph, read_graph
+from cvbow.networks import _wire as wire
 from cvbow.networks.onnx_file import with_output
 
 
@@ -17,7 +18,7 @@ def test_the_graph_of_a_network() -> None:
     graph = read_graph(tiny_network(size=12, n_channels=3, batch=1))
     kinds = {"conv": "Conv", "relu": "Relu", "mean": "GlobalAveragePool", "features": "Flatten", "prob": "Softmax"}
     layers = tuple(Layer(name, kind) for name, kind in kinds.items())
-    assert graph == OnnxGraph({"image": (1, 3, 12, 12)}, ("prob", "features"), layers)
+    assert graph == OnnxGraph({"image": (1, 3, 12, 12)}, ("prob", "features"), layers, {"image": "float32"})
     assert graph.names == ("prob", "features", "conv", "relu", "mean")
 
 
@@ -36,10 +37,8 @@ def test_an_output_is_added_behind_the_others() -> None:
 
 @given(st.integers(0, 2**40))
 def test_integers_of_the_wire_format(number: int) -> None:
-    from cvbow.networks.onnx_file import _read_varint, _varint
-
-    assert _varint(number) == varint(number)
-    assert _read_varint(varint(number) + b"\xff", 0) == (number, len(varint(number)))
+    assert wire.varint(number) == varint(number)
+    assert wire.read_varint(varint(number) + b"\xff", 0) == (number, len(varint(number)))
 
 
 @pytest.mark.parametrize("data", [b"", b"not a network at all", b"\x89PNG\r\n\x1a\n" + bytes(50), b"\xff" * 40])

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 FLOAT, INT, INTS = 1, 2, 7
+#: Numbers of the types of tensors.
+TYPES = {"float32": 1, "uint8": 2, "float16": 10, "float64": 11, "bfloat16": 16}
 
 
 def varint(number: int) -> bytes:
@@ -43,14 +45,18 @@ def node(kind: str, inputs: list[str], output: str, **attributes: int | list[int
     return field(1, b"".join(parts))
 
 
-def tensor(name: str, values: NDArray[np.float32]) -> bytes:
+def tensor(name: str, values: NDArray[np.floating], external: dict[str, str] | None = None) -> bytes:
+    """A tensor; with `external`, one whose values lie in another file: location, offset and length."""
     dims = b"".join(field(1, int(length)) for length in values.shape)
-    return dims + field(2, FLOAT) + field(8, name) + field(9, values.astype("<f4").tobytes())
+    head = dims + field(2, TYPES[values.dtype.name]) + field(8, name)
+    if external is None:
+        return head + field(9, values.astype(values.dtype.newbyteorder("<")).tobytes())
+    return head + b"".join(field(13, field(1, key) + field(2, entry)) for key, entry in external.items()) + field(14, 1)
 
 
-def value(name: str, shape: tuple[int, ...]) -> bytes:
+def value(name: str, shape: tuple[int, ...], kind: str = "float32") -> bytes:
     dims = b"".join(field(1, field(1, length) if length else field(2, "n")) for length in shape)
-    return field(1, name) + field(2, field(1, field(1, FLOAT) + field(2, dims)))
+    return field(1, name) + field(2, field(1, field(1, TYPES[kind]) + field(2, dims)))
 
 
 def filters(n_channels: int = 3, n_filters: int = 5, seed: int = 0) -> NDArray[np.float32]:
@@ -59,21 +65,41 @@ def filters(n_channels: int = 3, n_filters: int = 5, seed: int = 0) -> NDArray[n
 
 
 def tiny_network(
-    *, size: int = 12, n_channels: int = 3, n_filters: int = 5, batch: int = 1, seed: int = 0, inputs: int = 1
+    *,
+    size: int = 12,
+    n_channels: int = 3,
+    n_filters: int = 5,
+    batch: int = 1,
+    seed: int = 0,
+    inputs: int = 1,
+    kind: str = "float32",
+    channels_last: bool = False,
+    external: dict[str, str] | None = None,
 ) -> bytes:
-    """An ONNX file: layers conv, relu (n_filters, size - 2, size - 2), mean, features and prob (n_filters,)."""
+    """An ONNX file: layers conv, relu (n_filters, size - 2, size - 2), mean, features and prob (n_filters,).
+
+    `kind` is the type of its input; a network of float16 is so throughout.
+    """
+    computed = "float16" if kind == "float16" else "float32"
+    shape = (batch, size, size, n_channels) if channels_last else (batch, n_channels, size, size)
+    first = [node("Transpose", ["image"], "planes", perm=[0, 3, 1, 2])] if channels_last else []
+    source = "planes" if channels_last else "image"
+    if kind != computed:
+        first.append(node("Cast", [source], "cast", to=FLOAT))
+        source = "cast"
     graph = b"".join(
         (
-            node("Conv", ["image", "weights"], "conv", kernel_shape=[3, 3]),
+            *first,
+            node("Conv", [source, "weights"], "conv", kernel_shape=[3, 3]),
             node("Relu", ["conv"], "relu"),
             node("GlobalAveragePool", ["relu"], "mean"),
             node("Flatten", ["mean"], "features", axis=1),
             node("Softmax", ["features"], "prob", axis=1),
             field(2, "tiny"),
-            field(5, tensor("weights", filters(n_channels, n_filters, seed))),
-            *(field(11, value("image" + "2" * number, (batch, n_channels, size, size))) for number in range(inputs)),
-            field(12, value("prob", (batch, n_filters))),
-            field(12, value("features", (batch, n_filters))),
+            field(5, tensor("weights", filters(n_channels, n_filters, seed).astype(computed), external)),
+            *(field(11, value("image" + "2" * number, shape, kind)) for number in range(inputs)),
+            field(12, value("prob", (batch, n_filters), computed)),
+            field(12, value("features", (batch, n_filters), computed)),
         )
     )
     return field(1, 8) + field(8, field(1, "") + field(2, 13)) + field(7, graph)

@@ -132,9 +132,9 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         return next((part.n_words for part in self.parts() if part.n_words is not None), None)
 
     @property
-    def network_file(self) -> Path | None:
-        """The file of the network that the backend runs, which a model file does not hold; None without one."""
-        return None
+    def network_files(self) -> frozenset[Path]:
+        """The files of the networks that the backend runs, which a model file does not hold."""
+        return frozenset(path for part in self.parts() for path in part.network_files)
 
     @property
     def network_hashes(self) -> frozenset[str]:

@@ -188,9 +188,9 @@ class CnnEncoder(BatchEncoder):
         return self
 
     @property
-    def network_file(self) -> Path:
-        """The file with the network or its weights, which a model file does not hold; NotFittedError before ``fit``."""
-        return self._network().path
+    def network_files(self) -> frozenset[Path]:
+        """The files with the network and its weights, which no model file holds; NotFittedError before ``fit``."""
+        return frozenset(self._network().files)
 
     @property
     def network_hashes(self) -> frozenset[str]:

@@ -426,8 +426,7 @@ def _pairs(names: Sequence[str], outcomes: Sequence[Sequence[Any]], splits: Sequ
 
 def _network_bytes(backend: ImageEncoder) -> int:
     """Return the size of the networks that a backend needs beside its model file."""
-    own = 0 if backend.network_file is None else backend.network_file.stat().st_size
-    return own + sum(map(_network_bytes, backend.parts()))
+    return sum(file.stat().st_size for file in backend.network_files)
 
 
 def tables(result: Mapping[str, Any]) -> dict[str, Table]:

@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from cvbow.errors import NetworkError
 from cvbow.files import read_file
 from cvbow.images import content_hash
+from cvbow.networks.external_data import external_files, with_external_data
 from cvbow.networks.network import Network, first_line
 from cvbow.networks.onnx_file import OnnxGraph, read_graph, with_output
 from cvbow.networks.preprocessing import Preprocessing, find_preprocessing
@@ -37,7 +38,7 @@ PROVIDERS = {
 class _Session(Protocol):
     """A network that was read by one of the engines; any number of threads may run it."""
 
-    def __call__(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]: ...
+    def __call__(self, batch: NDArray[Any], layer: str) -> NDArray[np.float32]: ...
 
 
 class OnnxNetwork(Network):
@@ -53,14 +54,18 @@ class OnnxNetwork(Network):
     Attributes
     ----------
     digest : str
-        SHA-256 of the file, in hexadecimal.
+        SHA-256 of the file, with all weights in it, in hexadecimal.
     graph : OnnxGraph
+    input_shape : (int, int, int, int)
+        Images, channels, height, width, in whatever order they go in; 0 where the length is left open.
+    stamp : tuple
+        Times and sizes of the files.
 
     Raises
     ------
     FileNotFoundError
     NetworkError
-        If the file is not a network, or not one with a single image as its input.
+        If the file is not a network, or not one with a single image as its input, or its weights are not beside it.
 
     Examples
     --------
@@ -82,23 +87,35 @@ class OnnxNetwork(Network):
         self.path = path
         self.engine = engine
         self.provider = provider
-        data = read_file(path)
+        data, self._files = _read_network(path)
+        self.stamp = _stamp(self.files)
         self.digest = content_hash(data)
         try:
             self.graph: OnnxGraph = read_graph(data)
         except ValueError as error:
             raise NetworkError(path, f"not an ONNX network: {error}") from error
-        self.input_name, self.input_shape = self._one_input()
+        self.input_name, shape = self._one_input()
+        # TensorFlow's networks have the channels last.
+        self._channels_last = shape[1] not in (1, 3) and shape[3] in (1, 3)
+        self.input_shape = (shape[0], shape[3], shape[1], shape[2]) if self._channels_last else shape
+        self._input_type = np.dtype(self.graph.types[self.input_name])
 
     def _one_input(self) -> tuple[str, tuple[int, ...]]:
         inputs = self.graph.inputs
         ((name, shape),) = inputs.items() if len(inputs) == 1 else [("", ())]
-        if len(shape) != 4 or shape[1] not in (0, 1, 3):
-            shapes = ", ".join(f"{name} {shape}" for name, shape in inputs.items()) or "none"
+        if len(shape) != 4 or (shape[1] not in (0, 1, 3) and shape[3] not in (1, 3)) or not self.graph.types[name]:
+            facts = [f"{name} {shape} {self.graph.types[name] or 'of another type'}" for name, shape in inputs.items()]
             raise NetworkError(
-                self.path, f"its input must be one image as (batch, 1 or 3 channels, height, width); it is {shapes}"
+                self.path,
+                "its input must be one image as (batch, 1 or 3 channels, height, width), "
+                f"or with the channels last, of numbers; it is {', '.join(facts) or 'none'}",
             )
         return name, shape
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file, and those beside it that hold its weights, where it has such."""
+        return self._files
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -130,6 +147,7 @@ class OnnxNetwork(Network):
         """Return the values of a layer; see ``Network.run``."""
         self.check_layer(layer)
         session = _session(str(self.path), self.digest, layer, self.engine, self.provider)
+        batch = self._as_declared(batch)
         # A network that was exported for one image would refuse more, or reshape them into one another.
         step = 1 if self.input_shape[0] == 1 else len(batch)
         try:
@@ -139,6 +157,22 @@ class OnnxNetwork(Network):
         except Exception as error:  # the engines raise classes of their own
             raise NetworkError(self.path, f"{self.engine} cannot run it: {first_line(error)}") from error
         return np.concatenate(parts)
+
+    def _as_declared(self, batch: NDArray[np.float32]) -> NDArray[Any]:
+        """Return images in the order of axes and the type that the network declares."""
+        if self._channels_last:
+            batch = batch.transpose(0, 2, 3, 1)
+        if self._input_type.kind == "f":
+            # OpenCV computes in float32, whatever a network declares.
+            return batch if self.engine == "opencv" else batch.astype(self._input_type, copy=False)
+        with np.errstate(invalid="ignore"):
+            whole = batch.astype(self._input_type)
+        if not np.array_equal(whole, batch):
+            raise ValueError(
+                f"mean and scale must leave values of {self._input_type.name}, the network's input (mean 0 and scale 1 "
+                f"leave 0 to 255), got values from {batch.min():g} to {batch.max():g}"
+            )
+        return whole
 
 
 def open_onnx(path: str | os.PathLike[str], *, engine: str = "auto", provider: str = "cpu") -> OnnxNetwork:
@@ -152,15 +186,41 @@ def open_onnx(path: str | os.PathLike[str], *, engine: str = "auto", provider: s
         engine = "onnxruntime" if installed else "opencv"
     if engine == "opencv" and provider != "cpu":
         raise ValueError(f"provider must be cpu with the engine opencv, got {provider!r}")
-    path = Path(path)
-    facts = path.stat()
-    return _opened(str(path.resolve()), facts.st_mtime_ns, facts.st_size, engine, provider)
+    where = os.path.abspath(path)  # links stand: weights lie beside the name that was given
+    found = _opened(where, engine, provider)
+    if found.stamp != _stamp(found.files):
+        _opened.cache_clear()
+        found = _opened(where, engine, provider)
+    return found
 
 
-# A network is read once in a process, and not again for every image. The time and size of the file tell a new one.
+# A network is read once in a process, and not again for every image. Times and sizes of its files tell a new one.
 @functools.lru_cache(maxsize=8)
-def _opened(path: str, changed: int, size: int, engine: str, provider: str) -> OnnxNetwork:
+def _opened(path: str, engine: str, provider: str) -> OnnxNetwork:
     return OnnxNetwork(Path(path), engine, provider)
+
+
+def _stamp(files: Sequence[Path]) -> tuple[tuple[int, int], ...]:
+    return tuple((facts.st_mtime_ns, facts.st_size) for facts in map(os.stat, files))
+
+
+def _read_network(path: Path) -> tuple[bytes, tuple[Path, ...]]:
+    """Return a network with all its weights in it, and the files that it came from."""
+    data = read_file(path)
+    try:
+        files = {name: _beside(path, name) for name in external_files(data)}
+        contents = {name: read_file(file) for name, file in files.items()}
+        return with_external_data(data, contents.__getitem__), (path, *files.values())
+    except ValueError as error:
+        raise NetworkError(path, f"not an ONNX network: {error}") from error
+
+
+def _beside(path: Path, name: str) -> Path:
+    # A link to a network may have its weights with it, or with what it leads to.
+    found = next((file for folder in (path, path.resolve()) if (file := folder.parent / name).is_file()), None)
+    if found is None:
+        raise NetworkError(path, f"its weights lie in another file, which must be beside it: {name} is not there")
+    return found
 
 
 _session_lock = threading.Lock()
@@ -173,7 +233,7 @@ def _session(path: str, digest: str, layer: str, engine: str, provider: str) -> 
 
 @functools.lru_cache(maxsize=8)
 def _make_session(path: str, digest: str, layer: str, engine: str, provider: str) -> _Session:
-    data = read_file(path)
+    data, _ = _read_network(Path(path))
     if content_hash(data) != digest:
         raise NetworkError(path, "the file has changed since it was opened")
     if layer not in read_graph(data).outputs:
@@ -202,7 +262,7 @@ class _OpenCV:
             self.local.net = cv2.dnn.readNetFromONNX(self.data)
         return self.local.net
 
-    def __call__(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
+    def __call__(self, batch: NDArray[Any], layer: str) -> NDArray[np.float32]:
         net = self._net()
         net.setInput(np.ascontiguousarray(batch))
         # The result is the network's own memory, which the next call writes over.
@@ -224,6 +284,6 @@ class _OnnxRuntime:
         self.session = onnxruntime.InferenceSession(data, options, providers=[PROVIDERS[provider]])
         self.input = self.session.get_inputs()[0].name
 
-    def __call__(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
+    def __call__(self, batch: NDArray[Any], layer: str) -> NDArray[np.float32]:
         (values,) = self.session.run([layer], {self.input: np.ascontiguousarray(batch)})
         return np.asarray(values, np.float32)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,11 @@ class Network(ABC):
     engine: str
     provider: str
     digest: str
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """All files that the network is read from."""
+        return (self.path,)
 
     @property
     @abstractmethod

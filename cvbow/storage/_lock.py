@@ -43,6 +43,18 @@ class WriterLock:
         What ``refusal`` makes, when another process, or another object of this one, writes there.
     OSError
         When the folder cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from cvbow.errors import DatasetError
+    >>> from cvbow.storage import WriterLock
+    >>> with tempfile.TemporaryDirectory() as folder, WriterLock(folder, DatasetError):
+    ...     try:
+    ...         WriterLock(folder, DatasetError)
+    ...     except DatasetError as error:
+    ...         print(error.reason.partition(" (")[0])
+    another process is writing it
     """
 
     def __init__(self, folder: str, refusal: Callable[[str, str], Exception]) -> None:
