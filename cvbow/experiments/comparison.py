@@ -462,7 +462,8 @@ def tables(result: Mapping[str, Any]) -> dict[str, Table]:
 def _figures(result: Mapping[str, Any]) -> Table:
     contenders = result["contenders"]
     best = max(contenders, key=lambda one: one["mean_class_accuracy"]["mean"])["name"]
-    against = {name: pair for pair in result["pairs"] for name in _other(pair, best)}
+    pairs = [pair for pair in result["pairs"] if best in (pair["first"], pair["second"])]
+    against = {pair["second"] if pair["first"] == best else pair["first"]: pair for pair in pairs}
     bounds = "95 % interval" if len(result["splits"]) == 1 else "± over splits"
     tests = (f"points to {best}", "p (Holm)") if against else ()
     heads = ("backend", "mean class accuracy %", bounds, *tests, "ms an image", "training s", "model MB", "peak GB")
@@ -485,12 +486,6 @@ def _figures(result: Mapping[str, Any]) -> Table:
 
 def _titled(result: Mapping[str, Any], what: str) -> str:
     return f"{result['title']}. {what}" if result["title"] else what
-
-
-def _other(pair: Mapping[str, Any], name: str) -> list[str]:
-    """Return the other one of a pair that ``name`` is in, as a list; none of another pair."""
-    sides = [pair["first"], pair["second"]]
-    return [side for side in sides if side != name] if name in sides else []
 
 
 def _points(pair: Mapping[str, Any], sign: int = 1) -> str:

@@ -37,9 +37,6 @@ _SOFTWARE = {
 def environment(*, n_jobs: int | None) -> dict[str, Any]:
     """Return plain values, for JSON; ``n_jobs`` is what the workers are told of."""
     import cv2
-    import numpy
-    import scipy
-    import sklearn
 
     from cvbow import __version__
 
@@ -54,11 +51,8 @@ def environment(*, n_jobs: int | None) -> dict[str, Any]:
         "versions": {
             "python": platform.python_version(),
             "cvbow": __version__,
-            "numpy": numpy.__version__,
-            "scipy": scipy.__version__,
-            "scikit-learn": sklearn.__version__,
             "opencv": cv2.__version__,
-            **_optional("onnxruntime", "torch", "faiss-cpu"),
+            **_installed("numpy", "scipy", "scikit-learn", "onnxruntime", "torch", "faiss-cpu"),
         },
     }
 
@@ -75,8 +69,8 @@ def machine(environments: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(dict.fromkeys(sentences))
 
 
-def _optional(*distributions: str) -> dict[str, str]:
-    """Return the versions of those libraries that are installed: they are used where they are."""
+def _installed(*distributions: str) -> dict[str, str]:
+    """Return the versions of those libraries that are installed."""
     found = {}
     for name in distributions:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

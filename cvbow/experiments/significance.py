@@ -211,12 +211,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 1979: those
     below a level bound the chance of any false finding among them by it.
     """
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
-    corrected, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(order):
-        highest = max(highest, min(1.0, (len(order) - rank) * float(p_values[place])))
-        corrected[place] = highest
-    return corrected
+    found = np.asarray(p_values, np.float64)
+    order = np.argsort(found, kind="stable")
+    corrected = np.empty_like(found)
+    corrected[order] = np.minimum(np.maximum.accumulate(np.arange(len(found), 0, -1) * found[order]), 1)
+    return list(map(float, corrected))
 
 
 def _flags(name: str, values: ArrayLike) -> NDArray[np.bool_]:

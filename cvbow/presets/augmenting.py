@@ -42,7 +42,5 @@ def make_augmenter(names: Collection[str]) -> ImageAugmenter:
     unknown = [name for name in names if name not in TRANSFORMS]
     if unknown or not names:
         raise ValueError(f"augment_with must be names among {', '.join(TRANSFORMS)}, got {unknown or list(names)!r}")
-    parameters: dict[str, Any] = {"fill_mode": "reflect"}
-    for name in names:
-        parameters |= TRANSFORMS[name]
-    return ImageAugmenter(**parameters)
+    parameters = {key: value for name in names for key, value in TRANSFORMS[name].items()}
+    return ImageAugmenter(fill_mode="reflect", **parameters)
