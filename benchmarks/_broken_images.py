@@ -84,7 +84,7 @@ def seed_images(data: Path | None) -> list[tuple[str, bytes]]:
         "tiff double gray": by_opencv(".tif", pixels[..., 0] / 255, cv2.IMWRITE_TIFF_COMPRESSION, 1),
         "tiff 32 bit": by_opencv(".tif", pixels[..., 0].astype(np.int32) * 70_000, cv2.IMWRITE_TIFF_COMPRESSION, 5),
     }
-    if features.check("avif"):
+    if "avif" in features.modules and features.check("avif"):
         seeds |= {
             "avif": saved(color, "AVIF", exif=exif),
             "avif alpha": saved(alpha, "AVIF", subsampling="4:4:4"),
@@ -108,7 +108,7 @@ def seed_images(data: Path | None) -> list[tuple[str, bytes]]:
         "tiff flat": saved(flat, "TIFF", compression="tiff_lzw"),
         "tiff flat float": by_opencv(".tif", np.full((256, 256), 0.5, np.float32), cv2.IMWRITE_TIFF_COMPRESSION, 8),
     }
-    if features.check("avif"):
+    if "avif" in features.modules and features.check("avif"):
         seeds["avif flat"] = saved(flat, "AVIF")
     if features.check_codec("jpg_2000"):
         seeds["jpeg 2000 flat"] = saved(flat, "JPEG2000")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 import struct
 import sys
 from typing import Any
@@ -15,7 +16,7 @@ from synthetic import textured
 
 from cvbow.errors import ImageError
 from cvbow.images import decoding, read_image
-from cvbow.images.codestreams import av1_sizes, hevc_sizes, jpeg2000_header
+from cvbow.images.codestreams import av1_sizes, hevc_sizes, jpeg2000_header, jpeg2000_tiles
 from cvbow.images.formats import read_header
 
 #: 64 x 48 pixels, whose quarters are red, green, blue and white, coded as 64 x 64 and cut; to be turned by 90 degrees
@@ -34,7 +35,9 @@ HEIC = base64.b64decode(
 )
 COLOR = np.stack([textured(52, 68, seed) for seed in range(3)], axis=2)
 
-needs_avif = pytest.mark.skipif(not features.check("avif"), reason="needs a Pillow with AVIF")
+needs_avif = pytest.mark.skipif(
+    "avif" not in features.modules or not features.check("avif"), reason="needs a Pillow with AVIF"
+)
 needs_jpeg2000 = pytest.mark.skipif(not features.check_codec("jpg_2000"), reason="needs a Pillow with OpenJPEG")
 
 
@@ -169,6 +172,7 @@ def test_avif_where_pillow_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert reason_of(data) == "AVIF files need Pillow 11.3 or later: pip install --upgrade pillow"
     monkeypatch.setattr(decoding.features, "check_codec", lambda name: False)
     data = b"\xff\x4f\xff\x51" + struct.pack(">HH8IH3B", 41, 0, 9, 9, 0, 0, 9, 9, 0, 0, 1, 7, 1, 1)
+    data += b"\xff\x90\0\x0a" + bytes(8)
     assert reason_of(data).startswith("JPEG 2000 files need a Pillow that is built with OpenJPEG")
 
 
@@ -191,13 +195,28 @@ def test_jpeg_2000_without_loss(kind: str) -> None:
 def test_jpeg_2000_is_limited_by_what_its_stream_says() -> None:
     data = encoded(Image.fromarray(COLOR), "JPEG2000")
     at = data.index(b"\xff\x4f\xff\x51")
-    assert jpeg2000_header(data[at:]) == ((68, 52), 15.0)
+    assert jpeg2000_header(data[at:]) == ((68, 52), 1, 15.0)
     for side, reason in ((30_000, "over the limit of 100000000 pixels"), (7_000, "takes 931 MB to decode")):
         large = bytearray(data)
         struct.pack_into(">6I", large, at + 8, side, side, 0, 0, side, side)
         assert reason in reason_of(bytes(large))
     tiles = encoded(Image.fromarray(COLOR), "JPEG2000", tile_size=(17, 13))
-    assert jpeg2000_header(tiles[tiles.index(b"\xff\x4f\xff\x51") :]) == ((68, 52), 15 / 16)
+    assert jpeg2000_header(tiles[tiles.index(b"\xff\x4f\xff\x51") :]) == ((68, 52), 16, 15 / 16)
+
+
+@needs_jpeg2000
+def test_jpeg_2000_without_some_of_its_tiles_is_truncated() -> None:
+    """A decoder leaves them black, and says nothing."""
+    data = encoded(Image.fromarray(COLOR), "JPEG2000", tile_size=(32, 32), no_jp2=True)
+    starts = [match.start() for match in re.finditer(rb"\xff\x90\x00\x0a", data)]
+    assert jpeg2000_tiles(data) == len(starts) == 6
+    without_last = data[: starts[-1]] + b"\xff\xd9"
+    assert reason_of(without_last) == "the image data is truncated"
+    twice = data[: starts[1]] + data[starts[0] : starts[1]] + data[starts[2] :]
+    assert reason_of(twice) == "the image data is truncated"
+    large = bytearray(data)
+    struct.pack_into(">2I", large, 8, 9_000, 9_000)
+    assert reason_of(bytes(large)) == "the image data is truncated"
 
 
 def test_other_files_of_boxes_are_unknown() -> None:

@@ -82,6 +82,13 @@ def test_what_is_not_finite_says_nothing_of_the_range() -> None:
         assert np.unique(read_image(saved(np.full((4, 5), value, np.float32)))).tolist() == [pixel]
 
 
+def test_a_number_that_is_none_in_a_form_of_its_own() -> None:
+    """To change the type of a signalling NaN is an invalid operation."""
+    samples = RAMP.astype(np.float32)
+    samples.view(np.uint32)[2, 3] = 0x7FA00001
+    assert read_image(saved(samples))[2, 3] == 0
+
+
 def test_one_value_is_one_colour() -> None:
     assert np.unique(read_image(saved(np.full((4, 5), 7, np.int32)))).tolist() == [0]
     assert np.unique(read_image(saved(np.full((4, 5), 0.5, np.float32)))).tolist() == [128]

@@ -11,15 +11,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from cvbow.images.header import UnreadableError, truncated
 
-__all__ = ["CODESTREAM", "av1_sizes", "hevc_sizes", "jpeg2000_header"]
+__all__ = ["CODESTREAM", "Jpeg2000", "av1_sizes", "hevc_sizes", "jpeg2000_header", "jpeg2000_tiles"]
 
 Size = tuple[int, int]
 
 #: How a codestream of JPEG 2000 begins.
 CODESTREAM = b"\xff\x4f\xff\x51"
+_START_OF_TILE, _END = b"\xff\x90", b"\xff\xd9"
 _PARAMETERS, _SEQUENCE = 33, 1
 #: Bytes of a header that are looked at; and units that a stream may have.
 _LOOKED_AT, _MOST_UNITS = 256, 100_000
@@ -129,17 +131,53 @@ def _av1_size(bits: _Bits) -> Size:
     return bits.take(across) + 1, bits.take(down) + 1
 
 
-def jpeg2000_header(stream: bytes) -> tuple[Size, float]:
-    """Return the (width, height) of a JPEG 2000 codestream, and the bytes per pixel that decoding its tiles takes."""
+class Jpeg2000(NamedTuple):
+    """What a JPEG 2000 codestream says before its pixels.
+
+    Attributes
+    ----------
+    size : (width, height)
+    n_tiles : int
+        Parts that the image is coded in.
+    tile_bytes : float
+        Bytes per pixel of the image that decoding one of them takes.
+    """
+
+    size: Size
+    n_tiles: int
+    tile_bytes: float
+
+
+def jpeg2000_header(stream: bytes) -> Jpeg2000:
+    """Return what a JPEG 2000 codestream says of its image; UnreadableError where that cannot be."""
     try:
-        right, bottom, left, top, tile_width, tile_height = struct.unpack_from(">6I", stream, 8)
+        right, bottom, left, top, tile_width, tile_height, start_x, start_y = struct.unpack_from(">8I", stream, 8)
         (n,) = struct.unpack_from(">H", stream, 40)
         depths = [stream[42 + 3 * number] for number in range(n)]
     except (struct.error, IndexError) as error:
         raise truncated() from error
     width, height = right - left, bottom - top
-    if width <= 0 or height <= 0:
-        return (max(width, 0), max(height, 0)), 0.0
+    if width <= 0 or height <= 0 or not (tile_width and tile_height) or start_x > left or start_y > top:
+        raise UnreadableError("the image has no pixels, or damaged sizes")
+    n_tiles = -(-(right - start_x) // tile_width) * -(-(bottom - start_y) // tile_height)
     # Four bytes for each sample of a tile, and the sample itself.
     share = min(tile_width, width) * min(tile_height, height) / (width * height)
-    return (width, height), share * sum(4 + (1 if (depth & 127) < 8 else 2) for depth in depths)
+    return Jpeg2000((width, height), n_tiles, share * sum(4 + (1 if (depth & 127) < 8 else 2) for depth in depths))
+
+
+def jpeg2000_tiles(stream: bytes) -> int:
+    """Return how many tiles have a part in a JPEG 2000 codestream; decoders leave out the others without a word."""
+    position, tiles = 2, set()
+    for _ in range(_MOST_UNITS):
+        marker = stream[position : position + 2]
+        if marker == _START_OF_TILE and position + 12 <= len(stream):
+            tile, length = struct.unpack_from(">HI", stream, position + 4)
+            tiles.add(tile)
+            if length == 0:  # to the end
+                break
+            position += max(length, 12)
+        elif len(marker) == 2 and marker[0] == 0xFF and marker != _END and position + 4 <= len(stream) and not tiles:
+            position += 2 + int.from_bytes(stream[position + 2 : position + 4], "big")
+        else:
+            break
+    return len(tiles)

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 
 from cvbow.images import tiff
-from cvbow.images.codestreams import CODESTREAM, jpeg2000_header
+from cvbow.images.codestreams import CODESTREAM, jpeg2000_header, jpeg2000_tiles
 from cvbow.images.header import Header, UnreadableError, truncated
 from cvbow.images.heif import boxes_of, heif_format, heif_header
 
@@ -285,5 +285,6 @@ def _jpeg2000(data: bytes) -> Header:
     stream = data[start:]
     if not stream.startswith(CODESTREAM):
         raise truncated() if CODESTREAM.startswith(stream) else UnreadableError("the image data is damaged")
-    size, extra = jpeg2000_header(stream[:65_536])
-    return Header("JPEG 2000", data, size=size, bits=16, extra=max(extra, 3.0))
+    found = jpeg2000_header(stream[:65_536])
+    short = jpeg2000_tiles(stream) < found.n_tiles
+    return Header("JPEG 2000", data, size=found.size, bits=16, extra=max(found.tile_bytes, 3.0), short=short)

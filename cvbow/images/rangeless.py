@@ -78,7 +78,8 @@ def stretch(samples: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]
     low, high : float
         Where they are equal, what is above becomes 255 and the rest 0.
     """
-    values: NDArray[Any] = samples.astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # infinite values, and those near the ends of what a float holds
+    # Infinite values, those near the ends of what a float holds, and what is not a number in any of its forms.
+    with np.errstate(over="ignore", invalid="ignore"):
+        values: NDArray[Any] = samples.astype(np.float64)
         values = (values > low) * 255.0 if high <= low else (values - low) * (255.0 / (high - low))
     return np.rint(np.clip(np.nan_to_num(values, nan=0.0, posinf=255.0, neginf=0.0), 0.0, 255.0)).astype(np.uint8)
