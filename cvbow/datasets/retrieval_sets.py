@@ -128,7 +128,7 @@ class NumberedGroups(RetrievalLayout):
             truth = groups_by_number(paths, size=self.size, queries=self.queries)
         except ValueError as error:
             raise DatasetError(base, str(error)) from None
-        labels = [str(_number(path) // self.size) for path in paths]
+        labels = [str(int(re.findall(r"\d+$", path.stem)[0]) // self.size) for path in paths]
         return RetrievalSet(_labelled(base, paths, labels), tuple(paths), truth)
 
 
@@ -187,7 +187,3 @@ def _images_below(root: Path) -> list[Path]:
 
 def _is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _number(path: Path) -> int:
-    return int(re.findall(r"\d+$", path.stem)[0])

@@ -144,7 +144,10 @@ class RandomSplits(SplitProtocol):
 
     def describe(self) -> str:
         times = f"{self.repeats} random splits" if self.repeats > 1 else "one random split"
-        return f"{times}: {self.train_per_class} per class to train, {_test(self.max_test_per_class)}"
+        tested = (
+            "all others" if self.max_test_per_class is None else f"at most {self.max_test_per_class} others per class"
+        )
+        return f"{times}: {self.train_per_class} per class to train, {tested} in the test"
 
 
 @dataclass(frozen=True)
@@ -240,10 +243,6 @@ class HeldOut(SplitProtocol):
     def describe(self) -> str:
         groups = ", ".join("+".join(group) for group in self.groups) if self.groups else "each in turn"
         return f"held out by {self.pattern}: {groups}"
-
-
-def _test(limit: int | None) -> str:
-    return "all others in the test" if limit is None else f"at most {limit} others per class in the test"
 
 
 _PART_LIST = Rule(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, WHOLE, Rule, TomlTable, matching, one_of
-from cvbow.datasets import Place, RetrievalLayout, RetrievalSet, dataset_names, find_dataset, load_dataset
+from cvbow.datasets import RetrievalLayout, RetrievalSet, dataset_names, find_dataset, load_dataset
 from cvbow.errors import DatasetError, NetworkError
 from cvbow.experiments.definition import Definition, check_names, different, take_common, take_settings
 from cvbow.experiments.environment import environment, peak_memory
@@ -260,7 +260,10 @@ def run(definition: RetrievalDefinition, job: Job) -> RetrievalResult:
     images = {name: load_dataset(place) for name, place in places.items()}
     facts = [dataset_facts(place, images[name], n_jobs=job.n_jobs) for name, place in places.items()]
     others = {name: [path for path in found.images if isinstance(path, Path)] for name, found in images.items()}
-    whole = _retrieval_set(places[definition.dataset])
+    layout = places[definition.dataset].manifest.layout
+    if not isinstance(layout, RetrievalLayout):
+        raise ValueError(f"dataset must be one with a ground truth of retrieval, got {definition.dataset!r}")
+    whole = layout.retrieval(places[definition.dataset].root)
     facts[0]["ground_truth_sha256"] = _truth_hash(whole)
     plan = _plan(definition, whole, others)
     if job.quick:
@@ -304,13 +307,6 @@ def run(definition: RetrievalDefinition, job: Job) -> RetrievalResult:
             for variant, (evaluation, cost) in measured
         ],
     }
-
-
-def _retrieval_set(place: Place) -> RetrievalSet:
-    layout = place.manifest.layout
-    if not isinstance(layout, RetrievalLayout):
-        raise ValueError(f"dataset must be one with a ground truth of retrieval, got {place.manifest.name!r}")
-    return layout.retrieval(place.root)
 
 
 def _plan(definition: RetrievalDefinition, whole: RetrievalSet, others: Mapping[str, Sequence[Path]]) -> _Plan:
