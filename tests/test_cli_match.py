@@ -39,10 +39,11 @@ def test_json(pair: tuple[Path, Path], detector: str, descriptor: str) -> None:
     result = run(*pair, "--detector", detector, "--descriptor", descriptor, "--json")
     assert result.exit_code == 0
     document = json.loads(result.stdout)
-    assert list(document) == ["keypoints", "putative", "inliers", "model", "matrix"]
+    assert list(document) == ["keypoints", "putative", "inliers", "model", "matrix", "reason"]
     assert len(document["keypoints"]) == 2
     assert min(document["keypoints"]) >= document["putative"] >= document["inliers"] > 20
     assert document["model"] == "homography"
+    assert document["reason"] is None
     x, y = SHIFT
     np.testing.assert_allclose(document["matrix"], [[1, 0, -x], [0, 1, -y], [0, 0, 1]], atol=0.7)
 
@@ -75,7 +76,8 @@ def test_nothing_in_common_is_an_answer(pair: tuple[Path, Path], tmp_path: Path)
     assert document["matrix"] is None
     assert document["model"] == "homography"
     assert (tmp_path / "o.png").exists()
-    assert "none found" in run(pair[0], plain).stdout
+    assert document["reason"] == "there are too few matches: 0, and 8 are needed"
+    assert f"none found; {document['reason']}" in run(pair[0], plain).stdout
 
 
 def test_options_reach_the_library(pair: tuple[Path, Path]) -> None:

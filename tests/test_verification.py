@@ -304,6 +304,36 @@ def test_points_on_a_line_or_in_one_place(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", ["similarity", "affine", "homography"])
+def test_a_line_but_for_one_point_and_how_the_tolerance_counts(model: str) -> None:
+    rng = np.random.default_rng(0)
+    points = random_points(rng, 40)
+    points[1:, 1] = 0.5 * points[1:, 0] + 20
+    points[0, :2] = 500, 100
+    found = local_words(points, np.arange(40))
+    assert_nothing(verify(found, found, model=model))
+    # A strip 60 pixels high is a line to who knows places to 30 pixels only.
+    strip = random_points(rng, 40)
+    strip[:, 1] = 200 + strip[:, 1] / 8
+    found = local_words(strip, np.arange(40))
+    assert verify(found, found, model=model).n_inliers == 40
+    assert_nothing(verify(found, found, model=model, tolerance=30 / 640))
+
+
+@pytest.mark.parametrize("model", ["similarity", "affine", "homography"])
+@pytest.mark.parametrize("seed", range(4))
+def test_keypoints_around_one_place_count_once(model: str, seed: int) -> None:
+    # Four marks with six keypoints each, a pixel apart: any four marks in this order look like it.
+    rng = np.random.default_rng(seed)
+    around = rng.normal(0, 1, (24, 2))
+    corners = np.repeat([[100.0, 100], [300, 100], [100, 300], [300, 300]], 6, axis=0)
+    sizes, angles = np.full((24, 1), 10), np.zeros((24, 1))
+    query = local_words(np.hstack([corners + around, sizes, angles]), np.arange(24))
+    candidate = local_words(np.hstack([corners + around + (30, 20), sizes, angles]), np.arange(24))
+    assert_nothing(verify(query, candidate, model=model))
+    assert verify(query, candidate, model=model, min_inliers=4).n_inliers == 24
+
+
+@pytest.mark.parametrize("model", ["similarity", "affine", "homography"])
 def test_implausible_maps(model: str) -> None:
     rng = np.random.default_rng(0)
     points = random_points(rng, 60)

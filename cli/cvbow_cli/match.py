@@ -83,7 +83,8 @@ def command(
     the exit code is 0.
 
     --json gives keypoints (how many in A and in B), putative (matches after the ratio test), inliers (those that agree
-    with the model), model, and matrix (three rows; takes x, y, 1 of A to B, or has b' F a = 0).
+    with the model), model, matrix (three rows; takes x, y, 1 of A to B, or has b' F a = 0), and reason (why there is no
+    matrix).
 
     \b
     Example:
@@ -112,8 +113,9 @@ def command(
     click.echo(f"           {len(result.features_b)} in {printable(image_b)}")
     click.echo(f"putative   {len(result)}")
     if result.model is not None:
+        none = "" if result.matrix is not None else f": none found; {result.reason}"
         click.echo(f"inliers    {result.n_inliers}")
-        click.echo(f"model      {result.model}" + ("" if result.matrix is not None else ": none found"))
+        click.echo(f"model      {result.model}{none}")
     if result.matrix is not None:
         click.echo(f"error      {np.median(result.errors[result.inliers]):.2f} pixels (median of the inliers)")
         for row, head in zip(result.matrix, ("matrix", "", ""), strict=True):
@@ -129,4 +131,5 @@ def _as_json(result: MatchResult) -> dict[str, Any]:
         "inliers": result.n_inliers,
         "model": result.model,
         "matrix": None if result.matrix is None else result.matrix.tolist(),
+        "reason": result.reason,
     }

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cvbow._checks import check_choice, check_int, check_real
+from cvbow.matching.evidence import distinct_matches, undetermined
 from cvbow.matching.models import MODELS, check_points, geometry_errors
 
 __all__ = ["Geometry", "estimate_geometry"]
@@ -23,6 +24,8 @@ __all__ = ["Geometry", "estimate_geometry"]
 _REFITS = 10
 #: A map that changes areas by more than this, in either direction, is none that a camera makes of a readable scene.
 _MAX_AREA_CHANGE = 1e4
+
+Points = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,8 @@ class Geometry:
         Errors of at most the threshold; all False without a model.
     errors : ndarray of shape (m,), float64
         See ``geometry_errors``; infinite without a model.
+    reason : str or None
+        Why there is no model; None where there is one.
 
     Examples
     --------
@@ -57,6 +62,7 @@ class Geometry:
     matrix: NDArray[np.float64] | None
     inliers: NDArray[np.bool_]
     errors: NDArray[np.float64]
+    reason: str | None = None
 
 
 def estimate_geometry(
@@ -88,17 +94,20 @@ def estimate_geometry(
     max_iter : int, default 10_000
         Most samples drawn.
     min_inliers : int or None, default None
-        With fewer inliers there is no model. None: twice the number of matches that determine one (6, 8 and 14), and
-        not so few that as many are expected to agree by chance with some model among random matches.
+        With inliers at fewer places there is no model: those within `threshold` of each other, in either image, are at
+        one. None: twice the number of matches that determine a model (6, 8 and 14), and not so few that as many are
+        expected to agree by chance with some model among random matches.
     random_state : int, default 0
         Seed of the samples: the same matches give the same model.
 
     Returns
     -------
     Geometry
-        Without a matrix where there are too few matches, they are degenerate (all on a line, all in one place), or no
-        plausible model has enough inliers. Maps that mirror the image, and those that send an inlier beyond the
-        horizon or change areas there by more than a factor of 10,000, are not plausible.
+        Without a matrix, and with the reason, where there are too few matches, no plausible model has enough inliers,
+        or these agree with quite other models too: all but one (for a homography two) lie on a line, or nearly so in
+        proportion to the threshold; or, for a fundamental matrix, a homography agrees with them all. Maps that mirror
+        the image, and those that send an inlier beyond the horizon or change areas there by more than a factor of
+        10,000, are not plausible.
 
     Raises
     ------
@@ -129,31 +138,41 @@ def estimate_geometry(
     if len(points_a) != len(points_b):
         raise ValueError(f"a and b must have as many points, got {len(points_a)} and {len(points_b)}")
     needed = max(MODELS[model], 2 * MODELS[model] if min_inliers is None else int(min_inliers))
-    matrix = None
-    if len(points_a) >= needed:
-        matrix = _search(points_a, points_b, model, threshold, confidence, max_iter, random_state)
-    if matrix is not None:
-        matrix = _refit(points_a, points_b, matrix, model, threshold)
-        errors = geometry_errors(matrix, points_a, points_b, model=model)
-        inliers = errors <= threshold
-        enough = inliers.sum() >= needed
-        if min_inliers is None:
-            enough = enough and not _by_chance(points_b, int(inliers.sum()), model, threshold)
-        if enough and _plausible(matrix, points_a[inliers], points_b[inliers], model):
-            return Geometry(model, matrix, inliers, errors)
     m = len(points_a)
-    return Geometry(model, None, np.zeros(m, bool), np.full(m, np.inf))
+    if m < needed:
+        return _none(model, m, f"there are too few matches: {m}, and {needed} are needed")
+    matrix = _search(points_a, points_b, model, threshold, confidence, max_iter, random_state)
+    if matrix is None:
+        return _none(model, m, "no model agrees with enough of the matches")
+    matrix = _refit(points_a, points_b, matrix, model, threshold)
+    errors = geometry_errors(matrix, points_a, points_b, model=model)
+    inliers = errors <= threshold
+    kept_a, kept_b = points_a[inliers], points_b[inliers]
+    n_places = len(distinct_matches(kept_a, kept_b, threshold))
+    if n_places < needed:
+        counted = f"{len(kept_a)} matches at {n_places} places agree with the best one"
+        return _none(model, m, f"{counted}, and {needed} places are needed")
+    if min_inliers is None and _by_chance(points_a, points_b, n_places, model, threshold):
+        return _none(model, m, f"as many matches as agree with the best one, at {n_places} places, agree by chance")
+    if not _plausible(matrix, kept_a, model):
+        return _none(model, m, "the best one mirrors the image, or shrinks or enlarges it beyond measure")
+    reason = undetermined(model, kept_a, kept_b, threshold)
+    return _none(model, m, reason) if reason else Geometry(model, matrix, inliers, errors)
+
+
+def _none(model: str, m: int, reason: str) -> Geometry:
+    return Geometry(model, None, np.zeros(m, bool), np.full(m, np.inf), reason)
 
 
 def _search(
-    a: NDArray[np.float64],
-    b: NDArray[np.float64],
+    a: Points,
+    b: Points,
     model: str,
     threshold: float,
     confidence: float,
     max_iter: int,
     random_state: int,
-) -> NDArray[np.float64] | None:
+) -> Points | None:
     import cv2
 
     if len(np.unique(a, axis=0)) < MODELS[model] or len(np.unique(b, axis=0)) < MODELS[model]:
@@ -182,9 +201,7 @@ def _search(
     return _normalized(found, model)
 
 
-def _refit(
-    a: NDArray[np.float64], b: NDArray[np.float64], matrix: NDArray[np.float64], model: str, threshold: float
-) -> NDArray[np.float64]:
+def _refit(a: Points, b: Points, matrix: Points, model: str, threshold: float) -> Points:
     """Fit to the inliers by least squares while they grow more, or stay as many with a smaller error."""
     best, errors = matrix, geometry_errors(matrix, a, b, model=model)
     for _ in range(_REFITS):
@@ -199,12 +216,12 @@ def _refit(
     return best
 
 
-def _cost(errors: NDArray[np.float64], threshold: float) -> float:
+def _cost(errors: Points, threshold: float) -> float:
     """Sum of squared errors in which an outlier counts as one at the threshold (MSAC)."""
     return float(np.minimum(errors, threshold) @ np.minimum(errors, threshold))
 
 
-def _least_squares(a: NDArray[np.float64], b: NDArray[np.float64], model: str) -> NDArray[np.float64] | None:
+def _least_squares(a: Points, b: Points, model: str) -> Points | None:
     import cv2
 
     if len(a) < {"affine": 3, "homography": 4, "fundamental": 8}[model]:
@@ -222,7 +239,7 @@ def _least_squares(a: NDArray[np.float64], b: NDArray[np.float64], model: str) -
     return _normalized(found, model)
 
 
-def _normalized(found: Any, model: str) -> NDArray[np.float64] | None:
+def _normalized(found: Any, model: str) -> Points | None:
     """Return what OpenCV found as one finite 3x3 matrix in its documented scale, or None."""
     if found is None:
         return None
@@ -239,13 +256,16 @@ def _normalized(found: Any, model: str) -> NDArray[np.float64] | None:
     return matrix if model == "affine" else matrix / norm
 
 
-def _by_chance(b: NDArray[np.float64], n_inliers: int, model: str, threshold: float) -> bool:
+def _by_chance(a: Points, b: Points, n_places: int, model: str, threshold: float) -> bool:
     """Whether at least one model with so many inliers is expected among random matches (Moisan and Stival, eq. 14).
 
     The expected number is (n - s) C(n, k) C(k, s) p^(k - s) for k inliers of n matches, s of which determine the model;
-    p is the share of the second image, here the box around its points, that agrees with a point of the first.
+    p is the share of the second image, here the box around its points, that agrees with a point of the first. Matches
+    count by their places.
     """
-    n, k, s = len(b), n_inliers, MODELS[model]
+    n, k, s = len(distinct_matches(a, b, threshold)), n_places, MODELS[model]
+    # Which matches stand for a place depends on the order, so that there may be one more of the inliers than of all.
+    n = max(n, k)
     width, height = np.maximum(np.ptp(b, axis=0), 1.0)
     # A disc around a point, or a strip along a line, which is no longer than the diagonal.
     area = 2 * threshold * np.hypot(width, height) if model == "fundamental" else np.pi * threshold**2
@@ -258,17 +278,11 @@ def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def _plausible(matrix: NDArray[np.float64], a: NDArray[np.float64], b: NDArray[np.float64], model: str) -> bool:
+def _plausible(matrix: Points, a: Points, model: str) -> bool:
     if model == "fundamental":
         return True
     determinant = float(np.linalg.det(matrix))
     w = a @ matrix[2, :2] + matrix[2, 2]
     # The map's change of area at a point is det(H) / w^3; finite errors have made sure that w is not 0.
     areas = determinant / w**3
-    return bool((areas > 1 / _MAX_AREA_CHANGE).all() and (areas < _MAX_AREA_CHANGE).all() and _spread(a) and _spread(b))
-
-
-def _spread(points: NDArray[np.float64]) -> bool:
-    """Whether points are not all on one line."""
-    values = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
-    return bool(values[1] > 1e-6 * max(1.0, values[0]))
+    return bool((areas > 1 / _MAX_AREA_CHANGE).all() and (areas < _MAX_AREA_CHANGE).all())

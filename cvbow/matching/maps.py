@@ -10,7 +10,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["derivative", "fit_affine", "fit_homography", "fit_similarity", "spread", "stretches"]
+__all__ = [
+    "across",
+    "derivative",
+    "fit_affine",
+    "fit_homography",
+    "fit_similarity",
+    "other_homography",
+    "spread",
+    "stretches",
+]
 
 #: Points whose spread across their main direction is below this, over the size of the image, are on a line.
 _LINE = 1e-4
@@ -31,11 +40,17 @@ def stretches(linear: Points) -> tuple[float, float]:
     return mean + turned, mean - turned
 
 
+def across(points: Points) -> Points:
+    """Return how far points are from the line through their middle along which they spread most, shape (n,); signed."""
+    x, y = (points - points.mean(axis=0)).T
+    angle = math.atan2(2 * float(x @ y), float(x @ x) - float(y @ y)) / 2
+    return np.asarray(math.cos(angle) * y - math.sin(angle) * x, np.float64)
+
+
 def spread(points: Points) -> float:
     """Return the standard deviation of points across the direction in which they spread most."""
-    x, y = (points - points.mean(axis=0)).T
-    xx, yy, xy = float(x @ x), float(y @ y), float(x @ y)
-    return math.sqrt(max((xx + yy - math.hypot(xx - yy, 2 * xy)) / 2, 0.0) / len(points))
+    distances = across(points)
+    return math.sqrt(float(distances @ distances) / len(points))
 
 
 def fit_similarity(a: Points, b: Points, weights: Points) -> Points | None:
@@ -79,6 +94,27 @@ def fit_homography(a: Points, b: Points) -> Points | None:
 
     The normalised direct linear transform (algorithm 4.2).
     """
+    values, vectors, to_a, to_b = _direct_linear(a, b)
+    # Two null directions: all but one of the points are on a line.
+    if values[1] <= 1e-10 * values[-1]:
+        return None
+    matrix = np.linalg.inv(to_b) @ vectors[:, 0].reshape(3, 3) @ to_a
+    return np.asarray(matrix / matrix[2, 2]) if abs(matrix[2, 2]) > 1e-9 * np.abs(matrix).max() else None
+
+
+def other_homography(a: Points, b: Points) -> float:
+    """Return by how much the best homography that is quite another than `fit_homography` finds misses the points.
+
+    The root mean square, roughly in the unit of `b`; near 0 where all points but one are on a line.
+    """
+    values, _, _, to_b = _direct_linear(a, b)
+    return math.sqrt(max(float(values[1]), 0.0) / len(a)) / float(to_b[0, 0])
+
+
+def _direct_linear(a: Points, b: Points) -> tuple[Points, Points, Points, Points]:
+    """Return the squared misfits (9,) of homographies, the least first; these, as columns (9, 9), between normalised
+    points; and the maps that normalise a and b.
+    """
     (a, to_a), (b, to_b) = _isotropic(a), _isotropic(b)
     design = np.zeros((2 * len(a), 9))
     design[::2, 0:2], design[::2, 2] = a, 1
@@ -86,11 +122,7 @@ def fit_homography(a: Points, b: Points) -> Points | None:
     design[::2, 6:8], design[::2, 8] = -b[:, :1] * a, -b[:, 0]
     design[1::2, 6:8], design[1::2, 8] = -b[:, 1:] * a, -b[:, 1]
     values, vectors = np.linalg.eigh(design.T @ design)
-    # Two null directions: all but one of the points are on a line.
-    if values[1] <= 1e-10 * values[-1]:
-        return None
-    matrix = np.linalg.inv(to_b) @ vectors[:, 0].reshape(3, 3) @ to_a
-    return np.asarray(matrix / matrix[2, 2]) if abs(matrix[2, 2]) > 1e-9 * np.abs(matrix).max() else None
+    return values, vectors, to_a, to_b
 
 
 def _isotropic(points: Points) -> tuple[Points, Points]:

@@ -41,6 +41,8 @@ class MatchResult:
         Pairs that agree with the model; all False without a matrix.
     errors : ndarray of shape (m,), float64
         Pixels, as ``geometry_errors`` defines them; infinite without a matrix.
+    reason : str or None
+        Why a model that was looked for was not found.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class MatchResult:
     matrix: NDArray[np.float64] | None
     inliers: NDArray[np.bool_]
     errors: NDArray[np.float64]
+    reason: str | None = None
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -198,7 +201,7 @@ def match_features(
         min_inliers=min_inliers,
         random_state=random_state,
     )
-    return MatchResult(a, b, pairs, distances, model, found.matrix, found.inliers, found.errors)
+    return MatchResult(a, b, pairs, distances, model, found.matrix, found.inliers, found.errors, found.reason)
 
 
 def _check_model(model: str | None) -> None:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int, check_real
-from cvbow.matching.maps import derivative, fit_affine, fit_homography, fit_similarity, spread, stretches
+from cvbow.matching.evidence import distinct_matches, undetermined
+from cvbow.matching.maps import derivative, fit_affine, fit_homography, fit_similarity, stretches
 from cvbow.matching.models import transform_points
 from cvbow.retrieval.hamming_embedding import hamming_distances
 from cvbow.retrieval.quantized import stored_points
@@ -37,8 +38,6 @@ _OCTAVES, _RADIANS = 1.0, np.pi / 4
 #: Maps that a camera would hardly make: changes of size beyond this, in either direction; a square turned into a
 #: parallelogram as long as this many times its width; lengths that differ by this much over the inliers (perspective).
 _MAX_ZOOM, _MAX_STRETCH, _MAX_PERSPECTIVE = 10.0, 4.0, 4.0
-#: Inliers must spread over this share of the longer side of the query, across the direction in which they spread most.
-_MIN_SPREAD = 0.02
 #: Inliers before a homography is tried: with fewer its two more parameters fit noise.
 _FOR_HOMOGRAPHY = 8
 #: A word with more matches than this between the two images (a texture's) says nothing of where things are; so many
@@ -115,12 +114,14 @@ def verify(
     max_hamming : int, default 20
         Features of one word match if at most so many bits of their signatures differ; without signatures, all do.
     min_inliers : int, default 6
-        With fewer there is no map.
+        With inliers at fewer places there is no map: those within the tolerance of each other, in either image, are at
+        one.
 
     Returns
     -------
     Verification
-        Without a map where there are too few matches, all lie on a line or in one place, or the map is none that a
+        Without a map where there are too few matches, all lie on a line or in one place, or nearly so in proportion to
+        the tolerance, or the map is none that a
         camera would make: mirrored, zoomed by more than a factor of 10, stretched by more than 4.
 
     Raises
@@ -155,7 +156,7 @@ def verify(
             break
         for matrix in matches.refined(hypothesis, model, tolerance):
             inliers, score = matches.unique_inliers(matrix, tolerance)
-            if len(inliers) >= min_inliers and score > best.score and matches.plausible(matrix, inliers):
+            if score > best.score and matches.convincing(matrix, inliers, tolerance, min_inliers):
                 found = matches.in_pixels(matrix), pairs[inliers], matches.points[inliers]
                 best = Verification(len(inliers), score, *found)
     return best
@@ -321,15 +322,20 @@ class _Matches:
         order = np.sort(order)
         return rows[order], float((1 - squares[order] / tolerance**2).sum())
 
-    def plausible(self, matrix: NDArray[np.float64], inliers: NDArray[np.int64]) -> bool:
-        """Whether a camera may have made the map, and the inliers lie far enough apart to tell."""
+    def convincing(
+        self, matrix: NDArray[np.float64], inliers: NDArray[np.int64], tolerance: float, min_inliers: int
+    ) -> bool:
+        """Whether a camera may have made the map, and the inliers are at enough places, far enough apart, to tell."""
+        a, b = self.a[inliers], self.b[inliers]
+        if len(inliers) < min_inliers or len(distinct_matches(a, b, tolerance, most=min_inliers)) < min_inliers:
+            return False
         high, low = stretches(derivative(matrix))
         if high > _MAX_ZOOM or low < 1 / _MAX_ZOOM or high > _MAX_STRETCH * low:
             return False
-        depth = self.a[inliers] @ matrix[2, :2] + matrix[2, 2]
+        depth = a @ matrix[2, :2] + matrix[2, 2]
         if depth.min() <= 0 or depth.max() > _MAX_PERSPECTIVE * depth.min():
             return False
-        return all(spread(points[inliers]) >= _MIN_SPREAD for points in (self.a, self.b))
+        return undetermined("homography" if matrix[2, :2].any() else "affine", a, b, tolerance) is None
 
     def in_pixels(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the map between pixels of the images."""
