@@ -14,8 +14,6 @@ from cvbow.backends._image_encoder import Call, ImageEncoder, nothing_found, one
 from cvbow.backends.caching import CachedFunction
 from cvbow.backends.loading import ImageLike, load_source, try_image
 
-__all__ = ["BatchEncoder"]
-
 
 class BatchEncoder(ImageEncoder):
     """Base class of the backends that encode ``batch_size`` images at once.

@@ -23,8 +23,6 @@ from cvbow.errors import ImageError
 from cvbow.images import read_image
 from cvbow.parallel import run
 
-__all__ = ["Call", "EncodedImages", "ImageEncoder", "nothing_found", "one_color"]
-
 
 @dataclass(frozen=True, eq=False)
 class EncodedImages:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["check_mirror", "mean_direction"]
-
 
 def mean_direction(
     vector: NDArray[np.float32], mirrored: NDArray[np.float32], n_blocks: int = 1

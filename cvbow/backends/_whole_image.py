@@ -15,8 +15,6 @@ from cvbow.backends.loading import ImageLike
 from cvbow.images import from_gray, to_gray
 from cvbow.parallel import single_threaded
 
-__all__ = ["WholeImageEncoder"]
-
 
 class WholeImageEncoder(ImageEncoder):
     """Base class of vectors that follow from the image and the parameters alone, so that ``fit`` learns nothing.

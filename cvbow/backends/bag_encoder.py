@@ -23,8 +23,6 @@ from cvbow.errors import ImageError
 from cvbow.features import Extractor, Features, make_extractor
 from cvbow.parallel import default_jobs, single_threaded
 
-__all__ = ["BagEncoder"]
-
 
 class BagEncoder(ImageEncoder):
     """Images to vectors by an extractor and an encoder.

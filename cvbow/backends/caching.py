@@ -10,8 +10,6 @@ from typing import Any
 
 from cvbow.images import content_hash, reading_now
 
-__all__ = ["CachedFunction"]
-
 
 class CachedFunction:
     """A function of an estimator and an image, behind ``joblib.Memory``.

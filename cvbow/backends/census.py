@@ -12,6 +12,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,8 +21,6 @@ from cvbow.backends._mirror import check_mirror, mean_direction
 from cvbow.backends._whole_image import WholeImageEncoder
 from cvbow.encoders.spatial_pyramid import parse_grids
 from cvbow.features import check_sides, to_working_size
-
-__all__ = ["CensusPyramid"]
 
 N_CODES = 256
 #: Where the neighbours are, in radii to the right and down; the first sets bit 0.
@@ -143,8 +142,6 @@ class CensusPyramid(WholeImageEncoder):
 
     def _codes(self, gray: NDArray[np.uint8], radius: int) -> NDArray[np.uint8]:
         """Return each pixel's pattern, shape (H, W)."""
-        import cv2
-
         height, width = gray.shape
         # At most 255 * 256, so that the threshold below saturates where no neighbour can be brighter.
         image = np.multiply(gray, np.uint16(_STEPS), dtype=np.uint16)

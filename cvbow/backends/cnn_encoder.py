@@ -17,8 +17,6 @@ from cvbow.backends._batches import BatchEncoder
 from cvbow.backends.loading import ImageLike, check_images
 from cvbow.networks import ENGINES, PROVIDERS, Network, Preprocessing, check_network, open_network, open_same_network
 
-__all__ = ["CnnEncoder"]
-
 POOLINGS = ("average", "max", "none")
 NORMALIZATIONS = ("l2", "none")
 _FACTS = ("size", "channel_order", "mean", "scale", "resize", "shorter_side", "interpolation")

@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int
 from cvbow.backends._whole_image import WholeImageEncoder
-
-__all__ = ["ColorHistogram"]
 
 #: Colour spaces, and the ends of their channels' ranges in OpenCV's 8 bits.
 SPACES = {"hsv": (180, 256, 256), "rgb": (256, 256, 256), "lab": (256, 256, 256)}
@@ -51,12 +50,7 @@ class ColorHistogram(WholeImageEncoder):
     """
 
     def __init__(
-        self,
-        *,
-        bins: Sequence[int] = (8, 4, 4),
-        space: str = "hsv",
-        n_jobs: int | None = None,
-        memory: Any = None,
+        self, *, bins: Sequence[int] = (8, 4, 4), space: str = "hsv", n_jobs: int | None = None, memory: Any = None
     ) -> None:
         self.bins = bins
         self.space = space
@@ -75,8 +69,6 @@ class ColorHistogram(WholeImageEncoder):
         return False
 
     def _describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        import cv2
-
         self.check_params()
         codes = {"hsv": cv2.COLOR_RGB2HSV, "lab": cv2.COLOR_RGB2LAB}
         pixels = image if self.space == "rgb" else cv2.cvtColor(image, codes[self.space])

@@ -23,8 +23,6 @@ from cvbow.features import Extractor, Features
 from cvbow.images import read_image
 from cvbow.parallel import default_jobs, note, run
 
-__all__ = ["Sample", "SamplePlan", "Sampler", "choose_positions", "draw_sample", "fit_inside", "plan_sample"]
-
 Part = TypeVar("Part")
 
 

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +19,6 @@ from cvbow._checks import check_choice, check_int, check_real
 from cvbow.backends._mirror import check_mirror, mean_direction
 from cvbow.backends._whole_image import WholeImageEncoder
 from cvbow.features import to_working_size
-
-__all__ = ["Gist"]
 
 #: Centre of the finest filters in cycles per pixel; each further scale's is lower by the ratio.
 _FINEST = 0.3
@@ -106,8 +105,6 @@ class Gist(WholeImageEncoder):
         return int(sum(self.orientations)) * int(self.grid) ** 2
 
     def _describe(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
-        import cv2
-
         self.check_params()
         size = int(self.size)
         # No contrast is no energy: rounding errors would get the vector's whole length.
@@ -124,7 +121,6 @@ class Gist(WholeImageEncoder):
 
     def _energies(self, square: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean magnitude of each filter's response in each cell, shape (n_filters, grid, grid)."""
-        import cv2
         from scipy import fft
 
         size = len(square)

@@ -13,8 +13,6 @@ from cvbow.errors import ImageError
 from cvbow.images import DerivedImage, read_bytes
 from cvbow.images.pixels import is_lone_image
 
-__all__ = ["ImageLike", "check_images", "load_source", "path_of", "try_image"]
-
 #: A path, pixels: uint8 (H, W) or (H, W, 3) RGB, or what makes them when they are wanted.
 ImageLike = str | os.PathLike[str] | NDArray[np.uint8] | DerivedImage
 

@@ -16,8 +16,6 @@ from cvbow.backends.fitting import fit_inside
 from cvbow.backends.loading import ImageLike, check_images
 from cvbow.storage import storable
 
-__all__ = ["MultiCrop"]
-
 
 @storable
 class MultiCrop(ImageEncoder):

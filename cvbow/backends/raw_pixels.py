@@ -17,8 +17,6 @@ from cvbow.errors import CvbowError, ImageError
 from cvbow.images import from_gray, resize, to_gray
 from cvbow.parallel import single_threaded
 
-__all__ = ["RawPixels"]
-
 
 class RawPixels(ImageEncoder):
     """An image shrunk to a small square, its pixels standardised, and reduced to their principal components.

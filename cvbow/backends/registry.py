@@ -11,8 +11,6 @@ from cvbow.backends.gist import Gist
 from cvbow.backends.raw_pixels import RawPixels
 from cvbow.registry import Registry
 
-__all__ = ["BACKENDS"]
-
 #: Every backend of one kind of vector, as ``channels`` of a recipe; ``ChannelUnion`` and ``MultiCrop`` combine them.
 BACKENDS: Registry[type[ImageEncoder]] = Registry(
     "channels",

@@ -17,8 +17,6 @@ from cvbow.backends.loading import ImageLike, check_images
 from cvbow.errors import ImageError
 from cvbow.storage import storable
 
-__all__ = ["ChannelUnion"]
-
 
 @storable
 class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]

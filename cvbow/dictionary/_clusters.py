@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array
 
 from cvbow.parallel import cut, map_threads
-
-__all__ = ["cluster_sums", "fill_up", "move_words"]
 
 #: Rows summed per partial sum of the new words; fixed, so that the order of the additions is too.
 _PART = 1 << 15
@@ -34,8 +33,6 @@ def cluster_sums(
     data: NDArray[np.float32], labels: NDArray[np.int32], n_words: int, threads: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return each cluster's sum (n_words, k) and size (n_words,)."""
-    from scipy.sparse import csc_array
-
     parts = cut(len(data), _PART)
     partial: dict[int, NDArray[np.float32]] = {}
 

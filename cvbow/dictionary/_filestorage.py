@@ -14,8 +14,6 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["read_matrices", "write_matrix"]
-
 #: OpenCV's letters for the types of a matrix's values.
 _TYPES = {
     "u": np.uint8,

@@ -14,8 +14,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Block", "Mixture"]
-
 #: Values of a block's largest matrix, 1 MB of float32: with the other one, a core's second-level cache.
 _BLOCK = 1 << 18
 #: Descriptors are taken as at most this many standard deviations from the mixture's mean: their squares stay finite.

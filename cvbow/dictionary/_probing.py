@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from cvbow.dictionary.search import WordSearch, block_size, largest
 from cvbow.parallel import cut, map_threads
 
-__all__ = ["ProbingSearch", "group_words"]
-
 #: Rows of descriptors that one task of a thread takes.
 _TASK = 8192
 

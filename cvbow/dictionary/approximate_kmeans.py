@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from cvbow._checks import check_array, check_int, check_real
 from cvbow.dictionary._probing import ProbingSearch, group_words
@@ -20,8 +21,6 @@ from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.parallel import cut, map_threads, note, progress
-
-__all__ = ["ApproximateKMeans"]
 
 #: Words per centre that the coarse quantizer is learned from, and its iterations.
 _PER_CENTER = 64
@@ -183,8 +182,6 @@ def _moved(
 
     As ``_clusters.move_words``, whose partial sums over all words take too much memory where words are many.
     """
-    from scipy.sparse import csr_array
-
     order = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels, minlength=len(words))
     parts = cut(len(data), _PART)

@@ -16,17 +16,6 @@ from cvbow._checks import check_array, check_int, check_matrix, check_part
 from cvbow.dictionary.descriptors import refuse_binary
 from cvbow.parallel import local_threads, single_threaded
 
-__all__ = [
-    "Dictionary",
-    "RankingDictionary",
-    "check_dictionary",
-    "check_words",
-    "learned",
-    "ranks_words",
-    "threads_of",
-    "warn_if_fewer",
-]
-
 
 class Dictionary(BaseEstimator):  # type: ignore[misc]
     """Base class: ``fit(descriptors)`` learns words, ``predict(descriptors)`` tells each descriptor's word.

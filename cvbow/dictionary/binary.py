@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array
 
 from cvbow._checks import check_int, check_matrix, check_real
 from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
@@ -18,8 +19,6 @@ from cvbow.dictionary.descriptors import check_binary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import WordSearch
 from cvbow.parallel import cut, map_threads, progress
-
-__all__ = ["BinaryDictionary"]
 
 #: Descriptors unpacked at a time: at 256 bits, 8 MB of float32 per thread.
 _PART = 8192
@@ -168,8 +167,6 @@ def _majority(
     threads: int,
 ) -> NDArray[np.uint8]:
     """Return the majority of each cluster, bit by bit; an empty one restarts at a descriptor far from its word."""
-    from scipy.sparse import csc_array
-
     partial: dict[int, Any] = {}
 
     def count(rows: slice) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["check_binary", "check_descriptors", "refuse_binary"]
-
 
 def check_descriptors(descriptors: object, size: int | None = None) -> NDArray[np.float32]:
     """Return descriptors as a finite float32 (n, k) array, without a copy where they are one already."""

@@ -24,8 +24,6 @@ from cvbow.errors import ModelFileError
 from cvbow.files import read_file
 from cvbow.storage import check_writable, replacing
 
-__all__ = ["export_words", "import_words"]
-
 _OPENCV = (".yml", ".yaml", ".xml")
 #: Of a .npz file: how many descriptors each word stands for, which ``partial_fit`` goes by.
 _COUNTS = "counts"

@@ -22,8 +22,6 @@ from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.parallel import cut, local_threads, map_threads, note, progress, single_threaded
 
-__all__ = ["GaussianMixtureDictionary"]
-
 #: k-means, the start, looks at this many descriptors per component and iterates this often.
 _START_SAMPLE = 200
 _START_ITERATIONS = 10

@@ -21,8 +21,6 @@ from cvbow.dictionary.base import warn_if_fewer
 from cvbow.dictionary.search import WordSearch
 from cvbow.parallel import local_threads, progress, single_threaded
 
-__all__ = ["GrowingMixin"]
-
 #: New words are drawn in so many rounds; each round keeps away from the words of those before.
 _ROUNDS = 10
 

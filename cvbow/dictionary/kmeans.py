@@ -21,8 +21,6 @@ from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import WordSearch
 from cvbow.parallel import note, progress
 
-__all__ = ["KMeansDictionary"]
-
 #: k-means++ looks at this many descriptors per word.
 _START_SAMPLE = 10
 #: The first share is left for the whole sample when an iteration gains less than this, or when so many are left.

@@ -9,8 +9,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-__all__ = ["prepared_from"]
-
 T = TypeVar("T")
 
 

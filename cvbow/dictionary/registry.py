@@ -14,8 +14,6 @@ from cvbow.dictionary.spherical import SphericalDictionary
 from cvbow.dictionary.vocabulary_tree import VocabularyTree
 from cvbow.registry import Registry
 
-__all__ = ["DICTIONARIES"]
-
 #: Every dictionary.
 DICTIONARIES: Registry[type[Any]] = Registry(
     "dictionary",

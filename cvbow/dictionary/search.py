@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from cvbow.parallel import cut, map_threads
 
-__all__ = ["WordSearch", "block_size", "largest"]
-
 #: Scores held at a time, 1 MB of float32: they stay in a core's second-level cache.
 _SCORES = 1 << 18
 #: Rows of descriptors that one task of a thread takes.

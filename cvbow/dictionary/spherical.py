@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array
 
 from cvbow._checks import check_int, check_real
 from cvbow.dictionary.base import Dictionary
 from cvbow.dictionary.search import block_size
 from cvbow.parallel import cut, map_threads, progress
-
-__all__ = ["SphericalDictionary"]
 
 #: Descriptors that one task of a thread takes; fixed, so that the order of the additions is too.
 _PART = 8192
@@ -135,8 +134,6 @@ def _move(
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Return the directions of the weighted sums; a word without descriptors restarts at a random one's direction."""
-    from scipy.sparse import csc_array
-
     sums = np.zeros(words.shape)
     for rows in cut(len(data), _PART):
         n = rows.stop - rows.start

@@ -19,8 +19,6 @@ from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import WordSearch
 from cvbow.parallel import cut, map_threads, note, progress
 
-__all__ = ["VocabularyTree"]
-
 #: Rows of descriptors that one task of a thread takes.
 _TASK = 8192
 #: With fewer descriptors to a node, one product per node costs more than gathering the children of each descriptor.

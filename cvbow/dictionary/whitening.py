@@ -17,8 +17,6 @@ from cvbow.dictionary.descriptors import refuse_binary
 from cvbow.images.whitening import principal_directions, zca_matrix
 from cvbow.storage import storable
 
-__all__ = ["ZCA"]
-
 
 @storable
 class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]

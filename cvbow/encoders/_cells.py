@@ -7,8 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["common_cells"]
-
 
 def common_cells(
     cells: Sequence[NDArray[np.intp]], n_cells: int

@@ -22,8 +22,6 @@ from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
 from cvbow.features import Features
 from cvbow.parallel import single_threaded
 
-__all__ = ["DenseEncoder", "DictionaryEncoder", "WordEncoder"]
-
 
 class DictionaryEncoder(Encoder):
     """Base class: learns a dictionary, and makes a vector for each cell from the descriptors and their words.

@@ -12,8 +12,6 @@ from sklearn.base import BaseEstimator
 
 from cvbow.features import Features
 
-__all__ = ["Encoder"]
-
 
 class Encoder(BaseEstimator):  # type: ignore[misc]
     """Base class: ``fit(features_sample)``, then ``encode(features) -> (d,) float32``.

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from cvbow.encoders._cells import common_cells
 
-__all__ = ["POOLINGS", "pool_dense", "pool_sparse"]
-
 POOLINGS = ("average", "sum", "max")
 
 Cells = Sequence[NDArray[np.intp]]

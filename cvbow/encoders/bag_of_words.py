@@ -18,8 +18,6 @@ from cvbow.encoders._dictionary_encoder import DictionaryEncoder
 from cvbow.encoders.normalize import NORMALIZATIONS
 from cvbow.features import Features
 
-__all__ = ["BagOfWords"]
-
 WEIGHTINGS = ("count", "binary", "tf-idf")
 
 

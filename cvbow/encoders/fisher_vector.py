@@ -19,8 +19,6 @@ from cvbow.encoders._cells import common_cells
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
 from cvbow.encoders.normalize import signed_power
 
-__all__ = ["FisherVector"]
-
 
 class FisherVector(DictionaryEncoder):
     """Gradients of the mixture's log-likelihood by its means and deviations, in units of their Fisher information.

@@ -19,8 +19,6 @@ from cvbow.encoders._dictionary_encoder import WordEncoder
 from cvbow.encoders._pooling import pool_sparse
 from cvbow.features import Features
 
-__all__ = ["KernelCodebook"]
-
 #: Descriptors from which sigma is found.
 _SIGMA_SAMPLE = 10_000
 

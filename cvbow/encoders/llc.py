@@ -17,8 +17,6 @@ from cvbow.dictionary.base import threads_of
 from cvbow.encoders._dictionary_encoder import WordEncoder
 from cvbow.encoders._pooling import pool_sparse
 
-__all__ = ["LLC"]
-
 #: Descriptors solved for at a time: with 5 words of 64 values, 1.3 MB of float32.
 _BLOCK = 1024
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["NORMALIZATIONS", "normalize_as", "normalize_rows", "signed_power", "to_float32"]
-
 NORMALIZATIONS = ("hellinger", "l1", "l2", "power", "none")
 
 

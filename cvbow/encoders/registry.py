@@ -12,8 +12,6 @@ from cvbow.encoders.triangle import Triangle
 from cvbow.encoders.vlad import VLAD
 from cvbow.registry import Registry
 
-__all__ = ["ENCODERS"]
-
 #: Every encoder of one bag; ``SpatialPyramid`` applies any of them to the cells of grids.
 ENCODERS: Registry[type[Encoder]] = Registry(
     "encoder",

@@ -16,8 +16,6 @@ from cvbow._checks import check_flag, check_real
 from cvbow.dictionary.search import block_size
 from cvbow.encoders._dictionary_encoder import DenseEncoder
 
-__all__ = ["SoftThreshold"]
-
 
 class SoftThreshold(DenseEncoder):
     """Values ``max(0, x . u_k - alpha)``, and ``max(0, -x . u_k - alpha)`` after them, with ``u_k = w_k / |w_k|``.

@@ -19,8 +19,6 @@ from cvbow.encoders._encoder import Encoder
 from cvbow.features import Features
 from cvbow.storage import storable
 
-__all__ = ["SpatialPyramid"]
-
 
 @storable
 class SpatialPyramid(Encoder):

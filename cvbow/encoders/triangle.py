@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 
 from cvbow.encoders._dictionary_encoder import DenseEncoder
 
-__all__ = ["Triangle"]
-
 
 class Triangle(DenseEncoder):
     """Soft assignment ``f_k = max(0, mean(z) - z_k)``, with ``z_k`` the distance to word ``k``.

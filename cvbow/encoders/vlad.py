@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csc_array
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_array, check_choice, check_flag, check_int
@@ -19,8 +20,6 @@ from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
 from cvbow.encoders.normalize import normalize_rows, signed_power
 from cvbow.features import Features
-
-__all__ = ["VLAD"]
 
 #: Differences that should cancel out may add up to this much of the words' size for each, by rounding.
 _NOISE = 1e-6
@@ -122,8 +121,6 @@ class VLAD(DictionaryEncoder):
         self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
     ) -> NDArray[np.float64]:
         """Return the summed differences of each cell and word, (n_cells, n_words, k)."""
-        from scipy.sparse import csc_array
-
         n, k = descriptors.shape
         n_words = self.n_words
         labels = self.dictionary_.predict(descriptors)

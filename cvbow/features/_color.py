@@ -6,12 +6,11 @@ compare such descriptors; the channels and their contrast are those of VLFeat's 
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.images import to_gray
-
-__all__ = ["COLOR_SPACES", "CONTRAST_SHARES", "STEPS", "color_channels"]
 
 COLOR_SPACES = ("gray", "rgb", "hsv", "opponent")
 #: By colour space, how the lengths of the three descriptors at a point make up its contrast: the mean of red, green
@@ -30,8 +29,6 @@ def color_channels(image: NDArray[np.uint8], space: str) -> list[NDArray[np.gene
     (R + G - 2 B) / sqrt(6), the latter two halved and moved to the middle of the range, and plus their share of the
     intensity.
     """
-    import cv2
-
     if space == "rgb":
         return list(cv2.split(image))
     if space == "hsv":

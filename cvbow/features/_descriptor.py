@@ -14,8 +14,6 @@ from cvbow.features._detector import Detector
 from cvbow.features._opencv import create
 from cvbow.images import to_gray
 
-__all__ = ["Descriptor", "KeypointDescriptor", "unit_length"]
-
 
 class Descriptor(BaseEstimator):  # type: ignore[misc]
     """Base class: a scikit-learn estimator of plain parameters with ``describe(image, detections)``.

@@ -9,12 +9,11 @@ from operator import attrgetter
 from typing import Any, TypeGuard
 
 import numpy as np
+from cv2 import KeyPoint
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from cvbow.features.selection import by_strength
-
-__all__ = ["Detections", "from_keypoints", "plain_points", "to_keypoints", "whole_pixels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,8 +133,6 @@ def from_keypoints(keypoints: Sequence[Any], limit: int | None) -> tuple[tuple[N
     rows : ndarray of shape (n,), intp
         Their positions in ``keypoints``.
     """
-    from cv2 import KeyPoint
-
     n = len(keypoints)
     responses = np.fromiter(map(_RESPONSE, keypoints), np.float32, n)
     rows = np.arange(n)
@@ -161,8 +158,6 @@ def whole_pixels(keypoints: Sequence[Any], limit: int | None) -> tuple[NDArray[n
     They have no other field of interest, and one number says which comes first: this is for detectors that take no
     longer than reading what they found.
     """
-    from cv2 import KeyPoint
-
     n = len(keypoints)
     if n == 0:
         return np.zeros((0, 2), np.float32), np.zeros(0, np.float32)
@@ -179,8 +174,6 @@ def whole_pixels(keypoints: Sequence[Any], limit: int | None) -> tuple[NDArray[n
 
 def to_keypoints(detections: Detections, *, factor: float = 1.0) -> list[Any]:
     """Turn points into OpenCV's keypoints, with their row as the class; sizes are multiplied by ``factor``."""
-    from cv2 import KeyPoint
-
     x, y, size, angle = (column.tolist() for column in detections.points.T)
     if factor != 1.0:
         size = (detections.points[:, 2] * np.float32(factor)).tolist()
@@ -210,6 +203,4 @@ def plain_points(found: object, name: str) -> NDArray[np.float32]:
 
 
 def _are_keypoints(found: object) -> TypeGuard[Sequence[Any]]:
-    from cv2 import KeyPoint
-
     return isinstance(found, Sequence) and len(found) > 0 and all(isinstance(one, KeyPoint) for one in found)

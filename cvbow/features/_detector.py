@@ -16,8 +16,6 @@ from cvbow.features._opencv import create
 from cvbow.features.selection import by_strength
 from cvbow.images import to_gray
 
-__all__ = ["Detector", "KeypointDetector"]
-
 
 class Detector(BaseEstimator):  # type: ignore[misc]
     """Base class: a scikit-learn estimator of plain parameters with ``detect(image, limit=None) -> Detections``.
@@ -80,12 +78,7 @@ class Detector(BaseEstimator):  # type: ignore[misc]
         check_int("limit", limit, minimum=1, none=True)
         return self.compute(to_gray(image, floats=False), limit)
 
-    def _sorted(
-        self,
-        points: NDArray[np.float32],
-        responses: NDArray[np.float32],
-        limit: int | None,
-    ) -> Detections:
+    def _sorted(self, points: NDArray[np.float32], responses: NDArray[np.float32], limit: int | None) -> Detections:
         order = by_strength(points, responses, limit)
         zeros = np.zeros(len(order), np.int32)
         return Detections(points[order], responses[order], zeros, zeros, self.patch_factor, self)

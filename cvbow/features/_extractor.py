@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
@@ -12,8 +13,6 @@ from sklearn.base import BaseEstimator, clone
 from cvbow._checks import check_int
 from cvbow.features._features import Features
 from cvbow.images import from_gray, to_gray
-
-__all__ = ["Extractor", "check_sides", "to_working_size"]
 
 
 class Extractor(BaseEstimator):  # type: ignore[misc]
@@ -164,8 +163,6 @@ def to_working_size(image: NDArray[np.uint8], min_side: int | None, max_side: in
     ndarray of shape (H', W') or (H', W', 3), uint8
         At least one pixel on each side; ``image`` itself where nothing is to do.
     """
-    import cv2
-
     height, width = image.shape[:2]
     scale = 1.0
     if max_side is not None and max(height, width) > max_side:

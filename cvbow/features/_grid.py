@@ -14,8 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AxisGrid", "axis_grid"]
-
 N_BINS = 4
 #: Rows pooled by one matrix product; more rows waste work outside the band, fewer waste the calls.
 _ROWS = 16

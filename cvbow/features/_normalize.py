@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["normalize_channels", "normalize_sift", "root_normalize"]
-
 #: Lowe's limit on a value's share of the descriptor's length, against non-linear changes of light.
 CLIP = np.float32(0.2)
 

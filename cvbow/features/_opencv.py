@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-__all__ = ["VGG_TYPES", "constant", "create"]
+import cv2
 
 #: OpenCV's numbers of the lengths of VGG; Python does not get their names.
 VGG_TYPES = {120: 100, 80: 101, 64: 102, 48: 103}
@@ -81,8 +81,6 @@ def _create(name: str, **options: Any) -> Any:
 
 def constant(name: str, key: str) -> int:
     """Return a constant of an algorithm's class, such as ("AKAZE", "DESCRIPTOR_MLDB")."""
-    import cv2
-
     kind = find(name)
     if hasattr(kind, key):
         return int(getattr(kind, key))
@@ -95,8 +93,6 @@ def constant(name: str, key: str) -> int:
 
 def find(name: str) -> Any:
     """Return OpenCV's class of an algorithm; ImportError where it has none."""
-    import cv2
-
     for module in _modules(cv2):
         kind = getattr(module, _CLASSES[name], None)
         if kind is not None and hasattr(kind, "create"):

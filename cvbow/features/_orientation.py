@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.features._pyramid import level_of, pyramid, sample_patches
-
-__all__ = ["main_directions"]
 
 N_BINS = 36
 #: Samples along the side of the window in which gradients are looked at.
@@ -32,8 +31,6 @@ def main_directions(
     sides : ndarray of shape (n,), float32
         Of the windows, in pixels.
     """
-    import cv2
-
     spacing = sides / np.float32(_SIDE - 1)
     levels = level_of(spacing)
     images = pyramid(image, int(levels.max(initial=0)))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-__all__ = ["level_of", "pyramid", "sample_patches"]
 
 
 def level_of(spacing: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -18,8 +17,6 @@ def pyramid(image: NDArray[np.uint8], n_levels: int) -> list[NDArray[np.float32]
 
     Pixel (x, y) of a level lies at 2^level (x, y) of the image.
     """
-    import cv2
-
     levels = [image.astype(np.float32)]
     for _ in range(n_levels):
         levels.append(cv2.pyrDown(levels[-1]))
@@ -27,11 +24,7 @@ def pyramid(image: NDArray[np.uint8], n_levels: int) -> list[NDArray[np.float32]
 
 
 def sample_patches(
-    pixels: NDArray[np.float32],
-    level: int,
-    points: NDArray[np.float32],
-    spacing: NDArray[np.float32],
-    side: int,
+    pixels: NDArray[np.float32], level: int, points: NDArray[np.float32], spacing: NDArray[np.float32], side: int
 ) -> NDArray[np.float32]:
     """Sample a square of ``side`` x ``side`` values around each point, bilinear; outside, the border goes on.
 
@@ -51,8 +44,6 @@ def sample_patches(
     ndarray of shape (n, side * side), float32
         Row by row.
     """
-    import cv2
-
     offsets = np.arange(side, dtype=np.float32) - np.float32((side - 1) / 2)
     down, right = (each.ravel() for each in np.meshgrid(offsets, offsets, indexing="ij"))
     angle = np.deg2rad(np.where(points[:, 3] < 0, 0, points[:, 3]).astype(np.float32))

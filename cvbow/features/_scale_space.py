@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-
-__all__ = ["find_extrema", "gaussian_octaves"]
 
 #: Smoothing that the camera has done, as Lowe supposes.
 CAMERA_SIGMA = 0.5
@@ -47,8 +46,6 @@ def gaussian_octaves(
     images : list of ndarray, float32
         Image s has the standard deviation sigma 2^(s / n_scales), in its own pixels.
     """
-    import cv2
-
     base: Float32 = image.astype(np.float32)
     more = np.sqrt(max(sigma**2 - CAMERA_SIGMA**2, 0.01))
     base = np.asarray(cv2.GaussianBlur(base, (0, 0), more), np.float32)
@@ -64,11 +61,7 @@ def gaussian_octaves(
 
 
 def find_extrema(
-    layers: list[Float32],
-    threshold: float,
-    edge_ratio: float | None,
-    *,
-    signed: bool,
+    layers: list[Float32], threshold: float, edge_ratio: float | None, *, signed: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Find the extrema of a stack of layers, to parts of a pixel and of a layer.
 
@@ -133,8 +126,6 @@ def _candidates(
     stack: Float32, threshold: float, *, signed: bool
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Return the pixels that are not smaller than any of their 26 neighbours; the outer ones of the stack have none."""
-    import cv2
-
     around = np.ones((3, 3), np.uint8)
     height = np.abs(stack) if signed else stack
     greatest = [cv2.dilate(layer, around) for layer in height]

@@ -15,17 +15,6 @@ from cvbow.features._opencv import constant
 from cvbow.features.descriptors import refuse_others
 from cvbow.features.keypoints import AKAZEDetector, ORBDetector
 
-__all__ = [
-    "AKAZEDescriptor",
-    "BEBLIDDescriptor",
-    "BRIEFDescriptor",
-    "BRISKDescriptor",
-    "FREAKDescriptor",
-    "LATCHDescriptor",
-    "ORBDescriptor",
-    "TEBLIDDescriptor",
-]
-
 #: Side of ORB's patch in pixels, which is the size of its points in the image itself.
 _ORB_PATCH = 31
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +17,6 @@ from cvbow._checks import check_int, check_real
 from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector
 from cvbow.features._scale_space import find_extrema, gaussian_octaves
-
-__all__ = ["DoGDetector", "DoHDetector", "LoGDetector"]
 
 Float32 = NDArray[np.float32]
 
@@ -113,8 +112,6 @@ class LoGDetector(_BlobDetector):
         self.n_scales = n_scales
 
     def _layers(self, images: list[Float32], sigmas: NDArray[np.float64]) -> tuple[list[Float32], float]:
-        import cv2
-
         return [
             np.asarray(cv2.Laplacian(each, cv2.CV_32F, ksize=1, scale=sigma**2), np.float32)
             for each, sigma in zip(images, sigmas, strict=True)
@@ -169,8 +166,6 @@ class DoHDetector(_BlobDetector):
         self.n_scales = n_scales
 
     def _layers(self, images: list[Float32], sigmas: NDArray[np.float64]) -> tuple[list[Float32], float]:
-        import cv2
-
         layers = []
         second = np.array([1, -2, 1], np.float32)
         first = np.array([-0.5, 0, 0.5], np.float32)

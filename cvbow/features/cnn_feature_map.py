@@ -21,17 +21,7 @@ from cvbow._checks import check_choice
 from cvbow.features._descriptor import unit_length
 from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features
-from cvbow.networks import (
-    ENGINES,
-    PROVIDERS,
-    Network,
-    Preprocessing,
-    check_network,
-    open_network,
-    open_same_network,
-)
-
-__all__ = ["CnnFeatureMap"]
+from cvbow.networks import ENGINES, PROVIDERS, Network, Preprocessing, check_network, open_network, open_same_network
 
 NORMALIZATIONS = ("l2", "root", "none")
 _NEEDED = {"size", "channel_order", "mean", "scale"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,8 +12,6 @@ from cvbow._checks import check_flag, check_int, check_real
 from cvbow.features._detections import Detections, whole_pixels
 from cvbow.features._detector import Detector
 from cvbow.features._opencv import create
-
-__all__ = ["AGASTDetector", "FASTDetector", "HarrisDetector", "ShiTomasiDetector"]
 
 #: Half a side of the window in which a corner's place is refined, in pixels.
 _HALF_WINDOW = 3
@@ -69,8 +68,6 @@ class ShiTomasiDetector(Detector):
         check_real("point_size", self.point_size, minimum=0, open_minimum=True)
 
     def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
-        import cv2
-
         if min(image.shape) < 3:
             return self._nothing()
         corners, responses = cv2.goodFeaturesToTrackWithQuality(
@@ -162,12 +159,7 @@ class FASTDetector(Detector):
     algorithm: ClassVar[str] = "FAST"
 
     def __init__(
-        self,
-        *,
-        threshold: int = 20,
-        nonmax_suppression: bool = True,
-        subpixel: bool = False,
-        point_size: float = 32.0,
+        self, *, threshold: int = 20, nonmax_suppression: bool = True, subpixel: bool = False, point_size: float = 32.0
     ) -> None:
         self.threshold = threshold
         self.nonmax_suppression = nonmax_suppression
@@ -205,8 +197,6 @@ class AGASTDetector(FASTDetector):
 
 def refine_corners(image: NDArray[np.uint8], places: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return corners (n, 2) at parts of a pixel; in an image smaller than the window they stay where they are."""
-    import cv2
-
     if min(image.shape) < 2 * _HALF_WINDOW + 5:
         return places
     enough = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.01)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,8 +28,6 @@ from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features
 from cvbow.features._grid import N_BINS, AxisGrid, axis_grid, flat_window
 from cvbow.features._normalize import normalize_channels, normalize_sift
-
-__all__ = ["DenseSIFT"]
 
 N_ORIENTATIONS = 8
 DESCRIPTOR_SIZE = 128
@@ -189,8 +188,6 @@ class DenseSIFT(Extractor):
         return [np.add(channel.T, np.float32(0.5 / STEPS), order="C", dtype=np.float32) for channel in channels]
 
     def _smooth(self, turned: NDArray[np.float32], bin_size: int) -> NDArray[np.uint16]:
-        import cv2
-
         variance = (bin_size / self.magnification) ** 2 - 0.25 if self.magnification else 0.0
         if variance > 0:
             sigma = float(np.sqrt(variance))
@@ -245,8 +242,6 @@ def _fill_points(points: NDArray[np.float32], ys: NDArray[np.float32], xs: NDArr
 
 def _orientation_planes(turned: NDArray[np.uint16]) -> NDArray[np.float32]:
     """Split the gradient among eight directions; (W, H) uint16 gives (W, 8, H) float32, in [0, 1] gray levels."""
-    import cv2
-
     width, height = turned.shape
     padded = cv2.copyMakeBorder(turned, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     right, left = padded[2:, 1:-1], padded[:-2, 1:-1]

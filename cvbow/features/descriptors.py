@@ -16,15 +16,6 @@ from cvbow.features._opencv import VGG_TYPES
 from cvbow.features._pyramid import level_of, pyramid, sample_patches
 from cvbow.features.keypoints import KAZEDetector, SIFTDetector
 
-__all__ = [
-    "DAISYDescriptor",
-    "KAZEDescriptor",
-    "PatchDescriptor",
-    "RootSIFTDescriptor",
-    "SIFTDescriptor",
-    "VGGDescriptor",
-]
-
 
 class SIFTDescriptor(KeypointDescriptor):
     """Histograms of gradients in 4 x 4 cells, 8 directions each.

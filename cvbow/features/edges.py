@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,21 +17,6 @@ from cvbow._checks import check_int, check_real
 from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector
 from cvbow.images import to_gray
-
-__all__ = [
-    "CannyDetector",
-    "EdgeDetector",
-    "LaplacianDetector",
-    "PrewittDetector",
-    "ScharrDetector",
-    "SobelDetector",
-    "canny",
-    "gradient",
-    "laplacian",
-    "prewitt",
-    "scharr",
-    "sobel",
-]
 
 #: For each operator, the smoothing across its derivative (-1, 0, 1).
 _SMOOTHING = {"sobel": (1, 2, 1), "scharr": (3, 10, 3), "prewitt": (1, 1, 1)}
@@ -60,8 +46,6 @@ def _whole_gradient(
     gray: NDArray[np.uint8], operator: str, sigma: float
 ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """Return the gradients in 16 bits, as OpenCV's thinning of edges wants them."""
-    import cv2
-
     levels = _smoothed(gray, sigma)
     derivative = np.array([-1, 0, 1], np.float32)
     across = np.array(_SMOOTHING[operator], np.float32)
@@ -71,8 +55,6 @@ def _whole_gradient(
 
 
 def _smoothed(gray: NDArray[np.uint8], sigma: float) -> NDArray[np.int16]:
-    import cv2
-
     if sigma <= 0:
         return gray.astype(np.int16) * np.int16(_STEPS)
     smooth = cv2.GaussianBlur(gray.astype(np.float32), (0, 0), float(sigma))
@@ -80,8 +62,6 @@ def _smoothed(gray: NDArray[np.uint8], sigma: float) -> NDArray[np.int16]:
 
 
 def _strength(image: NDArray[np.uint8], operator: str) -> NDArray[np.float32]:
-    import cv2
-
     strength: NDArray[np.float32] = cv2.magnitude(*gradient(image, operator))
     return strength
 
@@ -103,8 +83,6 @@ def prewitt(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def laplacian(image: NDArray[np.uint8], *, sigma: float = 0.0) -> NDArray[np.float32]:
     """Return the sum of the second derivatives, (H, W), in gray levels per pixel squared; edges are where it is 0."""
-    import cv2
-
     gray = to_gray(image, floats=False).astype(np.float32)
     if sigma > 0:
         gray = cv2.GaussianBlur(gray, (0, 0), float(sigma))
@@ -135,8 +113,6 @@ def canny(
 
 
 def _thinned(dx: NDArray[np.int16], dy: NDArray[np.int16], operator: str, low: float, high: float) -> NDArray[np.bool_]:
-    import cv2
-
     if min(dx.shape) < 3:
         return np.zeros(dx.shape, np.bool_)
     unit = _STEPS * 2 * sum(_SMOOTHING[operator])
@@ -159,8 +135,6 @@ class EdgeDetector(Detector):
         check_real("point_size", self.point_size, minimum=0, open_minimum=True)
 
     def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
-        import cv2
-
         edges, dx, dy = self.edges(image)
         y, x = along_contours(edges, int(self.step))
         points = np.empty((len(x), 4), np.float32)
@@ -278,8 +252,6 @@ class LaplacianDetector(EdgeDetector):
         check_real("threshold", self.threshold, minimum=0)
 
     def edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
-        import cv2
-
         second = laplacian(image, sigma=self.sigma)
         dx, dy = gradient(image, "sobel", sigma=self.sigma)
         # The pixel on the bright side of a change of sign, where the Laplacian is below zero.
@@ -295,8 +267,6 @@ def along_contours(edges: NDArray[np.bool_], step: int) -> tuple[NDArray[np.intp
 
     OpenCV walks around an edge, so it meets most pixels twice: only the first time counts.
     """
-    import cv2
-
     contours = cv2.findContours(edges.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)[0]
     if not contours:
         return np.zeros(0, np.intp), np.zeros(0, np.intp)

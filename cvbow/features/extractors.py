@@ -11,8 +11,6 @@ from cvbow.features.sift import SIFT
 from cvbow.features.whitened_patches import WhitenedPatches
 from cvbow.registry import Registry
 
-__all__ = ["EXTRACTORS", "make_extractor"]
-
 #: Every extractor; a recipe asks for one by ``features``.
 EXTRACTORS: Registry[type[Extractor]] = Registry(
     "features",

@@ -15,8 +15,6 @@ from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features
 from cvbow.images import from_gray, to_gray
 
-__all__ = ["FunctionDescriptor", "FunctionDetector", "FunctionExtractor", "is_function", "refuse_cache"]
-
 
 def is_function(part: object) -> TypeGuard[Callable[..., object]]:
     """Tell whether a part is to be called, and not a class that was given in place of an object."""

@@ -9,8 +9,6 @@ from cvbow._checks import check_int, check_real
 from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector
 
-__all__ = ["GridDetector"]
-
 
 class GridDetector(Detector):
     """Points ``step`` pixels apart, in the middle of the image; all of the same strength.

@@ -12,17 +12,6 @@ from cvbow.features._detections import Detections
 from cvbow.features._detector import KeypointDetector
 from cvbow.features._opencv import constant
 
-__all__ = [
-    "AKAZEDetector",
-    "BRISKDetector",
-    "HarrisLaplaceDetector",
-    "KAZEDetector",
-    "MSDDetector",
-    "ORBDetector",
-    "SIFTDetector",
-    "STARDetector",
-]
-
 DIFFUSIVITIES = ("pm-g1", "pm-g2", "weickert", "charbonnier")
 #: Those for which OpenCV has a filter.
 _STAR_SIZES = (4, 6, 8, 11, 12, 16, 22, 23, 32, 45, 46, 64, 90, 128)
@@ -275,10 +264,7 @@ class MSDDetector(KeypointDetector):
         check_real("scale_factor", self.scale_factor, minimum=1, open_minimum=True)
 
     def options(self, limit: int | None) -> dict[str, Any]:
-        return {
-            "m_th_saliency": float(self.threshold),
-            "m_scale_factor": float(self.scale_factor),
-        }
+        return {"m_th_saliency": float(self.threshold), "m_scale_factor": float(self.scale_factor)}
 
 
 class HarrisLaplaceDetector(KeypointDetector):

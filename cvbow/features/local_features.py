@@ -23,8 +23,6 @@ from cvbow.features.registry import DESCRIPTORS, DETECTORS, as_object, make_desc
 from cvbow.features.selection import SELECTIONS, well_spread
 from cvbow.images import to_gray
 
-__all__ = ["LocalFeatures"]
-
 ORIENTATIONS = ("detector", "gradient", "upright")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +13,6 @@ from cvbow._checks import check_choice, check_int, check_real
 from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector, KeypointDetector
 from cvbow.features._opencv import create
-
-__all__ = ["MSERDetector", "SimpleBlobDetector"]
 
 #: Pixels of regions that are summed up at a time.
 _PART = 50_000
@@ -42,12 +41,7 @@ class MSERDetector(Detector):
     patch_factor: ClassVar[float] = 2.0
 
     def __init__(
-        self,
-        *,
-        delta: int = 5,
-        min_area: int = 60,
-        max_area: float = 0.25,
-        max_variation: float = 0.25,
+        self, *, delta: int = 5, min_area: int = 60, max_area: float = 0.25, max_variation: float = 0.25
     ) -> None:
         self.delta = delta
         self.min_area = min_area
@@ -61,8 +55,6 @@ class MSERDetector(Detector):
         check_real("max_variation", self.max_variation, minimum=0)
 
     def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
-        import cv2
-
         most = int(self.max_area * image.size)
         if min(image.shape) < 3 or most <= self.min_area:
             return self._nothing()

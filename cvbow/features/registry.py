@@ -46,8 +46,6 @@ from cvbow.features.keypoints import (
 from cvbow.features.regions import MSERDetector, SimpleBlobDetector
 from cvbow.registry import Registry
 
-__all__ = ["DESCRIPTORS", "DETECTORS", "as_object", "make_descriptor", "make_detector"]
-
 DETECTORS: Registry[type[Detector]] = Registry(
     "detector",
     Detector,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SELECTIONS", "by_strength", "suppression_radii", "well_spread"]
-
 SELECTIONS = ("strongest", "anms")
 #: A point that is not stronger than another by this much does not suppress it (Brown et al., section 3).
 ROBUSTNESS = 0.9

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +15,6 @@ from cvbow._checks import check_flag, check_int, check_real
 from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features
 from cvbow.features._normalize import root_normalize
-
-__all__ = ["SIFT"]
 
 
 class SIFT(Extractor):
@@ -79,8 +78,6 @@ class SIFT(Extractor):
         check_flag("root", self.root)
 
     def compute(self, image: NDArray[np.uint8]) -> Features:
-        import cv2
-
         height, width = image.shape
         detector = cv2.SIFT_create(
             # Those that are as strong as the last one are kept as well; none is 0.

@@ -12,8 +12,6 @@ from cvbow._checks import check_flag, check_int, check_real
 from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features
 
-__all__ = ["WhitenedPatches"]
-
 #: Values normalised together: 1 MB of float32, which fits a core's cache.
 _BLOCK = 1 << 18
 

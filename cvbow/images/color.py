@@ -15,18 +15,6 @@ from numpy.typing import NDArray
 from cvbow._checks import check_real
 from cvbow.images.pixels import check_image
 
-__all__ = [
-    "blend",
-    "from_gray",
-    "from_hsv",
-    "from_lab",
-    "merge_channels",
-    "split_channels",
-    "to_gray",
-    "to_hsv",
-    "to_lab",
-]
-
 
 def to_gray(image: NDArray[Any], *, floats: bool = True) -> NDArray[Any]:
     """Return the luma of an RGB image, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), as (H, W).

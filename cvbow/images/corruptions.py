@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from cvbow._checks import check_choice, check_int
 from cvbow.images.reading import DerivedImage
 
-__all__ = ["CORRUPTIONS", "STRENGTHS", "CorruptedImage", "Corruption", "corrupt"]
-
 #: Strengths, from the weakest up.
 STRENGTHS = (1, 2, 3, 4, 5)
 

@@ -17,8 +17,6 @@ from cvbow._checks import check_choice, check_int, check_real
 from cvbow.images.geometry import pad
 from cvbow.images.pixels import check_image
 
-__all__ = ["PADDINGS", "average_pool", "box_blur", "convolve", "edges", "gaussian_blur", "max_pool", "sharpen"]
-
 #: "none" uses the places where the kernel lies inside the image; the others go on beyond its border: with zeros, with
 #: the border's pixels, or with the mirrored image without its border (``cb|abc|ba``).
 PADDINGS = ("none", "zeros", "replicate", "reflect")

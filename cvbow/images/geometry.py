@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from cvbow._checks import check_choice, check_flag, check_int, check_real
 from cvbow.images.pixels import check_image
 
-__all__ = ["INTERPOLATIONS", "PAD_MODES", "center_crop", "pad", "resize", "rotate"]
-
 #: Ways to find values between pixels. "area" averages what falls into a new pixel, and suits shrinking only.
 INTERPOLATIONS = ("area", "linear", "cubic", "lanczos")
 PAD_MODES = ("constant", "replicate", "reflect")

@@ -11,8 +11,6 @@ from cvbow.errors import DatasetError
 from cvbow.files import read_text
 from cvbow.images.imagelist import SPLITS, ImageList, split_name
 
-__all__ = ["csv_rows", "read_manifest"]
-
 _EXPECTED = "expected the columns path,label[,split]"
 
 

@@ -13,8 +13,6 @@ from cvbow.images.color import from_gray
 from cvbow.images.geometry import resize
 from cvbow.images.pixels import check_image
 
-__all__ = ["fit_square", "montage"]
-
 _GAP = 6
 _TEXT = 14
 _CAPTION = 20

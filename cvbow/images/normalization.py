@@ -13,15 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice, check_flag, check_real
 from cvbow.images.statistics import ImageStatistics
 
-__all__ = [
-    "FeaturewiseScaler",
-    "from_unit",
-    "rescale_to_bytes",
-    "samplewise_center",
-    "samplewise_standardize",
-    "to_unit",
-]
-
 #: Added to a standard deviation before something is divided by it; the value is Keras's.
 EPS = 1e-6
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from cvbow.storage import GENERATOR
 
-__all__ = ["check_image", "encode_png", "flatten", "is_lone_image", "to_uint8", "upright"]
-
 Pixels = NDArray[np.uint8]
 Color = tuple[int, int, int]
 

@@ -13,8 +13,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ImageStatistics"]
-
 Float64 = NDArray[np.float64]
 
 

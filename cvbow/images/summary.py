@@ -22,8 +22,6 @@ from cvbow.images.statistics import ImageStatistics
 from cvbow.parallel import run
 from cvbow.storage import GENERATOR, readable_json, replacing
 
-__all__ = ["SetSummary", "summarize_images"]
-
 #: Images that a worker takes at a time. Fixed, as the last bits of the sums depend on what is summed together.
 _CHUNK = 16
 #: Images that the common size is found from, and the longer side that it has at most.

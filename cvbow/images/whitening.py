@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["MomentMatrix", "principal_directions", "zca_matrix"]
-
 #: Rows, and images, that are multiplied at a time.
 _ROWS, _IMAGES = 8192, 256
 #: Values of an image: the matrix of their products takes 8 bytes for each pair.

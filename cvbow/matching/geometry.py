@@ -11,14 +11,13 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cvbow._checks import check_choice, check_int, check_real
 from cvbow.matching.evidence import distinct_matches, undetermined
 from cvbow.matching.models import MODELS, check_points, geometry_errors
-
-__all__ = ["Geometry", "estimate_geometry"]
 
 #: Refitting to the inliers ends when they no longer change, or after so many rounds.
 _REFITS = 10
@@ -173,8 +172,6 @@ def _search(
     max_iter: int,
     random_state: int,
 ) -> Points | None:
-    import cv2
-
     if len(np.unique(a, axis=0)) < MODELS[model] or len(np.unique(b, axis=0)) < MODELS[model]:
         return None
     parameters = cv2.UsacParams()
@@ -222,8 +219,6 @@ def _cost(errors: Points, threshold: float) -> float:
 
 
 def _least_squares(a: Points, b: Points, model: str) -> Points | None:
-    import cv2
-
     if len(a) < {"affine": 3, "homography": 4, "fundamental": 8}[model]:
         return None
     if model == "affine":

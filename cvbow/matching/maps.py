@@ -10,17 +10,6 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "across",
-    "derivative",
-    "fit_affine",
-    "fit_homography",
-    "fit_similarity",
-    "other_homography",
-    "spread",
-    "stretches",
-]
-
 #: Points whose spread across their main direction is below this, over the size of the image, are on a line.
 _LINE = 1e-4
 

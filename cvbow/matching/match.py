@@ -17,8 +17,6 @@ from cvbow.matching.geometry import estimate_geometry
 from cvbow.matching.models import MODELS
 from cvbow.matching.putative import putative_matches
 
-__all__ = ["MatchResult", "match_features", "match_images"]
-
 Source = str | os.PathLike[str] | bytes | NDArray[Any]
 
 

@@ -14,8 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 from cvbow.features import Features
 from cvbow.matching.models import transform_points
 
-__all__ = ["common_points", "corner_error", "matching_accuracy", "matching_score", "repeatability", "transfer_errors"]
-
 
 def transfer_errors(homography: ArrayLike, a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     """Return the distances ``|b - H a|``.

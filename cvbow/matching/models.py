@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from cvbow._checks import check_choice
 
-__all__ = ["MODELS", "check_points", "geometry_errors", "transform_points"]
-
 #: Models, and the number of matches that determine one.
 MODELS = {"affine": 3, "homography": 4, "fundamental": 7}
 

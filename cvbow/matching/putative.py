@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_flag, check_real
-
-__all__ = ["check_descriptors", "putative_matches"]
 
 Descriptors = NDArray[np.float32] | NDArray[np.uint8]
 
@@ -91,8 +90,6 @@ def check_descriptors(a: Descriptors, b: Descriptors) -> None:
 
 def _nearest(a: Descriptors, b: Descriptors, k: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Return distances and rows of the ``k`` nearest in ``b`` of each row of ``a``, shapes (n_a, k)."""
-    import cv2
-
     binary = a.dtype == np.uint8
     # OpenCV subtracts row from row: unlike in |a|^2 + |b|^2 - 2 a.b, equal distances come out equal to the last digit.
     distances, rows = cv2.batchDistance(

@@ -18,8 +18,6 @@ from cvbow.errors import NetworkError
 from cvbow.files import file_hash, open_file
 from cvbow.parallel import note
 
-__all__ = ["find_weights", "is_entry_name", "read_state", "state_digest"]
-
 _ENTRY_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 #: The first digits of a file's SHA-256, which torch.hub expects in its name.
 _HASH = re.compile(r"-([a-f0-9]{6,64})\.")

@@ -21,8 +21,6 @@ from cvbow.networks.network import Network, first_line
 from cvbow.networks.onnx_file import OnnxGraph, read_graph, with_output
 from cvbow.networks.preprocessing import Preprocessing, find_preprocessing
 
-__all__ = ["ONNX_ENGINES", "PROVIDERS", "OnnxNetwork", "open_onnx"]
-
 ONNX_ENGINES: tuple[str, ...] = ("auto", "opencv", "onnxruntime")
 #: Where ONNX Runtime computes, and its name for that.
 PROVIDERS = {

@@ -9,8 +9,6 @@ from cvbow._toml import TEXT, TomlTable, bundled
 from cvbow.errors import NetworkError
 from cvbow.networks.locating import NETWORKS
 
-__all__ = ["find_known_network", "known_networks"]
-
 
 def known_networks() -> tuple[str, ...]:
     """Return the names of the networks whose preprocessing comes with cvbow.

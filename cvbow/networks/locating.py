@@ -15,8 +15,6 @@ from cvbow.networks.network import Network
 from cvbow.networks.opening import open_network
 from cvbow.networks.torchvision_models import is_model_name
 
-__all__ = ["NETWORKS", "check_network", "locate_network", "open_same_network"]
-
 #: The environment variable that names a folder, in which networks are looked for that are no longer where they were.
 NETWORKS = "CVBOW_NETWORKS"
 

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from cvbow.networks.preprocessing import Preprocessing
 
-__all__ = ["Network", "first_line"]
-
 
 class Network(ABC):
     """A trained network with one image as its input, that is ready to run.

@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 
 from cvbow.networks._wire import VARINT, Span, fields, message, messages, span, texts, varint
 
-__all__ = ["Layer", "OnnxGraph", "read_graph", "with_output"]
-
 # Fields of ModelProto, GraphProto, NodeProto, ValueInfoProto, TensorProto, and of the types of tensors.
 _MODEL_GRAPH = 7
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_INPUT, _GRAPH_OUTPUT = 1, 5, 11, 12

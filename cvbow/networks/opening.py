@@ -9,8 +9,6 @@ from cvbow.networks.engines import ONNX_ENGINES, PROVIDERS, open_onnx
 from cvbow.networks.network import Network
 from cvbow.networks.torchvision_models import is_model_name, open_torchvision
 
-__all__ = ["ENGINES", "open_network"]
-
 ENGINES = (*ONNX_ENGINES, "torch")
 
 

@@ -19,8 +19,6 @@ from cvbow._checks import check_choice, check_int
 from cvbow._toml import COUNT, Rule, TomlTable, bundled
 from cvbow.images import from_gray, resize, to_gray
 
-__all__ = ["CHANNEL_ORDERS", "INTERPOLATIONS", "RESIZES", "Preprocessing", "find_preprocessing"]
-
 CHANNEL_ORDERS = ("rgb", "bgr", "gray")
 #: stretch: to the size, whatever the shape; crop: the shorter side to the size, or to a length of its own, and then the
 #: middle.

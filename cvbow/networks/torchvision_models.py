@@ -24,8 +24,6 @@ from cvbow.networks._torch_weights import find_weights, is_entry_name, read_stat
 from cvbow.networks.network import Network, first_line
 from cvbow.networks.preprocessing import Preprocessing, find_preprocessing
 
-__all__ = ["MODELS", "TorchvisionNetwork", "is_model_name", "known_models", "open_torchvision"]
-
 #: The names that are good without asking torchvision, and what it calls them.
 MODELS = {
     "alexnet": "alexnet",

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from cvbow.parallel import local_threads
 
-__all__ = ["FaissCells", "check_faiss"]
-
 #: FAISS asks for at least so many vectors to learn a cell from; more than so many teach it little.
 _FEWEST, _MOST = 39, 64
 #: Rows that are read and handed over at a time.

@@ -21,8 +21,6 @@ from sklearn.base import BaseEstimator
 from cvbow.backends import ImageLike
 from cvbow.errors import ImageError
 
-__all__ = ["GEOMETRY", "ArraySpec", "Box", "Describer", "Scorer", "Segment", "check_box"]
-
 #: x, y, width, height in pixels: the part of an image whose left upper pixel is (x, y).
 Box = tuple[float, float, float, float]
 

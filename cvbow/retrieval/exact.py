@@ -23,8 +23,6 @@ from cvbow.parallel import local_threads, map_threads, single_threaded
 from cvbow.retrieval._faiss import FaissCells
 from cvbow.retrieval.describer import Scorer, Segment
 
-__all__ = ["NOT_LOOKED_AT", "SEARCHES", "ExactScorer"]
-
 SEARCHES = ("exact", "faiss")
 #: The score of an image that FAISS did not bring up, which a ranking leaves out.
 NOT_LOOKED_AT = np.float32(-np.inf)

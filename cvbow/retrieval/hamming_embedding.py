@@ -17,8 +17,6 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_int
 from cvbow.storage import storable
 
-__all__ = ["N_BITS", "HammingEmbedding", "hamming_distances", "hamming_weights"]
-
 N_BITS = 64
 #: The medians of all descriptors count in those of a word as so many of its descriptors.
 _PRIOR = 1

@@ -30,8 +30,6 @@ from cvbow.retrieval._faiss import check_faiss
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Scorer, Segment, check_box
 from cvbow.retrieval.exact import SEARCHES, ExactScorer
 
-__all__ = ["ImageVectors"]
-
 #: A principal direction with less of the first one's variance is rounding: divided by its root it would be noise.
 _LEAST_VARIANCE = 1e-6
 

@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from cvbow.retrieval.describer import Scorer, Segment
 from cvbow.retrieval.hamming_embedding import hamming_distances
 from cvbow.retrieval.postings import MAX_COUNT, blocks, derive_postings, narrowed
-
-__all__ = ["IDF", "TF", "InvertedScorer"]
 
 TF = ("raw", "log", "sqrt")
 IDF = ("plain", "smooth", "none")
@@ -163,8 +162,6 @@ class _Part:
     """What a segment adds to an opened index: postings as sparse matrices over its mapped arrays, and norms."""
 
     def __init__(self, segment: Segment, scorer: InvertedScorer) -> None:
-        from scipy.sparse import csr_array
-
         arrays = segment.arrays
         self.n_images = segment.n_images
         self.words = np.asarray(arrays["posting_words"])
@@ -282,10 +279,7 @@ def _word_weights(
 
 
 def _norms(
-    words: NDArray[np.int32],
-    feature_start: NDArray[np.int64],
-    tf_table: NDArray[np.float64],
-    idf: NDArray[np.float64],
+    words: NDArray[np.int32], feature_start: NDArray[np.int64], tf_table: NDArray[np.float64], idf: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the length of each image's tf-idf vector, from its words in ascending order."""
     squares = np.zeros(len(feature_start) - 1)

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-__all__ = ["MAX_COUNT", "blocks", "check_postings", "derive_postings", "narrowed"]
+from scipy.sparse import csr_array
 
 #: Counts above this are stored as this.
 MAX_COUNT = 65535
@@ -45,8 +44,6 @@ def derive_postings(
         ``signature_images`` (n,) int32.
         ``posting_signatures`` (n,) uint64.
     """
-    from scipy.sparse import csr_array
-
     n, n_images = len(words), len(feature_start) - 1
     starts = narrowed(feature_start)
     shape = (n_images, int(words.max()) + 1 if n else 1)

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from cvbow.features import Features
 from cvbow.retrieval.describer import ArraySpec
 
-__all__ = ["local_words_layout", "quantize", "stored_points"]
-
 #: Steps of a place over the image's side.
 _PLACES = 1 << 16
 #: Steps of an octave, and the size in pixels, 2 ** -2, of step 0.

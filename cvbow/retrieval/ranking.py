@@ -18,8 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from cvbow._checks import check_int
 
-__all__ = ["DEFINITIONS", "Ranking"]
-
 #: The measures of an evaluation, and what they are.
 DEFINITIONS = {
     "map": "mean average precision: the sum of the precisions at the relevant images, over their number",

@@ -7,8 +7,6 @@ from cvbow.retrieval.describer import Describer
 from cvbow.retrieval.image_vectors import ImageVectors
 from cvbow.retrieval.visual_words import VisualWords
 
-__all__ = ["DESCRIBERS"]
-
 #: Every describer.
 DESCRIBERS: Registry[type[Describer]] = Registry(
     "describer",

@@ -23,8 +23,6 @@ from cvbow.matching.models import transform_points
 from cvbow.retrieval.hamming_embedding import hamming_distances
 from cvbow.retrieval.quantized import stored_points
 
-__all__ = ["VERIFICATION_MODELS", "Verification", "check_verification", "shared_words", "verify"]
-
 VERIFICATION_MODELS = ("similarity", "affine", "homography")
 
 #: Hypotheses that are tried, at most: those of the matches whose change of size and turn most others have too.

@@ -31,8 +31,6 @@ from cvbow.retrieval.inverted import IDF, TF, InvertedScorer
 from cvbow.retrieval.postings import check_postings, derive_postings
 from cvbow.retrieval.quantized import local_words_layout, quantize
 
-__all__ = ["VisualWords"]
-
 #: Words by default, and descriptors of the sample that there must be for each.
 _N_WORDS = 50_000
 _PER_WORD = 4
