@@ -15,6 +15,7 @@ __all__ = [
     "check_choice",
     "check_flag",
     "check_int",
+    "check_ints",
     "check_labels",
     "check_matrix",
     "check_part",
@@ -31,10 +32,26 @@ def check_int(name: str, value: object, *, minimum: int, none: bool = False) -> 
         raise ValueError(f"{name} must be {allowed} >= {minimum}, got {value!r}")
 
 
+def check_ints(name: str, values: object, *, minimum: int) -> None:
+    """Raise ValueError unless ``values`` is a sequence of at least one integer, each >= ``minimum``."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Sequence) or not values:
+        raise ValueError(f"{name} must be a sequence of at least one integer, got {values!r}")
+    for value in values:
+        check_int(name, value, minimum=minimum)
+
+
 def check_real(
-    name: str, value: object, *, minimum: float, maximum: float = float("inf"), open_minimum: bool = False
+    name: str,
+    value: object,
+    *,
+    minimum: float,
+    maximum: float = float("inf"),
+    open_minimum: bool = False,
+    none: bool = False,
 ) -> None:
-    """Raise ValueError unless ``value`` is a finite number in [minimum, maximum], or (minimum, maximum]."""
+    """Raise ValueError unless ``value`` is a finite number in [minimum, maximum], or (minimum, maximum], or None."""
+    if none and value is None:
+        return
     fits = False
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         number = float(value)

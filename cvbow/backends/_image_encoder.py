@@ -63,6 +63,15 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     A subclass has the parameters ``n_jobs`` and ``memory``, and defines ``fit``, ``vector_length``, ``encode_image``
     and ``fingerprint``; ``check_params`` where a parameter has a rule; ``parts`` where other backends are inside.
 
+    Parameters
+    ----------
+    n_jobs : int or None, default None
+        Workers, by joblib's convention, also for parts inside that leave their own at None; the vectors do not depend
+        on it.
+    memory : str, path, joblib.Memory or None, default None
+        Where to cache the vectors, keyed on the images' content and all that they depend on, and what such parts cache
+        while they are fitted.
+
     Attributes
     ----------
     n_views : int
@@ -141,13 +150,28 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     @abstractmethod
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
-        """Learn from images."""
+        """Learn from images.
+
+        Parameters
+        ----------
+        images : sequence of paths or arrays
+            Those that cannot be read are listed in ``skipped_``.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, also one of a part inside, or there is no image to learn from.
+        CvbowError
+            If no image could be read, or nothing was found to learn from.
+        """
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
     def check_state(self) -> None:
-        """Raise ValueError if what was learned and stored does not fit together."""
+        """Raise ValueError if a parameter breaks its rule, or what was learned and stored does not fit together."""
+        self.check_params()
 
     @abstractmethod
     def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:

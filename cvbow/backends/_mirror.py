@@ -23,11 +23,5 @@ def mean_direction(
     return mean.ravel().astype(np.float32)
 
 
-def check_mirror(mirror: object) -> None:
-    """Raise ValueError unless ``mirror`` is True or False."""
-    if not isinstance(mirror, bool):
-        raise ValueError(f"mirror must be True or False, got {mirror!r}")
-
-
 def _lengths(rows: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(np.linalg.norm(rows.astype(np.float64, copy=False), axis=1, keepdims=True))

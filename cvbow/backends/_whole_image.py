@@ -29,13 +29,7 @@ class WholeImageEncoder(ImageEncoder):
         return True
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
-        """Check the parameters; there is nothing to learn, and ``transform`` works without it.
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule.
-        """
+        """Check the parameters; there is nothing to learn, and ``transform`` works without it."""
         self.check_params()
         return self
 
@@ -60,6 +54,3 @@ class WholeImageEncoder(ImageEncoder):
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         return tags
-
-    def check_state(self) -> None:
-        self.check_params()

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_int, check_real
+from cvbow._checks import check_flag, check_int, check_real
 from cvbow.backends._image_encoder import Call, ImageEncoder
-from cvbow.backends._mirror import check_mirror, mean_direction
+from cvbow.backends._mirror import mean_direction
 from cvbow.backends.fitting import Sample, draw_sample
 from cvbow.backends.loading import ImageLike, check_images, load_source
 from cvbow.encoders import Encoder
@@ -49,12 +49,8 @@ class BagEncoder(ImageEncoder):
         Descriptors to learn from, at most.
     sample_images : int, default 1000
         Images to draw them from, at most; the more images, the fewer from each.
-    n_jobs : int or None, default None
-        Workers, by joblib's convention, also for what is inside and leaves its own at None; the vectors do not depend
-        on it.
-    memory : str, path, joblib.Memory or None, default None
-        Where to cache the drawn samples, the words that images have (for tf-idf) and the vectors, keyed on the images'
-        content and all that they depend on.
+    n_jobs, memory : see ``ImageEncoder``
+        The drawn samples, and the words that images have (for tf-idf), are cached as well.
     random_state : int, default 0
         Seed of the sample. The estimators inside have their own.
 
@@ -65,10 +61,8 @@ class BagEncoder(ImageEncoder):
     encoder_, reduce_ : the fitted encoder and transformer
     n_sampled_ : int
         Descriptors drawn.
-    skipped_ : list of ImageError
-        Images that the sample was to be drawn from and that could not be read.
-    seconds_ : dict
-        Time taken to ``extract`` the sample and to learn the ``dictionary``.
+    skipped_, seconds_ : see ``ImageEncoder``
+        The steps are to ``extract`` the sample and to learn the ``dictionary``.
 
     Examples
     --------
@@ -140,21 +134,6 @@ class BagEncoder(ImageEncoder):
         return make_extractor(self.extractor) if found is None else found
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
-        """Draw the sample and learn from it.
-
-        Parameters
-        ----------
-        images : sequence of paths or arrays
-            Those that cannot be read are listed in ``skipped_``.
-        y : ignored
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule.
-        CvbowError
-            If no image could be read, or none of those read gave a descriptor.
-        """
         self.check_params()
         images = check_images(images, minimum=1)
         sample = draw_sample(
@@ -233,7 +212,7 @@ class BagEncoder(ImageEncoder):
         extractor.check_params()
         self.encoder.check_params()
         check_real("position_weight", self.position_weight, minimum=0)
-        check_mirror(self.mirror)
+        check_flag("mirror", self.mirror)
         if self.mirror and not extractor.can_mirror:
             raise ValueError(
                 "mirror=True needs an extractor that can mirror features, such as "
@@ -242,9 +221,6 @@ class BagEncoder(ImageEncoder):
         check_int("sample", self.sample, minimum=1)
         check_int("sample_images", self.sample_images, minimum=1)
         check_int("random_state", self.random_state, minimum=0)
-
-    def check_state(self) -> None:
-        self.check_params()
 
 
 def _documents_of(encoder: BagEncoder, source: Any, name: str | None) -> NDArray[np.int64]:

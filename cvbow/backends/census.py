@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_flag, check_int, check_real
-from cvbow.backends._mirror import check_mirror, mean_direction
+from cvbow._checks import check_flag, check_ints, check_real
+from cvbow.backends._mirror import mean_direction
 from cvbow.backends._whole_image import WholeImageEncoder
 from cvbow.encoders.spatial_pyramid import parse_grids
 from cvbow.features import check_sides, to_working_size
@@ -62,10 +62,7 @@ class CensusPyramid(WholeImageEncoder):
         Average the vector with the mirrored image's, which follows from the same counts.
     max_side : int or None, default 480
         Images whose longer side is above this are shrunk to it first (area).
-    n_jobs : int or None, default None
-        Workers, by joblib's convention; the vectors do not depend on it.
-    memory : str, path, joblib.Memory or None, default None
-        Where to cache the vectors.
+    n_jobs, memory : see ``ImageEncoder``
 
     Notes
     -----
@@ -168,15 +165,12 @@ class CensusPyramid(WholeImageEncoder):
         return parse_grids(self.grids)
 
     def check_params(self) -> None:
-        if isinstance(self.radii, (str, bytes)) or not isinstance(self.radii, Sequence) or not self.radii:
-            raise ValueError(f"radii must be a sequence of at least one integer, got {self.radii!r}")
-        for radius in self.radii:
-            check_int("radii", radius, minimum=1)
+        check_ints("radii", self.radii, minimum=1)
         parse_grids(self.grids)
         check_real("smoothing", self.smoothing, minimum=0, maximum=100)
         check_real("threshold", self.threshold, minimum=0, maximum=255)
         check_flag("root", self.root)
-        check_mirror(self.mirror)
+        check_flag("mirror", self.mirror)
         check_sides(None, self.max_side)
 
 

@@ -65,10 +65,8 @@ class CnnEncoder(BatchEncoder):
     batch_size : int, default 1
         Images that a worker reads and the network takes at once: more pays on a GPU, and a little with Torch. Vectors
         are the same up to rounding. A file that is fixed at one image takes them one by one.
-    n_jobs : int or None, default None
-        Workers, by joblib's convention. They are the parallelism: the network itself runs on one thread in each.
-    memory : str, path, joblib.Memory or None, default None
-        Where to cache the vectors.
+    n_jobs, memory : see ``ImageEncoder``
+        Workers are the parallelism: the network itself runs on one thread in each.
 
     Attributes
     ----------
@@ -236,6 +234,3 @@ class CnnEncoder(BatchEncoder):
         check_choice("engine", self.engine, ENGINES)
         check_choice("provider", self.provider, PROVIDERS)
         check_int("batch_size", self.batch_size, minimum=1)
-
-    def check_state(self) -> None:
-        self.check_params()

@@ -28,10 +28,7 @@ class ColorHistogram(WholeImageEncoder):
         Of each channel; there is a bin for every combination.
     space : {"hsv", "rgb", "lab"}, default "hsv"
         Hue, saturation and value; red, green and blue; or CIE L*a*b*.
-    n_jobs : int or None, default None
-        Workers, by joblib's convention.
-    memory : str, path, joblib.Memory or None, default None
-        Where to cache the vectors.
+    n_jobs, memory : see ``ImageEncoder``
 
     Notes
     -----

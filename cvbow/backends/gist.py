@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_choice, check_int, check_real
-from cvbow.backends._mirror import check_mirror, mean_direction
+from cvbow._checks import check_choice, check_flag, check_int, check_ints, check_real
+from cvbow.backends._mirror import mean_direction
 from cvbow.backends._whole_image import WholeImageEncoder
 from cvbow.features import to_working_size
 
@@ -57,10 +57,7 @@ class Gist(WholeImageEncoder):
         Of an energy, before the vector's L2 norm becomes 1.
     mirror : bool, default False
         Average the vector with the mirrored image's, which follows from the same energies.
-    n_jobs : int or None, default None
-        Workers, by joblib's convention; the vectors do not depend on it.
-    memory : str, path, joblib.Memory or None, default None
-        Where to cache the vectors.
+    n_jobs, memory : see ``ImageEncoder``
 
     Notes
     -----
@@ -160,20 +157,13 @@ class Gist(WholeImageEncoder):
         check_int("size", self.size, minimum=16)
         if self.size % 16:
             raise ValueError(f"size must be a multiple of 16, got {self.size!r}")
-        if (
-            isinstance(self.orientations, (str, bytes))
-            or not isinstance(self.orientations, Sequence)
-            or not self.orientations
-        ):
-            raise ValueError(f"orientations must be a sequence of at least one integer, got {self.orientations!r}")
-        for n in self.orientations:
-            check_int("orientations", n, minimum=1)
+        check_ints("orientations", self.orientations, minimum=1)
         check_int("grid", self.grid, minimum=1)
         if self.grid > self.size // 8:
             raise ValueError(f"grid must be at most an eighth of size, got {self.grid} of {self.size}")
         check_real("prefilter", self.prefilter, minimum=0)
         check_choice("compression", self.compression, ("root", "log", "none"))
-        check_mirror(self.mirror)
+        check_flag("mirror", self.mirror)
 
 
 def _even_contrast(square: NDArray[np.float32], cutoff: float) -> NDArray[np.float32]:

@@ -30,18 +30,13 @@ class MultiCrop(ImageEncoder):
         Encodes each view.
     share : float, default 0.85
         Sides of a crop over those of the image, above 0 and below 1.
-    n_jobs : int or None, default None
-        Workers, by joblib's convention, also for a backend that leaves its own at None.
-    memory : str, path, joblib.Memory or None, default None
-        Where to cache the vectors, and what a backend that leaves its own at None caches while it is fitted.
+    n_jobs, memory : see ``ImageEncoder``
 
     Attributes
     ----------
     backend_ : the fitted backend
-    skipped_ : list of ImageError
-        Images that the backend was to learn from and that could not be read.
-    seconds_ : dict
-        Time that the backend took to learn, by step.
+    skipped_, seconds_ : see ``ImageEncoder``
+        Those of the backend.
 
     Notes
     -----
@@ -91,7 +86,6 @@ class MultiCrop(ImageEncoder):
         return self.backend.gray_only
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
-        """Fit the backend on the whole images; errors are its own."""
         self.check_params()
         self.backend_ = fit_inside(self.backend, check_images(images), y, n_jobs=self.n_jobs, memory=self.memory)
         self.skipped_ = list(self.backend_.skipped_ or ())
@@ -121,6 +115,6 @@ class MultiCrop(ImageEncoder):
         self.backend.check_params()
 
     def check_state(self) -> None:
-        self.check_params()
+        super().check_state()
         if "backend_" in vars(self) and not isinstance(self.backend_, ImageEncoder):
             raise ValueError("backend_ must be an ImageEncoder")

@@ -29,16 +29,11 @@ class RawPixels(ImageEncoder):
         Principal components that are kept; None keeps the pixels. With fewer images or pixels there are fewer.
     color : bool, default False
         RGB in place of gray.
-    n_jobs : int or None, default None
-        Workers, by joblib's convention.
-    memory : str, path, joblib.Memory or None, default None
-        Where to cache the vectors.
+    n_jobs, memory : see ``ImageEncoder``
 
     Attributes
     ----------
     pca_ : PCA or None
-    skipped_ : list of ImageError
-        Images that were to be learned from and could not be read.
 
     Notes
     -----
@@ -86,15 +81,6 @@ class RawPixels(ImageEncoder):
         return int(self.size) ** 2 * (3 if self.color else 1)
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
-        """Learn the principal components.
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule, or there is no image.
-        CvbowError
-            If no image could be read.
-        """
         from sklearn.decomposition import PCA
 
         self.check_params()
@@ -144,9 +130,6 @@ class RawPixels(ImageEncoder):
         check_int("size", self.size, minimum=2)
         check_int("n_components", self.n_components, minimum=1, none=True)
         check_flag("color", self.color)
-
-    def check_state(self) -> None:
-        self.check_params()
 
 
 def _square_of(encoder: RawPixels, source: Any, name: str | None) -> NDArray[np.float32]:

@@ -30,19 +30,14 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
     ----------
     channels : sequence of (str, ImageEncoder)
         Names and backends. ``set_params(name__parameter=...)`` reaches into a channel.
-    n_jobs : int or None, default None
-        Workers, by joblib's convention, also for channels that leave their own at None.
-    memory : str, path, joblib.Memory or None, default None
-        Where to cache the joined vectors, and what channels that leave their own at None cache while they are fitted.
+    n_jobs, memory : see ``ImageEncoder``
 
     Attributes
     ----------
     channels_ : list of (str, ImageEncoder)
         The fitted channels.
-    skipped_ : list of ImageError
-        Images that a channel was to learn from and that could not be read.
-    seconds_ : dict
-        Time that the channels took to learn, by step.
+    skipped_, seconds_ : see ``ImageEncoder``
+        Of all channels.
 
     Examples
     --------
@@ -103,21 +98,6 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
         return None if None in sides else max(side for side in sides if side is not None)
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
-        """Fit one channel after the other on the images.
-
-        Parameters
-        ----------
-        images : sequence of paths or arrays
-            Those that cannot be read are listed in ``skipped_``.
-        y : ignored
-
-        Raises
-        ------
-        ValueError
-            If a parameter of the union or of a channel breaks its rule.
-        CvbowError
-            If a channel that learns from images could read none.
-        """
         self.check_params()
         images = check_images(images)
         fitted: list[tuple[str, ImageEncoder]] = []
@@ -152,7 +132,7 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
             encoder.check_params()
 
     def check_state(self) -> None:
-        self.check_params()
+        super().check_state()
         if "channels_" in vars(self):
             _check_channels("channels_", self.channels_)
             if [name for name, _ in self.channels_] != [name for name, _ in self.channels]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.dictionary.search import WordSearch, block_size, largest
+from cvbow.dictionary.search import NearestWords, WordSearch, block_size, largest
 from cvbow.parallel import cut, map_threads
 
 #: Rows of descriptors that one task of a thread takes.
@@ -20,16 +20,9 @@ _TASK = 8192
 def group_words(
     words: NDArray[np.float32], centers: NDArray[np.float32], threads: int = 1
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.float32]]:
-    """Group words by the nearest centre.
+    """Return the order of words by their nearest centre, where those of each start, and the centres that have words.
 
-    Returns
-    -------
-    order : ndarray of shape (n_words,), intp
-        ``words[order]`` has the words of the first centre first, and so on; those of one centre as they came.
-    cell_start : ndarray of shape (n_cells + 1,), int64
-        Where the words of each centre start.
-    centers : ndarray of shape (n_cells, k), float32
-        The centres that have words.
+    ``words[order]`` has the words of the first centre first, and so on; those of one centre as they came.
     """
     labels = WordSearch(centers).nearest(words, n_threads=threads)
     used, counts = np.unique(labels, return_counts=True)
@@ -40,13 +33,7 @@ def group_words(
 class ProbingSearch:
     """Nearest words by Euclidean distance among those of the nearest cells, prepared once for many queries.
 
-    Parameters
-    ----------
-    words : ndarray of shape (n_words, k), float32
-        Grouped by cell; a second copy of them is kept here.
-    cell_start : ndarray of shape (n_cells + 1,), int64
-        Each cell has at least one word.
-    centers : ndarray of shape (n_cells, k), float32
+    Words are grouped by cell, as ``group_words`` does it; a second copy of them is kept here.
     """
 
     def __init__(self, words: NDArray[np.float32], cell_start: NDArray[np.int64], centers: NDArray[np.float32]) -> None:
@@ -59,16 +46,14 @@ class ProbingSearch:
         self.starts = cell_start.tolist()
         self.cells = WordSearch(centers)
 
-    def nearest(
-        self, descriptors: NDArray[np.float32], n_probes: int, *, n_threads: int = 1
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def nearest(self, descriptors: NDArray[np.float32], n_probes: int, *, n_threads: int = 1) -> NearestWords:
         """Return the nearest words found in ``n_probes`` cells and their squared distances, (n,) int32 and float32."""
         labels, distances = self.nearest_words(descriptors, 1, n_probes, n_threads=n_threads)
         return labels[:, 0], distances[:, 0]
 
     def nearest_words(
         self, descriptors: NDArray[np.float32], k: int, n_probes: int, *, n_threads: int = 1
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    ) -> NearestWords:
         """Return the ``k`` nearest words found, the nearest first, and their squared distances, both (n, k).
 
         ``k`` is at most the number of words; more cells are looked into where so few have fewer words than that.
@@ -84,9 +69,7 @@ class ProbingSearch:
         map_threads(search, cut(n, _TASK), n_threads)
         return labels, distances
 
-    def _search(
-        self, descriptors: NDArray[np.float32], k: int, n_probes: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def _search(self, descriptors: NDArray[np.float32], k: int, n_probes: int) -> NearestWords:
         n, size = descriptors.shape
         rows = np.empty((n, size + 1), np.float32)
         np.subtract(descriptors, self.center, out=rows[:, :size])

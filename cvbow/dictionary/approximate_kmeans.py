@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from cvbow._checks import check_array, check_int, check_real
+from cvbow._checks import check_array, check_int
 from cvbow.dictionary._probing import ProbingSearch, group_words
 from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.dictionary.prepared import prepared_from
+from cvbow.dictionary.search import NearestWords
 from cvbow.parallel import cut, map_threads, note, progress
 
 #: Words per centre that the coarse quantizer is learned from, and its iterations.
@@ -34,8 +35,8 @@ class ApproximateKMeans(RankingDictionary):
 
     Parameters
     ----------
-    n_words : int, default 20000
-        Words wanted. With fewer distinct descriptors in the sample there are fewer words, and a warning says so.
+    n_words, max_iter, tol, n_jobs, random_state : default 20000, 10, 1e-3, None and 0
+        See ``Dictionary``; the start is at random descriptors.
     n_probes : int, default 16
         Cells that are searched for a descriptor's word, in training and later; may be changed after ``fit``. With
         ``n_cells`` probes the search is exact. Of RootSIFT descriptors, 16 probes find the nearest of 20,000 or
@@ -43,14 +44,6 @@ class ApproximateKMeans(RankingDictionary):
     n_cells : int or None, default None
         Cells of the coarse quantizer. None takes ``sqrt(n_words)``; more and smaller cells are searched no faster, as
         the products become small, and the nearest word is missed more often.
-    max_iter : int, default 10
-        Iterations.
-    tol : float, default 1e-3
-        Stop when an iteration lowers the mean squared error by less than this share of it.
-    n_jobs : int or None, default None
-        Threads, by joblib's convention; the result does not depend on it.
-    random_state : int, default 0
-        Seed of the start, at random descriptors.
 
     Attributes
     ----------
@@ -60,11 +53,8 @@ class ApproximateKMeans(RankingDictionary):
         The coarse quantizer. Each has at least one word.
     cell_start_ : ndarray of shape (n_cells + 1,), int64
         The words of cell c are those from ``cell_start_[c]`` to ``cell_start_[c + 1]``.
-    inertia_ : float
-        Mean squared distance from the sample's descriptors to the words found for them, as the last iteration found it
-        before it moved the words once more.
-    n_iter_ : int
-        Iterations done.
+    inertia_, n_iter_ : see ``Dictionary``
+        The mean squared distance to the words that were found.
 
     Examples
     --------
@@ -125,9 +115,7 @@ class ApproximateKMeans(RankingDictionary):
         self.inertia_ = error
         self.n_iter_ = iteration
 
-    def _nearest_words(
-        self, data: NDArray[np.float32], k: int, threads: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def _nearest_words(self, data: NDArray[np.float32], k: int, threads: int) -> NearestWords:
         self.check_params()  # n_probes may have been changed
         return self._search.nearest_words(data, k, self.n_probes, n_threads=threads)
 
@@ -152,12 +140,8 @@ class ApproximateKMeans(RankingDictionary):
         return ProbingSearch(self.words_, self.cell_start_, self.centers_)
 
     def check_params(self) -> None:
-        check_int("n_words", self.n_words, minimum=1)
-        check_int("n_probes", self.n_probes, minimum=1)
+        self._check_iterations("n_words", "n_probes")
         check_int("n_cells", self.n_cells, minimum=1, none=True)
-        check_int("max_iter", self.max_iter, minimum=1)
-        check_real("tol", self.tol, minimum=0)
-        check_int("random_state", self.random_state, minimum=0)
 
     def _check_learned(self, state: Mapping[str, Any]) -> None:
         self._check_words(state)

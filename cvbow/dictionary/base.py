@@ -12,8 +12,9 @@ from numpy.typing import DTypeLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_array, check_int, check_matrix, check_part
+from cvbow._checks import check_array, check_int, check_matrix, check_part, check_real
 from cvbow.dictionary.descriptors import refuse_binary
+from cvbow.dictionary.search import NearestWords
 from cvbow.parallel import local_threads, single_threaded
 
 
@@ -23,9 +24,27 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
     A subclass has the parameter ``n_jobs`` and defines ``check_params``, ``_learn`` and ``_predict``; ``words_``, and
     ``_check_learned`` where it learns more than words.
 
+    Parameters
+    ----------
+    n_words : int
+        Words wanted. With fewer distinct descriptors in the sample there are fewer words, and a warning says so.
+    max_iter : int
+        Iterations, at most.
+    tol : float
+        Stop when an iteration lowers the mean error by less than this share of it.
+    n_jobs : int or None, default None
+        Threads, by joblib's convention; the result does not depend on it.
+    random_state : int, default 0
+        Seed of the start.
+
     Attributes
     ----------
     words_ : ndarray of shape (n_words, k)
+    inertia_ : float
+        Mean error of the sample's descriptors, as the last iteration found it before it moved the words once more: what
+        is left is at most that.
+    n_iter_ : int
+        Iterations done.
     n_features_in_ : int
         k.
     feature_names_in_ : ndarray of shape (k,), str
@@ -48,7 +67,9 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
 
     transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None}
 
+    tol: float
     n_jobs: int | None
+    random_state: int
     words_: NDArray[Any]
 
     @abstractmethod
@@ -124,11 +145,18 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
     def _check_words(state: Mapping[str, Any], dtype: DTypeLike = np.float32, shape: str = "(n_words, k)") -> None:
         check_array("words_", state.get("words_"), dtype, (None, None), f"of shape {shape}")
 
+    def _check_iterations(self, *counts: str) -> None:
+        """Check what all that iterate have in common, and what else is an integer of at least 1."""
+        for name in (*counts, "max_iter"):
+            check_int(name, getattr(self, name), minimum=1)
+        check_real("tol", self.tol, minimum=0)
+        check_int("random_state", self.random_state, minimum=0)
+
 
 class RankingDictionary(Dictionary):
     """Base class of the dictionaries that know more words than the nearest; a subclass defines ``_nearest_words``."""
 
-    def nearest_words(self, descriptors: NDArray[Any], k: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def nearest_words(self, descriptors: NDArray[Any], k: int) -> NearestWords:
         """Return the ``k`` nearest words of each descriptor, the nearest first, and their distances.
 
         Parameters
@@ -152,9 +180,7 @@ class RankingDictionary(Dictionary):
             return self._nearest_words(data, k, local_threads(self.n_jobs))
 
     @abstractmethod
-    def _nearest_words(
-        self, data: NDArray[Any], k: int, threads: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]: ...
+    def _nearest_words(self, data: NDArray[Any], k: int, threads: int) -> NearestWords: ...
 
     def _predict(self, data: NDArray[Any], threads: int) -> NDArray[np.int32]:
         return np.ascontiguousarray(self._nearest_words(data, 1, threads)[0][:, 0])

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
-from cvbow._checks import check_int, check_matrix, check_real
+from cvbow._checks import check_matrix
 from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.descriptors import check_binary
 from cvbow.dictionary.prepared import prepared_from
-from cvbow.dictionary.search import WordSearch
+from cvbow.dictionary.search import NearestWords, WordSearch
 from cvbow.parallel import cut, map_threads, progress
 
 #: Descriptors unpacked at a time: at 256 bits, 8 MB of float32 per thread.
@@ -32,25 +32,14 @@ class BinaryDictionary(RankingDictionary):
 
     Parameters
     ----------
-    n_words : int, default 1000
-        Words wanted. With fewer distinct descriptors in the sample there are fewer words, and a warning says so.
-    max_iter : int, default 20
-        Iterations.
-    tol : float, default 1e-3
-        Stop when an iteration lowers the mean distance by less than this share of it.
-    n_jobs : int or None, default None
-        Threads, by joblib's convention; the result does not depend on it.
-    random_state : int, default 0
-        Seed of the start, at random descriptors.
+    n_words, max_iter, tol, n_jobs, random_state : default 1000, 20, 1e-3, None and 0
+        See ``Dictionary``; the start is at random descriptors.
 
     Attributes
     ----------
     words_ : ndarray of shape (n_words, n_bytes), uint8
-    inertia_ : float
-        Mean number of bits in which the sample's descriptors differ from their words, as the last iteration found it
-        before it changed the words once more.
-    n_iter_ : int
-        Iterations done.
+    inertia_, n_iter_ : see ``Dictionary``
+        The mean number of bits in which descriptors differ from their words.
 
     Examples
     --------
@@ -96,9 +85,7 @@ class BinaryDictionary(RankingDictionary):
         self.inertia_ = error
         self.n_iter_ = iteration
 
-    def _nearest_words(
-        self, data: NDArray[np.uint8], k: int, threads: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def _nearest_words(self, data: NDArray[np.uint8], k: int, threads: int) -> NearestWords:
         return _nearest(self._search, data, k, threads)
 
     @prepared_from("words_")
@@ -120,10 +107,7 @@ class BinaryDictionary(RankingDictionary):
         return data[list(chosen.values())]
 
     def check_params(self) -> None:
-        check_int("n_words", self.n_words, minimum=1)
-        check_int("max_iter", self.max_iter, minimum=1)
-        check_real("tol", self.tol, minimum=0)
-        check_int("random_state", self.random_state, minimum=0)
+        self._check_iterations("n_words")
 
     def _check_learned(self, state: Mapping[str, Any]) -> None:
         self._check_words(state, np.uint8, "(n_words, n_bytes)")
@@ -146,9 +130,7 @@ def _unpack(data: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.unpackbits(data, axis=1).astype(np.float32)
 
 
-def _nearest(
-    search: WordSearch, data: NDArray[np.uint8], k: int, threads: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def _nearest(search: WordSearch, data: NDArray[np.uint8], k: int, threads: int) -> NearestWords:
     words = np.empty((len(data), k), np.int32)
     distances = np.empty((len(data), k), np.float32)
 

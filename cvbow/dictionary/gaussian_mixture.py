@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_int, check_real
+from cvbow._checks import check_real
 from cvbow.dictionary._mixture import Mixture
 from cvbow.dictionary.base import Dictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
@@ -38,18 +38,12 @@ class GaussianMixtureDictionary(Dictionary):
 
     Parameters
     ----------
-    n_words : int, default 128
-        Gaussians wanted. With fewer distinct descriptors in the sample there are fewer, and a warning says so.
-    max_iter : int, default 50
-        Iterations of EM.
+    n_words, max_iter, n_jobs, random_state : default 128, 50, None and 0
+        Gaussians, iterations of EM, threads and seed; see ``Dictionary``.
     tol : float, default 0.01
         Stop when an iteration raises the mean log-likelihood of a descriptor by less than this, in nats.
     min_variance : float, default 1e-3
         No variance falls below this share of the sample's variance averaged over its dimensions.
-    n_jobs : int or None, default None
-        Threads, by joblib's convention; the result does not depend on it.
-    random_state : int, default 0
-        Seed of the start.
 
     Attributes
     ----------
@@ -116,7 +110,6 @@ class GaussianMixtureDictionary(Dictionary):
         self.n_iter_ = iteration
 
     def _predict(self, data: NDArray[np.float32], threads: int) -> NDArray[np.int32]:
-        """Return the Gaussian with the largest posterior for each descriptor."""
         labels, mixture = np.empty(len(data), np.int32), self._mixture
 
         def label(rows: slice) -> None:
@@ -185,11 +178,8 @@ class GaussianMixtureDictionary(Dictionary):
         self.variances_ = np.clip(variances, _FLOAT32.tiny, _FLOAT32.max).astype(np.float32)
 
     def check_params(self) -> None:
-        check_int("n_words", self.n_words, minimum=1)
-        check_int("max_iter", self.max_iter, minimum=1)
-        check_real("tol", self.tol, minimum=0)
+        self._check_iterations("n_words")
         check_real("min_variance", self.min_variance, minimum=1e-8, maximum=1)
-        check_int("random_state", self.random_state, minimum=0)
 
     def _check_learned(self, state: Mapping[str, Any]) -> None:
         learned = [state.get(name) for name in ("weights_", "means_", "variances_")]

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_array, check_choice, check_int, check_real
+from cvbow._checks import check_array, check_choice, check_real
 from cvbow.dictionary._clusters import cluster_sums, fill_up, move_words
 from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.growing import GrowingMixin
 from cvbow.dictionary.prepared import prepared_from
-from cvbow.dictionary.search import WordSearch
+from cvbow.dictionary.search import NearestWords, WordSearch
 from cvbow.parallel import note, progress
 
 #: k-means++ looks at this many descriptors per word.
@@ -35,7 +35,7 @@ class KMeansDictionary(GrowingMixin, RankingDictionary):
     Parameters
     ----------
     n_words : int, default 1000
-        Words wanted. With fewer distinct descriptors in the sample there are fewer words, and a warning says so.
+        See ``Dictionary``.
     algorithm : {"lloyd", "mini-batch"}, default "lloyd"
         Lloyd's algorithm over the whole sample, or over random batches of it, which is faster on a large sample and
         ends with a somewhat larger error.
@@ -52,10 +52,7 @@ class KMeansDictionary(GrowingMixin, RankingDictionary):
         than 20 descriptors per word is not used; 1 looks at the whole sample throughout.
     batch_size : int, default 10000
         Descriptors per mini-batch.
-    n_jobs : int or None, default None
-        Threads, by joblib's convention; the result does not depend on it.
-    random_state : int, default 0
-        Seed.
+    n_jobs, random_state : see ``Dictionary``
 
     Attributes
     ----------
@@ -63,11 +60,8 @@ class KMeansDictionary(GrowingMixin, RankingDictionary):
     counts_ : ndarray of shape (n_words,), float64
         Descriptors that each word stands for: those nearest to it in the last iteration (of mini-batches, counted with
         halving weight), and those of ``partial_fit``, which goes by it.
-    inertia_ : float
-        Mean squared distance from the sample's descriptors to their nearest words, as the last iteration found it
-        before it moved the words once more: what is left is at most that.
-    n_iter_ : int
-        Iterations (passes) done.
+    inertia_, n_iter_ : see ``Dictionary``
+        The mean squared distance to the nearest word, and iterations or passes.
 
     Examples
     --------
@@ -117,9 +111,7 @@ class KMeansDictionary(GrowingMixin, RankingDictionary):
     def _predict(self, data: NDArray[np.float32], threads: int) -> NDArray[np.int32]:
         return self._search.nearest(data, n_threads=threads)
 
-    def _nearest_words(
-        self, data: NDArray[np.float32], k: int, threads: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def _nearest_words(self, data: NDArray[np.float32], k: int, threads: int) -> NearestWords:
         return self._search.nearest_words(data, k, n_threads=threads)
 
     @prepared_from("words_")
@@ -132,14 +124,10 @@ class KMeansDictionary(GrowingMixin, RankingDictionary):
             check_array("counts_", self.counts_, np.float64, (len(self.words_),), "with a value per word")
 
     def check_params(self) -> None:
-        check_int("n_words", self.n_words, minimum=1)
+        self._check_iterations("n_words", "batch_size")
         check_choice("algorithm", self.algorithm, ("lloyd", "mini-batch"))
         check_choice("init", self.init, ("random", "k-means++"))
-        check_int("max_iter", self.max_iter, minimum=1)
-        check_real("tol", self.tol, minimum=0)
         check_real("first_share", self.first_share, minimum=0, maximum=1, open_minimum=True)
-        check_int("batch_size", self.batch_size, minimum=1)
-        check_int("random_state", self.random_state, minimum=0)
 
     def _start(self, data: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         order = rng.permutation(len(data))

@@ -23,27 +23,6 @@ def prepared_from(*names: str) -> Callable[[Callable[[Any], T]], Prepared[T]]:
     ----------
     *names : str
         Attributes with the arrays, such as ``"words_"`` or ``"dictionary_.words_"``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from cvbow.dictionary.prepared import prepared_from
-    >>> class Words:
-    ...     def __init__(self, words):
-    ...         self.words_ = words
-    ...
-    ...     @prepared_from("words_")
-    ...     def length(self):
-    ...         return float(np.linalg.norm(self.words_))
-    >>> words = Words(np.array([3.0, 4.0]))
-    >>> words.length
-    5.0
-    >>> words.words_[0] = 0
-    Traceback (most recent call last):
-    ValueError: assignment destination is read-only
-    >>> words.words_ = 2 * words.words_
-    >>> words.length
-    10.0
     """
     return lambda make: Prepared(names, make)
 

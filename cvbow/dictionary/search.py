@@ -21,6 +21,9 @@ _TASK = 8192
 #: Up to so many words are picked one after the other, which is then faster than a partial sort.
 _PICK = 16
 
+#: Words and their squared distances: a column for each rank, or one word for each descriptor.
+NearestWords = tuple[NDArray[np.int32], NDArray[np.float32]]
+
 
 class WordSearch:
     """Nearest words by Euclidean distance, prepared once for many queries.
@@ -62,30 +65,15 @@ class WordSearch:
         map_threads(find, cut(len(descriptors), _TASK), n_threads)
         return labels
 
-    def nearest_distance(
-        self, descriptors: NDArray[np.float32], *, n_threads: int = 1
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    def nearest_distance(self, descriptors: NDArray[np.float32], *, n_threads: int = 1) -> NearestWords:
         """Return the nearest words and their squared distances, shapes (n,) int32 and (n,) float32."""
         labels, distances = self.nearest_words(descriptors, 1, n_threads=n_threads)
         return labels[:, 0], distances[:, 0]
 
-    def nearest_words(
-        self, descriptors: NDArray[np.float32], k: int, *, n_threads: int = 1
-    ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """Return the ``k`` nearest words of each descriptor, the nearest first, and their squared distances.
+    def nearest_words(self, descriptors: NDArray[np.float32], k: int, *, n_threads: int = 1) -> NearestWords:
+        """Return the ``k`` nearest words of descriptors (n, size), the nearest first, and their squared distances.
 
-        Parameters
-        ----------
-        descriptors : ndarray of shape (n, size), float32
-        k : int
-            From 1 to the number of words.
-        n_threads : int, default 1
-
-        Returns
-        -------
-        words : ndarray of shape (n, k), int32
-        distances : ndarray of shape (n, k), float32
-            Squared.
+        Shapes are (n, k), int32 and float32; ``k`` is at most the number of words.
         """
         words = np.empty((len(descriptors), k), np.int32)
         distances = np.empty((len(descriptors), k), np.float32)

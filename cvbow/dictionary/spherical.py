@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
-from cvbow._checks import check_int, check_real
 from cvbow.dictionary.base import Dictionary
-from cvbow.dictionary.search import block_size
+from cvbow.dictionary.search import NearestWords, block_size
 from cvbow.parallel import cut, map_threads, progress
 
 #: Descriptors that one task of a thread takes; fixed, so that the order of the additions is too.
@@ -29,24 +28,15 @@ class SphericalDictionary(Dictionary):
 
     Parameters
     ----------
-    n_words : int, default 1000
-    max_iter : int, default 20
-        Iterations.
-    tol : float, default 1e-3
-        Stop when an iteration lowers the mean squared remainder by less than this share of it.
-    n_jobs : int or None, default None
-        Threads, by joblib's convention; the result does not depend on it.
-    random_state : int, default 0
-        Seed of the start, at directions drawn evenly from the sphere.
+    n_words, max_iter, tol, n_jobs, random_state : default 1000, 20, 1e-3, None and 0
+        See ``Dictionary``; the start is at directions drawn evenly from the sphere.
 
     Attributes
     ----------
     words_ : ndarray of shape (n_words, k), float32
         Of length 1.
-    inertia_ : float
-        Mean squared length of the remainders in the last iteration, before it moved the words once more.
-    n_iter_ : int
-        Iterations done.
+    inertia_, n_iter_ : see ``Dictionary``
+        The mean squared length of what is left of the descriptors.
 
     Examples
     --------
@@ -56,9 +46,6 @@ class SphericalDictionary(Dictionary):
     >>> dictionary = SphericalDictionary(n_words=2).fit(descriptors)
     >>> np.linalg.norm(dictionary.words_, axis=1).round(3).tolist()
     [1.0, 1.0]
-    >>> labels = dictionary.predict(descriptors).tolist()
-    >>> labels[0] == labels[1] != labels[2] == labels[3]
-    True
     """
 
     def __init__(
@@ -95,19 +82,13 @@ class SphericalDictionary(Dictionary):
         self.n_iter_ = iteration
 
     def _predict(self, data: NDArray[np.float32], threads: int) -> NDArray[np.int32]:
-        """Return the word with the largest ``|x . w|`` for each descriptor."""
         return _project(data, self.words_, threads)[0]
 
     def check_params(self) -> None:
-        check_int("n_words", self.n_words, minimum=1)
-        check_int("max_iter", self.max_iter, minimum=1)
-        check_real("tol", self.tol, minimum=0)
-        check_int("random_state", self.random_state, minimum=0)
+        self._check_iterations("n_words")
 
 
-def _project(
-    data: NDArray[np.float32], words: NDArray[np.float32], threads: int
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def _project(data: NDArray[np.float32], words: NDArray[np.float32], threads: int) -> NearestWords:
     """Return each descriptor's word and its signed projection on it."""
     labels = np.empty(len(data), np.int32)
     projections = np.empty(len(data), np.float32)

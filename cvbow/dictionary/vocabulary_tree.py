@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_array, check_int, check_real
+from cvbow._checks import check_array, check_int
 from cvbow.dictionary._clusters import fill_up, move_words
 from cvbow.dictionary.base import Dictionary
 from cvbow.dictionary.prepared import prepared_from
@@ -41,14 +41,8 @@ class VocabularyTree(Dictionary):
         Levels below the root: at most ``branching ** depth`` words.
     min_split : int, default 20
         A node with fewer descriptors of the sample stays a leaf, as does one whose descriptors are all equal.
-    max_iter : int, default 20
-        Iterations of each k-means.
-    tol : float, default 1e-3
-        A k-means stops when an iteration lowers its mean squared error by less than this share of it.
-    n_jobs : int or None, default None
-        Threads, by joblib's convention; the result does not depend on it.
-    random_state : int, default 0
-        Seed.
+    max_iter, tol, n_jobs, random_state : default 20, 1e-3, None and 0
+        Of each k-means; see ``Dictionary``.
 
     Attributes
     ----------
@@ -115,7 +109,6 @@ class VocabularyTree(Dictionary):
         self.n_children_ = np.concatenate(n_children)
 
     def _predict(self, data: NDArray[np.float32], threads: int) -> NDArray[np.int32]:
-        """Return the word that each descriptor comes down to."""
         tree = self._tree
         labels = np.empty(len(data), np.int32)
 
@@ -172,9 +165,7 @@ class VocabularyTree(Dictionary):
         check_int("branching", self.branching, minimum=2)
         check_int("depth", self.depth, minimum=1)
         check_int("min_split", self.min_split, minimum=2)
-        check_int("max_iter", self.max_iter, minimum=1)
-        check_real("tol", self.tol, minimum=0)
-        check_int("random_state", self.random_state, minimum=0)
+        self._check_iterations()
 
     def _check_learned(self, state: Mapping[str, Any]) -> None:
         check_array("nodes_", state.get("nodes_"), np.float32, (None, None), "of shape (n_nodes, k)")

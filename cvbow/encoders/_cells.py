@@ -7,10 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+#: For each grid, the cell of every point.
+Cells = Sequence[NDArray[np.intp]]
 
-def common_cells(
-    cells: Sequence[NDArray[np.intp]], n_cells: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+
+def cell_sizes(cells: Cells, n_cells: int) -> NDArray[np.intp]:
+    """Return the number of points in each cell, shape (n_cells,)."""
+    return np.asarray(sum(np.bincount(cell, minlength=n_cells) for cell in cells), np.intp)
+
+
+def common_cells(cells: Cells, n_cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Group the points that lie in the same cell of every grid.
 
     What is summed over a group once serves all grids: a cell is the sum of its groups.

@@ -16,6 +16,7 @@ from cvbow.dictionary import KMeansDictionary, WordSearch
 from cvbow.dictionary.base import check_dictionary, check_words
 from cvbow.dictionary.descriptors import check_binary, check_descriptors
 from cvbow.dictionary.prepared import prepared_from
+from cvbow.encoders._cells import Cells
 from cvbow.encoders._encoder import Encoder, stack_descriptors
 from cvbow.encoders._pooling import POOLINGS, pool_dense
 from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
@@ -28,6 +29,10 @@ class DictionaryEncoder(Encoder):
 
     A subclass has the parameters ``dictionary``, ``normalization`` and ``power`` and defines ``_pool``; ``_learn``
     where it learns more than words.
+
+    Attributes
+    ----------
+    dictionary_ : the fitted dictionary
     """
 
     dictionary: Any
@@ -67,7 +72,7 @@ class DictionaryEncoder(Encoder):
             self._learn(descriptors, features_sample)
         return self
 
-    def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
+    def encode_cells(self, features: Features, cells: Cells, n_cells: int) -> NDArray[np.float32]:
         """Return the normalised vectors of the cells; see ``Encoder.encode_cells``."""
         check_is_fitted(self, "dictionary_")
         if len(features) == 0:
@@ -78,7 +83,7 @@ class DictionaryEncoder(Encoder):
         return self._normalize(vectors)
 
     @abstractmethod
-    def _pool(self, descriptors: NDArray[Any], cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.floating]:
+    def _pool(self, descriptors: NDArray[Any], cells: Cells, n_cells: int) -> NDArray[np.floating]:
         """Return the vector of each cell, shape (n_cells, vector_length); there is a point at least."""
 
     def _learn(self, descriptors: NDArray[Any], features_sample: Sequence[Features]) -> None:
@@ -108,7 +113,7 @@ class DictionaryEncoder(Encoder):
         check_real("power", self.power, minimum=0, maximum=1, open_minimum=True)
 
     def check_state(self) -> None:
-        self.check_params()
+        super().check_state()
         if "dictionary_" in vars(self):
             self._check_words()
 
@@ -117,7 +122,19 @@ class DictionaryEncoder(Encoder):
 
 
 class WordEncoder(DictionaryEncoder):
-    """Base class: a code for every point, pooled by cell, normalised by cell; with the parameter ``pooling``."""
+    """Base class: a code for every point, pooled by cell, normalised by cell.
+
+    Parameters
+    ----------
+    dictionary : estimator or None, default None
+        Learns ``words_``; None is ``KMeansDictionary()``.
+    pooling : {"average", "sum", "max"}
+        Of the points of a cell.
+    normalization : {"hellinger", "l1", "l2", "power", "none"}
+        As in ``BagOfWords``.
+    power : float, default 0.5
+        Exponent of "power".
+    """
 
     pooling: str
 
@@ -142,7 +159,5 @@ class DenseEncoder(WordEncoder):
     def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Yield the codes of one block of descriptors after another: the rows, and (m, vector_length) codes."""
 
-    def _pool(
-        self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
-    ) -> NDArray[np.float64]:
+    def _pool(self, descriptors: NDArray[np.float32], cells: Cells, n_cells: int) -> NDArray[np.float64]:
         return pool_dense(self._codes, descriptors, self.vector_length, cells, n_cells, self.pooling)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
+from cvbow.encoders._cells import Cells
 from cvbow.features import Features
 
 
@@ -61,7 +62,7 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
         """Learn from a sample of features, an item per image."""
 
-    def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
+    def encode_cells(self, features: Features, cells: Cells, n_cells: int) -> NDArray[np.float32]:
         """Encode the bags of an image's cells.
 
         Parameters
@@ -87,7 +88,8 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
         """Raise ValueError if a parameter breaks its rule: called by ``fit``, and before a backend reads an image."""
 
     def check_state(self) -> None:
-        """Raise ValueError if what was learned and stored does not fit together."""
+        """Raise ValueError if a parameter breaks its rule, or what was learned and stored does not fit together."""
+        self.check_params()
 
     def encode(self, features: Features) -> NDArray[np.float32]:
         """Encode one image's features; shape (vector_length,), float32, finite; zero for an empty bag.

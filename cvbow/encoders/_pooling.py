@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.encoders._cells import common_cells
+from cvbow.encoders._cells import Cells, cell_sizes, common_cells
 
 POOLINGS = ("average", "sum", "max")
 
-Cells = Sequence[NDArray[np.intp]]
 Blocks = Iterable[tuple[slice, NDArray[np.float32]]]
 
 
 def pool_sparse(
     words: NDArray[np.int32], weights: NDArray[np.float64], n_words: int, cells: Cells, n_cells: int, pooling: str
 ) -> NDArray[np.float64]:
-    """Pool codes that are zero but for a few words of each point.
+    """Pool codes that are zero but for a few words of each point, different ones in each row (n, k).
 
-    Parameters
-    ----------
-    words : ndarray of shape (n, k), int32
-        Different ones in each row.
-    weights : ndarray of shape (n, k), float64
-        Values of the code at those words; any sign.
-    n_words : int
-        Length of a code.
-    cells : sequence of ndarray of shape (n,), intp
-        For each grid, the cell of every point.
-    n_cells : int
-    pooling : {"average", "sum", "max"}
-
-    Returns
-    -------
-    ndarray of shape (n_cells, n_words), float64
-        Zero for a cell without points. Under "max" the zeros of a code count as any value does.
+    The result is (n_cells, n_words), zero for a cell without points. Weights may have any sign; under "max" the zeros of a code count as any value does.
     """
     length = n_cells * n_words
     flat = weights.ravel()
     places = [(cell[:, None] * n_words + words).ravel() for cell in cells]
-    sizes = _sizes(cells, n_cells)
+    sizes = cell_sizes(cells, n_cells)[:, None]
     if pooling == "max":
         highest, users = np.full(length, -np.inf), np.zeros(length, np.intp)
         for place in places:
@@ -66,22 +49,10 @@ def pool_dense(
     n_cells: int,
     pooling: str,
 ) -> NDArray[np.float64]:
-    """Pool non-negative codes that have a value for every word, and are made block by block.
+    """Pool non-negative codes that have ``width`` values each, and are made block by block, to (n_cells, width).
 
-    Parameters
-    ----------
-    encode : callable
-        Yields the codes of one block of descriptors after another: the rows (a slice), and float32 codes (m, width).
-    descriptors : ndarray of shape (n, size), float32
-    width : int
-        Length of a code.
-    cells, n_cells, pooling
-        As in ``pool_sparse``.
-
-    Returns
-    -------
-    ndarray of shape (n_cells, width), float64
-        Zero for a cell without points.
+    ``encode`` yields the codes (m, width) of one block of descriptors after another, and which rows they are. A cell
+    without points is zero.
     """
     pooled = np.zeros((n_cells, width))
     # Each code is pooled once, with those that share its cells in all grids, and the result goes to these cells.
@@ -99,12 +70,4 @@ def pool_dense(
                     np.maximum(pooled[cell], value, out=pooled[cell])
                 else:
                     pooled[cell] += value
-    return pooled / np.maximum(_sizes(cells, n_cells), 1) if pooling == "average" else pooled
-
-
-def _sizes(cells: Cells, n_cells: int) -> NDArray[np.intp]:
-    """Return the number of points in each cell, shape (n_cells, 1)."""
-    sizes = np.zeros(n_cells, np.intp)
-    for cell in cells:
-        sizes += np.bincount(cell, minlength=n_cells)
-    return sizes[:, None]
+    return pooled / np.maximum(cell_sizes(cells, n_cells), 1)[:, None] if pooling == "average" else pooled

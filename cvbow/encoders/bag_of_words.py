@@ -39,7 +39,6 @@ class BagOfWords(DictionaryEncoder):
 
     Attributes
     ----------
-    dictionary_ : the fitted dictionary
     idf_ : ndarray of shape (n_words,), float32
         Only with ``weighting="tf-idf"``.
 

@@ -6,7 +6,6 @@ J. Sanchez et al., "Image classification with the Fisher vector: theory and prac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -15,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
 from cvbow.dictionary import GaussianMixtureDictionary
-from cvbow.encoders._cells import common_cells
+from cvbow.encoders._cells import Cells, cell_sizes, common_cells
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
 from cvbow.encoders.normalize import signed_power
 
@@ -41,10 +40,6 @@ class FisherVector(DictionaryEncoder):
         Posteriors up to this are dropped; those kept are not scaled up.
     normalization : {"l2", "none"}, default "l2"
         Of the vector (with a spatial pyramid: of each cell's).
-
-    Attributes
-    ----------
-    dictionary_ : the fitted dictionary
 
     Examples
     --------
@@ -84,15 +79,11 @@ class FisherVector(DictionaryEncoder):
     def _default_dictionary() -> GaussianMixtureDictionary:
         return GaussianMixtureDictionary()
 
-    def _pool(
-        self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
-    ) -> NDArray[np.float64]:
+    def _pool(self, descriptors: NDArray[np.float32], cells: Cells, n_cells: int) -> NDArray[np.float64]:
         sums = self._sums(descriptors, cells, n_cells)
-        return signed_power(self._gradients(sums, _sizes(cells, n_cells)), self.power)
+        return signed_power(self._gradients(sums, cell_sizes(cells, n_cells)), self.power)
 
-    def _sums(
-        self, descriptors: NDArray[np.float32], cells: Sequence[NDArray[np.intp]], n_cells: int
-    ) -> NDArray[np.float64]:
+    def _sums(self, descriptors: NDArray[np.float32], cells: Cells, n_cells: int) -> NDArray[np.float64]:
         """Return each cell's sums of q z, q z^2 and q, (n_cells, n_words, 2 k + 1), for standardised z."""
         sums = np.zeros((n_cells, self.n_words, 2 * descriptors.shape[1] + 1))
         order, bounds, members = common_cells(cells, n_cells)
@@ -108,7 +99,7 @@ class FisherVector(DictionaryEncoder):
                     sums[cell] += part
         return sums
 
-    def _gradients(self, sums: NDArray[np.float64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    def _gradients(self, sums: NDArray[np.float64], sizes: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the gradients (n_cells, 2 n_words k); they are the same in z as in the descriptors themselves."""
         mixture = self.dictionary_.mixture()
         k = mixture.means.shape[1]
@@ -132,8 +123,3 @@ class FisherVector(DictionaryEncoder):
     def _check_words(self) -> None:
         if not isinstance(self.dictionary_, GaussianMixtureDictionary):
             raise ValueError("dictionary_ must be a GaussianMixtureDictionary")
-
-
-def _sizes(cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.int64]:
-    """Return the number of points in each cell."""
-    return np.asarray(sum(np.bincount(cell, minlength=n_cells) for cell in cells), np.int64)

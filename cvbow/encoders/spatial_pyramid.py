@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
+from cvbow.encoders._cells import Cells
 from cvbow.encoders._encoder import Encoder
 from cvbow.features import Features
 from cvbow.storage import storable
@@ -92,13 +93,6 @@ class SpatialPyramid(Encoder):
         return int(self.encoder_.vector_length) * sum(columns * rows for columns, rows in self._grid_sizes())
 
     def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
-        """Learn the encoder inside from one Features per image.
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule or the sample has no descriptors.
-        """
         self.check_params()
         self.encoder_ = clone(self.encoder).fit(features_sample)
         return self
@@ -112,7 +106,7 @@ class SpatialPyramid(Encoder):
         """Set the document frequencies of the encoder inside."""
         self.encoder_.set_documents(counts, n_images)
 
-    def encode_cells(self, features: Features, cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
+    def encode_cells(self, features: Features, cells: Cells, n_cells: int) -> NDArray[np.float32]:
         """Return a pyramid for each of the given cells, each pyramid's grids laid over the whole image."""
         check_is_fitted(self, "encoder_")
         sizes = self._grid_sizes()
@@ -166,9 +160,6 @@ class SpatialPyramid(Encoder):
         else:
             check_choice("level_weights", self.level_weights, ("equal", "cells", "lazebnik"))
         check_choice("normalization", self.normalization, ("l2", "l1", "none"))
-
-    def check_state(self) -> None:
-        self.check_params()
 
 
 def parse_grids(grids: object) -> list[tuple[int, int]]:

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from cvbow.features._detections import Detections, to_keypoints
-from cvbow.features._detector import Detector
+from cvbow.features._detector import Detector, KeypointDetector
 from cvbow.features._opencv import create
 from cvbow.images import to_gray
+
+#: Rows of the points that have a descriptor, and a descriptor for each: see ``Descriptor.describe``.
+Described = tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]
 
 
 class Descriptor(BaseEstimator):  # type: ignore[misc]
@@ -45,9 +48,7 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
         """Number of values, or of bytes."""
 
     @abstractmethod
-    def compute(
-        self, image: NDArray[np.uint8], detections: Detections
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
+    def compute(self, image: NDArray[np.uint8], detections: Detections) -> Described:
         """Describe points, at least one, in a gray image (H, W): what ``describe`` leaves to a subclass.
 
         Descriptors may have any length: ``describe`` brings them to 1, unless they are binary.
@@ -64,9 +65,7 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
         """Return why the points of a detector cannot be described; None if they can."""
         return None
 
-    def describe(
-        self, image: NDArray[np.uint8], detections: Detections
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
+    def describe(self, image: NDArray[np.uint8], detections: Detections) -> Described:
         """Describe the surroundings of points.
 
         Parameters
@@ -119,17 +118,13 @@ class KeypointDescriptor(Descriptor):
 
     def _keypoints(self, image: NDArray[np.uint8], detections: Detections) -> list[Any]:
         """Return the points in the algorithm's own measure of size; the class of each is its row."""
-        if (detections.points[:, 3] < 0).any():
-            angles = np.maximum(detections.points[:, 3], 0)
-            detections = detections.with_angles(angles)
+        detections = detections.with_angles(np.maximum(detections.points[:, 3], 0))
         return to_keypoints(detections, factor=detections.patch_factor / self.patch_factor)
 
     def _algorithm(self, detections: Detections) -> Any:
         return create(self.algorithm, **self.options())
 
-    def compute(
-        self, image: NDArray[np.uint8], detections: Detections
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
+    def compute(self, image: NDArray[np.uint8], detections: Detections) -> Described:
         if min(image.shape) < self.smallest:
             return self._nothing()
         kept, descriptors = self._algorithm(detections).compute(image, self._keypoints(image, detections))
@@ -140,6 +135,33 @@ class KeypointDescriptor(Descriptor):
             return rows, descriptors
         order = np.argsort(rows, kind="stable")
         return rows[order], descriptors[order]
+
+
+class PyramidDescriptor(KeypointDescriptor):
+    """Base class of those that OpenCV reads in a level of their own detector's pyramid, which a point's octave names.
+
+    A point of another detector gets the level that fits its size.
+    """
+
+    #: The detector whose points know their level; with its defaults for other points.
+    own: ClassVar[type[KeypointDetector]]
+
+    @abstractmethod
+    def _octaves(self, sizes: NDArray[np.float32], detector: Any, side: int) -> NDArray[np.int32]:
+        """Return the level for each size, in an image whose shorter side is ``side``."""
+
+    def _detector(self, detections: Detections) -> KeypointDetector:
+        return detections.detector if isinstance(detections.detector, self.own) else self.own()
+
+    def _algorithm(self, detections: Detections) -> Any:
+        return self._detector(detections)._create(None)
+
+    def _keypoints(self, image: NDArray[np.uint8], detections: Detections) -> list[Any]:
+        if not isinstance(detections.detector, self.own) or detections.patch_factor != self.patch_factor:
+            sizes = detections.points[:, 2] * np.float32(detections.patch_factor / self.patch_factor)
+            octaves = self._octaves(sizes, self._detector(detections), min(image.shape))
+            detections = detections.with_octaves(octaves)
+        return super()._keypoints(image, detections)
 
 
 def unit_length(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:

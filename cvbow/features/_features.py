@@ -62,6 +62,21 @@ class Features:
         """Return the same points with other descriptors, shape (n, any)."""
         return Features(self.points, descriptors, self.image_size)
 
+    def mirrored(self, order: NDArray[np.intp]) -> Features:
+        """Return the features of the mirrored image, left and right exchanged: descriptors with values in ``order``."""
+        points = self.points.copy()
+        points[:, 0] = self.image_size[0] - 1 - points[:, 0]
+        return Features(points, self.descriptors[:, order], self.image_size)
+
+
+def grid_points(x: NDArray[np.floating], y: NDArray[np.floating], size: float, angle: float) -> NDArray[np.float32]:
+    """Return the points of a grid (len(y) * len(x), 4), row by row."""
+    points = np.empty((len(y), len(x), 4), np.float32)
+    points[..., 0] = x
+    points[..., 1] = y[:, None]
+    points[..., 2:] = size, angle
+    return points.reshape(-1, 4)
+
 
 def _describe(array: NDArray[np.generic]) -> str:
     return f"{array.dtype} of shape {array.shape}"

@@ -22,14 +22,7 @@ def main_directions(
 
     A histogram of 36 directions, weighted by the gradients' strength and a Gaussian, smoothed; its highest peak, by a
     parabola through its neighbours. As SIFT's (Lowe, IJCV 2004, section 5), but for a second peak, which it leaves out.
-    Where there is no gradient at all the direction is 0.
-
-    Parameters
-    ----------
-    image : ndarray of shape (H, W), uint8
-    points : ndarray of shape (n, 4), float32
-    sides : ndarray of shape (n,), float32
-        Of the windows, in pixels.
+    Where there is no gradient at all the direction is 0. ``sides`` (n,) are those of the windows, in pixels.
     """
     spacing = sides / np.float32(_SIDE - 1)
     levels = level_of(spacing)
@@ -62,9 +55,8 @@ def _histograms(dx: NDArray[np.float32], dy: NDArray[np.float32], window: NDArra
     counts += np.bincount((base + low).ravel(), (weight * (1 - share)).ravel(), N_BINS * n)
     counts += np.bincount((base + (low + 1) % N_BINS).ravel(), (weight * share).ravel(), N_BINS * n)
     histograms = counts.reshape(n, N_BINS)
-    kernel = ((-2, 1 / 16), (-1, 4 / 16), (0, 6 / 16), (1, 4 / 16), (2, 1 / 16))
     smooth = np.zeros_like(histograms)
-    for shift, factor in kernel:
+    for shift, factor in ((-2, 1 / 16), (-1, 4 / 16), (0, 6 / 16), (1, 4 / 16), (2, 1 / 16)):
         smooth += factor * np.roll(histograms, shift, axis=1)
     return smooth
 

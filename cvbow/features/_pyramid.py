@@ -28,21 +28,8 @@ def sample_patches(
 ) -> NDArray[np.float32]:
     """Sample a square of ``side`` x ``side`` values around each point, bilinear; outside, the border goes on.
 
-    Parameters
-    ----------
-    pixels : ndarray of shape (H, W), float32
-        A level of the pyramid.
-    level : int
-    points : ndarray of shape (n, 4), float32
-        In pixels of the image itself; the angle turns the square (-1: none).
-    spacing : ndarray of shape (n,), float32
-        Between neighbouring samples, in pixels of the image itself.
-    side : int
-
-    Returns
-    -------
-    ndarray of shape (n, side * side), float32
-        Row by row.
+    ``pixels`` are a level of the pyramid; ``points`` (n, 4) and the ``spacing`` (n,) of the samples are in pixels of
+    the image itself, and the angle turns the square (-1: none). The values are (n, side * side), row by row.
     """
     offsets = np.arange(side, dtype=np.float32) - np.float32((side - 1) / 2)
     down, right = (each.ravel() for each in np.meshgrid(offsets, offsets, indexing="ij"))

@@ -6,7 +6,7 @@ the right power of the scale, is greatest among its neighbours in place and scal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -25,26 +25,10 @@ Float32 = NDArray[np.float32]
 def gaussian_octaves(
     image: NDArray[np.uint8], sigma: float, n_scales: int, n_more: int, max_sigma: float | None
 ) -> Iterator[tuple[int, list[Float32]]]:
-    """Smooth an image more and more; from one octave to the next its size halves.
+    """Yield octaves (0, 1, ...), of which one pixel is 2^octave pixels of the image, and their smoothed images.
 
-    Parameters
-    ----------
-    image : ndarray of shape (H, W), uint8
-    sigma : float
-        Of the first image of the first octave, in pixels.
-    n_scales : int
-        Scales per octave.
-    n_more : int
-        Images of an octave beyond those.
-    max_sigma : float or None
-        No octave begins beyond it; None: as long as the image is large enough.
-
-    Yields
-    ------
-    octave : int
-        One pixel of it is 2^octave pixels of the image, and pixel 0 is pixel 0.
-    images : list of ndarray, float32
-        Image s has the standard deviation sigma 2^(s / n_scales), in its own pixels.
+    Image s of an octave has the standard deviation sigma 2^(s / n_scales), in its own pixels; there are ``n_more``
+    beyond the ``n_scales``. No octave begins beyond ``max_sigma``; None: as long as the image is large enough.
     """
     base: Float32 = image.astype(np.float32)
     more = np.sqrt(max(sigma**2 - CAMERA_SIGMA**2, 0.01))
@@ -63,25 +47,11 @@ def gaussian_octaves(
 def find_extrema(
     layers: list[Float32], threshold: float, edge_ratio: float | None, *, signed: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Find the extrema of a stack of layers, to parts of a pixel and of a layer.
+    """Find the extrema of layers (H, W), whose scales grow by the same factor, to parts of a pixel and of a layer.
 
-    Parameters
-    ----------
-    layers : list of ndarray of shape (H, W), float32
-        At scales that grow by the same factor.
-    threshold : float
-        Extrema whose value is nearer to zero are left out.
-    edge_ratio : float or None
-        Those whose ratio of principal curvatures in the image is above it are left out.
-    signed : bool
-        Minima below zero count as well as maxima above.
-
-    Returns
-    -------
-    places : ndarray of shape (n, 3)
-        Layer, y, x.
-    values : ndarray of shape (n,)
-        The extrema themselves, with their sign.
+    Returns their places (n, 3), as layer, y, x, and their values (n,). Values nearer to zero than ``threshold`` are
+    left out, and those whose ratio of principal curvatures in the image is above ``edge_ratio``, unless it is None.
+    Where ``signed``, minima below zero count as well as maxima above.
     """
     stack = np.stack(layers)
     layer, y, x = _candidates(stack, threshold, signed=signed)
@@ -162,7 +132,3 @@ def _taylor(
             mixed += at(*-(units[i] + units[j])) - at(*(units[j] - units[i]))
             bend[:, i, j] = bend[:, j, i] = mixed / 4
     return center, slope, bend
-
-
-#: Makes a layer of responses from one smoothed image and the next, at a scale.
-Response = Callable[[Float32, Float32, float], Float32]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_flag
-from cvbow.features._descriptor import KeypointDescriptor
+from cvbow.features._descriptor import Described, KeypointDescriptor, PyramidDescriptor
 from cvbow.features._detections import Detections, to_keypoints
 from cvbow.features._detector import Detector
 from cvbow.features._opencv import constant
@@ -41,35 +41,21 @@ class _BinaryOfBytes(_Binary):
             raise ValueError(f"n_bytes must be one of {', '.join(map(str, self.sizes))}, got {self.n_bytes!r}")
 
 
-class ORBDescriptor(_Binary):
+class ORBDescriptor(PyramidDescriptor):
     """256 comparisons chosen for their variance, turned with the point, in the level of a pyramid that fits its size.
 
     E. Rublee, V. Rabaud, K. Konolige and G. Bradski, "ORB: an efficient alternative to SIFT or SURF", ICCV 2011.
     """
 
     algorithm = "ORB"
+    is_binary: ClassVar[bool] = True
+    own = ORBDetector
     patch_factor: ClassVar[float] = 1.0
+    descriptor_size = 32
 
-    @property
-    def descriptor_size(self) -> int:
-        """Number of bytes: 32."""
-        return 32
-
-    def _algorithm(self, detections: Detections) -> Any:
-        return _orb_of(detections)._create(None)
-
-    def _keypoints(self, image: NDArray[np.uint8], detections: Detections) -> list[Any]:
-        own = isinstance(detections.detector, ORBDetector) and detections.patch_factor == self.patch_factor
-        if not own:
-            orb = _orb_of(detections)
-            sizes = np.maximum(detections.points[:, 2] * np.float32(detections.patch_factor), 1e-6)
-            levels = np.rint(np.log(sizes / _ORB_PATCH) / np.log(float(orb.scale_factor)))
-            detections = detections.with_octaves(np.clip(levels, 0, orb.n_levels - 1).astype(np.int32))
-        return super()._keypoints(image, detections)
-
-
-def _orb_of(detections: Detections) -> ORBDetector:
-    return detections.detector if isinstance(detections.detector, ORBDetector) else ORBDetector()
+    def _octaves(self, sizes: NDArray[np.float32], detector: ORBDetector, side: int) -> NDArray[np.int32]:
+        levels = np.rint(np.log(np.maximum(sizes, 1e-6) / _ORB_PATCH) / np.log(float(detector.scale_factor)))
+        return np.clip(levels, 0, detector.n_levels - 1).astype(np.int32)
 
 
 class BRIEFDescriptor(_BinaryOfBytes):
@@ -106,11 +92,7 @@ class BRISKDescriptor(_Binary):
 
     algorithm = "BRISK"
     patch_factor: ClassVar[float] = 5.0
-
-    @property
-    def descriptor_size(self) -> int:
-        """Number of bytes: 64."""
-        return 64
+    descriptor_size = 64
 
 
 class FREAKDescriptor(_Binary):
@@ -125,14 +107,10 @@ class FREAKDescriptor(_Binary):
     """
 
     algorithm = "FREAK"
+    descriptor_size = 64
 
     def __init__(self, *, use_orientation: bool = True) -> None:
         self.use_orientation = use_orientation
-
-    @property
-    def descriptor_size(self) -> int:
-        """Number of bytes: 64."""
-        return 64
 
     def check_params(self) -> None:
         check_flag("use_orientation", self.use_orientation)
@@ -168,19 +146,12 @@ class AKAZEDescriptor(_Binary):
     """
 
     algorithm = "AKAZE"
-
-    @property
-    def descriptor_size(self) -> int:
-        """Number of bytes: 61."""
-        return 61
+    descriptor_size = 61
 
     def refusal(self, detector: Detector | None) -> str | None:
-        """Return why the points of a detector cannot be described; None if they can."""
         return refuse_others("akaze", AKAZEDetector, detector)
 
-    def compute(
-        self, image: NDArray[np.uint8], detections: Detections
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
+    def compute(self, image: NDArray[np.uint8], detections: Detections) -> Described:
         detector = detections.detector
         assert isinstance(detector, AKAZEDetector)
         keypoints = to_keypoints(detections.with_angles(np.maximum(detections.points[:, 3], 0)))
@@ -213,11 +184,7 @@ class TEBLIDDescriptor(BEBLIDDescriptor):
     """As BEBLID, with comparisons chosen by triplets.
 
     I. Suarez, J. Buenaposada and L. Baumela, "Revisiting binary local image description for resource limited devices",
-    RA-L 2021.
-
-    Parameters
-    ----------
-    n_bytes : {32, 64}, default 32
+    RA-L 2021. Its parameter is that of ``BEBLIDDescriptor``.
     """
 
     algorithm = "TEBLID"

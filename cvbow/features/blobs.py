@@ -39,11 +39,9 @@ class _BlobDetector(Detector):
 
     def check_params(self) -> None:
         check_real("threshold", self.threshold, minimum=0, open_minimum=True)
-        if self.edge_ratio is not None:
-            check_real("edge_ratio", self.edge_ratio, minimum=1)
+        check_real("edge_ratio", self.edge_ratio, minimum=1, none=True)
         check_real("min_sigma", self.min_sigma, minimum=0.6)
-        if self.max_sigma is not None:
-            check_real("max_sigma", self.max_sigma, minimum=float(self.min_sigma))
+        check_real("max_sigma", self.max_sigma, minimum=float(self.min_sigma), none=True)
         check_int("n_scales", self.n_scales, minimum=2)
 
     @abstractmethod

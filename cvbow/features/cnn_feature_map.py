@@ -20,7 +20,7 @@ from sklearn.base import clone
 from cvbow._checks import check_choice
 from cvbow.features._descriptor import unit_length
 from cvbow.features._extractor import Extractor
-from cvbow.features._features import Features
+from cvbow.features._features import Features, grid_points
 from cvbow.networks import ENGINES, PROVIDERS, Network, Preprocessing, check_network, open_network, open_same_network
 
 NORMALIZATIONS = ("l2", "root", "none")
@@ -41,23 +41,16 @@ class CnnFeatureMap(Extractor):
     layer : str
         A layer with values (channels, height, width): the last convolution or what follows it, as a rule. There is no
         default; the layers are listed where there is none of that name.
-    size : int, (int, int) or None, default None
-        Width and height of the network's input. This and the next four: None takes what the file says.
-    channel_order : {"rgb", "bgr", "gray"} or None, default None
-    mean, scale : float, sequence of float or None, default None
-        The input is (pixel - mean) * scale, pixels from 0 to 255, in the network's order of channels.
-    resize : {"stretch", "crop"} or None, default None
-        To the size, or the shorter side to it and then the middle, where nothing is described outside of it. None
-        without a file: stretch.
+    size, channel_order, mean, scale, resize : default None
+        What the pixels must be like; see ``CnnEncoder``. With ``resize="crop"`` nothing is described outside of the
+        middle of the image.
     weights : path, name or None, default None
         Of a torchvision model; see ``CnnEncoder``.
     normalization : {"l2", "root", "none"}, default "l2"
         Of a descriptor: length 1, as NetVLAD has it (Arandjelovic et al., CVPR 2016); the root of its share of the sum
         of all, with its sign, as in RootSIFT; or the values as they are, as in Cimpoi et al.
-    engine : {"auto", "opencv", "onnxruntime", "torch"}, default "auto"
-        What runs the network; auto: torch for torchvision's models, for a file ONNX Runtime where it is installed.
-    provider : str, default "cpu"
-        Where that computes; see ``CnnEncoder``.
+    engine, provider : str, default "auto" and "cpu"
+        What runs the network, and where that computes; see ``CnnEncoder``.
     network_hash : str or None, default None
         SHA-256 of the network, in hexadecimal: another one is refused. None takes what is there. ``settled`` fills it
         in, and ``BagEncoder`` keeps a settled extractor, so that a model holds all that it needs to answer.
@@ -84,20 +77,9 @@ class CnnFeatureMap(Extractor):
 
     Examples
     --------
-    >>> import base64, pathlib, tempfile
-    >>> import numpy as np
+    >>> from cvbow import BagEncoder, VLAD
     >>> from cvbow.features import CnnFeatureMap
-    >>> data = base64.b64decode(  # one rectifier: x (1, 3, 8, 8) to y
-    ...     "CAhCBAoAEA06SAoMCgF4EgF5IgRSZWx1WhsKAXgSFgoUCAESEAoCCAEK"
-    ...     "AggDCgIICAoCCAhiGwoBeRIWChQIARIQCgIIAQoCCAMKAggICgIICA=="
-    ... )
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = pathlib.Path(folder, "tiny.onnx")
-    ...     _ = path.write_bytes(data)
-    ...     extractor = CnnFeatureMap(path, "y", size=8, channel_order="rgb", mean=0, scale=1 / 255, engine="opencv")
-    ...     features = extractor.extract(np.zeros((32, 32, 3), np.uint8))
-    >>> features.descriptors.shape, features.points[0].tolist()
-    ((64, 3), [1.5, 1.5, 4.0, -1.0])
+    >>> backend = BagEncoder(CnnFeatureMap("resnet50", "layer3"), VLAD())  # then backend.fit(images)
     """
 
     # A network has an input of its own size.
@@ -232,19 +214,13 @@ def _places(shape: tuple[int, ...], facts: Preprocessing, rows: int, columns: in
     between, corner = facts.frame(shape[1], shape[0])
     x, cell_width = _along(shape[1], facts.size[0], between[0], corner[0], columns)
     y, cell_height = _along(shape[0], facts.size[1], between[1], corner[1], rows)
-    points = np.empty((rows, columns, 4), np.float32)
-    points[..., 0] = x
-    points[..., 1] = y[:, None]
-    points[..., 2] = np.sqrt(cell_width * cell_height)
-    points[..., 3] = -1
-    return points.reshape(-1, 4)
+    return grid_points(x, y, np.sqrt(cell_width * cell_height), -1)
 
 
 def _along(length: int, side: int, between: int, first: int, n: int) -> tuple[NDArray[Any], float]:
-    """Return the middles of n cells along one axis of an image, and the length of a cell.
+    """Return the middles of n cells along one axis of an image, and the length of a cell; see ``Preprocessing.frame``.
 
-    ``length`` is the image's along the axis, ``side`` the network's; ``between`` and ``first`` as in
-    ``Preprocessing.frame``.
+    ``length`` is the image's along the axis, ``side`` the network's.
     """
     # From edge to edge: pixel centres sit at integers, so the image's edge, at -1/2, is what scales onto itself.
     scale = length / between

@@ -22,10 +22,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_choice, check_flag, check_int, check_real
+from cvbow._checks import check_choice, check_flag, check_int, check_ints, check_real
 from cvbow.features._color import COLOR_SPACES, CONTRAST_SHARES, STEPS, color_channels
 from cvbow.features._extractor import Extractor
-from cvbow.features._features import Features
+from cvbow.features._features import Features, grid_points
 from cvbow.features._grid import N_BINS, AxisGrid, axis_grid, flat_window
 from cvbow.features._normalize import normalize_channels, normalize_sift
 
@@ -137,10 +137,7 @@ class DenseSIFT(Extractor):
     def check_params(self) -> None:
         super().check_params()
         check_int("step", self.step, minimum=1)
-        if isinstance(self.bin_sizes, (str, bytes)) or not isinstance(self.bin_sizes, Sequence) or not self.bin_sizes:
-            raise ValueError(f"bin_sizes must be a sequence of at least one integer, got {self.bin_sizes!r}")
-        for bin_size in self.bin_sizes:
-            check_int("bin_sizes", bin_size, minimum=1)
+        check_ints("bin_sizes", self.bin_sizes, minimum=1)
         check_choice("window", self.window, ("flat", "gaussian"))
         check_real("window_size", self.window_size, minimum=0, open_minimum=True)
         check_real("magnification", self.magnification, minimum=0)
@@ -154,10 +151,7 @@ class DenseSIFT(Extractor):
         They are what ``extract`` finds in the mirrored image where the grid lies in the middle of the width; where that
         leaves half a pixel over, they are those of a grid one pixel to the side.
         """
-        points = features.points.copy()
-        points[:, 0] = features.image_size[0] - 1 - points[:, 0]
-        order = np.arange(self.descriptor_size).reshape(-1, DESCRIPTOR_SIZE)[:, _MIRROR].ravel()
-        return Features(points, features.descriptors[:, order], features.image_size)
+        return features.mirrored(np.arange(self.descriptor_size).reshape(-1, DESCRIPTOR_SIZE)[:, _MIRROR].ravel())
 
     def compute(self, image: NDArray[np.uint8]) -> Features:
         height, width = image.shape[:2]
@@ -174,7 +168,7 @@ class DenseSIFT(Extractor):
         for (size, rows, columns), count in zip(grids, counts, strict=True):
             if count:
                 here = slice(start, start + count)
-                _fill_points(points[here], rows.centers, columns.centers, N_BINS * size)
+                points[here] = grid_points(columns.centers, rows.centers, N_BINS * size, 0)
                 pooled = [_pool(_orientation_planes(self._smooth(turned, size)), rows, columns) for turned in channels]
                 self._describe(pooled, rows, columns, size, descriptors[here])
                 start += count
@@ -230,14 +224,6 @@ class DenseSIFT(Extractor):
             else:
                 shares = CONTRAST_SHARES[self.color]
                 normalize_channels(targets, block, root=self.root, threshold=threshold, shares=shares)
-
-
-def _fill_points(points: NDArray[np.float32], ys: NDArray[np.float32], xs: NDArray[np.float32], size: float) -> None:
-    grid = points.reshape(len(ys), len(xs), 4)
-    grid[..., 0] = xs
-    grid[..., 1] = ys[:, None]
-    grid[..., 2] = size
-    grid[..., 3] = 0
 
 
 def _orientation_planes(turned: NDArray[np.uint16]) -> NDArray[np.float32]:

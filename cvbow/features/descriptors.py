@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_flag, check_int, check_real
-from cvbow.features._descriptor import Descriptor, KeypointDescriptor
+from cvbow.features._descriptor import Described, Descriptor, KeypointDescriptor, PyramidDescriptor
 from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector
 from cvbow.features._normalize import root_normalize
@@ -17,7 +17,7 @@ from cvbow.features._pyramid import level_of, pyramid, sample_patches
 from cvbow.features.keypoints import KAZEDetector, SIFTDetector
 
 
-class SIFTDescriptor(KeypointDescriptor):
+class SIFTDescriptor(PyramidDescriptor):
     """Histograms of gradients in 4 x 4 cells, 8 directions each.
 
     D. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004. OpenCV reads each point in a level
@@ -25,40 +25,22 @@ class SIFTDescriptor(KeypointDescriptor):
     """
 
     algorithm = "SIFT"
+    own = SIFTDetector
     #: Of SIFT's own points, which keep the level they were found in.
     patch_factor: ClassVar[float] = SIFTDetector.patch_factor
     smallest: ClassVar[int] = 4
+    descriptor_size = 128
 
-    @property
-    def descriptor_size(self) -> int:
-        """Number of values: 128."""
-        return 128
-
-    def _algorithm(self, detections: Detections) -> Any:
-        return _sift_of(detections)._create(None)
-
-    def _keypoints(self, image: NDArray[np.uint8], detections: Detections) -> list[Any]:
-        own = isinstance(detections.detector, SIFTDetector) and detections.patch_factor == self.patch_factor
-        if not own:
-            sizes = detections.points[:, 2] * np.float32(detections.patch_factor / self.patch_factor)
-            detections = detections.with_octaves(_sift_octaves(sizes, _sift_of(detections), min(image.shape)))
-        return super()._keypoints(image, detections)
-
-
-def _sift_of(detections: Detections) -> SIFTDetector:
-    return detections.detector if isinstance(detections.detector, SIFTDetector) else SIFTDetector()
-
-
-def _sift_octaves(sizes: NDArray[np.float32], detector: SIFTDetector, side: int) -> NDArray[np.int32]:
-    """Pack octave and layer as OpenCV does: a byte each, the octave from -1 (twice the image's size) upwards."""
-    n_layers = int(detector.n_octave_layers)
-    # The scale is half the size; layers 1 to n of an octave are those in which points are found.
-    steps = np.rint(n_layers * np.log2(np.maximum(sizes, 1e-6) / (2 * float(detector.sigma)))).astype(np.int64)
-    highest = max(0, int(np.log2(max(side, 1))) - 2)
-    steps = np.clip(steps, 1 - n_layers, n_layers * (highest + 1))
-    octave = (steps - 1) // n_layers
-    layer = steps - n_layers * octave
-    return np.asarray((octave & 255) | (layer << 8), np.int32)
+    def _octaves(self, sizes: NDArray[np.float32], detector: SIFTDetector, side: int) -> NDArray[np.int32]:
+        """Pack octave and layer as OpenCV does: a byte each, the octave from -1 (twice the image's size) upwards."""
+        n_layers = int(detector.n_octave_layers)
+        # The scale is half the size; layers 1 to n of an octave are those in which points are found.
+        steps = np.rint(n_layers * np.log2(np.maximum(sizes, 1e-6) / (2 * float(detector.sigma)))).astype(np.int64)
+        highest = max(0, int(np.log2(max(side, 1))) - 2)
+        steps = np.clip(steps, 1 - n_layers, n_layers * (highest + 1))
+        octave = (steps - 1) // n_layers
+        layer = steps - n_layers * octave
+        return np.asarray((octave & 255) | (layer << 8), np.int32)
 
 
 class RootSIFTDescriptor(SIFTDescriptor):
@@ -67,9 +49,7 @@ class RootSIFTDescriptor(SIFTDescriptor):
     R. Arandjelovic and A. Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012.
     """
 
-    def compute(
-        self, image: NDArray[np.uint8], detections: Detections
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
+    def compute(self, image: NDArray[np.uint8], detections: Detections) -> Described:
         rows, descriptors = super().compute(image, detections)
         return rows, root_normalize(np.asarray(descriptors, np.float32))
 
@@ -99,15 +79,12 @@ class KAZEDescriptor(KeypointDescriptor):
         check_flag("extended", self.extended)
 
     def refusal(self, detector: Detector | None) -> str | None:
-        """Return why the points of a detector cannot be described; None if they can."""
         return refuse_others("kaze", KAZEDetector, detector)
 
     def options(self) -> dict[str, Any]:
         return {"extended": bool(self.extended)}
 
-    def compute(
-        self, image: NDArray[np.uint8], detections: Detections
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
+    def compute(self, image: NDArray[np.uint8], detections: Detections) -> Described:
         # Asked to describe points alone, OpenCV's KAZE leaves out the gradients' scale: so it finds them once more.
         detector = detections.detector
         assert isinstance(detector, KAZEDetector)
@@ -124,12 +101,8 @@ class KAZEDescriptor(KeypointDescriptor):
 
 def _keys(detections: Detections) -> list[tuple[float, ...]]:
     """Return what tells a point from the others, whatever its angle."""
-    return [
-        (*place, level)
-        for place, level in zip(
-            map(tuple, detections.points[:, :3].tolist()), detections.class_ids.tolist(), strict=True
-        )
-    ]
+    places, levels = detections.points[:, :3].tolist(), detections.class_ids.tolist()
+    return [(*place, level) for place, level in zip(places, levels, strict=True)]
 
 
 def refuse_others(name: str, own: type[Detector], detector: Detector | None) -> str | None:
@@ -237,9 +210,7 @@ class PatchDescriptor(Descriptor):
     def check_params(self) -> None:
         check_int("patch_size", self.patch_size, minimum=2)
 
-    def compute(
-        self, image: NDArray[np.uint8], detections: Detections
-    ) -> tuple[NDArray[np.intp], NDArray[np.float32] | NDArray[np.uint8]]:
+    def compute(self, image: NDArray[np.uint8], detections: Detections) -> Described:
         points = detections.points
         side = int(self.patch_size)
         spacing = points[:, 2] * np.float32(detections.patch_factor / side)

@@ -23,6 +23,9 @@ _SMOOTHING = {"sobel": (1, 2, 1), "scharr": (3, 10, 3), "prewitt": (1, 1, 1)}
 #: Gray levels are kept in 16 bits, so many steps to a level: Scharr's kernel still fits.
 _STEPS = 8
 
+#: Edges one pixel wide, and the gradient along x and y, each (H, W).
+Edges = tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]
+
 
 def gradient(
     image: NDArray[np.uint8], operator: str = "sobel", *, sigma: float = 0.0
@@ -38,8 +41,13 @@ def gradient(
         Standard deviation of a Gaussian before it, in pixels.
     """
     dx, dy = _whole_gradient(to_gray(image, floats=False), operator, sigma)
-    scale = np.float32(1 / (_STEPS * 2 * sum(_SMOOTHING[operator])))
+    scale = np.float32(1 / _unit(operator))
     return dx * scale, dy * scale
+
+
+def _unit(operator: str) -> int:
+    """Return what an operator gives in 16 bits on a ramp of one gray level per pixel."""
+    return _STEPS * 2 * sum(_SMOOTHING[operator])
 
 
 def _whole_gradient(
@@ -61,24 +69,19 @@ def _smoothed(gray: NDArray[np.uint8], sigma: float) -> NDArray[np.int16]:
     return np.asarray(np.rint(smooth * np.float32(_STEPS)), np.int16)
 
 
-def _strength(image: NDArray[np.uint8], operator: str) -> NDArray[np.float32]:
-    strength: NDArray[np.float32] = cv2.magnitude(*gradient(image, operator))
-    return strength
-
-
 def sobel(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the length of Sobel's gradient, (H, W), in gray levels per pixel."""
-    return _strength(image, "sobel")
+    return np.asarray(cv2.magnitude(*gradient(image, "sobel")), np.float32)
 
 
 def scharr(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the length of Scharr's gradient, (H, W), in gray levels per pixel; it depends least on the direction."""
-    return _strength(image, "scharr")
+    return np.asarray(cv2.magnitude(*gradient(image, "scharr")), np.float32)
 
 
 def prewitt(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the length of Prewitt's gradient, (H, W), in gray levels per pixel."""
-    return _strength(image, "prewitt")
+    return np.asarray(cv2.magnitude(*gradient(image, "prewitt")), np.float32)
 
 
 def laplacian(image: NDArray[np.uint8], *, sigma: float = 0.0) -> NDArray[np.float32]:
@@ -108,15 +111,18 @@ def canny(
         Gray levels per pixel.
     operator : {"sobel", "scharr", "prewitt"}, default "sobel"
     """
-    dx, dy = _whole_gradient(to_gray(image, floats=False), operator, sigma)
-    return _thinned(dx, dy, operator, low, high)
+    return _thinned(to_gray(image, floats=False), operator, sigma, low, high)[0]
 
 
-def _thinned(dx: NDArray[np.int16], dy: NDArray[np.int16], operator: str, low: float, high: float) -> NDArray[np.bool_]:
-    if min(dx.shape) < 3:
-        return np.zeros(dx.shape, np.bool_)
-    unit = _STEPS * 2 * sum(_SMOOTHING[operator])
-    return np.asarray(cv2.Canny(dx, dy, float(low) * unit, float(high) * unit, L2gradient=True) > 0)
+def _thinned(gray: NDArray[np.uint8], operator: str, sigma: float, low: float, high: float) -> Edges:
+    dx, dy = _whole_gradient(gray, operator, sigma)
+    unit = _unit(operator)
+    scale = np.float32(1 / unit)
+    if min(gray.shape) < 3:
+        edges = np.zeros(gray.shape, np.bool_)
+    else:
+        edges = np.asarray(cv2.Canny(dx, dy, float(low) * unit, float(high) * unit, L2gradient=True) > 0)
+    return edges, dx * scale, dy * scale
 
 
 class EdgeDetector(Detector):
@@ -127,7 +133,7 @@ class EdgeDetector(Detector):
     point_size: float
 
     @abstractmethod
-    def edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+    def edges(self, image: NDArray[np.uint8]) -> Edges:
         """Return the edges of a gray image, one pixel wide, and its gradient along x and y, each (H, W)."""
 
     def check_params(self) -> None:
@@ -156,11 +162,8 @@ class _GradientDetector(EdgeDetector):
         super().check_params()
         check_real("threshold", self.threshold, minimum=0)
 
-    def edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
-        dx, dy = _whole_gradient(image, self.operator, 0)
-        unit = np.float32(1 / (_STEPS * 2 * sum(_SMOOTHING[self.operator])))
-        edges = _thinned(dx, dy, self.operator, self.threshold, self.threshold)
-        return edges, dx * unit, dy * unit
+    def edges(self, image: NDArray[np.uint8]) -> Edges:
+        return _thinned(image, self.operator, 0, self.threshold, self.threshold)
 
 
 class SobelDetector(_GradientDetector):
@@ -219,10 +222,8 @@ class CannyDetector(EdgeDetector):
         if self.low > self.high:
             raise ValueError(f"low must not exceed high, got {self.low!r} and {self.high!r}")
 
-    def edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
-        dx, dy = _whole_gradient(image, "sobel", self.sigma)
-        unit = np.float32(1 / (_STEPS * 2 * sum(_SMOOTHING["sobel"])))
-        return _thinned(dx, dy, "sobel", self.low, self.high), dx * unit, dy * unit
+    def edges(self, image: NDArray[np.uint8]) -> Edges:
+        return _thinned(image, "sobel", self.sigma, self.low, self.high)
 
 
 class LaplacianDetector(EdgeDetector):
@@ -251,7 +252,7 @@ class LaplacianDetector(EdgeDetector):
         check_real("sigma", self.sigma, minimum=0)
         check_real("threshold", self.threshold, minimum=0)
 
-    def edges(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.float32], NDArray[np.float32]]:
+    def edges(self, image: NDArray[np.uint8]) -> Edges:
         second = laplacian(image, sigma=self.sigma)
         dx, dy = gradient(image, "sobel", sigma=self.sigma)
         # The pixel on the bright side of a change of sign, where the Laplacian is below zero.

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from cvbow._checks import check_int, check_real
 from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector
+from cvbow.features._features import grid_points
 
 
 class GridDetector(Detector):
@@ -32,10 +33,7 @@ class GridDetector(Detector):
 
     def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
         y, x = (self._axis(length) for length in image.shape)
-        points = np.empty((len(y) * len(x), 4), np.float32)
-        points[:, 0] = np.tile(x, len(y))
-        points[:, 1] = np.repeat(y, len(x))
-        points[:, 2:] = self.point_size, -1
+        points = grid_points(x, y, self.point_size, -1)
         if limit is not None and limit < len(points):
             # All are as strong: every so many-th one leaves none of the image out.
             points = points[np.arange(limit) * len(points) // limit]

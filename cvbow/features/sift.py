@@ -45,6 +45,8 @@ class SIFT(Extractor):
     ((50, 4), (50, 128))
     """
 
+    descriptor_size = 128
+
     def __init__(
         self,
         *,
@@ -63,11 +65,6 @@ class SIFT(Extractor):
         self.root = root
         self.min_side = min_side
         self.max_side = max_side
-
-    @property
-    def descriptor_size(self) -> int:
-        """Number of values in a descriptor: 128."""
-        return 128
 
     def check_params(self) -> None:
         super().check_params()

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_flag, check_int, check_real
 from cvbow.features._extractor import Extractor
-from cvbow.features._features import Features
+from cvbow.features._features import Features, grid_points
 
 #: Values normalised together: 1 MB of float32, which fits a core's cache.
 _BLOCK = 1 << 18
@@ -33,11 +33,9 @@ class WhitenedPatches(Extractor):
     variance_offset : float, default 10.0
         Added to a patch's variance, in squared gray levels of 0 to 255, before it is divided by the root: patches
         with only noise in them stay small.
-    min_side : int or None, default None
-        Images whose shorter side is below this are enlarged to it first (cubic).
-    max_side : int or None, default 96
-        Images whose longer side is above this are shrunk to it first (area): a patch of a few pixels is to show some
-        part of a thing. None never shrinks.
+    min_side, max_side : int or None, default None and 96
+        Limits to the image's sides in pixels, as for ``DenseSIFT``: a patch of a few pixels is to show some part of a
+        thing.
 
     Notes
     -----
@@ -95,9 +93,7 @@ class WhitenedPatches(Extractor):
         width; otherwise they are those of a grid a few pixels to the side.
         """
         order = np.arange(self.descriptor_size).reshape(self.patch_size, self.patch_size, -1)[:, ::-1].ravel()
-        points = features.points.copy()
-        points[:, 0] = features.image_size[0] - 1 - points[:, 0]
-        return Features(points, features.descriptors[:, order], features.image_size)
+        return features.mirrored(order)
 
     def compute(self, image: NDArray[np.uint8]) -> Features:
         height, width = image.shape[:2]
@@ -116,11 +112,8 @@ class WhitenedPatches(Extractor):
             block = descriptors[top * n_columns : (top + len(rows)) * n_columns]
             block.reshape(rows.shape)[:] = rows
             _normalize(block, self.variance_offset)
-        points = np.zeros((n_rows, n_columns, 4), np.float32)
-        points[..., 0] = self.step * np.arange(n_columns) + (size - 1) / 2
-        points[..., 1] = self.step * np.arange(n_rows)[:, None] + (size - 1) / 2
-        points[..., 2] = size
-        return Features(points.reshape(-1, 4), descriptors, (width, height))
+        x, y = (self.step * np.arange(n) + (size - 1) / 2 for n in (n_columns, n_rows))
+        return Features(grid_points(x, y, size, 0), descriptors, (width, height))
 
 
 def _normalize(block: NDArray[np.float32], variance_offset: float) -> None:

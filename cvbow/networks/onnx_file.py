@@ -107,18 +107,6 @@ def read_graph(data: bytes) -> OnnxGraph:
     ------
     ValueError
         If the bytes are not an ONNX file with a network in it.
-
-    Examples
-    --------
-    >>> import base64
-    >>> from cvbow.networks import read_graph
-    >>> data = base64.b64decode(  # one rectifier: x (1, 3, 8, 8) to y
-    ...     "CAhCBAoAEA06SAoMCgF4EgF5IgRSZWx1WhsKAXgSFgoUCAESEAoCCAEK"
-    ...     "AggDCgIICAoCCAhiGwoBeRIWChQIARIQCgIIAQoCCAMKAggICgIICA=="
-    ... )
-    >>> graph = read_graph(data)
-    >>> graph.inputs, graph.types, graph.layers
-    ({'x': (1, 3, 8, 8)}, {'x': 'float32'}, (Layer(name='y', kind='Relu'),))
     """
     inputs: dict[str, tuple[int, ...]] = {}
     types: dict[str, str] = {}
