@@ -14,14 +14,9 @@ from cvbow.images import content_hash, reading_now
 class CachedFunction:
     """A function of an estimator and an image, behind ``joblib.Memory``.
 
-    Parameters
-    ----------
-    memory : str, path or joblib.Memory
-    function : callable
-        Called as ``function(estimator, source, name, *arguments)``, with source and name from ``load_source``.
-    *key : object
-        What the result depends on beside the image's content and the arguments: the estimator's ``fingerprint()``. The
-        version of cvbow counts as well, and what transparent images are laid onto.
+    It is called as ``function(estimator, source, name, *arguments)``, with source and name from ``load_source``.
+    ``key`` is what the result depends on beside the image's content and the arguments: the estimator's
+    ``fingerprint()``. The version of cvbow counts as well, and what transparent images are laid onto.
     """
 
     def __init__(self, memory: Any, function: Callable[..., Any], *key: object) -> None:

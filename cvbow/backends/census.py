@@ -181,12 +181,8 @@ Sizes = tuple[tuple[int, int], ...]
 def _partition(height: int, width: int, sizes: Sizes) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Cut an image into parts that lie in one cell of every grid.
 
-    Returns
-    -------
-    label : ndarray of shape (height, width), intp
-        256 times the number of each pixel's part.
-    member : ndarray of shape (n_cells, n_parts), float64
-        1 where the part lies in the cell.
+    Returns 256 times the number of each pixel's part, (height, width), and where a part lies in a cell, (n_cells,
+    n_parts) with 0 and 1.
     """
     row_of, rows_in = _cut(height, [rows for _, rows in sizes])
     column_of, columns_in = _cut(width, [columns for columns, _ in sizes])

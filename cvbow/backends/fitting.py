@@ -28,18 +28,9 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Features drawn from images.
+    """Features drawn from images: by a settled extractor, up to the same number of each that was read.
 
-    Attributes
-    ----------
-    extractor : Extractor
-        A settled one, that found them.
-    bags : list of Features
-        Of each image that was read, up to the same number.
-    skipped : list of ImageError
-        The images that could not be read.
-    seconds : float
-        Time that it took.
+    ``skipped`` are the images that could not be read; ``seconds`` is the time that it took.
     """
 
     extractor: Extractor
@@ -69,22 +60,8 @@ def draw_sample(
 ) -> Sample:
     """Draw up to ``sample`` descriptors from up to ``sample_images`` of the images, evenly and at random.
 
-    Parameters
-    ----------
-    extractor : Extractor
-    images : sequence of paths or arrays
-        One at least.
-    sample, sample_images : int
-    seed : int
-    n_jobs : int or None
-        Workers, by joblib's convention.
-    memory : str, path, joblib.Memory or None
-        Where to cache what is drawn from each image.
-
-    Raises
-    ------
-    CvbowError
-        If no image could be read, or none of those read gave a descriptor.
+    There is one image at least. What is drawn from each is cached in ``memory``. CvbowError if no image could be read,
+    or none of those read gave a descriptor.
     """
     started = time.perf_counter()
     extractor = extractor.settled()

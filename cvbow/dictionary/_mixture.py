@@ -26,19 +26,11 @@ _LEAST_LOG = np.float32(-80)
 
 @dataclass(frozen=True)
 class Block:
-    """Some rows of the descriptors; the arrays are overwritten by the next block.
+    """Some rows of the descriptors, from start to stop; the arrays are overwritten by the next block.
 
-    Attributes
-    ----------
-    start, stop : int
-        Which rows.
-    columns : ndarray of shape (2 k + 1, m), float32
-        z, z^2 and 1, for the standardised descriptors z: a column for each descriptor, so that whatever is done with
-        single values, means or sums runs along rows that are long and contiguous.
-    posteriors : ndarray of shape (n_components, m), float32
-        A column for each descriptor.
-    log_density : ndarray of shape (m,), float32
-        Of z, without the k log(2 pi) / 2 of the normal density.
+    ``columns`` (2 k + 1, m) are z, z^2 and 1, for the standardised descriptors z, and ``posteriors`` (n_components, m):
+    a column for each descriptor, so that whatever is done with single values, means or sums runs along rows that are
+    long and contiguous. ``log_density`` (m,) is that of z, without the k log(2 pi) / 2 of the normal density.
     """
 
     start: int
@@ -51,20 +43,9 @@ class Block:
 class Mixture:
     """A diagonal Gaussian mixture, prepared once for many queries.
 
-    Parameters
-    ----------
-    weights : ndarray of shape (n_components,)
-        Positive, sum 1.
-    means, variances : ndarray of shape (n_components, k)
-
-    Attributes
-    ----------
-    center : ndarray of shape (k,), float32
-    scale : float
-        Standardised descriptors are ``z = (x - center) / scale``, from the mixture's own mean and its variance
-        averaged over the dimensions: float32's digits serve the differences that decide, and nothing overflows.
-    weights, means, variances : ndarray, float64
-        Of z.
+    Standardised descriptors are ``z = (x - center) / scale``, from the mixture's own mean and its variance averaged
+    over the dimensions: float32's digits serve the differences that decide, and nothing overflows. ``weights``,
+    ``means`` and ``variances`` are those of z, in float64.
     """
 
     def __init__(

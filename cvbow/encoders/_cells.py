@@ -17,25 +17,10 @@ def cell_sizes(cells: Cells, n_cells: int) -> NDArray[np.intp]:
 
 
 def common_cells(cells: Cells, n_cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Group the points that lie in the same cell of every grid.
+    """Group the points that lie in the same cell of every grid: a cell is the sum of its groups.
 
-    What is summed over a group once serves all grids: a cell is the sum of its groups.
-
-    Parameters
-    ----------
-    cells : sequence of ndarray of shape (n,), intp
-        For each grid, the cell of every point.
-    n_cells : int
-        Number of cells in all grids together.
-
-    Returns
-    -------
-    order : ndarray of shape (n,), intp
-        The points, group after group.
-    bounds : ndarray of shape (n_groups + 1,), intp
-        Group g is ``order[bounds[g]:bounds[g + 1]]``.
-    members : ndarray of shape (n_groups, n_grids), intp
-        Each group's cell in every grid.
+    Returns the points, group after group, (n,); where each group begins, (n_groups + 1,); and each group's cell in
+    every grid, (n_groups, n_grids).
     """
     group = cells[0]
     for cell in cells[1:]:

@@ -19,7 +19,8 @@ def pool_sparse(
 ) -> NDArray[np.float64]:
     """Pool codes that are zero but for a few words of each point, different ones in each row (n, k).
 
-    The result is (n_cells, n_words), zero for a cell without points. Weights may have any sign; under "max" the zeros of a code count as any value does.
+    The result is (n_cells, n_words), zero for a cell without points. Weights may have any sign; under "max" the zeros
+    of a code count as any value does.
     """
     length = n_cells * n_words
     flat = weights.ravel()

@@ -123,15 +123,9 @@ _RESPONSE = attrgetter("response")
 
 
 def from_keypoints(keypoints: Sequence[Any], limit: int | None) -> tuple[tuple[NDArray[Any], ...], NDArray[np.intp]]:
-    """Turn OpenCV's keypoints into arrays, the strongest first, at most ``limit``.
+    """Return points, responses, octaves and class_ids of OpenCV's keypoints, and their positions; the strongest first.
 
-    Python reads a keypoint's fields one by one, so of those that are left out nothing but the strength is looked at.
-
-    Returns
-    -------
-    fields : points, responses, octaves and class_ids, as in ``Detections``
-    rows : ndarray of shape (n,), intp
-        Their positions in ``keypoints``.
+    Python reads a keypoint's fields one by one, so of those beyond the limit nothing but the strength is looked at.
     """
     n = len(keypoints)
     responses = np.fromiter(map(_RESPONSE, keypoints), np.float32, n)

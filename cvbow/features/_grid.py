@@ -23,16 +23,9 @@ _ROWS = 16
 class AxisGrid:
     """Descriptors along one axis.
 
-    Attributes
-    ----------
-    centers : ndarray of shape (n,), float32
-        Centres of the descriptors in pixels.
-    bins : ndarray of shape (n, 4), intp
-        For each descriptor, the rows of the pooled image that are its four bins.
-    bands : list of (slice, slice, ndarray)
-        The banded operator in blocks: rows of the result, pixels they draw on, and their weights.
-    n_rows : int
-        Number of pooled rows.
+    ``centers`` (n,) are those of the descriptors in pixels; ``bins`` (n, 4) the rows of the pooled image that are the
+    four bins of each; ``bands`` the banded operator in blocks: rows of the result, pixels they draw on, and their
+    weights.
     """
 
     centers: NDArray[np.float32]

@@ -44,19 +44,10 @@ _threads = threading.local()
 
 
 def create(name: str, **options: Any) -> Any:
-    """Create one of OpenCV's algorithms, wherever the version that is installed has it.
+    """Create one of OpenCV's algorithms, by its name in the table above, wherever the installed version has it.
 
-    Parameters
-    ----------
-    name : str
-        A key of the table above: "AKAZE".
-    **options
-        Of its ``create``; for "simple blob" the fields of its ``Params``.
-
-    Raises
-    ------
-    ImportError
-        If this OpenCV has no such algorithm; the message names both.
+    The options are those of its ``create``, for "simple blob" the fields of its ``Params``. ImportError, which names
+    both, if this OpenCV has no such algorithm.
     """
     if name not in _WITH_TABLES:
         return _create(name, **options)

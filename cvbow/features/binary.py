@@ -55,7 +55,7 @@ class ORBDescriptor(PyramidDescriptor):
 
     def _octaves(self, sizes: NDArray[np.float32], detector: ORBDetector, side: int) -> NDArray[np.int32]:
         levels = np.rint(np.log(np.maximum(sizes, 1e-6) / _ORB_PATCH) / np.log(float(detector.scale_factor)))
-        return np.clip(levels, 0, detector.n_levels - 1).astype(np.int32)
+        return np.asarray(np.clip(levels, 0, detector.n_levels - 1), np.int32)
 
 
 class BRIEFDescriptor(_BinaryOfBytes):

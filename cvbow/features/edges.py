@@ -32,13 +32,8 @@ def gradient(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the gradient along x and along y, each (H, W), float32, in gray levels per pixel.
 
-    Parameters
-    ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8
-        Mirrored at its border, which is not repeated.
-    operator : {"sobel", "scharr", "prewitt"}
-    sigma : float, default 0.0
-        Standard deviation of a Gaussian before it, in pixels.
+    The image, gray or RGB, uint8, is mirrored at its border, which is not repeated. ``operator`` is sobel, scharr or
+    prewitt; ``sigma`` the standard deviation of a Gaussian before it, in pixels, 0 for none.
     """
     dx, dy = _whole_gradient(to_gray(image, floats=False), operator, sigma)
     scale = np.float32(1 / _unit(operator))
@@ -99,17 +94,8 @@ def canny(
     """Return the edges one pixel wide, (H, W), True on an edge.
 
     An edge pixel is at a maximum of the gradient along the gradient's direction, stronger than ``low``, and connected
-    through such pixels with one stronger than ``high`` (J. Canny, "A computational approach to edge detection", PAMI
-    1986).
-
-    Parameters
-    ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8
-    sigma : float, default 1.4
-        Standard deviation of the smoothing in pixels; 0 for none.
-    low, high : float, default 3.0 and 8.0
-        Gray levels per pixel.
-    operator : {"sobel", "scharr", "prewitt"}, default "sobel"
+    through such pixels with one stronger than ``high``, in gray levels per pixel (J. Canny, "A computational approach
+    to edge detection", PAMI 1986). ``sigma`` and ``operator`` are those of ``gradient``.
     """
     return _thinned(to_gray(image, floats=False), operator, sigma, low, high)[0]
 

@@ -33,23 +33,8 @@ def by_strength(
 
 
 def well_spread(points: NDArray[np.float32], responses: NDArray[np.float32], n: int) -> NDArray[np.intp]:
-    """Keep the ``n`` points with the largest suppression radius.
+    """Return the rows, rising, of the ``n`` points with the largest suppression radius; the strongest come first.
 
-    Parameters
-    ----------
-    points : ndarray of shape (n_points, 4), float32
-        The strongest first.
-    responses : ndarray of shape (n_points,), float32
-        Not negative, and falling.
-    n : int
-
-    Returns
-    -------
-    ndarray of shape (min(n, n_points),), intp
-        Their rows, rising.
-
-    References
-    ----------
     M. Brown, R. Szeliski and S. Winder, "Multi-image matching using multi-scale oriented patches", CVPR 2005.
     """
     if n >= len(points):
@@ -59,18 +44,12 @@ def well_spread(points: NDArray[np.float32], responses: NDArray[np.float32], n: 
 
 
 def suppression_radii(places: NDArray[np.float32], responses: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return each point's distance to the nearest one that is clearly stronger.
+    """Return the distance (n,) of each place (n, 2) to the nearest one that is clearly stronger; responses are falling.
 
     r_i = min |x_i - x_j| over those j with responses[i] < 0.9 * responses[j]; infinite where there is none.
 
     Those that can suppress a point are the first so many, since the points are sorted. Such a beginning is put together
     from blocks whose sizes are powers of two, each with a k-d tree: n log^2 n instead of n^2.
-
-    Parameters
-    ----------
-    places : ndarray of shape (n, 2)
-    responses : ndarray of shape (n,)
-        Falling.
     """
     from scipy.spatial import cKDTree
 

@@ -87,16 +87,9 @@ def _rounded(values: NDArray[Any]) -> Pixels:
 
 @dataclass(frozen=True)
 class Corruption:
-    """A way to make an image worse.
+    """A way to make an image worse: ``apply`` takes an image, an amount in ``unit``, and a generator.
 
-    Attributes
-    ----------
-    apply : callable
-        (image, amount, generator) to image.
-    amounts : tuple of float
-        One for each of ``STRENGTHS``.
-    unit : str
-        What an amount is.
+    There is an amount for each of ``STRENGTHS``.
     """
 
     apply: Callable[[Pixels, float, np.random.Generator], Pixels]
@@ -118,27 +111,10 @@ CORRUPTIONS: dict[str, Corruption] = {
 
 
 def corrupt(image: Pixels, kind: str, strength: int, *, seed: int = 0) -> Pixels:
-    """Return a worse version of an image.
+    """Return a worse version of an image (H, W) or (H, W, 3), uint8, which is not changed.
 
-    Parameters
-    ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8
-        It is not changed.
-    kind : str
-        A key of ``CORRUPTIONS``: noise, blur, jpeg, brightness, contrast, rotation, zoom or occlusion.
-    strength : int
-        1 (weakest) to 5.
-    seed : int, default 0
-        Of the noise, the direction of the rotation, and the place of the occlusion.
-
-    Returns
-    -------
-    ndarray of the same shape, uint8
-
-    Raises
-    ------
-    ValueError
-        If a parameter breaks its rule.
+    ``kind`` is a key of ``CORRUPTIONS``; ``strength`` goes from 1 (weakest) to 5; ``seed`` is that of the noise, the
+    direction of the rotation, and the place of the occlusion. ValueError if one of them breaks its rule.
     """
     check_choice("kind", kind, CORRUPTIONS)
     if strength not in STRENGTHS:
@@ -150,17 +126,7 @@ def corrupt(image: Pixels, kind: str, strength: int, *, seed: int = 0) -> Pixels
 
 @dataclass(frozen=True, eq=False)
 class CorruptedImage(DerivedImage):
-    """An image that is made worse when it is read; a gray one is made worse as a gray one.
-
-    Parameters
-    ----------
-    source : path, bytes or ndarray
-    kind : str
-    strength, seed : int
-        As for ``corrupt``.
-    path : str, optional
-        What to call bytes in an error.
-    """
+    """An image that is made worse when it is read, as by ``corrupt``; a gray one is made worse as a gray one."""
 
     kind: str
     strength: int

@@ -23,18 +23,9 @@ Row = tuple[str, Sequence[NDArray[np.uint8]]]
 
 
 def fit_square(image: NDArray[np.uint8], side: int = 96) -> NDArray[np.uint8]:
-    """Return an image that fits a square: shrunk (area), or where it is tiny with each pixel a square of its own.
+    """Return an image that fits a square of ``side`` pixels: shrunk (area), or where it is tiny each pixel a square.
 
-    Parameters
-    ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8
-    side : int, default 96
-        Of the square, in pixels.
-
-    Returns
-    -------
-    ndarray of uint8
-        Its longer side is `side`, or where it was enlarged the largest multiple of its own that fits.
+    Its longer side is `side`, or where it was enlarged the largest multiple of its own that fits.
     """
     image = check_image(image, floats=False)
     check_int("side", side, minimum=1)

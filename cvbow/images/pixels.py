@@ -15,22 +15,10 @@ Color = tuple[int, int, int]
 
 
 def check_image(image: object, *, name: str = "image", color: bool | None = None, floats: bool = True) -> Any:
-    """Return an image as it is, C-contiguous.
+    """Return an image (H, W) or (H, W, 3), uint8 or float32, as it is, C-contiguous; ValueError for anything else.
 
-    Parameters
-    ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
-    name : str
-        What it is called in an error.
-    color : bool, optional
-        Take only (H, W, 3), or only (H, W).
-    floats : bool, default True
-        Whether float32 is taken.
-
-    Raises
-    ------
-    ValueError
-        If it is of another type or shape, or has no pixels.
+    ``name`` is what it is called in the error. ``color`` takes only (H, W, 3), or only (H, W); without ``floats`` only
+    uint8 is taken.
     """
     kinds = "uint8 or float32" if floats else "uint8"
     if not isinstance(image, np.ndarray) or not (image.dtype == np.uint8 or (floats and image.dtype == np.float32)):
@@ -75,21 +63,9 @@ def to_uint8(samples: NDArray[Any], top: int) -> Pixels:
 
 
 def flatten(color: Pixels, alpha: Pixels, background: Color, *, premultiplied: bool = False) -> Pixels:
-    """Lay pixels with an alpha channel onto a background.
+    """Lay uint8 pixels (H, W) or (H, W, 3) with an alpha channel (H, W), 255 for opaque, onto an RGB background.
 
-    Parameters
-    ----------
-    color : ndarray of uint8, shape (H, W) or (H, W, 3)
-    alpha : ndarray of uint8, shape (H, W)
-        255 is opaque.
-    background : tuple of int
-        RGB, 0 to 255.
-    premultiplied : bool, default=False
-        Whether `color` has been multiplied by alpha.
-
-    Returns
-    -------
-    ndarray of uint8, same shape as `color`; (H, W, 3) where a gray image is laid onto a colour
+    ``premultiplied``: the colour has been multiplied by alpha. A gray image that is laid onto a colour has (H, W, 3).
     """
     if color.ndim == 2 and len(set(background)) > 1:
         color = np.repeat(color[..., None], 3, axis=2)

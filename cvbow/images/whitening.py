@@ -21,12 +21,7 @@ Float64 = NDArray[np.float64]
 def zca_matrix(directions: Float64, scales: Float64) -> NDArray[np.float32]:
     """Return ``V diag(scales) V^T``, (k, k) float32: scale along directions, the columns of V, and keep the axes.
 
-    Parameters
-    ----------
-    directions : ndarray of shape (k, r), float64
-        Orthonormal. What lies in none of them becomes zero.
-    scales : ndarray of shape (r,), float64
-        ``1 / sqrt(variance + eps)`` whitens.
+    Directions (k, r) are orthonormal; what lies in none of them becomes zero. ``1 / sqrt(variance + eps)`` whitens.
     """
     return np.asarray((directions * scales) @ directions.T, np.float32)
 

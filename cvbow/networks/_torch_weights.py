@@ -31,28 +31,11 @@ def is_entry_name(weights: object) -> bool:
 
 
 def find_weights(model: str, weights: str | os.PathLike[str] | None) -> tuple[Path, Any]:
-    """Return the file of a model's weights, and torchvision's entry for it.
+    """Return the file of a model's weights, and torchvision's entry for it, None for a file that is none of theirs.
 
-    Parameters
-    ----------
-    model : str
-        Torchvision's name.
-    weights : path, name of an entry, or None
-        None: torchvision's default entry. The files of entries are fetched into the cache of ``torch.hub``.
-
-    Returns
-    -------
-    path : Path
-    entry : torchvision WeightsEnum, or None
-        None for a file that is none of the official ones.
-
-    Raises
-    ------
-    FileNotFoundError
-    NetworkError
-        If official weights cannot be fetched or have not the SHA-256 that they should have.
-    ValueError
-        If there is no entry of that name.
+    ``weights`` are a file, or the name of an entry, whose file is fetched into the cache of ``torch.hub``; None is
+    torchvision's default entry. FileNotFoundError if there is no such file, ValueError if there is no such entry,
+    NetworkError if weights cannot be fetched or have not the SHA-256 that they should have.
     """
     from torchvision.models import get_model_weights
 
@@ -105,17 +88,9 @@ def _fetched(entry: Any) -> Path:
 
 
 def read_state(path: Path) -> dict[str, Any]:
-    """Read a state_dict; no code in the file is ever run.
+    """Read a state_dict; no code in the file is ever run. NetworkError if the file is none.
 
-    Returns
-    -------
-    dict of str to Tensor
-        Contiguous, on the CPU; real numbers as float32.
-
-    Raises
-    ------
-    NetworkError
-        If the file is none.
+    Tensors are contiguous, on the CPU; real numbers are float32.
     """
     import torch
 

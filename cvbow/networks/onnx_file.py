@@ -137,17 +137,10 @@ def read_graph(data: bytes) -> OnnxGraph:
 
 
 def with_output(data: bytes, name: str, *, typed: bool) -> bytes:
-    """Return the file with one of its layers as a further output.
+    """Return an ONNX file with the layer of that name as a further output.
 
-    Parameters
-    ----------
-    data : bytes
-        An ONNX file.
-    name : str
-        Of the layer.
-    typed : bool
-        Give the output a type and an empty shape: OpenCV insists on having them, ONNX Runtime on their being right or
-        missing.
+    ``typed`` gives the output a type and an empty shape: OpenCV insists on having them, ONNX Runtime on their being
+    right or missing.
     """
     value = message(_VALUE_NAME, name.encode("utf-8"))
     if typed:

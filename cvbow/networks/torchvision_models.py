@@ -106,29 +106,10 @@ def _opened(model: str, weights: str | None, changed: int, size: int, provider: 
 
 
 class TorchvisionNetwork(Network):
-    """A torchvision classification model with weights, in evaluation mode.
+    """A torchvision classification model with weights, in evaluation mode; errors are those of ``open_network``.
 
-    Parameters
-    ----------
-    model : str
-        Torchvision's name.
-    weights : str, path or None
-        As for ``open_network``. A file may have another number of classes than the official weights.
-    provider : {"cpu", "cuda"}
-
-    Attributes
-    ----------
-    digest : str
-        SHA-256, in hexadecimal, of the architecture's name and the tensors: the same for the same weights in another
-        file.
-
-    Raises
-    ------
-    FileNotFoundError
-    NetworkError
-        If the weights cannot be fetched, are damaged, or are another network's.
-    ValueError
-        If there are no such official weights, or no such device.
+    ``weights`` are as there; a file may have another number of classes than the official ones. ``digest`` is the
+    SHA-256 of the architecture's name and the tensors: the same for the same weights in another file.
     """
 
     engine = "torch"

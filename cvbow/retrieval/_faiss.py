@@ -47,16 +47,8 @@ class FaissCells:
     It is made in memory when an index is opened (a quarter of the vectors' size; the cells are learned on some of the
     vectors, the same ones each time), so it pays in a process that answers many queries, not in one that answers one.
 
-    Parameters
-    ----------
-    parts : sequence of ndarray of shape (n_i, d), float32
-        Vectors of unit length, segment by segment; read a batch at a time.
-    alive : sequence of ndarray of shape (n_i,), bool
-        Which of them can be candidates.
-    n_probes : int
-        Cells that a query visits: more of them find more, and take longer.
-    n_jobs : int or None
-        Threads for making it.
+    ``parts`` (n_i, d), float32, are vectors of unit length, segment by segment, read a batch at a time; ``alive``
+    (n_i,) tells which of them can be candidates. The more of the cells a query visits, ``n_probes``, the more it finds.
     """
 
     def __init__(

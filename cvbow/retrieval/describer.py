@@ -62,8 +62,6 @@ class Segment(Protocol):
     >>> class TwoImages:
     ...     n_images = 2
     ...     arrays = {"vectors": np.eye(2, dtype=np.float32)}
-    >>> TwoImages().arrays["vectors"].shape
-    (2, 2)
     """
 
     @property
@@ -100,14 +98,7 @@ class Scorer(ABC):
     def scores(self, query: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Return a score for each image, shape (n_images,), segments one after another; higher is better.
 
-        Parameters
-        ----------
-        query : mapping
-            What ``Describer.describe`` returned, or ``expanded``.
-
-        Notes
-        -----
-        Removed images have scores too; what they are has no meaning.
+        The query is what ``Describer.describe`` returned, or ``expanded``. Scores of removed images have no meaning.
         """
 
     @property
@@ -120,18 +111,10 @@ class Scorer(ABC):
         return np.stack([self.scores(query) for query in queries])
 
     def stable_scores(self, query: Mapping[str, NDArray[Any]], rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
-        """Return the scores of a few images, the same to the last bit wherever in the index each lies.
+        """Return the scores of a few images, (m,) float32, the same to the last bit wherever in the index each lies.
 
-        Parameters
-        ----------
-        query : mapping
-        rows : ndarray of shape (m,), intp
-            Their positions among `scores`.
-
-        Returns
-        -------
-        ndarray of shape (m,), float32, or None
-            Within 1e-4 of `scores`; None where `scores` themselves do not depend on the place of an image.
+        ``rows`` are their positions among `scores`. They are within 1e-4 of `scores`; None where `scores` themselves do
+        not depend on the place of an image.
         """
         return None
 
@@ -141,11 +124,7 @@ class Scorer(ABC):
     ) -> Mapping[str, NDArray[Any]]:
         """Return a query that stands for the mean of ``query`` and the given images (average query expansion).
 
-        Parameters
-        ----------
-        query : mapping
-        results : sequence of mappings
-            What is stored of the images; none leaves the query as it is.
+        ``results`` are what is stored of the images; none leaves the query as it is.
         """
 
 
@@ -154,6 +133,18 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
 
     A subclass has the parameters ``n_jobs`` and ``memory``, plain parameters otherwise, and learned state that ends
     in ``_``.
+
+    Parameters
+    ----------
+    n_jobs : int or None, default None
+        Workers, by joblib's convention; neither what is learned nor scores depend on it.
+    memory : str, path, joblib.Memory or None, default None
+        Where to cache what is learned from.
+
+    Attributes
+    ----------
+    skipped_ : list of ImageError or None
+        Images that ``fit`` was to learn from and that could not be read; None where that is not known.
 
     Examples
     --------
@@ -182,7 +173,6 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
     #: What transparent images are laid onto, those that are learned from, in the index, and queries.
     background: str = "white"
 
-    #: Images that ``fit`` was to learn from and that could not be read; None where that is not known.
     skipped_: list[ImageError] | None = None
 
     def __sklearn_tags__(self) -> Any:
@@ -199,7 +189,21 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
 
     @abstractmethod
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
-        """Learn from images, which need not be those that will be in the index."""
+        """Learn from images, which need not be those that will be in the index.
+
+        Parameters
+        ----------
+        images : sequence of paths or arrays
+            Those that cannot be read are listed in ``skipped_``.
+        y : ignored
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule.
+        CvbowError
+            If no image could be read, or nothing was found in those read.
+        """
 
     @abstractmethod
     def layout(self) -> dict[str, ArraySpec]:
@@ -240,14 +244,9 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
     def derive(
         self, arrays: Mapping[str, NDArray[Any]], feature_start: NDArray[np.int64], n_images: int
     ) -> dict[str, NDArray[Any]]:
-        """Return further arrays of a segment that follow from the images' own, to be stored with them.
+        """Return further arrays of a segment that follow from its images' own, to be stored with them.
 
-        Parameters
-        ----------
-        arrays : mapping
-            The layout's arrays of all images of the segment.
-        feature_start : ndarray of shape (n_images + 1,), int64
-        n_images : int
+        ``arrays`` are the layout's, of all images; ``feature_start`` is (n_images + 1,), int64.
         """
         return {}
 
@@ -260,14 +259,7 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
 
     @abstractmethod
     def scorer(self, segments: Sequence[Segment], alive: Sequence[NDArray[np.bool_]]) -> Scorer:
-        """Prepare to score the images of opened segments.
-
-        Parameters
-        ----------
-        segments : sequence of Segment
-        alive : sequence of ndarray of shape (n_images,), bool
-            One for each segment; False where an image was removed.
-        """
+        """Prepare to score the images of opened segments; ``alive`` (n_images,) is False where an image was removed."""
 
     @property
     def has_geometry(self) -> bool:

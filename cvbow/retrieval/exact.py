@@ -34,26 +34,11 @@ _BLOCK = 1 << 21
 
 
 class ExactScorer(Scorer):
-    """Cosine of a query with the images of opened segments.
+    """Cosine of a query with the images of opened segments; ImportError if FAISS is asked for and not installed.
 
-    Parameters
-    ----------
-    segments : sequence of Segment
-        Each has ``vectors`` (n_images, d), float32, rows of unit length or zero; memory-mapped or not.
-    alive : sequence of ndarray of shape (n_images,), bool
-    search : {"exact", "faiss"}, default "exact"
-        FAISS is given the living images' vectors here, which takes time and memory: see ``FaissCells``.
-    n_probes : int, default 32
-        With FAISS: cells that a query visits.
-    n_candidates : int, default 1000
-        With FAISS: images whose cosine is taken; the others' score is -inf.
-    n_jobs : int or None, default None
-        Threads, by joblib's convention; the scores do not depend on it.
-
-    Raises
-    ------
-    ImportError
-        If FAISS is asked for and not installed.
+    Each segment has ``vectors`` (n_images, d), float32, rows of unit length or zero, memory-mapped or not. With FAISS
+    the living images' vectors are given to it here, which takes time and memory (see ``FaissCells``), and images that
+    are not among the ``n_candidates`` have the score -inf. Scores do not depend on ``n_jobs``.
     """
 
     def __init__(

@@ -31,23 +31,10 @@ _PAIR_BLOCK = 1 << 18
 class InvertedScorer(Scorer):
     """Cosine of tf-idf vectors over the postings of an index, with or without signatures.
 
-    Parameters
-    ----------
-    segments : sequence of Segment
-        With the arrays of ``derive_postings``.
-    alive : sequence of ndarray of shape (n_images,), bool
-    n_words : int
-    tf : {"raw", "log", "sqrt"}
-        The weight of n occurrences: n, ``log2(1 + n)`` or ``sqrt(n)``; the latter two keep a pattern that repeats in an
-        image from drowning what is single.
-    idf : {"plain", "smooth", "none"}
-        The weight of a word that df of N living images have: ``ln(N / df)``, ``ln(1 + N / df)``, which is positive also
-        for a word that all have, or 1.
-    stop_most, stop_least : float
-        Share of the words that occur which are left out: those that the most, and the fewest, living images have.
-    weights : ndarray of shape (65,), float32, or None
-        Weight of two features of one word by the Hamming distance of their signatures, 0 from some distance on. None
-        for no signatures.
+    ``segments`` have the arrays of ``derive_postings``; ``alive`` are (n_images,) bool. ``tf``, ``idf``, ``stop_most``
+    and ``stop_least`` are those of ``VisualWords``, counted over living images and the words that occur. ``weights``
+    (65,), float32, are those of two features of one word by the Hamming distance of their signatures, 0 from some
+    distance on; None for no signatures.
 
     Notes
     -----
@@ -190,13 +177,7 @@ class _Part:
     ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64]]:
         """Return the pairs of a query's and an image's features of one word whose weight is positive.
 
-        Returns
-        -------
-        found : ndarray of shape (m,), intp
-            The query's feature, ascending.
-        images : ndarray of shape (m,), int32
-            Ascending for each feature.
-        weights : ndarray of shape (m,), float64
+        They are the query's feature, ascending, the image, ascending for each feature, and the weight, (m,) each.
         """
         limit = int(np.flatnonzero(weights)[-1])
         rows, present = self._rows(words)

@@ -21,28 +21,20 @@ MAX_COUNT = 65535
 def derive_postings(
     words: NDArray[np.int32], feature_start: NDArray[np.int64], signatures: NDArray[np.uint64] | None = None
 ) -> dict[str, NDArray[Any]]:
-    """Work out the postings of some images.
+    """Work out the postings of images from the words of all their features, ascending within an image.
 
-    Parameters
-    ----------
-    words : ndarray of shape (n,), int32
-        Words of all features, image after image, ascending within an image.
-    feature_start : ndarray of shape (n_images + 1,), int64
-        Where the features of each image start.
-    signatures : ndarray of shape (n,), uint64, optional
+    The features of image i start at ``feature_start[i]``. The arrays are
 
-    Returns
-    -------
-    dict of ndarray
-        ``posting_words`` (m,) int32: the words that occur, ascending.
-        ``posting_start`` (m + 1,) int64: where the postings of each start. A posting is an image that has the word.
-        ``posting_images`` (p,) int32: of each posting, ascending within a word.
-        ``posting_counts`` (p,) uint16: how often the image has the word, 65535 for more.
+    ``posting_words`` (m,) int32: the words that occur, ascending;
+    ``posting_start`` (m + 1,) int64: where the postings of each start. A posting is an image that has the word;
+    ``posting_images`` (p,) int32: of each posting, ascending within a word;
+    ``posting_counts`` (p,) uint16: how often the image has the word, 65535 for more;
 
-        With signatures, one entry for a feature, in the order of words and of images within a word:
-        ``signature_start`` (m + 1,) int64: where those of each word start.
-        ``signature_images`` (n,) int32.
-        ``posting_signatures`` (n,) uint64.
+    and with signatures, one entry for a feature, in the order of words and of images within a word:
+
+    ``signature_start`` (m + 1,) int64: where those of each word start;
+    ``signature_images`` (n,) int32;
+    ``posting_signatures`` (n,) uint64.
     """
     n, n_images = len(words), len(feature_start) - 1
     starts = narrowed(feature_start)
@@ -72,12 +64,7 @@ def derive_postings(
 def check_postings(arrays: Mapping[str, NDArray[Any]], n_images: int, n_words: int, *, signatures: bool) -> None:
     """Raise ValueError unless all indices of stored postings are in range: SciPy's compiled code does not look.
 
-    Parameters
-    ----------
-    arrays : mapping
-        A segment's: ``words``, and those of `derive_postings`.
-    n_images, n_words : int
-    signatures : bool
+    ``arrays`` are a segment's ``words``, and those of `derive_postings`.
     """
     n, listed = len(arrays["words"]), _stored(arrays, "posting_words", "<i4")
     _check_range("words", arrays["words"], n_words)

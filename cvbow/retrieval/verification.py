@@ -173,12 +173,8 @@ def shared_words(
 ) -> NDArray[np.int64]:
     """Return rows of features that may be the same thing, shape (m, 2), ascending.
 
-    Parameters
-    ----------
-    query, candidate : mapping
-        Local words; ``words`` ascending. A query may have several for each of its features, and then ``nearest``.
-    max_hamming : int
-        Where both have signatures: how many bits may differ.
+    ``words`` are ascending. A query may have several for each of its features, and then ``nearest``. Where both have
+    signatures, up to ``max_hamming`` bits may differ.
     """
     a, b = np.asarray(query["words"]), np.asarray(candidate["words"])
     first = np.searchsorted(b, a, "left")

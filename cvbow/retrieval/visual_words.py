@@ -80,10 +80,8 @@ class VisualWords(Describer):
         Descriptors to learn from, at most.
     sample_images : int, default 5000
         Images to draw them from, at most.
-    n_jobs : int or None, default None
-        Workers, by joblib's convention, for ``fit``; the result does not depend on it.
-    memory : None
-        Not used; every describer has it.
+    n_jobs, memory : see ``Describer``
+        Nothing is cached.
     random_state : int, default 0
         Seed of the sample, of the default dictionary and of the signatures' projection.
     background : str, default "white"
@@ -95,8 +93,6 @@ class VisualWords(Describer):
     embedding_ : HammingEmbedding or None
     n_sampled_ : int
         Descriptors drawn.
-    skipped_ : list of ImageError
-        Images that the sample was to be drawn from and that could not be read.
     seconds_ : dict
         Time taken to ``extract`` the sample and to learn the ``dictionary`` and the ``embedding``.
 
@@ -158,21 +154,6 @@ class VisualWords(Describer):
         return bool(self._extractor().gray_only)
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
-        """Learn the dictionary and the signatures.
-
-        Parameters
-        ----------
-        images : sequence of paths or arrays
-            Those that cannot be read are listed in ``skipped_``.
-        y : ignored
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule.
-        CvbowError
-            If no image could be read, or none of those read gave a descriptor.
-        """
         self.check_params()
         images = check_images(images, minimum=1)
         with reading_as(background=self.background):
