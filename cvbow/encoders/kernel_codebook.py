@@ -61,7 +61,7 @@ class KernelCodebook(WordEncoder):
     >>> descriptors = np.random.default_rng(0).random((50, 8), np.float32)
     >>> sample = Features(np.zeros((50, 4), np.float32), descriptors, image_size=(64, 64))
     >>> encoder = KernelCodebook(KMeansDictionary(n_words=5), n_nearest=2, normalization="none").fit([sample])
-    >>> np.count_nonzero(encoder.encode(sample.take(np.array([0]))))  # one point, shared out among two words
+    >>> int(np.count_nonzero(encoder.encode(sample.take(np.array([0])))))  # one point, shared among two words
     2
     """
 
