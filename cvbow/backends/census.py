@@ -112,7 +112,7 @@ class CensusPyramid(WholeImageEncoder):
     def vector_length(self) -> int:
         """Length of a vector: 256 values for each radius and cell."""
         self.check_params()
-        return N_CODES * len(self.radii) * sum(columns * rows for columns, rows in self._sizes())
+        return N_CODES * len(self.radii) * sum(columns * rows for columns, rows in parse_grids(self.grids))
 
     def _describe(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
         self.check_params()
@@ -120,7 +120,7 @@ class CensusPyramid(WholeImageEncoder):
         vector = self._normalize(counts)
         if not self.mirror:
             return vector
-        cells = _mirrored_cells(tuple(self._sizes()))
+        cells = _mirrored_cells(tuple(parse_grids(self.grids)))
         mirrored = self._normalize(counts[:, cells][:, :, _MIRROR])
         if self.root:
             return mean_direction(vector, mirrored, counts.shape[0] * counts.shape[1])
@@ -129,7 +129,7 @@ class CensusPyramid(WholeImageEncoder):
 
     def _counts(self, gray: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return how often each pattern occurs, shape (n_radii, n_cells, 256)."""
-        label, member = _partition(*gray.shape, tuple(self._sizes()))
+        label, member = _partition(*gray.shape, tuple(parse_grids(self.grids)))
         counts = np.empty((len(self.radii), len(member), N_CODES))
         for index, radius in enumerate(self.radii):
             codes = self._codes(gray, int(radius))
@@ -157,12 +157,9 @@ class CensusPyramid(WholeImageEncoder):
     def _normalize(self, counts: NDArray[np.float64]) -> NDArray[np.float32]:
         total = counts.sum(axis=2, keepdims=True)
         shares = np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
-        sizes = [columns * rows for columns, rows in self._sizes()]
+        sizes = [columns * rows for columns, rows in parse_grids(self.grids)]
         shares /= len(counts) * len(sizes) * np.repeat(sizes, sizes)[:, None]
         return np.asarray(np.sqrt(shares) if self.root else shares, np.float32).ravel()
-
-    def _sizes(self) -> list[tuple[int, int]]:
-        return parse_grids(self.grids)
 
     def check_params(self) -> None:
         check_ints("radii", self.radii, minimum=1)

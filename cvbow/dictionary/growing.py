@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int
 from cvbow.dictionary._clusters import cluster_sums
-from cvbow.dictionary.base import warn_if_fewer
+from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.search import WordSearch
 from cvbow.parallel import local_threads, progress, single_threaded
 
@@ -25,19 +24,14 @@ from cvbow.parallel import local_threads, progress, single_threaded
 _ROUNDS = 10
 
 
-class GrowingMixin:
+class GrowingDictionary(RankingDictionary):
     """``partial_fit`` and ``grow``, for a dictionary with the parameters and the learned state of k-means."""
 
-    words_: NDArray[np.float32]
     counts_: NDArray[np.float64]
     inertia_: float
     n_iter_: int
     n_words: int
     max_iter: int
-    tol: float
-    n_jobs: int | None
-    random_state: int
-    _check: Callable[..., NDArray[Any]]
 
     def partial_fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
         """Move each word to the mean of all descriptors that it has stood for: ``counts_`` old ones and the new.
@@ -48,14 +42,9 @@ class GrowingMixin:
         Parameters
         ----------
         descriptors : array of shape (n, k)
-            Real values; taken as float32. None at all change nothing.
+            As for ``fit``, of the size of the words. None at all change nothing, unless there are no words yet, which
+            is a ValueError.
         y : ignored
-
-        Raises
-        ------
-        ValueError
-            If a parameter breaks its rule, or the descriptors are binary (uint8), of another size than the words, or
-            not all finite, or there are none and no words yet.
         """
         self.check_params()
         fitted = "words_" in vars(self)
@@ -92,17 +81,9 @@ class GrowingMixin:
         Parameters
         ----------
         descriptors : array of shape (n, k)
-            Real values; taken as float32.
+            As for ``fit``, of the size of the words; NotFittedError before it.
         n_words : int
             How many words to add. Where too few descriptors differ from all words it is fewer, and a warning says so.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        ValueError
-            If a parameter breaks its rule, or the descriptors are binary (uint8), of another size than the words, or
-            not all finite.
         """
         check_is_fitted(self, "words_")
         self.check_params()
@@ -152,10 +133,6 @@ class GrowingMixin:
     @abstractmethod
     def _start(self, data: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """Return the words that k-means starts from."""
-
-    @abstractmethod
-    def check_params(self) -> None:
-        """Check the parameters."""
 
 
 def _draw(

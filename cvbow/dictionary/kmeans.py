@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_array, check_choice, check_real
 from cvbow.dictionary._clusters import cluster_sums, fill_up, move_words
-from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
-from cvbow.dictionary.growing import GrowingMixin
+from cvbow.dictionary.base import warn_if_fewer
+from cvbow.dictionary.growing import GrowingDictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import NearestWords, WordSearch
 from cvbow.parallel import note, progress
@@ -29,7 +29,7 @@ _LAST = 3
 _FIRST_PER_WORD = 20
 
 
-class KMeansDictionary(GrowingMixin, RankingDictionary):
+class KMeansDictionary(GrowingDictionary):
     """Visual words as the means of clusters of descriptors.
 
     Parameters

@@ -84,13 +84,13 @@ class SpatialPyramid(Encoder):
     def n_blocks(self) -> int:
         """The encoder's blocks in each cell."""
         check_is_fitted(self, "encoder_")
-        return int(self.encoder_.n_blocks) * sum(columns * rows for columns, rows in self._grid_sizes())
+        return int(self.encoder_.n_blocks) * sum(columns * rows for columns, rows in parse_grids(self.grids))
 
     @property
     def vector_length(self) -> int:
         """Length of an encoded vector: the encoder's times the number of cells."""
         check_is_fitted(self, "encoder_")
-        return int(self.encoder_.vector_length) * sum(columns * rows for columns, rows in self._grid_sizes())
+        return int(self.encoder_.vector_length) * sum(columns * rows for columns, rows in parse_grids(self.grids))
 
     def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
         self.check_params()
@@ -109,7 +109,7 @@ class SpatialPyramid(Encoder):
     def encode_cells(self, features: Features, cells: Cells, n_cells: int) -> NDArray[np.float32]:
         """Return a pyramid for each of the given cells, each pyramid's grids laid over the whole image."""
         check_is_fitted(self, "encoder_")
-        sizes = self._grid_sizes()
+        sizes = parse_grids(self.grids)
         per_pyramid = sum(columns * rows for columns, rows in sizes)
         inner: list[NDArray[np.intp]] = []
         for outer in cells:
@@ -140,9 +140,6 @@ class SpatialPyramid(Encoder):
         else:
             levels = [1.0] * len(sizes)
         return np.repeat(levels, cells).astype(np.float32)
-
-    def _grid_sizes(self) -> list[tuple[int, int]]:
-        return parse_grids(self.grids)
 
     def check_params(self) -> None:
         if not isinstance(self.encoder, Encoder):

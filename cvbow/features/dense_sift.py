@@ -128,11 +128,7 @@ class DenseSIFT(Extractor):
     @property
     def descriptor_size(self) -> int:
         """Number of values in a descriptor: 128, in colour 384."""
-        return DESCRIPTOR_SIZE * self._n_channels
-
-    @property
-    def _n_channels(self) -> int:
-        return 1 if self.gray_only else 3
+        return DESCRIPTOR_SIZE * (1 if self.gray_only else 3)
 
     def check_params(self) -> None:
         super().check_params()

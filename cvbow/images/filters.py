@@ -86,11 +86,10 @@ def box_blur(image: NDArray[Any], size: int = 3, *, stride: int = 1, padding: st
 
     Parameters
     ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
+    image, stride, padding
+        As for `convolve`.
     size : int, default 3
         Side of the window in pixels.
-    stride, padding
-        As for `convolve`.
 
     Examples
     --------
@@ -109,11 +108,10 @@ def gaussian_blur(
 
     Parameters
     ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
+    image, stride, padding
+        As for `convolve`.
     sigma : float, default 1.0
         Standard deviation in pixels; the Gaussian reaches over three of them on each side, but at least over a pixel.
-    stride, padding
-        As for `convolve`.
 
     Examples
     --------
@@ -138,11 +136,10 @@ def sharpen(image: NDArray[Any], amount: float = 1.0, *, stride: int = 1, paddin
 
     Parameters
     ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
+    image, stride, padding
+        As for `convolve`.
     amount : float, default 1.0
         At least 0; at 1 the kernel is ``[[0, -1, 0], [-1, 5, -1], [0, -1, 0]]``.
-    stride, padding
-        As for `convolve`.
 
     Examples
     --------
@@ -162,12 +159,10 @@ def edges(image: NDArray[Any], neighbors: int = 4, *, stride: int = 1, padding: 
 
     Parameters
     ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8 or float32
-        Of uint8, only the brighter side of an edge is left.
+    image, stride, padding
+        As for `convolve`. Of uint8, only the brighter side of an edge is left.
     neighbors : {4, 8}, default 4
         Their number is the kernel's centre, and each has -1.
-    stride, padding
-        As for `convolve`.
 
     Examples
     --------

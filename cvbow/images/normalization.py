@@ -22,16 +22,7 @@ Images = NDArray[Any] | Sequence[NDArray[Any]]
 
 
 def to_unit(image: NDArray[Any]) -> Float32:
-    """Scale [0, 255] to [0, 1].
-
-    Parameters
-    ----------
-    image : ndarray of any shape
-        uint8, or real numbers in the same range.
-
-    Returns
-    -------
-    ndarray of the same shape, float32
+    """Scale [0, 255] to [0, 1]: uint8, or real numbers in that range, of any shape, to float32.
 
     Examples
     --------
@@ -44,16 +35,9 @@ def to_unit(image: NDArray[Any]) -> Float32:
 
 
 def from_unit(image: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale [0, 1] back to [0, 255]: rounded, and what lies outside is cut off.
+    """Scale [0, 1] back to [0, 255]: real numbers of any shape, none of them NaN, to uint8.
 
-    Parameters
-    ----------
-    image : ndarray of any shape
-        Real numbers, none of them NaN.
-
-    Returns
-    -------
-    ndarray of the same shape, uint8
+    They are rounded, and what lies outside is cut off.
 
     Examples
     --------
@@ -67,19 +51,10 @@ def from_unit(image: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def rescale_to_bytes(image: NDArray[Any], *, low: float | None = None, high: float | None = None) -> NDArray[np.uint8]:
-    """Scale [low, high] linearly to [0, 255], to see what a normalisation or a filter left.
+    """Scale [low, high] linearly to [0, 255], rounded to uint8, to see what a normalisation or a filter left.
 
-    Parameters
-    ----------
-    image : ndarray of any shape
-        Finite real numbers; what lies outside of [low, high] is cut off.
-    low, high : float, optional
-        By default the least and the greatest value in the image.
-
-    Returns
-    -------
-    ndarray of the same shape, uint8
-        Rounded; zero everywhere when `high` does not exceed `low`.
+    The image is of any shape, of finite real numbers; what lies outside of [low, high], by default its least and
+    greatest value, is cut off. It is zero everywhere when `high` does not exceed `low`.
 
     Examples
     --------
@@ -100,15 +75,7 @@ def rescale_to_bytes(image: NDArray[Any], *, low: float | None = None, high: flo
 
 
 def samplewise_center(image: NDArray[Any]) -> Float32:
-    """Subtract an image's own mean, over all pixels and channels.
-
-    Parameters
-    ----------
-    image : ndarray of shape (H, W) or (H, W, 3), any real dtype
-
-    Returns
-    -------
-    ndarray of the same shape, float32
+    """Subtract an image's own mean, over all pixels and channels: any real dtype, to float32.
 
     Examples
     --------
@@ -122,19 +89,10 @@ def samplewise_center(image: NDArray[Any]) -> Float32:
 
 
 def samplewise_standardize(image: NDArray[Any], *, eps: float = EPS) -> Float32:
-    """Divide an image by its own standard deviation over all pixels and channels; the mean is not subtracted.
+    """Divide an image by its own standard deviation (by n) over all pixels and channels, plus ``eps``, to float32.
 
-    Centred first, ``samplewise_standardize(samplewise_center(x))``, it has mean 0 and standard deviation 1.
-
-    Parameters
-    ----------
-    image : ndarray of shape (H, W) or (H, W, 3), any real dtype
-    eps : float, default 1e-6
-        Added to the standard deviation (by n).
-
-    Returns
-    -------
-    ndarray of the same shape, float32
+    The mean is not subtracted: centred first, ``samplewise_standardize(samplewise_center(x))``, it has mean 0 and
+    standard deviation 1.
 
     Examples
     --------

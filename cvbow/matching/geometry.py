@@ -112,20 +112,6 @@ def estimate_geometry(
     ------
     ValueError
         If a parameter breaks its rule.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from cvbow.matching import estimate_geometry
-    >>> random = np.random.default_rng(0)
-    >>> a = random.uniform(0, 100, (30, 2))
-    >>> b = 2 * a + (10, 0)
-    >>> b[20:] = random.uniform(0, 200, (10, 2))  # wrong matches
-    >>> found = estimate_geometry(a, b)
-    >>> (found.matrix.round(3) + 0).tolist()
-    [[2.0, 0.0, 10.0], [0.0, 2.0, 0.0], [0.0, 0.0, 1.0]]
-    >>> int(found.inliers.sum())
-    20
     """
     check_choice("model", model, MODELS)
     check_real("threshold", threshold, minimum=0, open_minimum=True)

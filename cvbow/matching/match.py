@@ -169,20 +169,6 @@ def match_features(
     a, b : Features
     ratio, mutual, model, threshold, confidence, max_iter, min_inliers, random_state
         As in ``match_images``.
-
-    Returns
-    -------
-    MatchResult
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from cvbow.features import SIFT
-    >>> from cvbow.matching import match_features
-    >>> image = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8).repeat(8, 0).repeat(8, 1)
-    >>> a, b = (SIFT().extract(part) for part in (image, image[:, 16:]))
-    >>> (match_features(a, b, model="affine").matrix.round(1) + 0).tolist()
-    [[1.0, 0.0, -16.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
     _check_model(model)
     pairs, distances = putative_matches(a.descriptors, b.descriptors, ratio=ratio, mutual=mutual)

@@ -16,18 +16,7 @@ from cvbow.matching.models import transform_points
 
 
 def transfer_errors(homography: ArrayLike, a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    """Return the distances ``|b - H a|``.
-
-    Parameters
-    ----------
-    homography : array of shape (3, 3)
-    a, b : array of shape (m, 2)
-        Matched points, x, y in pixels.
-
-    Returns
-    -------
-    ndarray of shape (m,), float64
-        Pixels of the second image.
+    """Return the distances ``|b - H a|`` of matched points (m, 2), in pixels of the second image, (m,), float64.
 
     Examples
     --------
@@ -117,18 +106,9 @@ def matching_score(
 
 
 def matching_accuracy(errors: ArrayLike, thresholds: ArrayLike = tuple(range(1, 11))) -> NDArray[np.float64]:
-    """Return the share of matches with an error of at most each threshold; 0 where there is no match.
+    """Return the share of matches with an error of at most each threshold, (t,) float64; 0 where there is no match.
 
-    Parameters
-    ----------
-    errors : array of shape (m,)
-        From ``transfer_errors``, pixels.
-    thresholds : array of shape (t,), default 1 to 10
-        Pixels.
-
-    Returns
-    -------
-    ndarray of shape (t,), float64
+    The errors (m,) are those of ``transfer_errors``; errors and thresholds (t,), by default 1 to 10, are in pixels.
 
     Examples
     --------
@@ -145,13 +125,8 @@ def matching_accuracy(errors: ArrayLike, thresholds: ArrayLike = tuple(range(1, 
 def corner_error(found: ArrayLike | None, homography: ArrayLike, image_size: tuple[int, int]) -> float:
     """Return the mean distance of an image's corners under the found and under the true homography, in pixels.
 
-    Parameters
-    ----------
-    found : array of shape (3, 3) or None
-        None, no homography, is infinitely wrong.
-    homography : array of shape (3, 3)
-    image_size : (width, height)
-        Of the first image; its corners are the centres of its corner pixels.
+    The corners are the centres of the corner pixels; ``image_size`` is the width and height of the first image. None,
+    no homography found, is infinitely wrong.
 
     Examples
     --------

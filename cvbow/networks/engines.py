@@ -108,12 +108,10 @@ class OnnxNetwork(Network):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The outputs, and then the other layers."""
         return self.graph.names
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The outputs that the file declares."""
         return self.graph.outputs
 
     def preprocessing(self, given: Mapping[str, Any]) -> Preprocessing:
@@ -121,11 +119,9 @@ class OnnxNetwork(Network):
         return find_preprocessing(self.path, self.digest, given)
 
     def is_probability(self, layer: str) -> bool:
-        """Whether the layer is a softmax."""
         return any(one.name == layer and one.kind == "Softmax" for one in self.graph.layers)
 
     def check_input(self, n_channels: int, size: tuple[int, int]) -> None:
-        """Raise ValueError unless images of ``n_channels`` and ``size`` (width, height) fit the network's input."""
         _, channels, height, width = self.input_shape
         if channels not in (0, n_channels):
             raise ValueError(f"channel_order must be one of {channels} channels, the network's input; got {n_channels}")
@@ -133,7 +129,6 @@ class OnnxNetwork(Network):
             raise ValueError(f"size must be {width}x{height}, the network's input, got {size[0]}x{size[1]}")
 
     def run(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
-        """Return the values of a layer; see ``Network.run``."""
         self.check_layer(layer)
         session = _session(str(self.path), self.digest, layer, self.engine, self.provider)
         batch = self._as_declared(batch)

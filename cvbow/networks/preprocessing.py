@@ -99,19 +99,11 @@ class Preprocessing:
         return 1 if self.channel_order == "gray" else 3
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the network's input for an image.
-
-        Parameters
-        ----------
-        image : ndarray of shape (H, W) or (H, W, 3), uint8
-            Gray or RGB; it is not changed.
-
-        Returns
-        -------
-        ndarray of shape (n_channels, height, width), float32
-        """
+        """Return the network's input, (n_channels, height, width) float32, for a gray or RGB image, uint8."""
         image = (to_gray if self.channel_order == "gray" else from_gray)(image, floats=False)
-        pixels = self._to_size(image).reshape(self.size[1], self.size[0], self.n_channels)
+        (width, height), (between, (left, top)) = self.size, self.frame(image.shape[1], image.shape[0])
+        pixels = self._resized(image, between)[top : top + height, left : left + width]
+        pixels = pixels.reshape(height, width, self.n_channels)
         if self.channel_order == "bgr":
             pixels = pixels[..., ::-1]
         planes = np.asarray(pixels.transpose(2, 0, 1), np.float32, order="C")
@@ -120,19 +112,9 @@ class Preprocessing:
         return planes
 
     def frame(self, width: int, height: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return where the network's input lies in an image.
+        """Return the size that an image of a width and height is brought to, and where the input lies in that.
 
-        Parameters
-        ----------
-        width, height : int
-            Of the image.
-
-        Returns
-        -------
-        between : (int, int)
-            Width and height that the image is brought to.
-        corner : (int, int)
-            Left and top of the input in that.
+        Both are pairs of int: width and height, left and top.
         """
         if self.resize == "stretch":
             return self.size, (0, 0)
@@ -145,10 +127,6 @@ class Preprocessing:
         between = self.shorter_side * width // shorter, self.shorter_side * height // shorter
         return between, (round((between[0] - self.size[0]) / 2), round((between[1] - self.size[1]) / 2))
 
-    def _to_size(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        (width, height), (between, (left, top)) = self.size, self.frame(image.shape[1], image.shape[0])
-        return self._resized(image, between)[top : top + height, left : left + width]
-
     def _resized(self, image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
         if self.interpolation is None:
             return resize(image, size)
@@ -160,10 +138,7 @@ class Preprocessing:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
         """Rebuild it from what ``as_dict`` returned, also after a way through JSON or a model file."""
-        facts: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
-        }
-        return cls(**facts)
+        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON and for a model file; what is None in most networks only where it is not."""

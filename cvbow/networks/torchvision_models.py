@@ -172,7 +172,6 @@ class TorchvisionNetwork(Network):
             raise ValueError(f"channel_order must be one of 3 channels, the network's input; got {n_channels}")
 
     def run(self, batch: NDArray[np.float32], layer: str) -> NDArray[np.float32]:
-        """Return the values of a layer; see ``Network.run``."""
         import torch
 
         self.check_layer(layer)

@@ -126,20 +126,6 @@ def verify(
     ------
     ValueError
         If a parameter breaks its rule.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from cvbow.features import Features
-    >>> from cvbow.retrieval import quantize, verify
-    >>> places = np.random.default_rng(0).uniform(0, 150, (30, 2))
-    >>> shapes = np.full((30, 2), (10, 0))  # sizes and angles
-    >>> stored = [
-    ...     quantize(Features(points, np.zeros((30, 1), np.float32), (200, 200)), np.arange(30, dtype=np.int32))
-    ...     for points in (np.hstack([places + move, shapes]).astype(np.float32) for move in ((0, 0), (20, 10)))
-    ... ]
-    >>> verify(*stored).n_inliers
-    30
     """
     check_verification(model, tolerance, max_hamming, min_inliers)
     nothing = Verification(0, 0.0, None, np.empty((0, 2), np.int64), np.empty((0, 4), np.float32))
