@@ -16,7 +16,9 @@ from cvbow.matching.models import transform_points
 
 
 def transfer_errors(homography: ArrayLike, a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
-    """Return the distances ``|b - H a|`` of matched points (m, 2), in pixels of the second image, (m,), float64.
+    """Return the distances ``|b - H a|`` of matched points a and b, (m, 2) each, under the homography H, (3, 3).
+
+    They are in pixels of the second image, (m,), float64.
 
     Examples
     --------

@@ -138,7 +138,10 @@ class Preprocessing:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
         """Rebuild it from what ``as_dict`` returned, also after a way through JSON or a model file."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+        facts: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+        }
+        return cls(**facts)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON and for a model file; what is None in most networks only where it is not."""
