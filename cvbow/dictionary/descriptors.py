@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +16,7 @@ def check_descriptors(descriptors: object, size: int | None = None) -> NDArray[n
     refuse_binary(data)
     if data.dtype.kind not in "biuf":
         raise ValueError(f"descriptors must be real-valued, got {data.dtype}")
-    if size is not None and data.shape[1] != size:
-        raise ValueError(f"descriptors must have {size} values each, as the words have, got {data.shape[1]}")
+    check_size(data, size)
     # A value beyond float32 becomes infinite; a finite sum has no NaN or infinity in it. Sums of large values may leave
     # float32, but not float64, whose sum takes several times as long.
     with np.errstate(over="ignore", invalid="ignore"):
@@ -33,9 +34,15 @@ def check_binary(descriptors: object, size: int | None = None) -> NDArray[np.uin
         raise ValueError(f"descriptors must have shape (n, n_bytes), got {data.shape}")
     if data.dtype != np.uint8:
         raise ValueError(f"descriptors must be binary, eight bits to a uint8, for binary words; got {data.dtype}")
-    if size is not None and data.shape[1] != size:
-        raise ValueError(f"descriptors must have {size} bytes each, as the words have, got {data.shape[1]}")
+    check_size(data, size)
     return np.ascontiguousarray(data)
+
+
+def check_size(descriptors: NDArray[Any], size: int | None) -> None:
+    """Raise ValueError if descriptors (n, k) are not as long as words of ``size`` values, or bytes of uint8."""
+    if size is not None and descriptors.shape[1] != size:
+        unit = "bytes" if descriptors.dtype == np.uint8 else "values"
+        raise ValueError(f"descriptors must have {size} {unit} each, as the words have, got {descriptors.shape[1]}")
 
 
 def refuse_binary(descriptors: object) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_array, check_choice
 from cvbow.dictionary import Dictionary
+from cvbow.dictionary.descriptors import check_size
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
 from cvbow.encoders.normalize import NORMALIZATIONS
 from cvbow.features import Features
@@ -96,7 +97,8 @@ class BagOfWords(DictionaryEncoder):
         return histograms.reshape(n_cells, -1)
 
     def _check(self, descriptors: NDArray[Any], size: int | None = None) -> NDArray[Any]:
-        return descriptors  # the dictionary checks them
+        check_size(descriptors, size)
+        return descriptors  # the dictionary checks all else
 
     def _check_words(self) -> None:
         """Words may be of any kind that the dictionary itself can tell apart."""
