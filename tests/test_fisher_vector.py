@@ -20,7 +20,7 @@ from sklearn.exceptions import NotFittedError
 from cvbow import storage
 from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary, _mixture
 from cvbow.encoders import FisherVector
-from cvbow.encoders._cells import common_cells
+from cvbow.encoders._pooling import common_cells
 from cvbow.errors import ModelFileError
 from cvbow.features import Features
 

@@ -34,10 +34,6 @@ class WholeImageEncoder(ImageEncoder):
         return self
 
     @abstractmethod
-    def check_params(self) -> None:
-        """Raise ValueError if a parameter breaks its rule."""
-
-    @abstractmethod
     def _describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the vector of an image of any size: gray, or RGB where ``gray_only`` is False."""
 

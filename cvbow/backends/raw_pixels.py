@@ -73,7 +73,6 @@ class RawPixels(ImageEncoder):
 
     @property
     def gray_only(self) -> bool:
-        """Whether only gray values are used."""
         return not self.color
 
     @property

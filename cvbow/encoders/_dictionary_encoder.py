@@ -16,9 +16,8 @@ from cvbow.dictionary import KMeansDictionary, WordSearch
 from cvbow.dictionary.base import check_dictionary, check_words
 from cvbow.dictionary.descriptors import check_binary, check_descriptors
 from cvbow.dictionary.prepared import prepared_from
-from cvbow.encoders._cells import Cells
 from cvbow.encoders._encoder import Encoder, stack_descriptors
-from cvbow.encoders._pooling import POOLINGS, pool_dense
+from cvbow.encoders._pooling import POOLINGS, Cells, pool_dense
 from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
 from cvbow.features import Features
 from cvbow.parallel import single_threaded

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from cvbow.encoders._cells import Cells
+from cvbow.encoders._pooling import Cells
 from cvbow.features import Features
 
 

@@ -1,15 +1,15 @@
-"""Pooling of the codes of points into the vectors of cells."""
+"""Points in the cells of grids, and pooling of their codes into the vectors of the cells."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.encoders._cells import Cells, cell_sizes, common_cells
-
 POOLINGS = ("average", "sum", "max")
+#: For each grid, the cell of every point.
+Cells = Sequence[NDArray[np.intp]]
 
 Blocks = Iterable[tuple[slice, NDArray[np.float32]]]
 
@@ -72,3 +72,25 @@ def pool_dense(
                 else:
                     pooled[cell] += value
     return pooled / np.maximum(cell_sizes(cells, n_cells), 1)[:, None] if pooling == "average" else pooled
+
+
+def cell_sizes(cells: Cells, n_cells: int) -> NDArray[np.intp]:
+    """Return the number of points in each cell, shape (n_cells,)."""
+    return np.asarray(sum(np.bincount(cell, minlength=n_cells) for cell in cells), np.intp)
+
+
+def common_cells(cells: Cells, n_cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Group the points that lie in the same cell of every grid: a cell is the sum of its groups.
+
+    Returns the points, group after group, (n,); where each group begins, (n_groups + 1,); and each group's cell in
+    every grid, (n_groups, n_grids).
+    """
+    group = cells[0]
+    for cell in cells[1:]:
+        # Numbered anew for each grid, so that the numbers stay below n * n_cells however many grids there are.
+        group = np.unique(group * n_cells + cell, return_inverse=True)[1]
+    order = np.argsort(group, kind="stable")
+    ordered = group[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(order) else order
+    members = np.stack([cell[order[starts]] for cell in cells], axis=1)
+    return order, np.append(starts, len(order)), members

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
 from cvbow.dictionary import GaussianMixtureDictionary
-from cvbow.encoders._cells import Cells, cell_sizes, common_cells
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
+from cvbow.encoders._pooling import Cells, cell_sizes, common_cells
 from cvbow.encoders.normalize import signed_power
 
 

@@ -15,9 +15,8 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int, check_real
 from cvbow.dictionary.base import threads_of
-from cvbow.encoders._cells import Cells
 from cvbow.encoders._dictionary_encoder import WordEncoder
-from cvbow.encoders._pooling import pool_sparse
+from cvbow.encoders._pooling import Cells, pool_sparse
 from cvbow.features import Features
 
 #: Descriptors from which sigma is found.

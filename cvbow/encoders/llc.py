@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_int, check_real
 from cvbow.dictionary.base import threads_of
-from cvbow.encoders._cells import Cells
 from cvbow.encoders._dictionary_encoder import WordEncoder
-from cvbow.encoders._pooling import pool_sparse
+from cvbow.encoders._pooling import Cells, pool_sparse
 
 #: Descriptors solved for at a time: with 5 words of 64 values, 1.3 MB of float32.
 _BLOCK = 1024

@@ -15,8 +15,8 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
-from cvbow.encoders._cells import Cells
 from cvbow.encoders._encoder import Encoder
+from cvbow.encoders._pooling import Cells
 from cvbow.features import Features
 from cvbow.storage import storable
 

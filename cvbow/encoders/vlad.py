@@ -17,8 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_array, check_choice, check_flag, check_int
 from cvbow.dictionary import KMeansDictionary
-from cvbow.encoders._cells import Cells
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
+from cvbow.encoders._pooling import Cells
 from cvbow.encoders.normalize import normalize_rows, signed_power
 from cvbow.features import Features
 

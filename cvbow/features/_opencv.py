@@ -14,26 +14,14 @@ import cv2
 #: OpenCV's numbers of the lengths of VGG; Python does not get their names.
 VGG_TYPES = {120: 100, 80: 101, 64: 102, 48: 103}
 
-#: What people call an algorithm, and the class that OpenCV has for it.
+#: What people call an algorithm, and the class that OpenCV has for it, where its name is another.
 _CLASSES = {
     "AGAST": "AgastFeatureDetector",
-    "AKAZE": "AKAZE",
-    "BEBLID": "BEBLID",
     "BRIEF": "BriefDescriptorExtractor",
-    "BRISK": "BRISK",
-    "DAISY": "DAISY",
     "FAST": "FastFeatureDetector",
-    "FREAK": "FREAK",
     "Harris-Laplace": "HarrisLaplaceFeatureDetector",
-    "KAZE": "KAZE",
-    "LATCH": "LATCH",
     "MSD": "MSDDetector",
-    "MSER": "MSER",
-    "ORB": "ORB",
-    "SIFT": "SIFT",
     "STAR": "StarDetector",
-    "TEBLID": "TEBLID",
-    "VGG": "VGG",
     "simple blob": "SimpleBlobDetector",
 }
 
@@ -44,7 +32,7 @@ _threads = threading.local()
 
 
 def create(name: str, **options: Any) -> Any:
-    """Create one of OpenCV's algorithms, by its name in the table above, wherever the installed version has it.
+    """Create one of OpenCV's algorithms, by what people call it, wherever the installed version has it.
 
     The options are those of its ``create``, for "simple blob" the fields of its ``Params``. ImportError, which names
     both, if this OpenCV has no such algorithm.
@@ -77,15 +65,15 @@ def constant(name: str, key: str) -> int:
         return int(getattr(kind, key))
     # OpenCV's Python names a constant after its class, in the module that has the class.
     for module in _modules(cv2):
-        if hasattr(module, f"{_CLASSES[name]}_{key}"):
-            return int(getattr(module, f"{_CLASSES[name]}_{key}"))
+        if hasattr(module, f"{_CLASSES.get(name, name)}_{key}"):
+            return int(getattr(module, f"{_CLASSES.get(name, name)}_{key}"))
     raise ImportError(f"OpenCV {cv2.__version__} has no {key} of {name}")
 
 
 def find(name: str) -> Any:
     """Return OpenCV's class of an algorithm; ImportError where it has none."""
     for module in _modules(cv2):
-        kind = getattr(module, _CLASSES[name], None)
+        kind = getattr(module, _CLASSES.get(name, name), None)
         if kind is not None and hasattr(kind, "create"):
             return kind
     raise ImportError(

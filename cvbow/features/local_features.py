@@ -125,21 +125,9 @@ class LocalFeatures(Extractor):
         return super().fingerprint()
 
     def detect(self, image: NDArray[np.uint8]) -> Detections:
-        """Find points, without describing them.
+        """Find points in an image (H, W) or (H, W, 3), uint8, without describing them; ValueError as ``extract``.
 
-        Parameters
-        ----------
-        image : ndarray of shape (H, W) or (H, W, 3), uint8
-
-        Returns
-        -------
-        Detections
-            In the coordinates of the image, and before any that the descriptor cannot describe are dropped.
-
-        Raises
-        ------
-        ValueError
-            If the image or a parameter breaks its rule.
+        They are in the coordinates of the image, and those that the descriptor cannot describe are among them.
         """
         self.check_params()
         pixels = to_gray(image, floats=False)

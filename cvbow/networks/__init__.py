@@ -1,11 +1,18 @@
 """Neural networks that others trained: files, what goes into them, and what runs them."""
 
 from cvbow.networks.engines import PROVIDERS, OnnxNetwork
-from cvbow.networks.known import find_known_network, known_networks
-from cvbow.networks.locating import NETWORKS, check_network, locate_network, open_same_network
 from cvbow.networks.network import Network
 from cvbow.networks.onnx_file import Layer, OnnxGraph, read_graph
-from cvbow.networks.opening import ENGINES, open_network
+from cvbow.networks.opening import (
+    ENGINES,
+    NETWORKS,
+    check_network,
+    find_known_network,
+    known_networks,
+    locate_network,
+    open_network,
+    open_same_network,
+)
 from cvbow.networks.preprocessing import CHANNEL_ORDERS, INTERPOLATIONS, RESIZES, Preprocessing, find_preprocessing
 from cvbow.networks.torchvision_models import is_model_name, known_models
 

@@ -1,15 +1,25 @@
-"""From a path or a name to a network that runs."""
+"""From a path or a name to a network that runs, and to the same one again: that which a model was trained with.
+
+A model file holds the path of its network and the network's SHA-256, not the network. On another machine the file may
+lie elsewhere, and what lies at its path may be another.
+"""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from cvbow._checks import check_choice
+from cvbow._toml import TEXT, TomlTable, bundled
+from cvbow.errors import NetworkError
+from cvbow.networks._torch_weights import is_entry_name
 from cvbow.networks.engines import ONNX_ENGINES, PROVIDERS, open_onnx
 from cvbow.networks.network import Network
 from cvbow.networks.torchvision_models import is_model_name, open_torchvision
 
 ENGINES = (*ONNX_ENGINES, "torch")
+#: The environment variable that names a folder, in which networks are looked for that are no longer where they were.
+NETWORKS = "CVBOW_NETWORKS"
 
 
 def open_network(
@@ -54,3 +64,106 @@ def open_network(
     if weights is not None:
         raise ValueError(f"weights go with the name of a torchvision model, got {os.fspath(weights)!r} with {network}")
     return open_onnx(network, engine=engine, provider=provider)
+
+
+def check_network(network: object) -> None:
+    """Raise ValueError unless ``network`` can be the path or the name of a network."""
+    if not isinstance(network, str | os.PathLike):
+        raise ValueError(f"network must be the path of an ONNX file or a torchvision model's name, got {network!r}")
+
+
+def locate_network(network: str | os.PathLike[str]) -> Path:
+    """Return where a network is: at its path, or under the same name in the folder that CVBOW_NETWORKS names.
+
+    Parameters
+    ----------
+    network : path
+
+    Raises
+    ------
+    NetworkError
+        If it is at neither.
+    """
+    path = Path(network)
+    folder = os.environ.get(NETWORKS)
+    if not path.exists() and folder and (Path(folder) / path.name).exists():
+        return Path(folder) / path.name
+    if not path.exists():
+        raise NetworkError(path, f"the network is not there; {NETWORKS} may name a folder that has it")
+    return path
+
+
+def open_same_network(
+    network: str | os.PathLike[str],
+    digest: str,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    engine: str = "auto",
+    provider: str = "cpu",
+) -> Network:
+    """Open the network that a model was trained with.
+
+    Parameters
+    ----------
+    network : path, or name
+        Where it was then, or which torchvision model.
+    digest : str
+        Its SHA-256, in hexadecimal.
+    weights : path, name or None
+        Of a torchvision model; a file is looked for as a network is.
+    engine, provider : str
+        As for ``open_network``.
+
+    Raises
+    ------
+    NetworkError
+        If it is not found, or is another.
+    """
+    if not is_model_name(network):
+        network = locate_network(network)
+    elif weights is not None and not is_entry_name(weights):
+        weights = locate_network(weights)
+    found = open_network(network, weights=weights, engine=engine, provider=provider)
+    if found.digest != digest:
+        raise NetworkError(
+            found.path,
+            f"not the network that the model was trained with: its SHA-256 is {found.digest[:12]}…, not {digest[:12]}…",
+        )
+    return found
+
+
+def known_networks() -> tuple[str, ...]:
+    """Return the names of the networks whose preprocessing comes with cvbow.
+
+    Examples
+    --------
+    >>> from cvbow.networks import known_networks
+    >>> known_networks()[:2]
+    ('mobilenet-v1-0.75', 'squeezenet1.1')
+    """
+    return tuple(bundled("datasets/networks"))
+
+
+def find_known_network(name: str) -> Path:
+    """Return the file of a network that cvbow knows, in the folder that CVBOW_NETWORKS names.
+
+    Parameters
+    ----------
+    name : str
+        One of ``known_networks()``.
+
+    Raises
+    ------
+    NetworkError
+        If the file is not there; whether it is the right one is seen when it is opened, by its SHA-256.
+    ValueError
+        If cvbow knows no network of that name.
+    """
+    files = bundled("datasets/networks")
+    if name not in files:
+        raise ValueError(f"network must be one of {', '.join(files)}, got {name!r}")
+    file = str(TomlTable.read(files[name]).take("file", TEXT))
+    folder = os.environ.get(NETWORKS)
+    if not folder or not (Path(folder) / file).exists():
+        raise NetworkError(name, f"the network is the file {file}; {NETWORKS} must name a folder that has it")
+    return Path(folder) / file
