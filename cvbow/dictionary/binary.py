@@ -49,8 +49,6 @@ class BinaryDictionary(RankingDictionary):
     >>> dictionary = BinaryDictionary(n_words=2).fit(descriptors)
     >>> sorted(dictionary.words_.tolist())
     [[0, 0], [255, 255]]
-    >>> dictionary.predict(descriptors).tolist()
-    [1, 1, 1, 0, 0, 0]
     """
 
     def __init__(

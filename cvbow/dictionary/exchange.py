@@ -109,16 +109,9 @@ def import_words(path: str | os.PathLike[str], *, name: str = "vocabulary") -> K
     OSError
         If the file cannot be read.
 
-    Examples
+    See Also
     --------
-    >>> import pathlib, tempfile
-    >>> import numpy as np
-    >>> from cvbow.dictionary import import_words
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     np.savez(pathlib.Path(folder, "words.npz"), vocabulary=np.array([[0, 0], [9, 9]], np.float32))
-    ...     dictionary = import_words(pathlib.Path(folder, "words.npz"))
-    >>> dictionary.predict(np.array([[8, 8]], np.float32)).tolist()
-    [1]
+    export_words : writes such files; with an example of both.
     """
     ending = _ending(path)
     _check_name(name)

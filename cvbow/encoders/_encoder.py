@@ -26,10 +26,9 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     >>> from cvbow import VLAD, BagOfWords, Features, KMeansDictionary
     >>> descriptors = np.random.default_rng(0).random((50, 8), np.float32)
     >>> features = Features(np.zeros((50, 4), np.float32), descriptors, image_size=(64, 64))
-    >>> for encoder in (BagOfWords(KMeansDictionary(n_words=5)), VLAD(KMeansDictionary(n_words=5))):
-    ...     print(encoder.fit([features]).encode(features).shape)
-    (5,)
-    (40,)
+    >>> encoders = BagOfWords(KMeansDictionary(n_words=5)), VLAD(KMeansDictionary(n_words=5))
+    >>> [encoder.fit([features]).encode(features).shape for encoder in encoders]
+    [(5,), (40,)]
     """
 
     #: What a recipe makes its words by: a key of ``cvbow.dictionary.DICTIONARIES``.

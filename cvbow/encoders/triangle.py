@@ -35,8 +35,8 @@ class Triangle(DenseEncoder):
     >>> descriptors = np.random.default_rng(0).random((50, 8), np.float32)
     >>> sample = Features(np.zeros((50, 4), np.float32), descriptors, image_size=(64, 64))
     >>> encoder = Triangle(KMeansDictionary(n_words=5)).fit([sample])
-    >>> encoder.encode(sample.take(np.array([0]))).min()  # of the words that are farther than most
-    np.float32(0.0)
+    >>> float(encoder.encode(sample.take(np.array([0]))).min())  # of the words that are farther than most
+    0.0
     """
 
     def __init__(

@@ -30,11 +30,9 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
     >>> from cvbow.features import make_descriptor, make_detector
     >>> image = np.random.default_rng(0).integers(0, 256, (64, 64), np.uint8)
     >>> detections = make_detector("harris").detect(image, limit=30)
-    >>> for name in ("rootsift", "brief"):
-    ...     rows, descriptors = make_descriptor(name).describe(image, detections)
-    ...     print(name, len(rows) <= 30, descriptors.shape[1], descriptors.dtype)
-    rootsift True 128 float32
-    brief True 32 uint8
+    >>> rows, descriptors = make_descriptor("rootsift").describe(image, detections)
+    >>> len(rows) <= 30, descriptors.shape[1], str(descriptors.dtype)
+    (True, 128, 'float32')
     """
 
     #: Descriptors are bits, eight to a byte; otherwise float32, of length 1 or zero.

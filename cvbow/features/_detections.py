@@ -40,11 +40,8 @@ class Detections:
     >>> from cvbow.features import make_detector
     >>> square = np.zeros((64, 64), np.uint8)
     >>> square[16:48, 16:48] = 255
-    >>> found = make_detector("harris").detect(square, limit=4)
-    >>> sorted(found.points[:, :2].round().tolist())
+    >>> sorted(make_detector("harris").detect(square, limit=4).points[:, :2].round().tolist())
     [[16.0, 16.0], [16.0, 47.0], [47.0, 16.0], [47.0, 47.0]]
-    >>> found.detector
-    HarrisDetector()
     """
 
     points: NDArray[np.float32]

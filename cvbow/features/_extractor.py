@@ -25,13 +25,10 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
     Examples
     --------
     >>> import numpy as np
-    >>> from cvbow.features import SIFT, DenseSIFT, Extractor
+    >>> from cvbow.features import SIFT, DenseSIFT
     >>> image = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8).repeat(8, 0).repeat(8, 1)
-    >>> for extractor in (SIFT(max_points=50), DenseSIFT(step=8)):
-    ...     features = extractor.extract(image)
-    ...     print(isinstance(extractor, Extractor), features.descriptors.shape)
-    True (50, 128)
-    True (1895, 128)
+    >>> [extractor.extract(image).descriptors.shape for extractor in (SIFT(max_points=50), DenseSIFT(step=8))]
+    [(50, 128), (1895, 128)]
     """
 
     min_side: int | None = None
@@ -148,20 +145,11 @@ def check_sides(min_side: int | None, max_side: int | None) -> None:
 
 
 def to_working_size(image: NDArray[np.uint8], min_side: int | None, max_side: int | None) -> NDArray[np.uint8]:
-    """Bring an image to the size at which it is described; its shape stays similar, up to whole pixels.
+    """Bring an image, uint8, to the size at which it is described; its shape stays similar, up to whole pixels.
 
-    Parameters
-    ----------
-    image : ndarray of shape (H, W) or (H, W, 3), uint8
-    min_side : int or None
-        An image whose shorter side is below this is enlarged to it (cubic), as far as ``max_side`` allows.
-    max_side : int or None
-        An image whose longer side is above this is shrunk to it (area).
-
-    Returns
-    -------
-    ndarray of shape (H', W') or (H', W', 3), uint8
-        At least one pixel on each side; ``image`` itself where nothing is to do.
+    An image whose longer side is above ``max_side`` is shrunk to it (area); one whose shorter side is below
+    ``min_side`` is enlarged to it (cubic), as far as ``max_side`` allows. Where nothing is to do it is ``image``
+    itself.
     """
     height, width = image.shape[:2]
     scale = 1.0

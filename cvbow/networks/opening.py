@@ -75,14 +75,7 @@ def check_network(network: object) -> None:
 def locate_network(network: str | os.PathLike[str]) -> Path:
     """Return where a network is: at its path, or under the same name in the folder that CVBOW_NETWORKS names.
 
-    Parameters
-    ----------
-    network : path
-
-    Raises
-    ------
-    NetworkError
-        If it is at neither.
+    NetworkError if it is at neither.
     """
     path = Path(network)
     folder = os.environ.get(NETWORKS)
@@ -101,23 +94,11 @@ def open_same_network(
     engine: str = "auto",
     provider: str = "cpu",
 ) -> Network:
-    """Open the network that a model was trained with.
+    """Open the network that a model was trained with; NetworkError if it is not found, or is another.
 
-    Parameters
-    ----------
-    network : path, or name
-        Where it was then, or which torchvision model.
-    digest : str
-        Its SHA-256, in hexadecimal.
-    weights : path, name or None
-        Of a torchvision model; a file is looked for as a network is.
-    engine, provider : str
-        As for ``open_network``.
-
-    Raises
-    ------
-    NetworkError
-        If it is not found, or is another.
+    ``network`` is where it was then, or which torchvision model, and ``digest`` its SHA-256, in hexadecimal.
+    ``weights``, ``engine`` and ``provider`` are those of ``open_network``; a file of weights is looked for as a network
+    is.
     """
     if not is_model_name(network):
         network = locate_network(network)
@@ -145,19 +126,10 @@ def known_networks() -> tuple[str, ...]:
 
 
 def find_known_network(name: str) -> Path:
-    """Return the file of a network that cvbow knows, in the folder that CVBOW_NETWORKS names.
+    """Return the file of one of ``known_networks()``, in the folder that CVBOW_NETWORKS names.
 
-    Parameters
-    ----------
-    name : str
-        One of ``known_networks()``.
-
-    Raises
-    ------
-    NetworkError
-        If the file is not there; whether it is the right one is seen when it is opened, by its SHA-256.
-    ValueError
-        If cvbow knows no network of that name.
+    NetworkError if the file is not there; whether it is the right one is seen when it is opened, by its SHA-256.
+    ValueError if cvbow knows no network of that name.
     """
     files = bundled("datasets/networks")
     if name not in files:
