@@ -10,18 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-__all__ = [
-    "check_array",
-    "check_choice",
-    "check_flag",
-    "check_int",
-    "check_ints",
-    "check_labels",
-    "check_matrix",
-    "check_part",
-    "check_real",
-]
-
 
 def check_int(name: str, value: object, *, minimum: int, none: bool = False) -> None:
     """Raise ValueError unless ``value`` is an integer >= ``minimum`` (or None, where that is allowed)."""

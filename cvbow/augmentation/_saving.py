@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from cvbow._checks import check_choice
 from cvbow.storage import replacing
 
-__all__ = ["FORMATS", "check_saving", "parse_saved_name", "saved_name", "write_image"]
-
 FORMATS = ("png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp")
 _NAME = re.compile(r"(?s)(.*)_(\d+)_(\d+)\.[A-Za-z]+")
 

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from cvbow.images import samplewise_center, samplewise_standardize
 from cvbow.images.normalization import EPS
 
-__all__ = ["NORMALIZING", "standardize"]
-
 #: Parameters of an ``ImageAugmenter`` by which ``standardize`` changes values; the first five are flags.
 NORMALIZING = (
     "featurewise_center",

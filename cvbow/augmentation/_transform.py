@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 
 from cvbow._checks import check_real
 
-__all__ = ["FILL_MODES", "IDENTITY", "apply", "check_pixels", "check_ranges", "draw"]
-
 #: Fill modes, and OpenCV's name for each.
 FILL_MODES = {
     "constant": "BORDER_CONSTANT",

@@ -22,8 +22,6 @@ from cvbow.images.pixels import is_lone_image
 from cvbow.images.whitening import MomentMatrix
 from cvbow.storage import storable
 
-__all__ = ["ImageAugmenter"]
-
 #: What random numbers come from.
 Seed = int | Sequence[int] | np.random.SeedSequence | np.random.Generator | None
 

@@ -17,8 +17,6 @@ from cvbow.augmentation.samples import Samples
 from cvbow.errors import CvbowError, ImageError
 from cvbow.parallel import prefetched
 
-__all__ = ["BatchIterator"]
-
 
 class BatchIterator:
     """Endless batches of transformed and normalised images; made by ``ImageAugmenter.flow`` and its like.

@@ -17,8 +17,6 @@ from cvbow.errors import CvbowError, ImageError
 from cvbow.images import DerivedImage, ImageList, read_image
 from cvbow.parallel import run
 
-__all__ = ["AugmentedFolder", "AugmentedImage", "augment_images"]
-
 
 @dataclass(frozen=True, eq=False)
 class AugmentedImage(DerivedImage):

@@ -15,20 +15,6 @@ from cvbow.errors import DatasetError, ImageError
 from cvbow.images import center_crop, from_gray, list_images, read_image, resize
 from cvbow.images.pixels import is_lone_image
 
-__all__ = [
-    "CLASS_MODES",
-    "FileReader",
-    "Samples",
-    "Targets",
-    "array_samples",
-    "check_classes",
-    "check_subsets",
-    "check_weights",
-    "class_targets",
-    "divided",
-    "folder_samples",
-]
-
 #: Keras's names of interpolations, and those of ``resize``.
 _INTERPOLATIONS = {"area": "area", "nearest": "nearest", "bilinear": "linear", "bicubic": "cubic", "lanczos": "lanczos"}
 CLASS_MODES = ("categorical", "binary", "sparse", "input", "raw")

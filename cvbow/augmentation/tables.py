@@ -22,8 +22,6 @@ from cvbow.augmentation.samples import (
 )
 from cvbow.errors import ImageError
 
-__all__ = ["table_samples"]
-
 
 def table_samples(
     table: Any,

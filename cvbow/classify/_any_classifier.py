@@ -6,8 +6,6 @@ from typing import Any
 
 from sklearn.utils.validation import has_fit_parameter
 
-__all__ = ["classifier_name", "fit_parameters", "has_method", "limit_neighbors"]
-
 
 def has_method(classifier: object, name: str) -> bool:
     """Tell whether a classifier has a method."""

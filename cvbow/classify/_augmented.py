@@ -12,8 +12,6 @@ from cvbow.backends import EncodedImages, ImageEncoder, ImageLike
 from cvbow.errors import ImageError
 from cvbow.images import DerivedImage
 
-__all__ = ["check_augmentation", "with_copies"]
-
 
 def check_augmentation(augmenter: object, n_augmented: object, augment_seed: object) -> None:
     """Raise ValueError unless the three parameters of ``ImageClassifier`` go together."""

@@ -16,8 +16,6 @@ from cvbow.classify._fusion_kernel import squared_distances
 from cvbow.classify._standardize import column_sums
 from cvbow.parallel import local_threads, map_threads
 
-__all__ = ["Directions", "principal_directions"]
-
 _COLUMNS = 4096
 _ROWS = 256
 #: A direction whose variance is below this share of the first one's is rounding.

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from cvbow._checks import check_int, check_real
 from cvbow.parallel import local_threads, map_threads
 
-__all__ = ["channel_bounds", "channel_weights", "fusion_kernel", "spreads", "squared_distances"]
-
 _COLUMNS = 4096
 _ROWS = 256
 #: Columns whose copy in float64 is made at a time.

@@ -12,16 +12,6 @@ from sklearn.utils.multiclass import type_of_target
 
 from cvbow._checks import check_int, check_labels
 
-__all__ = [
-    "Labels",
-    "check_class_names",
-    "check_groups",
-    "class_weights",
-    "fold_of_each",
-    "take_labels",
-    "targets",
-]
-
 
 @dataclass(frozen=True, eq=False)
 class Labels:

@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-__all__ = ["left_out", "ridge"]
-
 #: Rows whose weighted copy is made at a time.
 _ROWS = 4096
 

@@ -19,8 +19,6 @@ from numpy.typing import NDArray
 from cvbow.classify._standardize import Standardization
 from cvbow.parallel import local_threads, map_threads
 
-__all__ = ["factorize", "gram", "solve"]
-
 _GRAM_COLUMNS = 4096
 _MAX_INNER = 100
 _MAX_LINE = 30

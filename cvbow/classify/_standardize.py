@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from cvbow.parallel import local_threads, map_threads
 
-__all__ = ["Standardization", "column_sums", "standardization"]
-
 #: Values that a thread looks at together: 2 MB in float64.
 _BLOCK = 1 << 18
 #: A value that varies by less than its rounding does not vary.

@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fit_temperature", "softmax"]
-
 
 def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the softmax of each row of (n, n_classes)."""

@@ -24,8 +24,6 @@ from cvbow.classify._squared_hinge import factorize, solve
 from cvbow.classify.one_against_rest import N_FOLDS, OneAgainstRestClassifier
 from cvbow.storage import storable
 
-__all__ = ["FusionClassifier"]
-
 #: What the weights of the channels add up to where none are given.
 _TOTAL = 0.75
 #: Rows that are looked at together.

@@ -33,8 +33,6 @@ from cvbow.images import check_background, reading_as
 from cvbow.parallel import default_jobs, note, single_threaded
 from cvbow.storage import storable
 
-__all__ = ["ImageClassifier"]
-
 KIND = "classifier"
 #: Bytes of vectors that are held to answer.
 _VECTORS_AT_ONCE = 1 << 30

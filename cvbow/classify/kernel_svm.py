@@ -16,8 +16,6 @@ from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.parallel import local_threads, map_threads
 from cvbow.storage import storable
 
-__all__ = ["KERNELS", "KernelSVM", "kernel_matrix"]
-
 KERNELS = ("chi2", "intersection", "rbf")
 _ROWS = 64
 

@@ -17,8 +17,6 @@ from cvbow.classify._standardize import Standardization, standardization
 from cvbow.classify.one_against_rest import N_FOLDS, OneAgainstRestClassifier
 from cvbow.storage import storable
 
-__all__ = ["LinearSVM", "TunedLinearSVM"]
-
 #: Up to so many vectors, a Gram matrix in float64 takes at most 200 MB; and where the vectors are so many times as long
 #: as they are many, it takes a quarter of their memory and spares nearly all of the products with them.
 _GRAM_LIMIT, _MUCH_LONGER = 5000, 8

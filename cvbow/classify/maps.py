@@ -17,8 +17,6 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 from cvbow._checks import check_choice, check_flag, check_int, check_matrix
 from cvbow.storage import storable
 
-__all__ = ["AdditiveMap", "HellingerMap"]
-
 #: By kernel, the distance of the samples of its spectrum for 1, 2 and 3 of them: those which make the largest error
 #: least over values whose ratio is up to e^6, the error as a share of the root of their product.
 _PERIODS = {"chi2": (0.56, 0.44, 0.37), "intersection": (0.70, 0.67, 0.61)}

@@ -10,8 +10,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from cvbow._checks import check_labels
 
-__all__ = ["ClassificationReport", "classification_report", "place_labels"]
-
 #: The least probability that counts in the log loss, so that one sure mistake does not make it infinite.
 _LEAST = 1e-15
 

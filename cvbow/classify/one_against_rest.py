@@ -15,8 +15,6 @@ from cvbow.classify._labels import Labels, check_class_names, check_groups, clas
 from cvbow.classify._squared_hinge import solve
 from cvbow.classify._temperature import fit_temperature, softmax
 
-__all__ = ["N_FOLDS", "OneAgainstRestClassifier"]
-
 #: The temperature is learned on vectors that were left out in so many parts.
 N_FOLDS = 5
 

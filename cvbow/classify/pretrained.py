@@ -15,8 +15,6 @@ from cvbow.classify.image_classifier import Answers
 from cvbow.files import read_text
 from cvbow.networks import open_network
 
-__all__ = ["PretrainedClassifier", "read_labels"]
-
 
 class PretrainedClassifier:
     """A trained network that answers with its own classes.

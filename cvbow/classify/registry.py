@@ -21,8 +21,6 @@ from cvbow.classify.linear_svm import LinearSVM, TunedLinearSVM
 from cvbow.registry import Registry
 from cvbow.storage import storable
 
-__all__ = ["CLASSIFIERS", "ClassifierEntry", "make_classifier"]
-
 
 @dataclass(frozen=True)
 class ClassifierEntry:

@@ -10,8 +10,6 @@ from cvbow._toml import COUNT, FLAG, TEXT, TEXTS, Rule, TomlTable, bundled, matc
 from cvbow.datasets.images import Layout
 from cvbow.datasets.layouts import LAYOUTS
 
-__all__ = ["Manifest", "RemoteFile", "dataset_names", "find_dataset", "read_dataset"]
-
 _HASH = re.compile(r"sha256:[0-9a-f]{64}|md5:[0-9a-f]{32}")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 

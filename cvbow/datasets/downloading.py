@@ -18,8 +18,6 @@ from cvbow.files import read_text
 from cvbow.parallel import note, progress
 from cvbow.storage import naming
 
-__all__ = ["download"]
-
 #: A download that broke off is taken up this many times before the user is asked to.
 ATTEMPTS = 3
 #: Where neither the server nor the manifest says how large a file is, a larger one is refused.

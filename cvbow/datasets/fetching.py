@@ -20,8 +20,6 @@ from cvbow.files import file_hash
 from cvbow.parallel import note
 from cvbow.storage import WriterLock
 
-__all__ = ["Fetched", "fetch"]
-
 
 @dataclass(frozen=True)
 class Fetched:

@@ -16,8 +16,6 @@ from cvbow.errors import DatasetError
 from cvbow.images import ImageList, content_hash, natural_key
 from cvbow.parallel import run
 
-__all__ = ["LabelledImages", "Layout", "fingerprint", "step_inside"]
-
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class LabelledImages:

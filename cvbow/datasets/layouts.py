@@ -18,8 +18,6 @@ from cvbow.errors import DatasetError
 from cvbow.files import read_text
 from cvbow.images import ImageList, list_images
 
-__all__ = ["LAYOUTS", "Layout"]
-
 _NUMBER = re.compile(r"(\d+)\.[^.]*$")
 
 _NAMES = Rule(

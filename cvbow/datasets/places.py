@@ -11,8 +11,6 @@ from cvbow.datasets.catalog import Manifest, find_dataset
 from cvbow.datasets.images import LabelledImages
 from cvbow.errors import DatasetError
 
-__all__ = ["Place", "cache_folder", "load_dataset", "locate"]
-
 
 @dataclass(frozen=True)
 class Place:

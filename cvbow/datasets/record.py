@@ -16,8 +16,6 @@ from cvbow.images import natural_key
 from cvbow.parallel import run
 from cvbow.storage import readable_json, replacing
 
-__all__ = ["RECORD_FILE", "Archive", "FetchRecord", "hash_files", "read_record", "write_record"]
-
 FORMAT = 1
 #: Its name, as in caches of earlier versions: the hashes in it are what a package manager's lock file holds.
 RECORD_FILE = "lock.json"

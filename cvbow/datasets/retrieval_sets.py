@@ -16,8 +16,6 @@ from cvbow.errors import DatasetError
 from cvbow.images import IMAGE_SUFFIXES, natural_key
 from cvbow.retrieval import GroundTruth, Query, groups_by_number, read_oxford
 
-__all__ = ["NumberedGroups", "OxfordBuildings", "References", "RetrievalLayout", "RetrievalSet"]
-
 _OTHER = "other"
 _LANDMARK = re.compile(r"_\d+$")
 

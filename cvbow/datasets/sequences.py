@@ -20,8 +20,6 @@ from cvbow.errors import DatasetError
 from cvbow.files import read_text
 from cvbow.images import IMAGE_SUFFIXES, natural_key
 
-__all__ = ["ImageSequence", "Sequences", "homographies_hash"]
-
 _IMAGE = re.compile(r"(?:img)?(\d+)")
 _HOMOGRAPHIES = ("H1to{}p", "H_1_{}")
 

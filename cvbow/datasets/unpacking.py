@@ -16,8 +16,6 @@ from typing import IO
 from cvbow.errors import DatasetError
 from cvbow.files import open_file
 
-__all__ = ["MAX_BYTES", "MAX_MEMBERS", "unpack"]
-
 #: Of all that an archive unpacks to.
 MAX_BYTES = 20_000_000_000
 MAX_MEMBERS = 1_000_000

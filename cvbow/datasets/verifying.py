@@ -14,8 +14,6 @@ from cvbow.errors import DatasetError
 from cvbow.files import file_hash
 from cvbow.parallel import run
 
-__all__ = ["Verified", "identify", "verify"]
-
 
 @dataclass(frozen=True)
 class Verified:

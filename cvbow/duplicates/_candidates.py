@@ -14,8 +14,6 @@ from cvbow.parallel import prefetched, progress, single_threaded
 if TYPE_CHECKING:
     from cvbow.index.image_index import ImageIndex
 
-__all__ = ["Pair", "alike", "alike_in_part", "best_windows", "ranked"]
-
 #: Two positions, the smaller one first.
 Pair = tuple[int, int]
 

@@ -26,16 +26,6 @@ from cvbow.retrieval.verification import Verification, verify
 if TYPE_CHECKING:
     from cvbow.index.image_index import ImageIndex
 
-__all__ = [
-    "MIN_OVERLAP",
-    "MIN_PART_SCORE",
-    "MIN_SCORE",
-    "DuplicateGroup",
-    "DuplicatePair",
-    "Duplicates",
-    "find_duplicates",
-]
-
 #: What a pair must have, by default: the agreement of its details, the share of each image that the other one shows.
 MIN_SCORE, MIN_OVERLAP = 0.75, 0.5
 #: A part, which may lie anywhere, must agree by more than a whole picture: two photographs that were taken one after

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from cvbow.images import to_gray
 
-__all__ = ["SIDE", "Agreement", "agreement", "details", "gray_thumbnail", "thumbnail_map", "window_map"]
-
 #: Thumbnails are squares of so many pixels, whatever the aspect ratio of the image.
 SIDE = 64
 #: Standard deviation of the Gaussian before thumbnails are compared, in their pixels: it takes away most of what

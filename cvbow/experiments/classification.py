@@ -31,8 +31,6 @@ from cvbow.parallel import note
 from cvbow.presets import PRESETS, make_model
 from cvbow.tables import Table, figure, percent
 
-__all__ = ["METRICS", "ClassificationDefinition", "ClassificationResult", "Variant", "read", "rows", "run", "tables"]
-
 RESULT = "cvbow-benchmark-result"
 #: What a published figure may be: the mean over classes of the share of right answers, or that share over all images.
 METRICS = ("mean_class_accuracy", "accuracy")

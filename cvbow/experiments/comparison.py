@@ -31,8 +31,6 @@ from cvbow.parallel import note
 from cvbow.presets import Contender, parse_contender
 from cvbow.tables import Table, figure, percent
 
-__all__ = ["ComparisonDefinition", "ComparisonResult", "compare", "read", "run", "tables"]
-
 RESULT = "cvbow-comparison-result"
 #: Images that the cost of an answer is measured on, one after another.
 _TIMED = 40

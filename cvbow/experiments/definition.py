@@ -10,8 +10,6 @@ from cvbow._toml import TEXT, Rule, TomlTable, one_of
 from cvbow.experiments.published import Published
 from cvbow.presets import parse_setting
 
-__all__ = ["Definition", "Described", "check_names", "different", "take_common", "take_settings"]
-
 
 class Described(Protocol):
     """What can say itself in a line: a protocol."""

@@ -16,8 +16,6 @@ from typing import Any
 
 from cvbow.parallel import effective_jobs
 
-__all__ = ["PeakMemory", "checkout_commit", "environment", "machine", "peak_memory", "processor"]
-
 _ROOT = Path(__file__).resolve().parents[2]
 #: Key of ``versions`` in an environment, and how the software writes its name.
 _SOFTWARE = {

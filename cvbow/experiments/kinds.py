@@ -16,20 +16,6 @@ from cvbow.experiments.results import FORMAT, DataFolders, Job, read_json
 from cvbow.images import natural_key
 from cvbow.tables import Table
 
-__all__ = [
-    "KINDS",
-    "Kind",
-    "benchmark_names",
-    "collect_results",
-    "find_benchmark",
-    "read_benchmark",
-    "read_result",
-    "result_rows",
-    "result_tables",
-    "run_benchmark",
-    "target_rows",
-]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:

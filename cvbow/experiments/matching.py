@@ -36,8 +36,6 @@ from cvbow.parallel import note
 from cvbow.parallel import run as run_parallel
 from cvbow.tables import Table, figure, percent
 
-__all__ = ["MatchingDefinition", "MatchingResult", "MatchingVariant", "Pairs", "read", "run", "tables"]
-
 RESULT = "cvbow-matching-result"
 #: Pixels.
 ACCURACY_AT = tuple(range(1, 11))

@@ -16,16 +16,6 @@ from cvbow.datasets import LabelledImages
 from cvbow.experiments._drawing import Split, at_most, by_class, first, make_split, shuffled
 from cvbow.images import natural_key
 
-__all__ = [
-    "PROTOCOLS",
-    "FixedSplit",
-    "HeldOut",
-    "KFold",
-    "RandomSplits",
-    "SplitProtocol",
-    "read_protocol",
-]
-
 _PARTS = ("train", "validation", "test")
 
 

@@ -9,8 +9,6 @@ from typing import Any
 from cvbow._toml import NUMBER, TEXT, Rule, TomlTable, one_of
 from cvbow.tables import Table
 
-__all__ = ["STATUS", "Published", "Row", "beside", "rows_table", "take_published"]
-
 #: How sure a published figure is: from the paper's text, from its authors' code or page, or measured by this project.
 STATUS = ("as reported", "from the authors' code", "measured here")
 

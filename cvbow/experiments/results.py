@@ -18,24 +18,6 @@ from cvbow.files import read_text
 from cvbow.storage import readable_json, replacing
 from cvbow.tables import Table
 
-__all__ = [
-    "FORMAT",
-    "DataFolders",
-    "DatasetFacts",
-    "Job",
-    "Result",
-    "Spread",
-    "dataset_facts",
-    "facts_table",
-    "find_places",
-    "plain",
-    "read_json",
-    "rounded",
-    "spread",
-    "stored",
-    "write_result",
-]
-
 FORMAT = 1
 
 #: The folder of a benchmark's data set, or the folders of several data sets by their names.

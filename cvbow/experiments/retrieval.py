@@ -33,17 +33,6 @@ from cvbow.presets import DescriberRecipe
 from cvbow.retrieval import Describer, GroundTruth
 from cvbow.tables import Table, figure, percent
 
-__all__ = [
-    "RetrievalDefinition",
-    "RetrievalProtocol",
-    "RetrievalResult",
-    "RetrievalVariant",
-    "read",
-    "rows",
-    "run",
-    "tables",
-]
-
 RESULT = "cvbow-retrieval-result"
 #: What describes images: ``VisualWords`` or ``ImageVectors``.
 DESCRIBERS = ("words", "vectors")

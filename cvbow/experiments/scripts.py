@@ -7,8 +7,6 @@ from typing import Any
 
 from cvbow.tables import Table, duration, figure, percent
 
-__all__ = ["KERNELS", "SECTIONS", "duplicates_tables", "fuzz_tables", "speed_tables", "threads"]
-
 Cells = list[tuple[str, ...]]
 
 

@@ -12,16 +12,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from cvbow._checks import check_real
 
-__all__ = [
-    "Interval",
-    "PairedTest",
-    "accuracy_interval",
-    "holm",
-    "mcnemar_test",
-    "paired_splits_test",
-    "wilson_interval",
-]
-
 
 @dataclass(frozen=True)
 class Interval:

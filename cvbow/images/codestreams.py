@@ -15,8 +15,6 @@ from typing import NamedTuple
 
 from cvbow.images.header import UnreadableError, truncated
 
-__all__ = ["CODESTREAM", "Jpeg2000", "av1_sizes", "hevc_sizes", "jpeg2000_header", "jpeg2000_tiles"]
-
 Size = tuple[int, int]
 
 #: How a codestream of JPEG 2000 begins.

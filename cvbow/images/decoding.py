@@ -36,8 +36,6 @@ from cvbow.images.pixels import Color, flatten, to_uint8, upright
 from cvbow.images.rangeless import range_of, stretched, typed
 from cvbow.images.tiff import exif_orientation
 
-__all__ = ["decode"]
-
 #: Bytes that decoding may take beside the file's own: for each pixel that is allowed, and in any case. With the default
 #: limit of pixels that keeps a process below 1 GB.
 _MEMORY_PER_PIXEL = 8

@@ -16,8 +16,6 @@ from cvbow.images.codestreams import CODESTREAM, jpeg2000_header, jpeg2000_tiles
 from cvbow.images.header import Header, UnreadableError, truncated
 from cvbow.images.heif import boxes_of, heif_format, heif_header
 
-__all__ = ["read_header"]
-
 _UNKNOWN = "not an image in a known format (JPEG, PNG, GIF, TIFF, BMP, PNM, WebP, HEIC, AVIF, JPEG 2000)"
 _JPEG2000 = b"\0\0\0\x0cjP  \r\n\x87\n"
 _PNG_PALETTE = 3

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Header", "UnreadableError", "truncated"]
-
 
 class UnreadableError(Exception):
     """The reason why bytes are not an image; `read_image` adds the name of the file."""

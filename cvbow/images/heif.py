@@ -15,8 +15,6 @@ from typing import NamedTuple
 from cvbow.images.codestreams import av1_sizes, hevc_sizes
 from cvbow.images.header import Header, UnreadableError, truncated
 
-__all__ = ["boxes_of", "heif_format", "heif_header"]
-
 _HEIC = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"))
 _AVIF = frozenset((b"avif", b"avis"))
 _CODED = (b"hvc1", b"av01")

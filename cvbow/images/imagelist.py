@@ -7,8 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["SPLITS", "ImageList", "natural_key", "split_name"]
-
 #: The splits of a data set, by the names that they go by.
 SPLITS = {
     "train": ("train", "training"),

@@ -12,8 +12,6 @@ from cvbow.errors import DatasetError
 from cvbow.images.imagelist import ImageList, natural_key, split_name
 from cvbow.images.manifest import read_manifest
 
-__all__ = ["IMAGE_SUFFIXES", "gather_images", "list_images"]
-
 _ALWAYS_READ = ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .tif .tiff .bmp .webp .pbm .pgm .ppm .pnm"
 # Where their decoder is missing, these are reported when they are read: to leave them out without a word could hide
 # half a data set.

@@ -14,8 +14,6 @@ from typing import Any
 from cvbow._checks import check_int
 from cvbow.parallel import inherited
 
-__all__ = ["MAX_PIXELS", "Reading", "check_background", "reading_as", "reading_now"]
-
 #: Above so many pixels an image is refused, unless more are allowed.
 MAX_PIXELS = 100_000_000
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 
 from cvbow.images.header import UnreadableError
 
-__all__ = ["range_of", "stretch", "stretched", "typed"]
-
 #: Samples that are looked at together.
 _BAND = 1 << 20
 

@@ -18,8 +18,6 @@ from cvbow.images.color import to_gray
 from cvbow.images.options import Reading, reading_now
 from cvbow.images.pixels import flatten, to_uint8, upright
 
-__all__ = ["DerivedImage", "content_hash", "read_bytes", "read_image"]
-
 # OpenCV and Pillow count bytes in 32-bit integers in places.
 _MAX_BYTES = 2**31 - 1
 

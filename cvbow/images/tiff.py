@@ -17,8 +17,6 @@ from typing import Literal, NamedTuple
 
 from cvbow.images.header import Header, UnreadableError, truncated
 
-__all__ = ["exif_orientation", "tiff_header"]
-
 MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 # The kinds of values: their bytes, and those that are unsigned integers.

@@ -20,8 +20,6 @@ from cvbow.index._writer import Writer
 from cvbow.parallel import progress, run
 from cvbow.retrieval.describer import ArraySpec
 
-__all__ = ["AddReport", "Item", "add_items", "items_of"]
-
 
 @dataclass(frozen=True)
 class AddReport:

@@ -17,8 +17,6 @@ from cvbow.images import content_hash, read_image, reading_as
 from cvbow.parallel import run
 from cvbow.retrieval.describer import Box, Describer
 
-__all__ = ["DescribeImage", "Described", "hash_images", "is_path", "name_of"]
-
 
 class Described(NamedTuple):
     """What a worker made of one image: the hash of what it read, and its description; empty where it was known."""

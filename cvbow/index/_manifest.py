@@ -20,8 +20,6 @@ from cvbow.files import read_file
 from cvbow.storage import canonical_json, replacing
 from cvbow.storage.arrays import ArrayRecord
 
-__all__ = ["FORMAT_VERSION", "NAME", "SEGMENTS", "ArrayEntry", "Manifest", "SegmentEntry"]
-
 FORMAT_VERSION = 1
 NAME = "manifest.json"
 SEGMENTS = "segments"

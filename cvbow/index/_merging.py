@@ -11,8 +11,6 @@ from collections.abc import Sequence
 
 from cvbow.index._manifest import SegmentEntry
 
-__all__ = ["FANOUT", "MAX_BYTES", "compaction", "next_merge"]
-
 #: So many segments of one size become one.
 FANOUT = 8
 #: Bytes of a segment that grows no further: what a describer derives of it must fit into memory.

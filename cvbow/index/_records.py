@@ -9,8 +9,6 @@ from typing import NamedTuple
 
 from cvbow.storage import canonical_json
 
-__all__ = ["Record", "file_of", "key_of", "records_from_json", "records_to_json", "stored_root"]
-
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

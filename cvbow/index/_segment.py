@@ -24,8 +24,6 @@ from cvbow.index._records import Record, records_from_json, records_to_json
 from cvbow.retrieval.describer import ArraySpec, Describer
 from cvbow.storage.arrays import ArrayRecord, check_values, raw_bytes
 
-__all__ = ["IMAGES", "OpenSegment", "Part", "open_segment", "sync_folder", "write_segment"]
-
 IMAGES = "images.json"
 # Bytes that are copied at a time.
 _CHUNK = 8 << 20

@@ -19,8 +19,6 @@ from cvbow.index._records import Record, file_of, key_of
 from cvbow.index._segment import OpenSegment, open_segment
 from cvbow.retrieval.describer import ArraySpec, Describer, Scorer
 
-__all__ = ["Snapshot", "load_describer"]
-
 _TRIES = 100
 
 

@@ -23,8 +23,6 @@ from cvbow.index._segment import Part, sync_folder, write_segment
 from cvbow.index._snapshot import Snapshot
 from cvbow.retrieval.describer import Describer
 
-__all__ = ["Writer", "build"]
-
 _OURS = re.compile(
     rf"{re.escape(_manifest.NAME)}|{'|'.join(storage.LOCK_FILES)}|{SEGMENTS}|describer(-[0-9]+)?\.cvbow|\..*\.tmp"
 )

@@ -17,8 +17,6 @@ from cvbow.index.search import Result, Search
 from cvbow.retrieval.ground_truth import GroundTruth, Query
 from cvbow.retrieval.ranking import DEFINITIONS, Ranking
 
-__all__ = ["evaluate_index"]
-
 _UKBENCH = 4
 _AT_PLACES = ("recall", "precision", "success")
 #: Values of a search that others stand for here.

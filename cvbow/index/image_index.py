@@ -30,8 +30,6 @@ from cvbow.index.search import Result, Search, answer, answers, ranked
 from cvbow.parallel import effective_jobs, single_threaded
 from cvbow.retrieval.describer import Box, Describer
 
-__all__ = ["AddReport", "ImageIndex", "RemoveReport"]
-
 
 @dataclass(frozen=True)
 class RemoveReport:

@@ -20,8 +20,6 @@ from cvbow.parallel import prefetched, progress, run, single_threaded
 from cvbow.retrieval.describer import Box, Describer
 from cvbow.retrieval.verification import Verification, check_verification, verify
 
-__all__ = ["VERIFIED", "Result", "Search", "answer", "answers", "best_rows", "in_order", "ranked"]
-
 #: Results that are verified where the index can and the search does not say how many.
 VERIFIED = 100
 #: How much `Scorer.stable_scores` may differ from `Scorer.scores`, twice: the scores of two images are compared.

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from cvbow.matching.maps import across, fit_homography, other_homography, spread
 from cvbow.matching.models import MODELS, geometry_errors
 
-__all__ = ["distinct_matches", "undetermined"]
-
 #: Inliers must reach beyond a line, or another model miss them, by so many tolerances (root mean square).
 _MARGIN = 5 / 3
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["VARINT", "Span", "fields", "message", "messages", "parts", "read_varint", "span", "texts", "varint"]
-
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
 #: Where a message begins and ends.

@@ -17,8 +17,6 @@ from pathlib import PurePosixPath, PureWindowsPath
 from cvbow.networks._wire import Span, messages, parts, read_varint, span, texts
 from cvbow.networks._wire import message as wrapped
 
-__all__ = ["external_files", "with_external_data"]
-
 #: The fields in which tensors may lie, however deep: of each kind of message, numbers and kinds of what is in it.
 _WITHIN: dict[str, dict[int, str]] = {
     "model": {7: "graph", 25: "function"},

@@ -7,8 +7,6 @@ from typing import Any
 
 from cvbow.augmentation import ImageAugmenter
 
-__all__ = ["TRANSFORMS", "make_augmenter"]
-
 #: Parameters of ``ImageAugmenter`` by name: small changes, after which a photograph still shows what it showed.
 TRANSFORMS: dict[str, dict[str, Any]] = {
     "mirror": {"horizontal_flip": True},

@@ -17,8 +17,6 @@ from cvbow.presets.recipes import PRESETS
 from cvbow.presets.settings import OWN, PARTS, SETTINGS, Setting, chosen_dictionary, is_binary
 from cvbow.registry import parameters_of
 
-__all__ = ["make_model", "resolve"]
-
 
 def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return all settings of a recipe, and what is left over for the classifier.

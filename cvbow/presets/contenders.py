@@ -11,8 +11,6 @@ from cvbow.networks import find_known_network, is_model_name, known_models, know
 from cvbow.presets.building import make_model
 from cvbow.presets.recipes import PRESETS
 
-__all__ = ["FLOORS", "Contender", "parse_contender"]
-
 #: The simplest descriptions of an image.
 FLOORS = {"pixels": RawPixels, "colors": ColorHistogram}
 

@@ -15,8 +15,6 @@ from cvbow.presets.recipes import PRESETS
 from cvbow.presets.settings import SETTINGS
 from cvbow.retrieval import Describer, ImageVectors, VisualWords
 
-__all__ = ["WORDS", "DescriberRecipe", "index_recipe"]
-
 #: What is asked for by this name is ``VisualWords``.
 WORDS = "words"
 

@@ -14,9 +14,6 @@ from cvbow.features import DESCRIPTORS, DETECTORS, EXTRACTORS
 from cvbow.presets.augmenting import TRANSFORMS
 from cvbow.registry import Registry
 
-__all__ = ["SETTINGS", "Setting", "parse_setting"]
-
-
 #: The parts that a recipe chooses by name, and where the names are. A part's own parameters are settings too, such as
 #: ``detector__threshold``.
 PARTS: dict[str, Registry[Any]] = {

@@ -12,8 +12,6 @@ import numpy as np
 from cvbow.images.corruptions import CORRUPTIONS, STRENGTHS
 from cvbow.storage import GENERATOR, replacing
 
-__all__ = ["PLOTS", "write_comparison_plots"]
-
 #: Files of a comparison: what accuracy costs, and, where the comparison has them, its learning curve and corruptions.
 PLOTS = ("accuracy-cost.png", "learning-curve.png", "corruptions.png")
 

@@ -9,8 +9,6 @@ from cvbow.index import ImageIndex
 from cvbow.report._found import panel_figure, unmarked
 from cvbow.report._html import count, counted, data, page, percent, section, write_page
 
-__all__ = ["write_duplicates_page"]
-
 #: What an image of a group has to do with an earlier one.
 _SAID = {"identical": "same bytes as", "copy": "copy of", "part": "overlaps"}
 #: A group stands under the first of these that one of its pairs is.

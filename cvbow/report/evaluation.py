@@ -22,8 +22,6 @@ from cvbow.report._classes import MOST_CLASSES, class_table, confusions
 from cvbow.report._gallery import Answered, gallery
 from cvbow.report._html import count, data, escape, isolate, page, percent, scroll_box, section, table, write_page
 
-__all__ = ["write_evaluation_report"]
-
 _MOST_MISTAKES = 24
 _MOST_UNSURE = 8
 _GONE = "<p>None of the images can be read any more.</p>"

@@ -27,8 +27,6 @@ from cvbow.report._canvas import (
     write_picture,
 )
 
-__all__ = ["draw_matches", "write_matches_picture"]
-
 #: Box that each image is fitted into, in pixels.
 BOX = (760, 760)
 #: An image's panel is at least so wide, so that its caption has room.

@@ -32,8 +32,6 @@ from cvbow.report._found import Panel, panel_figure, panels, rendered, said
 from cvbow.report._html import breakable, count, counted, escape, page, section, write_page
 from cvbow.retrieval import Box
 
-__all__ = ["Searched", "draw_search", "write_search_page", "write_search_picture"]
-
 _MARGIN, _GAP = 16, 14
 _TITLE, _TEXT = 20, 15
 #: The query is fitted into a square of this side, in pixels; so are results, by how many of them there are.

@@ -31,8 +31,6 @@ from cvbow.report._canvas import (
     write_picture,
 )
 
-__all__ = ["MARKS", "STAGES", "Stage", "draw_stages", "find_stage", "write_stages_picture"]
-
 #: Kinds of stages, and the detector that stands for each; a detector's own name is a stage as well.
 STAGES = {"edges": "canny", "corners": "harris", "blobs": "log", "keypoints": "sift", "dense": "grid"}
 

@@ -20,16 +20,6 @@ from cvbow.images import IMAGE_SUFFIXES, list_images, natural_key
 from cvbow.images.manifest import csv_rows
 from cvbow.retrieval.describer import Box
 
-__all__ = [
-    "GroundTruth",
-    "Query",
-    "groups_by_number",
-    "read_ground_truth",
-    "read_groups",
-    "read_oxford",
-    "read_pairs",
-]
-
 LABELS = ("relevant", "ignored")
 _COLUMNS = ("query", "image", "label")
 _EXPECTED = f"expected the columns {','.join(_COLUMNS)}"

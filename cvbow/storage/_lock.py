@@ -13,8 +13,6 @@ from typing import IO, Self
 
 from cvbow.files import open_file
 
-__all__ = ["LOCK_FILES", "WriterLock"]
-
 #: The file that is locked, and the one that stands in for a lock on a file system that has none.
 LOCK_FILES = ("writer.lock", "writer.pid")
 

@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ArrayRecord", "Spec", "check_values", "dtype_spec", "raw_bytes", "storable", "stored_dtype", "to_dtype"]
-
 _SCALAR = re.compile(r"\|b1|\|[iu]1|<[iu][248]|<f[248]|<c(?:8|16)|<U[1-9][0-9]{0,6}")
 _FIELD = re.compile(r"\|[iu]1|<[iu][248]|<f[248]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
