@@ -19,30 +19,16 @@ Points = NDArray[np.float64]
 
 
 def distinct_matches(a: Points, b: Points, radius: float, *, most: int | None = None) -> NDArray[np.intp]:
-    """Return the rows of matches that are at places of their own.
+    """Return the rows (n,), ascending, of matches that are near no earlier one of them, neither in `a` nor in `b`.
 
     Several keypoints at one place, of other sizes or angles, are one piece of evidence, whatever they are matched with.
-
-    Parameters
-    ----------
-    a, b : ndarray of shape (m, 2), float64
-        Places of the matches in the two images, in one unit.
-    radius : float
-        Places within this distance of each other are one.
-    most : int, optional
-        Stop at so many.
-
-    Returns
-    -------
-    ndarray of shape (n,), intp
-        Ascending: each match that is near no earlier one of them, neither in `a` nor in `b`.
+    Places (m, 2) within ``radius`` of each other are one; ``most`` stops at so many.
 
     Examples
     --------
     >>> import numpy as np
     >>> from cvbow.matching.evidence import distinct_matches
-    >>> a = np.array([[0.0, 0], [1, 0], [50, 0], [90, 0]])
-    >>> b = np.array([[7.0, 7], [99, 9], [7, 8], [40, 0]])
+    >>> a, b = np.array([[0.0, 0], [1, 0], [50, 0], [90, 0]]), np.array([[7.0, 7], [99, 9], [7, 8], [40, 0]])
     >>> distinct_matches(a, b, radius=3).tolist()
     [0, 3]
     """
@@ -61,18 +47,8 @@ def distinct_matches(a: Points, b: Points, radius: float, *, most: int | None = 
 def undetermined(model: str, a: Points, b: Points, tolerance: float) -> str | None:
     """Return why matches that agree with a model also agree with quite other ones, or None where they do not.
 
-    Parameters
-    ----------
-    model : {"affine", "homography", "fundamental"}
-    a, b : ndarray of shape (m, 2), float64
-        The inliers, in one unit.
-    tolerance : float
-        Largest error of an inlier, in that unit: how exactly the places are taken to be known.
-
-    Returns
-    -------
-    str or None
-        For a person, as the end of a sentence.
+    It is for a person, as the end of a sentence. The inliers (m, 2) are in one unit; ``tolerance`` is the largest error
+    of one, in that unit: how exactly the places are taken to be known.
 
     Examples
     --------

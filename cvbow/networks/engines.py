@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -240,8 +241,6 @@ class _OpenCV:
         self._net()
 
     def _net(self) -> Any:
-        import cv2
-
         if not hasattr(self.local, "net"):
             self.local.net = cv2.dnn.readNetFromONNX(self.data)
         return self.local.net

@@ -53,19 +53,9 @@ def external_files(data: bytes) -> tuple[str, ...]:
 
 
 def with_external_data(data: bytes, read: Callable[[str], bytes]) -> bytes:
-    """Return a network with the weights that lie in other files put into it.
+    """Return an ONNX file with the weights that lie in other files put into it; ``read`` returns what such a file holds.
 
-    Parameters
-    ----------
-    data : bytes
-        An ONNX file.
-    read : callable
-        Returns the content of a file of ``external_files``.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged, a file is too short, or the whole is larger than an ONNX file may be.
+    ValueError if the file is damaged, a file is too short, or the whole is larger than an ONNX file may be.
     """
     return _put_together(data, read)
 
