@@ -53,7 +53,7 @@ def external_files(data: bytes) -> tuple[str, ...]:
 
 
 def with_external_data(data: bytes, read: Callable[[str], bytes]) -> bytes:
-    """Return an ONNX file with the weights that lie in other files put into it; ``read`` returns what such a file holds.
+    """Return an ONNX file with the weights that lie in other files put into it; ``read`` returns such a file's content.
 
     ValueError if the file is damaged, a file is too short, or the whole is larger than an ONNX file may be.
     """
