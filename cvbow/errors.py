@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["CvbowError", "DatasetError", "ImageError", "IndexFileError", "ModelFileError", "NetworkError"]
+__all__ = [
+    "CvbowError",
+    "DatasetError",
+    "ExecutorError",
+    "ImageError",
+    "IndexFileError",
+    "ModelFileError",
+    "NetworkError",
+]
 
 
 class CvbowError(Exception):
@@ -87,6 +95,19 @@ class IndexFileError(_FileError):
     ...     except IndexFileError as error:
     ...         print(error.reason)
     is not an index: it has no manifest.json
+    """
+
+
+class ExecutorError(CvbowError):
+    """Workers that were killed, or a Dask cluster that does not answer: the work was not done, and may be repeated.
+
+    Examples
+    --------
+    >>> from cvbow.errors import ExecutorError
+    >>> raise ExecutorError("a worker process was killed")
+    Traceback (most recent call last):
+    ...
+    cvbow.errors.ExecutorError: a worker process was killed
     """
 
 

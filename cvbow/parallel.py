@@ -8,17 +8,25 @@ the number of workers nor on the number of cores.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import ctypes
 import functools
+import logging
 import numbers
 import os
+import signal
 import threading
+import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
+
+from cvbow.errors import ExecutorError
 
 __all__ = [
     "EXECUTORS",
@@ -230,7 +238,8 @@ def run(
     from joblib import Parallel, delayed
 
     workers = effective_jobs(n_jobs)
-    call = delayed(_Limited(_AsHere(function), os.getpid()))
+    limited = _Limited(_AsHere(function), os.getpid())
+    call = delayed(limited)
     with single_threaded(), progress(task, total) if task else contextlib.nullcontext(lambda done: None) as update:
         pool = Parallel(n_jobs=workers, prefer="threads", return_as="generator", pre_dispatch="3*n_jobs")
         results = pool(call(item) for item in items)
@@ -243,6 +252,7 @@ def run(
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)
                 results.close()
+            limited.stop()
             raise
 
 
@@ -299,16 +309,43 @@ class _AsHere:
 
 
 class _Limited:
-    """A function that, in a process other than the caller's, first limits the native thread pools for good."""
+    """A function that, in a process other than the caller's, first limits the native thread pools for good.
+
+    In the caller's process it knows the threads that are in it: one that is still in C++ when the interpreter ends
+    would abort the process.
+    """
 
     def __init__(self, function: Callable[[Any], Any], pid: int) -> None:
         self.function = function
         self.pid = pid
+        self.inside: set[int] = set()
+        self.left = threading.Condition()
+        self.stopped = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Limited, (self.function, self.pid)
 
     def __call__(self, item: Any) -> Any:
         if os.getpid() != self.pid:
             _limit_this_process()
-        return self.function(item)
+            return self.function(item)
+        thread = threading.get_ident()
+        with self.left:
+            if self.stopped:
+                return None
+            self.inside.add(thread)
+        try:
+            return self.function(item)
+        finally:
+            with self.left:
+                self.inside.discard(thread)
+                self.left.notify_all()
+
+    def stop(self) -> None:
+        """Begin no further call, and wait for those that are under way, but never for the own thread's."""
+        with self.left:
+            self.stopped = True
+            self.left.wait_for(lambda: self.inside <= {threading.get_ident()}, timeout=60)
 
 
 @functools.cache
@@ -411,12 +448,111 @@ def executor(name: str = "threads", scheduler: str | None = None, *, wait: float
         with joblib.parallel_config(backend="threading"):
             yield
     elif name == "processes":
-        with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+        with _processes():
             yield
     else:
-        try:
-            from distributed import Client
-        except ImportError as error:
-            raise ImportError("the executor dask needs the extra: pip install 'cvbow[dask]'") from error
-        with Client(scheduler) as client, joblib.parallel_config(backend="dask", client=client):
+        with _dask(scheduler, wait):
             yield
+
+
+@contextlib.contextmanager
+def _processes() -> Iterator[None]:
+    import joblib
+
+    started = {"initializer": _start_worker, "initargs": (os.getpid(),)}
+    try:
+        with joblib.parallel_config(backend="loky", inner_max_num_threads=1, **started):
+            yield
+    except BaseException as error:
+        from joblib.externals.loky import get_reusable_executor
+
+        # Nobody will ask them for anything, and they would live on.
+        get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+        if isinstance(error, BrokenProcessPool):
+            why = "often because the memory was full: fewer workers (--n-jobs) need less"
+            raise ExecutorError(f"a worker process was killed, {why}") from error
+        raise
+
+
+def _start_worker(parent: int) -> None:
+    """Make a worker process leave Ctrl-C to its parent, and end when that ends, however it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if os.name == "posix":  # elsewhere a process keeps the number of a parent that is gone
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class _Gone(BaseException):
+    """Raised in the thread that waits for Dask, whatever it is waiting for."""
+
+
+@contextlib.contextmanager
+def _dask(scheduler: str | None, wait: float) -> Iterator[None]:
+    import joblib
+
+    try:
+        from distributed import Client, KilledWorker
+        from distributed.comm import CommClosedError
+    except ImportError as error:
+        raise ImportError("the executor dask needs the extra: pip install 'cvbow[dask]'") from error
+    # What it has to say is said here, in one line.
+    for name in [name for name in logging.root.manager.loggerDict if name.split(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    where = f"Dask's scheduler at {scheduler}" if scheduler else "Dask's scheduler"
+    gone = f"{where} does not answer; start it, and repeat the command"
+    try:
+        client = Client(scheduler, timeout=wait)
+    except (OSError, ValueError) as error:
+        raise ExecutorError(f"{gone} ({' '.join(str(error).split())})") from error
+    watch = _Watch(client, where, wait)
+    try:
+        with joblib.parallel_config(backend="dask", client=client, wait_for_workers_timeout=wait):
+            yield
+    except BaseException as error:
+        reason = watch.reason
+        if reason is None and isinstance(error, KilledWorker):
+            reason = "Dask's workers were killed several times at the same image, often because the memory was full"
+        if reason is None and isinstance(error, CancelledError | asyncio.CancelledError | CommClosedError):
+            reason = gone
+        if reason is None and isinstance(error, TimeoutError):
+            reason = f"{where} had no worker for {wait:g} seconds (--wait)"
+        if reason is None:
+            raise
+        raise ExecutorError(reason) from error
+    finally:
+        watch.ended.set()
+        client.close(timeout=5)
+
+
+class _Watch:
+    """Looks after a Dask cluster, for joblib waits for it without a limit; ends the block where it is gone for long."""
+
+    def __init__(self, client: Any, where: str, wait: float) -> None:
+        self.client = client
+        self.where = where
+        self.wait = wait
+        self.ended = threading.Event()
+        self.reason: str | None = None
+        self.waiting = threading.get_ident()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        seen = time.monotonic()
+        while not self.ended.wait(min(1.0, self.wait / 4)):
+            try:
+                n_workers = len(self.client.sync(self.client.scheduler.ncores, callback_timeout=5))
+                reason = f"{self.where} had no worker for {self.wait:g} seconds (--wait)"
+            except Exception:
+                n_workers, reason = 0, f"{self.where} does not answer; start it, and repeat the command"
+            if n_workers:
+                seen = time.monotonic()
+            elif time.monotonic() - seen > self.wait and not self.ended.is_set():
+                self.reason = reason
+                # It may wait in any of joblib's or Dask's loops; all of them come back to Python now and then.
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.waiting), ctypes.py_object(_Gone))
+                return

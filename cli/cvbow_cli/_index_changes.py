@@ -264,12 +264,13 @@ def _told_when_cut_off(index: ImageIndex, verb: str, name: str, sources: Sequenc
     """Say how to go on where adding ends early."""
     try:
         yield
-    except (KeyboardInterrupt, CvbowError, OSError):
+    except (KeyboardInterrupt, CvbowError, OSError) as error:
         with contextlib.suppress(ValueError):
             repeat = " ".join(["cvbow index", verb, name, *sources])
-            click.echo(
-                f"cvbow: {printable(name)} has {images(len(index))}; continue with '{printable(repeat)}'", err=True
-            )
+            said = f"{name} has {images(len(index))}; continue with '{repeat}'"
+            if isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt(said) from None
+            click.echo(f"cvbow: {printable(said)}", err=True)
         raise
 
 

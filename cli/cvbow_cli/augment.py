@@ -101,9 +101,13 @@ def command(
     if os.path.isdir(source) and os.path.commonpath([inside, os.path.realpath(source)]) == os.path.realpath(source):
         raise click.UsageError(f"OUT must lie outside of DIR, got {output} in {source}")
     images = list_images(source, flat=True)
-    done = augment_images(
-        images, output, augmenter, n=n, seed=seed, image_format=image_format, strict=strict, n_jobs=n_jobs
-    )
+    try:
+        done = augment_images(
+            images, output, augmenter, n=n, seed=seed, image_format=image_format, strict=strict, n_jobs=n_jobs
+        )
+    except KeyboardInterrupt:
+        said = f"{output} has a part of the variants: remove it to begin again" if os.path.isdir(output) else ""
+        raise KeyboardInterrupt(said) from None
     if as_json:
         echo_json(
             {

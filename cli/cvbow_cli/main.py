@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import os
+import signal
 import sys
+import threading
+import time
 import warnings
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 import click
 
 from cvbow import __version__
+from cvbow.tables import printable
 
 #: Subcommand, its module, and its summary; a module is imported when its command runs, so that help answers at once.
 COMMANDS = {
@@ -51,12 +58,31 @@ class CvbowGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what cvbow and the system raise becomes a line on stderr and an exit code."""
+        for stream in (sys.stdout, sys.stderr):
+            # Whatever a terminal can encode: a name or a class that it cannot is escaped.
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        written: list[str] = []
+        try:
+            with _interruptible(), contextlib.ExitStack() as stack:
+                self._invoke(ctx, stack, written)
+        except KeyboardInterrupt as error:
+            files = f"written: {', '.join(written[:3])}" + (f" and {len(written) - 3} more" if written[3:] else "")
+            said = str(error) or (files if written else "nothing was written")
+            click.echo(f"cvbow: interrupted; {printable(said)}", err=True)
+            ctx.exit(130)
+
+    def _invoke(self, ctx: click.Context, stack: contextlib.ExitStack, written: list[str]) -> None:
         from cvbow.errors import CvbowError
+        from cvbow.storage import recording
 
         try:
+            stack.enter_context(recording(written))
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
-                return super().invoke(ctx)
+                super().invoke(ctx)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
         except CvbowError as error:
             _fail(ctx, str(error), 1)
         except OSError as error:
@@ -69,6 +95,39 @@ class CvbowGroup(click.Group):
             _fail(ctx, str(error), 1)
         except MemoryError:
             _fail(ctx, "not enough memory: use fewer or smaller images, fewer words, or smaller grids", 1)
+        except Exception as error:
+            # Nobody's mistake that is foreseen: of OpenCV, of a library, or of cvbow itself.
+            line = next(iter(str(error).strip().splitlines()), "")
+            _fail(ctx, f"{type(error).__name__}: {line} (cvbow --debug {ctx.invoked_subcommand} ... shows where)", 1)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt alike; those that are ignored, as by nohup, stay so."""
+    first: list[float] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        if not first:
+            first.append(time.monotonic())
+            threading.excepthook = lambda failed: None  # what threads of others say of work that was cut off
+            raise KeyboardInterrupt
+        # One signal may come twice, to the process and to its group; a person who repeats it does not want to wait.
+        if time.monotonic() - first[0] > 1:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+    before, hook = {}, threading.excepthook
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = signal.Signals.__members__.get(name)  # Windows has no SIGHUP
+            if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        threading.excepthook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _show_warning(
@@ -80,13 +139,13 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     """Print a warning as a user wants it: without the line of code that it came from."""
-    click.echo(f"cvbow: warning: {message}", err=True)
+    click.echo(f"cvbow: warning: {printable(str(message))}", err=True)
 
 
 def _fail(ctx: click.Context, message: str, code: int) -> None:
     if ctx.obj and ctx.obj.get("debug"):
         raise
-    click.echo(f"cvbow: error: {message}", err=True)
+    click.echo("cvbow: error: " + "\n".join(map(printable, message.splitlines())), err=True)
     ctx.exit(code)
 
 

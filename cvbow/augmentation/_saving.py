@@ -11,15 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice
+from cvbow.errors import ImageError
 from cvbow.storage import replacing
 
 FORMATS = ("png", "jpg", "jpeg", "bmp", "tif", "tiff", "webp")
+#: Bytes that the usual file systems take.
+_LONGEST_NAME = 255
 _NAME = re.compile(r"(?s)(.*)_(\d+)_(\d+)\.[A-Za-z]+")
 
 
 def saved_name(prefix: str, index: int, number: int, extension: str) -> str:
-    """Return ``prefix_index_number.ext``."""
-    return f"{prefix}_{index}_{number}.{extension}"
+    """Return ``prefix_index_number.ext``; of a prefix that is too long for a file's name, its beginning."""
+    rest = f"_{index}_{number}.{extension}"
+    while len(os.fsencode(prefix)) + len(rest) > _LONGEST_NAME:
+        prefix = prefix[:-1]
+    return prefix + rest
 
 
 def parse_saved_name(name: str | os.PathLike[str]) -> tuple[str, int, int]:
@@ -62,6 +68,13 @@ def check_saving(folder: str | os.PathLike[str] | None, prefix: object, extensio
 
 def write_image(path: str | os.PathLike[str], image: NDArray[Any]) -> None:
     """Write an image (H, W), (H, W, 1) or (H, W, 3) RGB, uint8 or rounded to it; whole or not at all."""
+    content = encode_image(path, image, os.path.splitext(path)[1][1:])
+    with replacing(path) as file:
+        file.write(content)
+
+
+def encode_image(path: str | os.PathLike[str], image: NDArray[Any], extension: str) -> bytes:
+    """Return an image as the bytes of a file; ImageError, of `path`, where the format cannot hold it."""
     import cv2
 
     pixels = image if image.dtype == np.uint8 else np.rint(np.clip(image, 0, 255)).astype(np.uint8)
@@ -69,8 +82,7 @@ def write_image(path: str | os.PathLike[str], image: NDArray[Any]) -> None:
         pixels = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR)
     elif pixels.ndim == 3 and pixels.shape[2] != 1:
         raise ValueError(f"an image to save must be gray or RGB, got {pixels.shape[2]} channels")
-    done, data = cv2.imencode(os.path.splitext(path)[1].lower(), np.ascontiguousarray(pixels))
+    done, data = cv2.imencode(f".{extension.lower()}", np.ascontiguousarray(pixels))
     if not done:
-        raise ValueError(f"an image of {pixels.shape[1]}x{pixels.shape[0]} cannot be written as {path}")
-    with replacing(path) as file:
-        file.write(data.tobytes())
+        raise ImageError(path, f"{pixels.shape[1]}x{pixels.shape[0]} pixels cannot be written as {extension}")
+    return bytes(data)

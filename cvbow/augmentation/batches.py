@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from cvbow._checks import check_flag, check_int
 from cvbow.augmentation._saving import check_saving, parse_saved_name, saved_name, write_image
 from cvbow.augmentation.samples import Samples
 from cvbow.errors import CvbowError, ImageError
+from cvbow.images import try_path
 from cvbow.parallel import prefetched
 
 
@@ -168,13 +170,10 @@ class BatchIterator:
         epoch = step // len(self)
         indices, images, errors = [], [], {}
         for index in self.indices(step).tolist():
-            try:
-                image = self._samples.load(index)
-            except FileNotFoundError:
-                errors[index] = ImageError(self.filepaths[index], "there is no such file")
-                continue
-            except ImageError as error:
-                errors[index] = ImageError(error.path, error.reason)
+            name = self.filepaths[index] if self.filepaths else f"image {index}"
+            image = try_path(name, functools.partial(self._samples.load, index))
+            if isinstance(image, ImageError):
+                errors[index] = image
                 continue
             seed = np.random.SeedSequence(self._entropy, spawn_key=(1, epoch, index))
             image = self._transform(image, seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_int
-from cvbow.augmentation._saving import FORMATS, saved_name, write_image
+from cvbow.augmentation._saving import FORMATS, encode_image, saved_name
 from cvbow.augmentation.augmenter import ImageAugmenter
 from cvbow.errors import CvbowError, ImageError
-from cvbow.images import DerivedImage, ImageList, read_image
+from cvbow.images import DerivedImage, ImageList, read_image, try_path
 from cvbow.parallel import run
+from cvbow.storage import replacing
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,16 +174,21 @@ class _Writer:
 
     def __call__(self, item: tuple[int, tuple[Path, str]]) -> ImageError | None:
         index, (path, place) = item
-        try:
-            image = read_image(path)
-        except ImageError as error:
-            return ImageError(error.path, error.reason)
-        except FileNotFoundError:
-            return ImageError(path, "there is no such file")
+        # All variants of an image are there before the first is written: they are written all, or none is.
+        variants = try_path(path, lambda: list(self._variants(index, path)))
+        if isinstance(variants, ImageError):
+            return variants
+        for number, content in enumerate(variants):
+            target = os.path.join(self.folder, place, saved_name(path.stem, index, number, self.format))
+            with replacing(target) as file:
+                file.write(content)
+        return None
+
+    def _variants(self, index: int, path: Path) -> Iterator[bytes]:
+        image = read_image(path)
         for number in range(self.n):
             variant = self.augmenter.random_transform(image, np.random.SeedSequence((self.seed, index, number)))
-            write_image(os.path.join(self.folder, place, saved_name(path.stem, index, number, self.format)), variant)
-        return None
+            yield encode_image(path, variant, self.format)
 
 
 def _place(split: str | None, label: str) -> str:

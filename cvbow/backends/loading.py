@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.errors import ImageError
-from cvbow.images import DerivedImage, read_bytes
+from cvbow.images import DerivedImage, read_bytes, try_path
 from cvbow.images.pixels import is_lone_image
 
 #: A path, pixels: uint8 (H, W) or (H, W, 3) RGB, or what makes them when they are wanted.
@@ -56,11 +55,5 @@ def path_of(image: ImageLike) -> str | None:
 
 
 def try_image(image: ImageLike, function: Callable[[], Any]) -> Any:
-    """Return the function's result, or the ImageError that it raised; a missing file is one of those."""
-    try:
-        return function()
-    except ImageError as error:
-        # Made anew: the error's traceback and cause hold the file's bytes, and those of every bad file would add up.
-        return ImageError(error.path, error.reason)
-    except FileNotFoundError:
-        return ImageError(path_of(image) or "image", "there is no such file")
+    """Return the function's result, or the ImageError that says why the image has none; see ``try_path``."""
+    return try_path(path_of(image) or "image", function)

@@ -243,7 +243,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
         encoded = self.backend_.encode_images(images)
-        rows, skipped = _some_read(encoded.rows, images), encoded.skipped
+        rows, skipped = _some_read(encoded), encoded.skipped
         if skipped:
             warnings.warn(
                 f"{len(skipped)} of {len(images)} images cannot be read and are not judged; the first: {skipped[0]}",
@@ -283,7 +283,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images = check_images(images, minimum=1)
         labels = take_labels(y, len(images))
         answers = self.answer(images, strict=strict)
-        labels = labels[_some_read(answers.rows, images)]
+        labels = labels[_some_read(answers)]
         report = classification_report(labels, answers.probabilities, self.classes_, answers.labels)
         n_known, unknown = len(self.classes_), _some(report.unknown_classes)
         if not report.confusion[:n_known].any():
@@ -487,10 +487,11 @@ def _plain_arrays() -> Iterator[None]:
         yield
 
 
-def _some_read(rows: NDArray[np.intp], images: Sequence[ImageLike]) -> NDArray[np.intp]:
+def _some_read(found: Any) -> NDArray[np.intp]:
     """Return the rows of the images that could be read; CvbowError if there are none."""
+    rows: NDArray[np.intp] = found.rows
     if not len(rows):
-        raise CvbowError(f"none of the {len(images)} images could be read")
+        raise CvbowError(f"none of the {len(found.skipped)} images could be read; the first: {found.skipped[0]}")
     return rows
 
 

@@ -31,6 +31,7 @@ from cvbow.images.pixels import encode_png
 from cvbow.images.reading import DerivedImage, content_hash, read_bytes, read_image
 from cvbow.images.statistics import ImageStatistics
 from cvbow.images.summary import SetSummary, summarize_images
+from cvbow.images.trying import try_path
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -77,4 +78,5 @@ __all__ = [
     "to_hsv",
     "to_lab",
     "to_unit",
+    "try_path",
 ]

@@ -19,6 +19,7 @@ from cvbow.images.montages import fit_square, montage
 from cvbow.images.pixels import encode_png
 from cvbow.images.reading import read_image
 from cvbow.images.statistics import ImageStatistics
+from cvbow.images.trying import try_path
 from cvbow.parallel import run
 from cvbow.storage import GENERATOR, readable_json, replacing
 
@@ -249,13 +250,8 @@ class _Chunk:
 
 
 def _read(path: str | os.PathLike[str]) -> NDArray[np.uint8] | ImageError:
-    try:
-        return read_image(path)
-    except ImageError as error:
-        # Made anew: the error's traceback and cause hold the file's bytes, and those of every bad file would add up.
-        return ImageError(error.path, error.reason)
-    except FileNotFoundError:
-        return ImageError(path, "there is no such file")
+    found: NDArray[np.uint8] | ImageError = try_path(path, lambda: read_image(path))
+    return found
 
 
 def _size_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:

@@ -92,11 +92,10 @@ def naming(path: str | os.PathLike[str], temporary: str | None = None) -> Iterat
 
 
 @contextlib.contextmanager
-def recording() -> Iterator[list[str]]:
-    """Yield a list of the files that this process replaces, from here on, with `replacing`."""
-    record: list[str] = []
+def recording(record: list[str]) -> Iterator[None]:
+    """Append to `record` each file that this process writes with `replacing` inside the block."""
     _records.append(record)
     try:
-        yield record
+        yield
     finally:
         _records.remove(record)

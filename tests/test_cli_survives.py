@@ -1,0 +1,205 @@
+"""What happens to a command from outside: names of any bytes, full disks, closed streams, signals, killed workers."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from tiny_images import write_dataset
+
+from cvbow.errors import ExecutorError
+from cvbow.images import read_image, try_path
+from cvbow.parallel import executor, run
+from cvbow.storage import replacing
+from cvbow_cli.main import cli
+
+SMALL = ["--preset", "fast", "--set", "n_words=8", "--set", "reduce=none", "--set", "step=10", "--n-jobs", "1"]
+posix = pytest.mark.skipif(os.name != "posix", reason="names of bytes and signals are those of POSIX")
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def started(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "cvbow_cli.main", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """A data set with a class that ASCII cannot spell, and a name of bytes that are no text."""
+    data = write_dataset(tmp_path / "odd")
+    (data / "checker").rename(data / "Käse")
+    image = data / "Käse" / "00.png"
+    try:
+        os.rename(image, os.fsencode(data / "Käse") + b"/caf\xe9.png")
+    except OSError:
+        pytest.skip("this file system takes names of UTF-8 alone")
+    (data / "Käse" / "01.png").write_bytes(b"no image")
+    os.rename(data / "Käse" / "01.png", os.fsencode(data / "Käse") + b"/bad\xff.png")
+    return data
+
+
+@posix
+def test_any_name_is_printed_and_json_gives_its_bytes_back(odd: Path, tmp_path: Path) -> None:
+    model = tmp_path / "m.cvbow"
+    with started("train", odd, "-o", model, *SMALL, "--json", env={**os.environ, "PYTHONIOENCODING": "ascii"}) as done:
+        out, errors = done.communicate(timeout=120)
+    assert done.returncode == 0, errors
+    document = json.loads(out.decode("utf-8"))
+    assert document["classes"] == ["Käse", "horizontal", "vertical"]
+    assert os.fsencode(document["skipped"][0]["path"]).endswith(b"/bad\xff.png")
+    names = b"".join(os.fsencode(path) + b"\n" for path in sorted(os.scandir(odd / "Käse"), key=lambda one: one.name))
+    for options in ((), ("--json",)):
+        with started(
+            "predict", model, "-", *options, stdin=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+        ) as done:
+            out, errors = done.communicate(names, timeout=120)
+        assert done.returncode == 1, errors
+        assert b"Traceback" not in errors
+        assert b"caf" in out
+    assert {os.fsencode(row["path"]) for row in json.loads(out)} == set(names.splitlines())
+
+
+@posix
+def test_stdin_that_is_closed_is_said_to_be(tmp_path: Path, tiny_dataset: Path) -> None:
+    assert invoke("train", tiny_dataset, "-o", tmp_path / "m.cvbow", *SMALL).exit_code == 0
+    command = f"{sys.executable} -m cvbow_cli.main predict {tmp_path / 'm.cvbow'} - <&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "stdin is closed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space") as caught, replacing(tmp_path / "a.txt") as file:
+        file.write(b"text")
+    assert caught.value.filename == str(tmp_path / "a.txt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_name_stops_no_augmentation(tmp_path: Path) -> None:
+    (tmp_path / "in" / "a").mkdir(parents=True)
+    name = "ü" * 124 + ".png"
+    content = cv2.imencode(".png", np.arange(400, dtype=np.uint8).reshape(20, 20))[1].tobytes()
+    (tmp_path / "in" / "a" / name).write_bytes(content)
+    (tmp_path / "in" / "a" / "b.png").write_bytes(content)
+    done = invoke("augment", tmp_path / "in", "-o", tmp_path / "out", "-n", 2, "-q")
+    assert done.exit_code == 0, done.output
+    written = sorted(path.name for path in (tmp_path / "out" / "a").iterdir())
+    assert len(written) == 4
+    assert max(len(os.fsencode(name)) for name in written) <= 255
+
+
+@pytest.mark.parametrize("error", [MemoryError(), cv2.error("(-4) insufficient memory")])
+def test_an_image_that_fails_is_one_of_the_skipped(error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    assert "memory" in try_path("large.png", fail).reason
+    with pytest.raises(KeyError):
+        try_path("large.png", lambda: {}["a fault of the work"])
+
+
+def test_one_image_without_memory_does_not_end_predict(
+    tiny_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "m.cvbow"
+    assert invoke("train", tiny_dataset, "-o", model, *SMALL).exit_code == 0
+
+    def starving(source: Any, *, name: str | None = None, **options: Any) -> Any:
+        if str(name).endswith("01.png"):
+            raise MemoryError
+        return read_image(source, name=name, **options)
+
+    monkeypatch.setattr("cvbow.backends._image_encoder.read_image", starving)
+    images = sorted((tiny_dataset / "checker").iterdir())
+    done = invoke("predict", model, *images, "--json", "--n-jobs", "1")
+    assert done.exit_code == 1
+    rows = json.loads(done.stdout)
+    assert [row.get("error") for row in rows][:3] == [None, "not enough memory for this image", None]
+
+
+def test_backslashes_in_a_csv_are_named(tiny_dataset: Path, tmp_path: Path) -> None:
+    assert invoke("train", tiny_dataset, "-o", tmp_path / "m.cvbow", *SMALL).exit_code == 0
+    (tiny_dataset / "t.csv").write_text("path,label\nchecker\\00.png,checker\n")
+    done = invoke("evaluate", tmp_path / "m.cvbow", tiny_dataset / "t.csv")
+    if os.name == "posix":
+        assert done.exit_code == 1
+        assert "here folders are separated by /, not by a backslash" in done.stderr
+
+
+def test_an_error_that_nobody_foresaw_is_one_line(tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: object) -> None:
+        raise cv2.error("OpenCV(5.0) :-1: error: (-215)\nmore")
+
+    monkeypatch.setattr("cvbow_cli.features.read_image", fail)
+    done = invoke("features", tiny_dataset / "x.png")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("cvbow: error: error: OpenCV(5.0)")
+    assert done.stderr.count("\n") == 1
+
+
+@posix
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "threads"), (signal.SIGTERM, "processes")])
+def test_a_signal_ends_a_command_and_its_workers(tmp_path: Path, number: signal.Signals, name: str) -> None:
+    folder = tmp_path / "many" / "a"
+    folder.mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 255, (600, 600), dtype=np.uint8)
+    for index in range(60):
+        cv2.imwrite(str(folder / f"{index}.png"), noise)
+    quiet = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731 - it may be ignored here
+    command = ("index", "build", tmp_path / "many", "-o", tmp_path / "x.index", "--n-jobs", "2", "--executor", name)
+    with started(*command, start_new_session=True, preexec_fn=quiet) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith(b"sample:")  # the work has begun
+        time.sleep(1)
+        process.send_signal(number)
+        errors = process.stderr.read()
+        process.wait(timeout=60)
+    assert process.returncode == 130, errors
+    assert errors.splitlines()[-1].startswith(b"cvbow: interrupted; ")
+    assert b"Traceback" not in errors
+    for _ in range(100):
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("processes of the command live on")
+    assert not (tmp_path / "x.index").exists()
+
+
+def _kill_at_three(item: int) -> int:
+    if item == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+@posix
+def test_a_worker_that_is_killed_is_said_to_be() -> None:
+    with pytest.raises(ExecutorError, match="a worker process was killed"), executor("processes"):
+        list(run(_kill_at_three, range(8), n_jobs=2))
+
+
+def test_a_scheduler_that_is_not_there_is_said_to_be() -> None:
+    pytest.importorskip("distributed", reason="needs the extra: pip install 'cvbow[dask]'")
+    with pytest.raises(ExecutorError, match="does not answer"), executor("dask", "tcp://127.0.0.1:9", wait=1):
+        pass
