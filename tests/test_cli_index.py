@@ -316,7 +316,7 @@ def test_an_empty_index(own: Path, index: Path) -> None:
     assert document("compact", index)["n_bytes"] == 0
     result = run("search", index, own / "queries" / "0.png", "-o", own / "found.png")
     assert (result.exit_code, result.stdout.splitlines()[0]) == (0, "nothing found among 0 images")
-    assert document("duplicates", index) == {"n_images": 0, "groups": [], "skipped": []}
+    assert document("duplicates", index) == {"n_images": 0, "groups": [], "links": [], "skipped": []}
     assert document("check", index)["sound"]
     assert "it is empty" in fails(2, "evaluate", index, truth(own))
     assert document("add", index, own / "photos")["n_images"] == N_SCENES
@@ -410,6 +410,22 @@ def test_duplicates(own: Path, index: Path) -> None:
     assert pair["reason"] == "copy"
     result = run("duplicates", index)
     assert result.stdout.splitlines()[-1].startswith("2 groups among 8 images; keeping one of each group would leave 6")
+
+
+def test_links_are_no_duplicates(own: Path, index: Path) -> None:
+    (own / "symbolic.png").symlink_to(own / path_of(1))
+    (own / "hard.png").hardlink_to(own / path_of(2))
+    run("add", index, own / "symbolic.png", own / "hard.png")
+    page = own / "found.html"
+    found = document("duplicates", index, "-o", page)
+    assert found["groups"] == []
+    assert found["links"] == [[path_of(1), "symbolic.png"], [path_of(2), "hard.png"]]
+    result = run("duplicates", index)
+    assert f"one file: {path_of(2)} = hard.png\n" in result.stdout
+    assert result.stdout.splitlines()[-1] == "0 groups among 8 images; keeping one of each group would leave 6"
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r"<h2>(.+)</h2>", text) == ["One file of several names (2 files)"]
+    assert f"<li>{path_of(1)} = symbolic.png</li>" in text
 
 
 def test_the_map_that_is_verified_can_be_chosen(made: Path, tmp_path: Path) -> None:

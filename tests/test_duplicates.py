@@ -15,6 +15,7 @@ from cvbow.backends import RawPixels
 from cvbow.dictionary import KMeansDictionary
 from cvbow.duplicates import MIN_SCORE, Duplicates, find_duplicates
 from cvbow.duplicates._candidates import _WINDOWS, alike, alike_in_part, best_windows
+from cvbow.duplicates.closer_look import largest_difference
 from cvbow.duplicates.thumbnails import (
     SIDE,
     Agreement,
@@ -68,8 +69,8 @@ def save(path: Path, image: Image, quality: int = 95) -> Path:
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve pictures, 0 with five copies, 1 in gray and smaller, 2 cropped twice, 3 the same file twice; 8 to 11 have
-    hardly a keypoint, and 8 and 9 copies.
+    """Twelve pictures, 0 with five copies, 1 in colour with a smaller copy, 2 cropped twice, 3 the same file twice; 8
+    to 11 have hardly a keypoint, and 8 and 9 copies.
     """
     folder = tmp_path_factory.mktemp("photos")
     for number in range(12):
@@ -83,7 +84,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
             save(folder / "00-part.jpg", cropped(image, 0.8, (0, 1)))
             save(folder / "00-strip.jpg", np.ascontiguousarray(image[30:110]))
         elif number == 1:
-            save(folder / "01-gray.jpg", resized(to_gray(image), 0.7))
+            save(folder / "01-small.jpg", resized(image, 0.7))
         elif number == 2:
             save(folder / "02-left.jpg", cropped(image, 0.8, (0, 0)))
             save(folder / "02-right.jpg", cropped(image, 0.8, (1, 0.5)))
@@ -98,7 +99,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 EXPECTED = {
     ("00-coarse.jpg", "00-half.jpg", "00-large.jpg", "00-part.jpg", "00-strip.jpg", "00.jpg"),
-    ("01-gray.jpg", "01.jpg"),
+    ("01-small.jpg", "01.jpg"),
     ("02-left.jpg", "02-right.jpg", "02.jpg"),
     ("03-twin.jpg", "03.jpg"),
     ("08-part.jpg", "08.jpg"),
@@ -184,6 +185,7 @@ def test_parameters_decide(index: ImageIndex) -> None:
         ("min_score", 1.5),
         ("min_part_score", 2),
         ("min_overlap", -0.1),
+        ("max_difference", 2.5),
         ("few_features", 2.5),
         ("n_jobs", 0),
     ],
@@ -197,11 +199,11 @@ def test_removed_images_and_lost_files(photos: Path, words: VisualWords, tmp_pat
     copies = tmp_path / "copies"
     shutil.copytree(photos, copies)
     with ImageIndex.build(tmp_path / "some.index", words, root=copies) as some:
-        assert find_duplicates(some) == Duplicates([], 0, []) or find_duplicates(some).groups == []
+        assert find_duplicates(some).groups == []
         some.add(sorted(copies.glob("0[1238]*.jpg")))
         some.remove(["02.jpg", "08-part.jpg"])
         found = find_duplicates(some)
-        assert names(found) == {("01-gray.jpg", "01.jpg"), ("02-left.jpg", "02-right.jpg"), ("03-twin.jpg", "03.jpg")}
+        assert names(found) == {("01-small.jpg", "01.jpg"), ("02-left.jpg", "02-right.jpg"), ("03-twin.jpg", "03.jpg")}
         for path in copies.glob("*.jpg"):
             path.unlink()
         found = find_duplicates(some)
@@ -251,6 +253,100 @@ def test_photographs(shared_data: Path, words: VisualWords, tmp_path: Path) -> N
         found = find_duplicates(built)
     assert names(found) == {(f"{number:02d}-copy.jpg", f"{number:02d}.jpg") for number in range(len(paths))}
     assert min(pair.score for pair in found.pairs) > 0.9
+
+
+def test_names_of_one_file_are_no_copies(photos: Path, words: VisualWords, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    shutil.copy(photos / "03.jpg", folder / "03.jpg")
+    shutil.copy(photos / "03.jpg", folder / "03-twin.jpg")
+    (folder / "00-symbolic.jpg").symlink_to(folder / "03.jpg")
+    (folder / "01-chain.jpg").symlink_to("00-symbolic.jpg")
+    (folder / "hard.jpg").hardlink_to(folder / "03.jpg")
+    (tmp_path / "linked").symlink_to(folder)
+    with ImageIndex.build(tmp_path / "links.index", words, root=tmp_path) as built:
+        built.add([*sorted(folder.glob("*.jpg")), tmp_path / "linked" / "03.jpg"])
+        found = find_duplicates(built)
+    (several,) = found.links
+    # A file comes before the links to it, and stands for all.
+    assert several[:3] == ("photos/03.jpg", "photos/hard.jpg", "linked/03.jpg")
+    assert set(several[3:]) == {"photos/00-symbolic.jpg", "photos/01-chain.jpg"}
+    assert [group.paths for group in found.groups] == [("photos/03-twin.jpg", "photos/03.jpg")]
+    assert (found.n_images, found.n_files) == (6, 2)
+
+
+def form(entries: int) -> Image:
+    """The same form, filled in differently for every number."""
+    rng, image = np.random.default_rng(entries), np.full((420, 300), 250, np.uint8)
+    for line, y in enumerate(range(40, 400, 30)):
+        cv2.putText(image, f"Field {chr(65 + line)}:", (15, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 30, 1)
+        cv2.line(image, (110, y + 4), (280, y + 4), 120, 1)
+        text = "".join(map(chr, rng.integers(97, 122, rng.integers(4, 12))))
+        cv2.putText(image, text, (115, y), cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, 0.5, 20, 1)
+    return image
+
+
+def test_other_colours_and_other_entries_are_other_pictures(words: VisualWords, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    texture = rng.integers(-20, 20, (240, 240, 3)).astype(np.int16)
+    corners = np.array([[60, 50], [180, 50], [210, 100], [175, 115], [170, 210], [70, 210], [65, 115], [30, 100]])
+    for name, color in (("red", (200, 40, 40)), ("blue", (40, 90, 200)), ("green", (30, 117, 40))):
+        shirt = cv2.fillPoly(np.full((240, 240, 3), 240, np.uint8), [corners], color)
+        shirt[120::15, 70:170] = np.array(color) // 2
+        save(tmp_path / f"shirt-{name}.jpg", np.clip(shirt + texture, 0, 255).astype(np.uint8))
+    red = read_image(tmp_path / "shirt-red.jpg")
+    save(tmp_path / "shirt-red-small.jpg", resized(red, 0.6), quality=40)
+    save(tmp_path / "shirt-red-gray.jpg", to_gray(red))
+    for entries in range(3):
+        save(tmp_path / f"form-{entries}.jpg", form(entries))
+    save(tmp_path / "form-0-coarse.jpg", form(0), quality=25)
+    with ImageIndex.build(tmp_path / "all.index", words, root=tmp_path) as built:
+        built.add(sorted(tmp_path.glob("*.jpg")))
+        found, careless = find_duplicates(built), find_duplicates(built, max_difference=2)
+    assert names(found) == {("form-0-coarse.jpg", "form-0.jpg"), ("shirt-red-small.jpg", "shirt-red.jpg")}
+    assert max(pair.difference for pair in found.pairs) < 0.35
+    # Thumbnails alone do not tell them apart.
+    assert len(careless.pairs) > len(found.pairs)
+    assert max(pair.difference for pair in careless.pairs) > 0.6
+
+
+# --- the closer look --------------------------------------------------------------------------------------------------
+
+
+def differing(a: Image, b: Image) -> float:
+    return largest_difference(a, b, np.eye(3))
+
+
+def test_the_largest_difference_is_where_it_is() -> None:
+    image = picture(4, (256, 256), color=True)
+    assert differing(image, image) == pytest.approx(0, abs=1e-4)
+    assert differing(image, resized(image, 0.5)) < 0.1
+    # Contrast and brightness of the whole are no difference; that of colours is, (1 - 1/2)^2 / (1 + 1/4) at most.
+    assert differing(to_gray(image), (to_gray(image) // 2 + 40).astype(np.uint8)) < 0.1
+    assert differing(image, (image // 2 + 40).astype(np.uint8)) <= 0.2
+    assert differing(image, to_gray(image)) > 0.8
+    other = image.copy()
+    other[100:124, 60:84] = picture(5, (256, 256), color=True)[100:124, 60:84]
+    assert differing(image, other) > 0.5
+    assert differing(other, image) == pytest.approx(differing(image, other), abs=0.05)
+    # Another colour in one place, of the same brightness.
+    shifted = cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb)
+    shifted[100:140, 60:100, 1:] = 255 - shifted[100:140, 60:100, 1:]
+    assert differing(image, np.asarray(cv2.cvtColor(shifted, cv2.COLOR_YCrCb2RGB), np.uint8)) > 0.5
+    flat = np.full((90, 70, 3), 128, np.uint8)
+    assert differing(flat, flat) == 0
+
+
+def test_a_part_is_looked_at_where_it_lies() -> None:
+    image = picture(6, (300, 240), color=True)
+    part = np.ascontiguousarray(image[40:220, 30:260])
+    to_part, to_image = thumbnail_map((230, 180)), thumbnail_map((300, 240))
+    there = to_image @ np.array([[1, 0, 30], [0, 1, 40], [0, 0, 1]]) @ np.linalg.inv(to_part)
+    for a, b, matrix in ((part, image, there), (image, part, np.linalg.inv(there))):
+        assert largest_difference(a, b, matrix) < 0.2
+    part[60:84, 90:114] = 255 - part[60:84, 90:114]
+    for a, b, matrix in ((part, image, there), (image, part, np.linalg.inv(there))):
+        assert largest_difference(a, b, matrix) > 0.6
 
 
 # --- thumbnails -------------------------------------------------------------------------------------------------------

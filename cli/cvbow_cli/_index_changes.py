@@ -301,7 +301,7 @@ def _echo_changes(index: ImageIndex, name: str, report: AddReport, started: floa
 
 def _echo_report(index: ImageIndex, name: str, report: AddReport, seconds: float, *, verb: str) -> None:
     tell_skipped(report.skipped)
-    _tell("copies of others in the index", [f"{path} = {other}" for path, other in report.copies])
+    _tell("same content as others in the index", [f"{path} = {other}" for path, other in report.copies])
     _tell("in which nothing was found to describe", report.empty)
     _tell("whose file is gone", report.vanished)
     if verb != "update":

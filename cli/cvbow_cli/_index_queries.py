@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cvbow.duplicates import MIN_OVERLAP, MIN_PART_SCORE, MIN_SCORE, Duplicates, find_duplicates
+from cvbow.duplicates import MAX_DIFFERENCE, MIN_OVERLAP, MIN_PART_SCORE, MIN_SCORE, Duplicates, find_duplicates
 from cvbow.errors import ImageError
 from cvbow.index import ImageIndex, Result, Search, evaluate_index
 from cvbow.index.search import VERIFIED
@@ -251,6 +251,13 @@ def evaluate(
     type=click.FloatRange(0, 1),
     help="Smallest share of each image that the other one shows.",
 )
+@click.option(
+    "--max-difference",
+    default=MAX_DIFFERENCE,
+    show_default=True,
+    type=click.FloatRange(0, 2),
+    help="Largest difference in brightness or colour, where two images differ most.",
+)
 @output_option(
     "--output",
     "-o",
@@ -266,17 +273,19 @@ def duplicates(
     min_score: float,
     min_part_score: float,
     min_overlap: float,
+    max_difference: float,
     output: str | None,
     n_jobs: int,
     as_json: bool,
 ) -> None:
     """List the images of an index that are the same picture: copied, resized, recompressed or cropped.
 
-    An index of visual words, or one built with --local, finds crops too.
+    An index of visual words, or one built with --local, finds crops too. A picture in other colours, or in gray, or
+    drawn over, is another one. Symbolic and hard links are names of one file, no copies.
 
     --json gives groups of paths, each with the pairs that join it: reason (identical bytes, copy at another size or
-    compression, part where one is cropped), score (agreement of the details, 0 to 1), and overlap (the share of each
-    one that the other shows).
+    compression, part where one is cropped), score (agreement of the details, 0 to 1), overlap (the share of each one
+    that the other shows), and difference (where they differ most); and links, the names of one file each.
 
     \b
     Example:
@@ -287,7 +296,12 @@ def duplicates(
     check_output(output)
     with ImageIndex.open(index, n_jobs=n_jobs) as opened:
         found = find_duplicates(
-            opened, min_score=min_score, min_part_score=min_part_score, min_overlap=min_overlap, n_jobs=n_jobs
+            opened,
+            min_score=min_score,
+            min_part_score=min_part_score,
+            min_overlap=min_overlap,
+            max_difference=max_difference,
+            n_jobs=n_jobs,
         )
         if output is not None:
             from cvbow.report.duplicates import write_duplicates_page
@@ -302,7 +316,9 @@ def duplicates(
         for path in group.paths:
             click.echo(f"  {printable(path)}")
     n_groups = len(found.groups)
-    left = found.n_images - sum(len(group.paths) - 1 for group in found.groups)
+    for names in found.links:
+        click.echo(f"one file: {' = '.join(map(printable, names))}")
+    left = found.n_files - sum(len(group.paths) - 1 for group in found.groups)
     click.echo(
         f"{n_groups} group{'' if n_groups == 1 else 's'} among {images(found.n_images)}; "
         f"keeping one of each group would leave {left}"
@@ -403,11 +419,13 @@ def _duplicates_as_json(found: Duplicates) -> dict[str, Any]:
                         "score": pair.score,
                         "overlap": list(pair.overlap),
                         "inliers": pair.n_inliers,
+                        "difference": pair.difference,
                     }
                     for pair in group.pairs
                 ],
             }
             for group in found.groups
         ],
+        "links": [list(names) for names in found.links],
         "skipped": skipped_as_json(found.unseen),
     }

@@ -1,6 +1,7 @@
 """The same picture again: near-duplicates in an index of images."""
 
 from cvbow.duplicates.finding import (
+    MAX_DIFFERENCE,
     MIN_OVERLAP,
     MIN_PART_SCORE,
     MIN_SCORE,
@@ -11,6 +12,7 @@ from cvbow.duplicates.finding import (
 )
 
 __all__ = [
+    "MAX_DIFFERENCE",
     "MIN_OVERLAP",
     "MIN_PART_SCORE",
     "MIN_SCORE",

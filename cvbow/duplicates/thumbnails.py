@@ -38,7 +38,7 @@ _MAX_SHIFT = 4.0
 _MAX_SLANT = 1.2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Agreement:
     """How far two thumbnails are the same where they overlap.
 
@@ -50,22 +50,29 @@ class Agreement:
         Correlation of their second derivatives, over the local contrast, -1 to 1.
     overlap : tuple of float
         What part of each image the other one shows, 0 to 1.
+    matrix : ndarray of shape (3, 3), float64
+        The affine map, from the first to the second, under which it is so.
     """
 
     similarity: float
     detail: float
     overlap: tuple[float, float]
+    matrix: NDArray[np.float64]
+
+
+def thumbnail(image: NDArray[np.uint8], side: int = SIDE) -> NDArray[np.uint8]:
+    """Return the thumbnail of an image, gray or RGB, as it is: a square; the whole image, its aspect ratio lost."""
+    import cv2
+
+    height, width = image.shape[:2]
+    # Where a side grows, area interpolation would repeat pixels.
+    shrinks = width >= side and height >= side
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
 
 
 def gray_thumbnail(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the thumbnail of an image, gray or RGB: shape (64, 64), uint8; the whole image, its aspect ratio lost."""
-    import cv2
-
-    gray = to_gray(image, floats=False)
-    height, width = gray.shape
-    # Where a side grows, area interpolation would repeat pixels.
-    shrinks = width >= SIDE and height >= SIDE
-    return np.asarray(cv2.resize(gray, (SIDE, SIDE), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
+    """Return the gray thumbnail of an image, gray or RGB: shape (64, 64), uint8."""
+    return thumbnail(to_gray(image, floats=False))
 
 
 def thumbnail_map(image_size: NDArray[np.int32] | tuple[int, int]) -> NDArray[np.float64]:
@@ -141,7 +148,7 @@ def agreement(
     part, whole = a.astype(np.float32), b.astype(np.float32)
     affine = np.ascontiguousarray(matrix[:2], np.float32)
     if refine:
-        affine = _refined(part, whole, affine)
+        affine = refined_map(part, whole, affine)
     if max(abs(affine[0, 1]), abs(affine[1, 0])) * SIDE > _MAX_SLANT:
         return None
     corners = (_CORNERS @ affine[:, :2].T + affine[:, 2]).astype(np.float32)
@@ -152,7 +159,7 @@ def agreement(
     overlap = (common / area, common / SIDE**2)
     moved = cv2.warpAffine(part, affine, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     inside = cv2.warpAffine(np.ones_like(part), affine, (SIDE, SIDE), flags=cv2.INTER_LINEAR) > 0.999
-    smooth = [_masked_blur(array, inside, _SIGMA) for array in (moved, whole)]
+    smooth = [masked_blur(array, inside, _SIGMA) for array in (moved, whole)]
     core = np.asarray(cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0), bool)
     core[[0, -1]] = core[:, [0, -1]] = False
     if core.sum() < _LEAST:
@@ -162,12 +169,18 @@ def agreement(
         return None
     similarity = _correlation(smooth[0][inside], smooth[1][inside])
     # Over the local contrast: otherwise a horizon is all that counts.
-    even = [array / np.sqrt(_masked_blur(array**2, core, _NEIGHBOURHOOD) + _NOISE**2) for array in curved]
+    even = [array / np.sqrt(masked_blur(array**2, core, _NEIGHBOURHOOD) + _NOISE**2) for array in curved]
     detail = _correlation(even[0][core], even[1][core])
-    return Agreement(similarity, detail, overlap[::-1] if turned else overlap)
+    improved = np.vstack([affine, [0, 0, 1]]).astype(np.float64)
+    if turned:
+        return Agreement(similarity, detail, overlap[::-1], np.asarray(np.linalg.inv(improved)))
+    return Agreement(similarity, detail, overlap, improved)
 
 
-def _refined(part: NDArray[np.float32], whole: NDArray[np.float32], affine: NDArray[np.float32]) -> NDArray[np.float32]:
+def refined_map(
+    part: NDArray[np.float32], whole: NDArray[np.float32], affine: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return an affine map (2, 3) between two squares of one side, improved by their gray values if that succeeds."""
     import cv2
 
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, *_ECC)
@@ -182,7 +195,7 @@ def _refined(part: NDArray[np.float32], whole: NDArray[np.float32], affine: NDAr
     return np.asarray(found, np.float32) if shift.max() <= _MAX_SHIFT else affine
 
 
-def _masked_blur(array: NDArray[np.float32], inside: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
+def masked_blur(array: NDArray[np.float32], inside: NDArray[np.bool_], sigma: float) -> NDArray[np.float32]:
     """Return a Gaussian mean over what is inside."""
     import cv2
 

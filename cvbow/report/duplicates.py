@@ -7,7 +7,7 @@ import os
 from cvbow.duplicates import DuplicateGroup, DuplicatePair, Duplicates
 from cvbow.index import ImageIndex
 from cvbow.report._found import panel_figure, unmarked
-from cvbow.report._html import count, counted, data, page, percent, section, write_page
+from cvbow.report._html import count, counted, data, escape, page, percent, section, write_page
 
 #: What an image of a group has to do with an earlier one.
 _SAID = {"identical": "same bytes as", "copy": "copy of", "part": "overlaps"}
@@ -27,7 +27,7 @@ def write_duplicates_page(
         That was searched.
     found : Duplicates
         What ``find_duplicates`` returned. The page has first the groups with parts, then those of whole copies, then
-        those of the same bytes; of each the least sure first.
+        those of the same bytes; of each the least sure first; and at the end the names of one file.
     title : str, optional
         By default the index's name.
     """
@@ -40,6 +40,11 @@ def write_duplicates_page(
                 for number, group in enumerate(groups, 1)
             ]
             sections.append(section(kind, f"{heading} ({counted(len(groups), 'group')})", "\n".join(shown)))
+    if found.links:
+        items = "\n".join(f"<li>{' = '.join(map(escape, names))}</li>" for names in found.links)
+        note = '<p class="hint">Links lead from one name to another: deleting the file loses it.</p>'
+        heading = f"One file of several names ({counted(len(found.links), 'file')})"
+        sections.append(section("links", heading, f"{note}\n<ul>\n{items}\n</ul>"))
     what = f"{counted(len(found.groups), 'group')} of the same picture in an index of {count(found.n_images)} images"
     hint = (
         "The least sure groups come first. The score is the agreement of the details where two images overlap, from 0 "
