@@ -144,6 +144,17 @@ def test_a_folder_is_asked_file_by_file(here: Path) -> None:
     assert run(*again, "--force").exit_code == 0
 
 
+def test_an_index_is_not_built_over_a_model(here: Path) -> None:
+    (here / "models").mkdir()
+    model = here / "models" / "describer.cvbow"
+    shutil.copy(here / "m.cvbow", model)
+    before = model.read_bytes()
+    for options in ([], ["--overwrite"]):
+        done = run("index", "build", here / "photos", "-o", model.parent, "--with", "colors", "-q", *options)
+        assert done.exit_code == 1
+        assert model.read_bytes() == before
+
+
 def options(command: Any, name: str) -> list[tuple[str, Any]]:
     inside = getattr(command, "commands", {})
     return [(name, command)] + [found for key, one in inside.items() for found in options(one, f"{name} {key}")]

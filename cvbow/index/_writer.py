@@ -153,6 +153,10 @@ def build(folder: str, describer: Describer, *, root: str, overwrite: bool) -> W
         raise IndexFileError(folder, "is not an index, and will not be overwritten")
     if os.path.isdir(folder) and not all(_OURS.fullmatch(name) for name in os.listdir(folder)):
         raise IndexFileError(folder, "holds other files than an index, and will not be overwritten")
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        # Somebody may have given a model of another kind such a name; a damaged describer is of none.
+        if name.endswith(".cvbow") and storage.kind_of(os.path.join(folder, name)) not in ("index", None):
+            raise IndexFileError(folder, f"holds {name}, which is no part of an index, and will not be overwritten")
     if not overwrite and os.path.exists(os.path.join(folder, _manifest.NAME)):
         raise IndexFileError(folder, "is an index already")
     os.makedirs(os.path.join(folder, SEGMENTS), exist_ok=True)
