@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import hashlib
 import json
+import mmap
 import os
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ import pytest
 from fake_describer import BlockWords, PlainVectors
 from hypothesis import given
 from hypothesis import strategies as st
-from index_images import content, keys, noise, reseal, ten_images
+from index_images import content, found, keys, noise, reseal, ten_images
 from numpy.typing import NDArray
 
 from cvbow import storage
@@ -285,7 +286,7 @@ def test_arrays_are_read_only_and_mapped(index: ImageIndex, paths: list[str]) ->
     with ImageIndex.open(index.path) as reader:
         segment = reader._snapshot.segments[0]
         for name, array in segment.arrays.items():
-            assert isinstance(array.base, np.memmap), name
+            assert isinstance(array.base, mmap.mmap), name
             with pytest.raises(ValueError, match="read-only"):
                 array[...] = 0
         stored = reader.describe(0)
@@ -293,6 +294,35 @@ def test_arrays_are_read_only_and_mapped(index: ImageIndex, paths: list[str]) ->
         assert content(reader) == content(index)
         with pytest.raises(IndexError, match="row must be from 0 to 9, got 10"):
             reader.describe(10)
+
+
+@pytest.mark.parametrize("name", ["words", "places", "feature_start"])
+def test_a_file_that_was_cut_off_while_the_index_is_open(index: ImageIndex, paths: list[str], name: str) -> None:
+    index.add(paths)
+    before = index.search(paths[0])
+    with ImageIndex.open(index.path) as reader:
+        (file,) = Path(index.path).glob(f"segments/*/{name}.npy")
+        whole = file.read_bytes()
+        os.truncate(file, len(whole) // 2)
+        query = reader.describer.describe(noise(0))
+        said = (
+            rf"is damaged: segments/\w+/{name}\.npy: was cut off to \d+ of {len(whole)} bytes while the index was open"
+        )
+        asked: list[Callable[[ImageIndex], object]] = [
+            lambda opened: opened.search(paths[0]),
+            lambda opened: list(opened.search_many(paths[:2])),
+            lambda opened: opened.describe(0),
+            lambda opened: opened.scores(query),
+        ]
+        for opened in (reader, index):
+            for ask in asked:
+                with pytest.raises(IndexFileError, match=said):
+                    ask(opened)
+        index.remove(paths[:2])
+        with pytest.raises(IndexFileError, match=said):
+            index.compact()
+        file.write_bytes(whole)
+        assert found(reader.search(paths[0])) == found(before)
 
 
 # --- what a crash leaves --------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """Segments: the folders of arrays that hold an index's images, written once and never changed.
 
 Arrays are ``.npy`` files whose header follows from the manifest and is compared, never parsed; opening a segment maps
-them into memory and reads none but ``feature_start``.
+them into memory and reads none but ``feature_start``. To touch what another program has cut off from a mapped file ends
+the process, with SIGBUS: so the lengths are looked at again whenever arrays are about to be read.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import math
+import mmap
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,11 +42,25 @@ class OpenSegment:
     arrays : dict of ndarray
         The layout's, the derived ones and ``feature_start``; mapped and read-only.
     records : list of Record
+    folder : str
+        Of the index.
+    mappings : dict of mmap
+        What `arrays` lie in, but for empty ones.
     """
 
     entry: SegmentEntry
     arrays: Mapping[str, NDArray[Any]]
     records: list[Record]
+    folder: str
+    mappings: Mapping[str, mmap.mmap]
+
+    def check_lengths(self) -> None:
+        """Raise IndexFileError where another program has cut off a file since it was mapped."""
+        for name, mapping in self.mappings.items():
+            size, whole = mapping.size(), len(mapping)
+            if size < whole:
+                what = f"was cut off to {size} of {whole} bytes while the index was open"
+                raise _damaged(self.folder, self.entry.name, f"{name}.npy", what)
 
     @property
     def n_images(self) -> int:
@@ -66,6 +82,7 @@ class OpenSegment:
 
     def described(self, row: int, layout: Mapping[str, ArraySpec]) -> dict[str, NDArray[Any]]:
         """Return what is stored of one image, in memory of its own."""
+        self.check_lengths()
         first, last = map(int, self.arrays["feature_start"][row : row + 2])
         found = {}
         for name, spec in layout.items():
@@ -151,7 +168,7 @@ def write_segment(folder: str, name: str, parts: Sequence[Part], describer: Desc
         record = ArrayRecord(np.dtype(spec.dtype), (n_rows, *spec.shape), False)
         rows = (chunk for part in parts for chunk in part.rows(array_name, spec))
         entries[array_name] = _write_array(home, array_name, record, rows)
-    arrays = {array_name: _open_array(home, array_name, entry, check=False) for array_name, entry in entries.items()}
+    arrays = {array_name: _open_array(home, array_name, entry, check=False)[0] for array_name, entry in entries.items()}
     derived = {**describer.derive(arrays, start, n_images), "feature_start": start}
     if set(derived) & set(layout):
         raise ValueError(f"derived arrays must have other names than the layout's, got {sorted(derived)}")
@@ -195,14 +212,17 @@ def open_segment(folder: str, entry: SegmentEntry, describer: Describer, *, chec
     if hashlib.sha256(text).hexdigest() != entry.images_sha256:
         raise _damaged(folder, entry.name, IMAGES, "does not match its checksum")
     arrays: dict[str, NDArray[Any]] = {}
+    mappings: dict[str, mmap.mmap] = {}
     name = IMAGES
     try:
         records = records_from_json(text, entry.n_images)
         for name in entry.arrays:
-            arrays[name] = _open_array(home, name, entry.arrays[name], check=check)
+            arrays[name], mapping = _open_array(home, name, entry.arrays[name], check=check)
+            if mapping is not None:
+                mappings[name] = mapping
         name = ""
         _check_layout(arrays, entry.n_images, describer.layout())
-        segment = OpenSegment(entry, arrays, records)
+        segment = OpenSegment(entry, arrays, records, folder, mappings)
         if check:
             describer.check_segment(segment)
     except (ValueError, KeyError, RecursionError) as error:
@@ -255,8 +275,8 @@ def _write_array(home: str, name: str, record: ArrayRecord, chunks: Any) -> Arra
     return ArrayEntry(record, digest.hexdigest())
 
 
-def _open_array(home: str, name: str, entry: ArrayEntry, *, check: bool) -> NDArray[Any]:
-    """Map an array; ValueError where the file is not what was written."""
+def _open_array(home: str, name: str, entry: ArrayEntry, *, check: bool) -> tuple[NDArray[Any], mmap.mmap | None]:
+    """Map an array, unless it is empty; ValueError where the file is not what was written."""
     record = entry.record
     header = record.header
     with open_file(os.path.join(home, f"{name}.npy")) as file:
@@ -271,12 +291,13 @@ def _open_array(home: str, name: str, entry: ArrayEntry, *, check: bool) -> NDAr
         if record.nbytes == 0:
             array: NDArray[Any] = record.empty()
             array.flags.writeable = False
-            return array
+            return array, None
+        mapping = mmap.mmap(file.fileno(), whole, access=mmap.ACCESS_READ)
         # A plain array over the mapping: slices of NumPy's own class for this cost ten times as much.
-        array = np.memmap(file, record.dtype, "r", len(header), record.shape).view(np.ndarray)
+        array = np.ndarray(record.shape, record.dtype, mapping, len(header))
     if check:
         check_values(array)
-    return array
+    return array, mapping
 
 
 def _check_layout(arrays: Mapping[str, NDArray[Any]], n_images: int, layout: Mapping[str, ArraySpec]) -> None:

@@ -99,7 +99,9 @@ class Snapshot:
 
     @property
     def scorer(self) -> Scorer:
-        """The describer's scorer of these segments, made when it is first wanted."""
+        """The describer's scorer of these segments, made when it is first wanted; IndexFileError as `check_lengths`."""
+        for segment in self.segments:
+            segment.check_lengths()
         with self._lock:
             if self._scorer is None:
                 self._scorer = self.describer.scorer(self.segments, self.alive)

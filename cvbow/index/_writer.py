@@ -86,6 +86,8 @@ class Writer:
 
     def merge(self, snapshot: Snapshot, group: slice) -> Snapshot:
         """Write neighbouring segments anew as one, without the images that were removed."""
+        for segment in snapshot.segments[group]:
+            segment.check_lengths()
         parts = [
             Part(segment.arrays, segment.records, alive)
             for segment, alive in zip(snapshot.segments[group], snapshot.alive[group], strict=True)

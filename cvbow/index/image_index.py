@@ -65,6 +65,9 @@ class ImageIndex:
     was opened, until it calls `reload`. A *row* is the position of an image in that view, removed ones counted; it
     means nothing to another view.
 
+    The files are mapped into memory, and no other program may write into them. One that was cut off since is an
+    IndexFileError at the next search; one that is cut off in the middle of a search ends the process (SIGBUS).
+
     Parameters
     ----------
     snapshot, writer, n_jobs
