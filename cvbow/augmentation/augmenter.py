@@ -207,15 +207,13 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        x : ndarray of shape (H, W) or (H, W, C)
-            uint8, or real numbers.
+        x : ndarray of shape (H, W) or (H, W, C), uint8 or real numbers
         transform_parameters : dict
             As ``get_random_transform`` returns it; what is missing changes nothing.
 
         Returns
         -------
-        ndarray of the same shape
-            uint8 for uint8, else float32; never sharing memory with `x`.
+        ndarray of the same shape, uint8 for uint8, else float32; never sharing memory with `x`
         """
         self.check_params()
         unknown = set(transform_parameters) - set(IDENTITY)
@@ -365,14 +363,7 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
             images to save have values in neither [0, 255] nor [0, 1].
         """
         self.check_params()
-        samples = array_samples(
-            x,
-            y,
-            sample_weight,
-            subset=subset,
-            validation_split=self.validation_split,
-            ignore_class_split=ignore_class_split,
-        )
+        samples = array_samples(x, y, sample_weight, subset, self.validation_split, ignore_class_split)
         return BatchIterator(
             self._random,
             self._standardize,
@@ -441,14 +432,8 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
             If an option breaks its rule.
         """
         self.check_params()
-        samples = folder_samples(
-            directory,
-            FileReader(target_size, color_mode, interpolation, keep_aspect_ratio),
-            classes=classes,
-            class_mode=class_mode,
-            subset=subset,
-            validation_split=self.validation_split,
-        )
+        read = FileReader(target_size, color_mode, interpolation, keep_aspect_ratio)
+        samples = folder_samples(directory, read, classes, class_mode, subset, self.validation_split)
         return BatchIterator(
             self._random,
             self._standardize,

@@ -84,8 +84,8 @@ class BatchIterator:
         check_int("batch_size", batch_size, minimum=1)
         check_int("seed", seed, minimum=0, none=True)
         check_int("prefetch", prefetch, minimum=0)
-        for name, flag in (("shuffle", shuffle), ("strict", strict)):
-            check_flag(name, flag)
+        check_flag("shuffle", shuffle)
+        check_flag("strict", strict)
         if len(samples) == 0:
             raise CvbowError("there is no image to make batches of")
         self.n = self.samples = len(samples)
@@ -155,9 +155,8 @@ class BatchIterator:
         epoch, batch = divmod(step, len(self))
         order = np.arange(self.n)
         if self._shuffle:
-            order = np.random.default_rng(np.random.SeedSequence(self._entropy, spawn_key=(0, epoch))).permutation(
-                self.n
-            )
+            seed = np.random.SeedSequence(self._entropy, spawn_key=(0, epoch))
+            order = np.random.default_rng(seed).permutation(self.n)
         return order[batch * self.batch_size : (batch + 1) * self.batch_size]
 
     def source_of(self, name: str | os.PathLike[str]) -> str | int:
@@ -190,8 +189,8 @@ class BatchIterator:
             raise errors[min(errors)]
         if not images:
             return None
-        if len({image.shape for image in images}) > 1:
-            sizes = sorted({image.shape for image in images})
+        sizes = sorted({image.shape for image in images})
+        if len(sizes) > 1:
             raise ValueError(f"target_size must be given where images differ in size, got {sizes[0]} and {sizes[-1]}")
         x = np.stack(images)
         targets, weights = self._samples.targets, self._samples.weights

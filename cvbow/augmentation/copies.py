@@ -104,11 +104,9 @@ def augment_images(
 ) -> AugmentedFolder:
     """Write transformed variants of images to folder/<class>/, or folder/<split>/<class>/ where there are splits.
 
-    Images without a label go to the folder itself.
-
-    A file is called ``<name>_<index>_<number>.<format>``: the name of the image, its position in the list, and the
-    number of the variant from 0; ``parse_saved_name`` takes it apart. Only the transform is applied, nothing is
-    normalised.
+    Images without a label go to the folder itself. A file is called ``<name>_<index>_<number>.<format>``: the name of
+    the image, its position in the list, and the number of the variant from 0; ``parse_saved_name`` takes it apart. Only
+    the transform is applied, nothing is normalised.
 
     Parameters
     ----------
@@ -147,9 +145,8 @@ def augment_images(
     items = list(enumerate(zip(images.paths, places, strict=True)))
     counts = dict.fromkeys(images.classes, 0)
     skipped: list[ImageError] = []
-    for error, label in zip(
-        run(write, items, n_jobs=n_jobs, task="augment", total=len(items)), images.labels, strict=True
-    ):
+    errors = run(write, items, n_jobs=n_jobs, task="augment", total=len(items))
+    for error, label in zip(errors, images.labels, strict=True):
         if error is None:
             counts[label] += n
         elif strict:
@@ -162,15 +159,15 @@ def augment_images(
     return AugmentedFolder(n_read, n_read * n, counts, skipped)
 
 
+@dataclass(frozen=True)
 class _Writer:
     """Reads one image and writes its variants; picklable."""
 
-    def __init__(self, folder: str, augmenter: ImageAugmenter, n: int, seed: int, image_format: str) -> None:
-        self.folder = folder
-        self.augmenter = augmenter
-        self.n = n
-        self.seed = seed
-        self.format = image_format
+    folder: str
+    augmenter: ImageAugmenter
+    n: int
+    seed: int
+    format: str
 
     def __call__(self, item: tuple[int, tuple[Path, str]]) -> ImageError | None:
         index, (path, place) = item

@@ -20,10 +20,11 @@ _INTERPOLATIONS = {"area": "area", "nearest": "nearest", "bilinear": "linear", "
 CLASS_MODES = ("categorical", "binary", "sparse", "input", "raw")
 
 
+@dataclass(frozen=True, eq=False)
 class Targets:
     """The targets of images by index.
 
-    Parameters
+    Attributes
     ----------
     mode : {"categorical", "binary", "sparse", "input", "raw"} or None
         One-hot rows, 0.0 or 1.0, class numbers, the images themselves, values as they are. None: no targets.
@@ -32,10 +33,9 @@ class Targets:
     n_classes : int
     """
 
-    def __init__(self, mode: str | None, values: Any = None, n_classes: int = 0) -> None:
-        self.mode = mode
-        self.values = values
-        self.n_classes = n_classes
+    mode: str | None
+    values: Any = None
+    n_classes: int = 0
 
     def __call__(self, indices: Sequence[int], images: NDArray[np.float32]) -> Any:
         """Return the targets of a batch."""
@@ -88,33 +88,19 @@ class Samples:
     def factor_to_bytes(self) -> float:
         """Return the factor that brings the images' values to [0, 255]: 255 where all of them are in [0, 1], or 1.
 
-        Raises
-        ------
-        ValueError
-            If the values have another range, which no picture can show.
+        ValueError if the values have another range, which no picture can show.
         """
         if self.pixels is None or self.pixels.dtype == np.uint8:
             return 1.0
         low, high = float(self.pixels.min()), float(self.pixels.max())
         if not (low >= 0 and high <= 255):
-            raise ValueError(
-                f"x must have values in [0, 255] or [0, 1] to be saved to save_to_dir, got {low:g} to {high:g}"
-            )
+            got = f"{low:g} to {high:g}"
+            raise ValueError(f"x must have values in [0, 255] or [0, 1] to be saved to save_to_dir, got {got}")
         return 255.0 if high <= 1 else 1.0
 
 
 class FileReader:
-    """Reads image files to one size: (H, W, 3), or (H, W, 1) gray.
-
-    Parameters
-    ----------
-    target_size : (int, int) or None
-        (height, width); None leaves each image its own.
-    color_mode : {"rgb", "grayscale"}
-    interpolation : {"area", "nearest", "bilinear", "bicubic", "lanczos"}
-    keep_aspect_ratio : bool
-        Cut the middle of the target's aspect ratio out of an image first, instead of stretching it.
-    """
+    """Reads image files to one size, (H, W, 3) or (H, W, 1) gray, as ``ImageAugmenter.flow_from_directory`` is told."""
 
     def __init__(
         self, target_size: Sequence[int] | None, color_mode: str, interpolation: str, keep_aspect_ratio: bool
@@ -133,18 +119,16 @@ class FileReader:
         self.keep_aspect_ratio = keep_aspect_ratio
 
     def __call__(self, path: str) -> NDArray[np.uint8]:
-        image = read_image(path, gray=self.gray)
-        if self.target_size is not None:
-            image = self._resized(image, self.target_size)
+        image, size = read_image(path, gray=self.gray), self.target_size
+        if size is not None and self.keep_aspect_ratio:
+            image = center_crop(image, size[1] / size[0])
+        if size is not None and image.shape[:2] != size:
+            image = self._resized(image, size)
         return image[..., None] if self.gray else from_gray(image)
 
     def _resized(self, image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
         import cv2
 
-        if self.keep_aspect_ratio:
-            image = center_crop(image, size[1] / size[0])
-        if image.shape[:2] == size:
-            return image
         if self.interpolation == "nearest":
             return np.asarray(cv2.resize(image, size[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
         return np.asarray(resize(image, size[::-1], interpolation=_INTERPOLATIONS[self.interpolation]), np.uint8)
@@ -154,7 +138,6 @@ def array_samples(
     x: ArrayLike,
     y: ArrayLike | None,
     sample_weight: ArrayLike | None,
-    *,
     subset: str | None,
     validation_split: float,
     ignore_class_split: bool,
@@ -183,7 +166,6 @@ def array_samples(
 def folder_samples(
     directory: str | os.PathLike[str],
     read: FileReader,
-    *,
     classes: Sequence[str] | None,
     class_mode: str | None,
     subset: str | None,

@@ -49,10 +49,8 @@ def table_samples(
     rows, skipped = list(range(len(names))), []
     if validate_filenames:
         exists = [os.path.isfile(path) for path in paths]
+        skipped = [ImageError(paths[row], "there is no such file") for row in rows if not exists[row]]
         rows = [row for row in rows if exists[row]]
-        skipped = [
-            ImageError(path, "there is no such file") for path, there in zip(paths, exists, strict=True) if not there
-        ]
         if skipped and strict:
             raise skipped[0]
     weights = None

@@ -35,5 +35,5 @@ def limit_neighbors(classifier: Any, n_vectors: int) -> int | None:
 def _last_step(classifier: Any) -> tuple[str, Any]:
     from sklearn.pipeline import Pipeline
 
-    step: tuple[str, Any] = classifier.steps[-1] if isinstance(classifier, Pipeline) else ("", classifier)
-    return step
+    name, step = classifier.steps[-1] if isinstance(classifier, Pipeline) else ("", classifier)
+    return name, step

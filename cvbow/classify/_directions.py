@@ -14,7 +14,7 @@ from scipy.linalg import eigh, qr
 
 from cvbow.classify._fusion_kernel import squared_distances
 from cvbow.classify._standardize import column_sums
-from cvbow.parallel import local_threads, map_threads
+from cvbow.parallel import cut, local_threads, map_threads
 
 _COLUMNS = 4096
 _ROWS = 256
@@ -30,10 +30,7 @@ _ITERATIONS = 6
 class Directions:
     """A linear map to fewer values: of a vector x, ``(x - mean) @ (bytes * steps).T``.
 
-    Attributes
-    ----------
-    mean, steps : ndarray of shape (d,), float32
-    bytes : ndarray of shape (n_components, d), int8
+    ``mean`` and ``steps`` have the shape (d,), ``bytes`` has (n_components, d).
     """
 
     mean: NDArray[np.float32]
@@ -48,11 +45,9 @@ class Directions:
         def multiply(rows: slice) -> None:
             found[rows] += (vectors[rows, block] - self.mean[block]) @ directions.T
 
-        parts = [slice(top, min(top + _ROWS, n)) for top in range(0, n, _ROWS)]
-        for left in range(0, d, _COLUMNS):
-            block = slice(left, left + _COLUMNS)
+        for block in cut(d, _COLUMNS):
             directions = self.bytes[:, block] * self.steps[block]
-            map_threads(multiply, parts, local_threads(None))
+            map_threads(multiply, cut(n, _ROWS), local_threads(None))
         return found.astype(np.float32)
 
 
@@ -88,7 +83,7 @@ def principal_directions(
         scaled = np.divide(directions, step, out=np.zeros_like(directions), where=step > 0)
         found[:, columns], steps[columns] = np.rint(scaled), step
 
-    map_threads(combine, [slice(left, left + _COLUMNS) for left in range(0, d, _COLUMNS)], local_threads(None))
+    map_threads(combine, cut(d, _COLUMNS), local_threads(None))
     return Directions(mean, steps, found)
 
 
@@ -101,10 +96,8 @@ def _largest(matrix: NDArray[np.float64], k: int) -> tuple[NDArray[np.float64], 
     n = len(matrix)
     wide = k + _OVERSAMPLING
     if n <= max(_EXACT, 2 * wide):
-        found: tuple[NDArray[np.float64], NDArray[np.float64]] = eigh(
-            matrix, subset_by_index=(n - k, n - 1), overwrite_a=True, check_finite=False
-        )
-        return found
+        values, vectors = eigh(matrix, subset_by_index=(n - k, n - 1), overwrite_a=True, check_finite=False)
+        return values, vectors
     basis = np.random.default_rng(0).standard_normal((n, wide))
     for _ in range(_ITERATIONS):
         basis = qr(matrix @ basis, mode="economic", overwrite_a=True, check_finite=False)[0]

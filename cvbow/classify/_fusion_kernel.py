@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_int, check_real
-from cvbow.parallel import local_threads, map_threads
+from cvbow.parallel import cut, local_threads, map_threads
 
 _COLUMNS = 4096
 _ROWS = 256
@@ -18,18 +18,9 @@ _NARROW = 512
 
 
 def channel_bounds(channels: Any, n_features: int) -> dict[str, slice]:
-    """Return the columns of each channel.
+    """Return the columns of each channel, from widths or columns by name, widths alone, or None for one channel.
 
-    Parameters
-    ----------
-    channels : mapping of str to int or slice, or sequence of int, or None
-        Widths of the channels in their order, or their columns; None is one channel of all columns.
-    n_features : int
-
-    Raises
-    ------
-    ValueError
-        If the channels do not take up all columns, each once, from the first to the last.
+    ValueError if the channels do not take up all columns, each once, from the first to the last.
     """
     if channels is None:
         return {"all": slice(0, n_features)}
@@ -56,10 +47,7 @@ def channel_bounds(channels: Any, n_features: int) -> dict[str, slice]:
 def channel_weights(weights: Any, names: Sequence[str], total: float) -> NDArray[np.float64]:
     """Return a weight for each channel, shape (n_channels,); None shares ``total`` equally.
 
-    Raises
-    ------
-    ValueError
-        If they are negative, all zero, or do not fit the channels.
+    ValueError if they are negative, all zero, or do not fit the channels.
     """
     if weights is None:
         return np.full(len(names), total / len(names))
@@ -95,22 +83,16 @@ def spreads(
             # Counts that add up to less than two rows are no counts; half the divisor keeps the scale above zero.
             variances[columns] = counts @ off**2 / max(total - 1, total / 2)
 
-    map_threads(measure, [slice(left, left + _NARROW) for left in range(0, d, _NARROW)], local_threads(None))
+    map_threads(measure, cut(d, _NARROW), local_threads(None))
     return np.array([2 * variances[columns].sum() for columns in bounds])
 
 
 def fusion_kernel(
     a: NDArray[np.float32], b: NDArray[np.float32] | None, bounds: Sequence[slice], factors: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return ``exp(-sum_c factors_c |a_c - b_c|^2)``, (n, m).
+    """Return ``exp(-sum_c factors_c |a_c - b_c|^2)`` over channels c, (n, m), of the rows of a (n, d) and b (m, d).
 
-    Parameters
-    ----------
-    a, b : ndarray of shape (n, d) and (m, d), float32
-        With ``b`` None the kernel is that of ``a`` with itself: symmetric, with ones on the diagonal.
-    bounds : sequence of slice
-        Columns of the channels c.
-    factors : ndarray of shape (n_channels,)
+    With ``b`` None the kernel is that of ``a`` with itself: symmetric, with ones on the diagonal.
     """
     total = np.zeros((len(a), len(a) if b is None else len(b)))
     for columns, factor in zip(bounds, factors, strict=True):
@@ -138,9 +120,8 @@ def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> 
         products[rows, :end] += part @ near[:end].T
 
     # The parts depend on nothing but the number of rows, so that results do not depend on the threads.
-    parts = [slice(top, min(top + _ROWS, n)) for top in range(0, n, _ROWS)]
-    for left in range(0, d, _COLUMNS):
-        block = slice(left, left + _COLUMNS)
+    parts = cut(n, _ROWS)
+    for block in cut(d, _COLUMNS):
         # Distances stay when all rows are moved alike: by one of them, so that what all have in common, however
         # large, takes no digits of the products. These are in float32 block by block, and added up in float64.
         origin = a[0, block]

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
+from cvbow.parallel import cut
+
 #: Rows whose weighted copy is made at a time.
 _ROWS = 4096
 
@@ -18,28 +20,15 @@ _ROWS = 4096
 def ridge(
     data: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64], alpha: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Solve the problem for each column of ``y``.
+    """Solve the problem for each column of ``y`` (n, n_problems), with data x (n, d) and weights c (n,).
 
-    Parameters
-    ----------
-    data : ndarray of shape (n, d), float64
-    y : ndarray of shape (n, n_problems), float64
-    weights : ndarray of shape (n,)
-        c_i.
-    alpha : float
-
-    Returns
-    -------
-    w : ndarray of shape (d, n_problems), float64
-    b : ndarray of shape (n_problems,), float64
-    factor : ndarray of shape (d, d), float64
-        Lower triangular part of a Cholesky factor of the normal equations' matrix.
+    Returns w (d, n_problems), b (n_problems,), and a Cholesky factor of the normal equations' matrix (d, d), of which
+    the lower triangle counts.
     """
     b = np.average(y, axis=0, weights=weights)
     d = data.shape[1]
     normal, target = np.zeros((d, d)), np.zeros((d, y.shape[1]))
-    for top in range(0, len(data), _ROWS):
-        rows = slice(top, top + _ROWS)
+    for rows in cut(len(data), _ROWS):
         weighted = data[rows] * weights[rows, None]
         normal += weighted.T @ data[rows]
         target += weighted.T @ (y[rows] - b)
@@ -61,9 +50,7 @@ def left_out(
     """
     w, b, factor = solution
     answers = np.empty_like(y)
-    step = max(_ROWS // views, 1) * views
-    for top in range(0, len(data), step):
-        rows = slice(top, top + step)
+    for rows in cut(len(data), max(_ROWS // views, 1) * views):
         half = solve_triangular(factor, data[rows].T, lower=True, check_finite=False)
         off = (y[rows] - data[rows] @ w - b).reshape(-1, views, y.shape[1])
         # With H the shares that the targets of a group have in their own answers, the answers without them are off by

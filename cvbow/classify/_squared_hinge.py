@@ -17,7 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.classify._standardize import Standardization
-from cvbow.parallel import local_threads, map_threads
+from cvbow.parallel import cut, local_threads, map_threads
+
+#: Coefficients (d, n_problems) and intercepts (n_problems,).
+Solution = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 _GRAM_COLUMNS = 4096
 _MAX_INNER = 100
@@ -32,36 +35,17 @@ def solve(
     C: float,
     max_iter: int,
     tol: float = 1e-3,
-    start: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+    start: Solution | None = None,
     standard: Standardization | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Solve the problem for each column of ``y``.
+    """Solve the problem for each column of ``y`` (n, n_problems), -1 or +1, with data x (n, d) and weights c (n,).
 
-    Parameters
-    ----------
-    data : ndarray of shape (n, d), float32 or float64
-    y : ndarray of shape (n, n_problems), float64
-        -1 or +1.
-    weights : ndarray of shape (n,)
-        c_i, the weight of a vector's loss.
-    C : float
-    max_iter : int
-        Newton steps at most.
-    tol : float
-        A problem is solved when its objective is within about this share of the least: the objective is 1-strongly
-        convex in w (and, with its constant input, about as much in b), so half the gradient's squared length bounds
-        what is left.
-    start : (ndarray of shape (d, n_problems), ndarray of shape (n_problems,)), optional
-        Where to start; zero otherwise.
-    standard : Standardization, optional
-        Solve for the data as this standardises it; so are ``start`` and what is returned.
+    Returns w (d, n_problems), b (n_problems,) and the number of Newton steps, ``max_iter`` at most; ``start`` is the w
+    and b to start from. With ``standard``, all of it is about the data as that standardises it.
 
-    Returns
-    -------
-    w : ndarray of shape (d, n_problems), float64
-    b : ndarray of shape (n_problems,), float64
-    n_iter : int
-        Newton steps done.
+    A problem is solved when its objective is within about the share ``tol`` of the least: the objective is 1-strongly
+    convex in w (and, with its constant input, about as much in b), so half the gradient's squared length bounds what is
+    left.
     """
     w = np.zeros((data.shape[1] + 1, y.shape[1]))
     cost = 2 * C * weights[:, None]
@@ -157,21 +141,16 @@ class _Inputs:
 
 def _parts(n: int) -> list[slice]:
     """Cut rows into parts that depend on nothing but their number: at least 1024 rows, at most 16 parts."""
-    size = max(1024, -(-n // 16))
-    return [slice(top, min(top + size, n)) for top in range(0, n, size)]
+    return cut(n, max(1024, -(-n // 16)))
 
 
 def _squared(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the squared length of each column."""
-    squared: NDArray[np.float64] = np.einsum("ij,ij->j", columns, columns)
-    return squared
+    return np.asarray(np.einsum("ij,ij->j", columns, columns))
 
 
 def _conjugate_gradients(
-    inputs: _Inputs,
-    curvature: NDArray[np.floating],
-    target: NDArray[np.float64],
-    enough: NDArray[np.float64],
+    inputs: _Inputs, curvature: NDArray[np.floating], target: NDArray[np.float64], enough: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Solve ``(I' + X'^T D X') p = target`` for each column roughly; D is that column's ``curvature``.
 
@@ -230,8 +209,7 @@ def gram(vectors: NDArray[np.float32], standard: Standardization | None = None) 
     """Return the dot products (n, n) of the rows of float32 vectors, standardised if so wanted, summed in float64."""
     n, d = vectors.shape
     products = np.zeros((n, n))
-    for left in range(0, d, _GRAM_COLUMNS):
-        columns = slice(left, left + _GRAM_COLUMNS)
+    for columns in cut(d, _GRAM_COLUMNS):
         block = vectors[:, columns].astype(np.float64) if standard is None else standard.apply(vectors, columns)
         products += block @ block.T
     return products
@@ -250,8 +228,7 @@ def factorize(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
         shifted = kernel.copy()
         shifted.flat[:: len(kernel) + 1] += 10.0**exponent * scale
         try:
-            factor: NDArray[np.float64] = cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
-            return factor
+            return np.asarray(cholesky(shifted, lower=True, overwrite_a=True, check_finite=False))
         except LinAlgError:
             continue
     raise ValueError("the kernel matrix is far from positive definite")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.parallel import local_threads, map_threads
+from cvbow.parallel import cut, local_threads, map_threads
 
 #: Values that a thread looks at together: 2 MB in float64.
 _BLOCK = 1 << 18
@@ -22,13 +22,9 @@ _LEAST = 1e-30
 
 @dataclass(frozen=True, eq=False)
 class Standardization:
-    """What turns vectors ``x`` into ``(x - mean) * scale``.
+    """What turns vectors ``x`` (n, d) into ``(x - mean) * scale``.
 
-    Attributes
-    ----------
-    mean : ndarray of shape (d,), float64
-    scale : ndarray of shape (d,), float64
-        For a value that does not vary 0, so that it counts for nothing also where it is another one.
+    The scale of a value that does not vary is 0, so that it counts for nothing also where it is another one.
     """
 
     mean: NDArray[np.float64]
@@ -70,7 +66,7 @@ def column_sums(
     """
     n, d = vectors.shape
     rows = max(1, _BLOCK // d)
-    parts = [slice(top, min(top + -(-n // 16), n)) for top in range(0, n, -(-n // 16))]
+    parts = cut(n, -(-n // 16))
     partial: dict[int, NDArray[np.float64]] = {}
 
     def add(part: slice) -> None:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the softmax of each row of (n, n_classes)."""
     shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
-    result: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
-    return result
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
 def fit_temperature(

@@ -20,8 +20,9 @@ from cvbow.classify._directions import Directions, principal_directions
 from cvbow.classify._fusion_kernel import channel_bounds, channel_weights, fusion_kernel, spreads
 from cvbow.classify._labels import Labels, targets
 from cvbow.classify._ridge import left_out, ridge
-from cvbow.classify._squared_hinge import factorize, solve
+from cvbow.classify._squared_hinge import Solution, factorize, solve
 from cvbow.classify.one_against_rest import N_FOLDS, OneAgainstRestClassifier
+from cvbow.parallel import cut
 from cvbow.storage import storable
 
 #: What the weights of the channels add up to where none are given.
@@ -49,7 +50,7 @@ class FusionClassifier(OneAgainstRestClassifier):
     alpha : float, default 0.01
         Of the ridge: what is added to the kernel's diagonal, which is 1.
     C : float, default 10.0
-        Of the SVM: weight of the losses against the margin.
+        Of the SVM; see ``LinearSVM``.
     n_components : int or None, default None
         Describe channels of more values than this by so many: those along the directions in which the kept training
         vectors vary most. The model then holds these directions, in a byte per value, in place of the vectors: for
@@ -58,16 +59,13 @@ class FusionClassifier(OneAgainstRestClassifier):
     n_landmarks : int or None, default None
         Keep so many training vectors, drawn at random, evenly from the classes, and learn on the map that the kernel
         with these makes (Nystroem). None keeps all: the model then grows with the number of training vectors.
-    class_weight : dict, "balanced" or None, default None
-        Weights of the losses by class; "balanced" makes the classes count alike however many vectors they have.
-    max_iter : int, default 100
-        Newton steps of the SVM at most.
+    class_weight, max_iter
+        See ``LinearSVM``; the ridge weighs its losses too, and takes one step.
     random_state : int, default 0
         Seed of the draw.
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
     channels_ : dict of str to int
         Widths by name.
     directions_ : dict of str to tuple of ndarray
@@ -78,11 +76,11 @@ class FusionClassifier(OneAgainstRestClassifier):
     landmarks_ : ndarray of shape (n_kept, d'), float32
         The kept training vectors, their channels described by fewer values where that is so.
     dual_ : ndarray of shape (n_kept, n_classes), float64; (n_kept, 1) for two classes
-    intercept_ : ndarray of shape (n_classes,), float64; (1,) for two classes
     temperature_ : float
         Factor of the decisions in the softmax that gives probabilities, learned on decisions for vectors that were left
         out: one at a time for the ridge, in five parts for the SVM, a fifth of them where only some are kept.
-    n_features_in_, feature_names_in_, n_iter_ : as for ``LinearSVM``; the ridge takes one step
+    classes_, intercept_, n_features_in_, feature_names_in_, n_iter_
+        See ``LinearSVM``.
 
     Examples
     --------
@@ -148,8 +146,7 @@ class FusionClassifier(OneAgainstRestClassifier):
         Raises
         ------
         ValueError
-            If a parameter breaks its rule, the channels do not fit the vectors, the vectors are not finite, or there
-            are fewer than two classes.
+            As for ``LinearSVM``, and if the channels do not fit the vectors.
         """
         self.check_params()
         vectors, labels = self._prepare(X, y, sample_weight, views, copies)
@@ -186,10 +183,9 @@ class FusionClassifier(OneAgainstRestClassifier):
         for label in np.unique(labels):
             members = order[labels[order] == label]
             turn[members] = np.arange(len(members))
-        chosen = order[np.argsort(turn[order], kind="stable")][: self.n_landmarks]
-        return np.sort(chosen)
+        return np.sort(order[np.argsort(turn[order], kind="stable")][: self.n_landmarks])
 
-    def _fit_all(self, factor: NDArray[np.float64], labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _fit_all(self, factor: NDArray[np.float64], labels: Labels) -> Solution:
         """Solve on the factor of all vectors' kernel, and set the temperature."""
         if self.head == "svm":
             return self._fit_factor(factor, labels)
@@ -216,7 +212,7 @@ class FusionClassifier(OneAgainstRestClassifier):
         factor, data = _map(kernel, kept)
         return factor, *self._solve(data, labels)
 
-    def _solve(self, data: NDArray[np.float64], labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _solve(self, data: NDArray[np.float64], labels: Labels) -> Solution:
         y = targets(labels.index, len(self.classes_))
         if self.head == "svm":
             w, b, self.n_iter_ = solve(data, y, labels.weights, C=self.C, max_iter=self.max_iter)
@@ -239,30 +235,21 @@ class FusionClassifier(OneAgainstRestClassifier):
         """Return vectors (n, n_features_in_) as ``landmarks_`` has them, (n, d'); not a copy where d' is no less."""
         if not self.directions_:
             return vectors
-        bounds = channel_bounds(self.channels_, self.n_features_in_)
-        parts = [
-            Directions(*self.directions_[name]).apply(vectors[:, columns])
-            if name in self.directions_
-            else vectors[:, columns]
-            for name, columns in bounds.items()
-        ]
-        return np.concatenate(parts, axis=1)
+        parts = {name: vectors[:, at] for name, at in channel_bounds(self.channels_, self.n_features_in_).items()}
+        parts |= {name: Directions(*found).apply(parts[name]) for name, found in self.directions_.items()}
+        return np.concatenate(list(parts.values()), axis=1)
 
     def _short_bounds(self) -> list[slice]:
         """Return the columns of the channels in ``landmarks_``."""
-        widths = [
-            len(self.directions_[name][2]) if name in self.directions_ else width
-            for name, width in self.channels_.items()
-        ]
-        ends = np.cumsum(widths).tolist()
-        return [slice(end - width, end) for end, width in zip(ends, widths, strict=True)]
+        found = self.directions_
+        widths = [len(found[name][2]) if name in found else width for name, width in self.channels_.items()]
+        return [slice(end - width, end) for end, width in zip(np.cumsum(widths).tolist(), widths, strict=True)]
 
     def _kernel(self, landmarks: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the kernel between two sets of short vectors, (n_kept, n)."""
         bounds = self._short_bounds()
         kernel = np.empty((len(landmarks), len(vectors)))
-        for top in range(0, len(vectors), _ROWS):
-            rows = slice(top, top + _ROWS)
+        for rows in cut(len(vectors), _ROWS):
             kernel[:, rows] = fusion_kernel(landmarks, vectors[rows], bounds, self.factors_)
         return kernel
 

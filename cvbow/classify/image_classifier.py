@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -83,6 +84,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     ['fine', 'coarse']
     """
 
+    backend_: ImageEncoder
     transient: ClassVar[Mapping[str, Any]] = {"skipped_": None, "seconds_": None}
     # Model files from before there was augmentation have no such values.
     augmenter: ImageAugmenter | None = None
@@ -174,13 +176,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if wanted is not None:
             note(f"classifier: only {n_vectors} neighbours instead of {wanted}")
         told = self._told(n_copies)
-        per_image = n_copies * self._n_views
+        per_image = n_copies * self.backend_.n_views
         if sample_weight is not None:
             told["sample_weight"] = weights.repeat(per_image)
+        told = fit_parameters(classifier, told)
         with _plain_arrays(), default_jobs(self.backend_.n_jobs):
-            self.classifier_ = classifier.fit(
-                self._by_view(encoded.vectors), labels.repeat(per_image), **fit_parameters(classifier, told)
-            )
+            self.classifier_ = classifier.fit(self._by_view(encoded.vectors), labels.repeat(per_image), **told)
         self.classes_ = self.classifier_.classes_
         ended = time.perf_counter()
         self.seconds_ = {
@@ -208,10 +209,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         A classifier that has none gives the logarithm of its probabilities.
         """
         vectors = self._vectors(images)
-        decisions: NDArray[np.float64]
         if has_method(self.classifier_, "decision_function"):
-            decisions = self._answer("decision_function", vectors)
-            return decisions
+            return np.asarray(self._answer("decision_function", vectors))
         decisions = np.log(np.maximum(self._answer("predict_proba", vectors), 1e-15))
         return np.asarray(decisions[:, 1] - decisions[:, 0]) if decisions.shape[1] == 2 else decisions
 
@@ -298,7 +297,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "classifier_")
         images = check_images(images)
         # Long vectors of many images would fill the memory, and an answer is all that is wanted of them.
-        size = max(1, _VECTORS_AT_ONCE // (4 * int(self.backend_.vector_length)))
+        size = max(1, _VECTORS_AT_ONCE // (4 * self.backend_.vector_length))
         parts = [self._answer_part(images, top, size, strict) for top in range(0, max(len(images), 1), size)]
         return Answers(
             np.concatenate([part.labels for part in parts]),
@@ -326,7 +325,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             If a part of the model is of a class that model files do not hold.
         """
         check_is_fitted(self, "classifier_")
-        metadata = {
+        metadata: dict[str, Any] = {
             "recipe": dict(self.recipe or {}),
             "classes": [str(name) for name in self.classes_],
             "n_words": self.backend_.n_words,
@@ -371,39 +370,23 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _encoded(self, images: Sequence[ImageLike], *, strict: bool) -> EncodedImages:
         with reading_as(background=self.background):
-            encoded: EncodedImages = self.backend_.encode_images(images, strict=strict)
-        return encoded
-
-    @property
-    def _n_views(self) -> int:
-        """Views of an image whose vectors the backend puts side by side; see ``MultiCrop``."""
-        return int(self.backend_.n_views)
+            return self.backend_.encode_images(images, strict=strict)
 
     def _told(self, n_copies: int) -> dict[str, Any]:
-        """Return what a classifier's ``fit`` may want to know besides vectors and labels."""
-        told: dict[str, Any] = {}
-        # A classifier that weighs channels is told which columns are whose.
-        slices = self.backend_.channel_slices
-        if slices is not None:
-            told["channels"] = slices
-        if self._n_views > 1:
-            told["views"] = self._n_views
-        if n_copies > 1:
-            told["copies"] = n_copies
-        return told
+        """Return what ``fit`` may want to know: channels, for whoever weighs them, and views and copies above one."""
+        told = {"channels": self.backend_.channel_slices, "views": self.backend_.n_views, "copies": n_copies}
+        return {name: value for name, value in told.items() if value not in (None, 1)}
 
     def _by_view(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        return vectors.reshape(len(vectors) * self._n_views, -1)
+        """Return vectors with a row for each view of an image, which the backend puts side by side (``MultiCrop``)."""
+        return vectors.reshape(len(vectors) * self.backend_.n_views, -1)
 
     def _predict(self, vectors: NDArray[np.float32], probabilities: NDArray[np.float64] | None = None) -> NDArray[Any]:
         """Return the class of each image; of several views by their probabilities, found here where none are given."""
-        labels: NDArray[Any]
-        if self._n_views == 1:
-            labels = self._answer("predict", vectors)
-        else:
-            found = self._probabilities(vectors) if probabilities is None else probabilities
-            labels = self.classes_[found.argmax(axis=1)]
-        return labels
+        if self.backend_.n_views == 1:
+            return np.asarray(self._answer("predict", vectors))
+        found = self._probabilities(vectors) if probabilities is None else probabilities
+        return np.asarray(self.classes_[found.argmax(axis=1)])
 
     def _answer(self, method: str, vectors: NDArray[np.float32]) -> Any:
         """Return what a method of the classifier gives for images: of several views, the mean of theirs."""
@@ -411,13 +394,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         is_own = isinstance(self.classifier_, OneAgainstRestClassifier)
         with _plain_arrays(), default_jobs(self.backend_.n_jobs if is_own else None):
             answers = getattr(self.classifier_, method)(self._by_view(vectors))
-        if self._n_views == 1:
-            return answers
-        return answers.reshape(len(vectors), self._n_views, *answers.shape[1:]).mean(axis=1)
+        n_views = self.backend_.n_views
+        return answers if n_views == 1 else answers.reshape(len(vectors), n_views, *answers.shape[1:]).mean(axis=1)
 
     def _probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         # The temperature of our own classifiers is that of the views' mean decisions.
-        by_temperature = self._n_views > 1 and isinstance(self.classifier_, OneAgainstRestClassifier)
+        by_temperature = self.backend_.n_views > 1 and isinstance(self.classifier_, OneAgainstRestClassifier)
         if has_method(self.classifier_, "predict_proba") and not by_temperature:
             return np.asarray(self._answer("predict_proba", vectors), np.float64)
         decisions = np.asarray(self._answer("decision_function", vectors), np.float64)
@@ -444,6 +426,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
+@dataclass(frozen=True, eq=False)
 class Answers:
     """Answers for the images that could be read.
 
@@ -467,17 +450,10 @@ class Answers:
     (['black', 'white'], [0, 2], 1)
     """
 
-    def __init__(
-        self,
-        labels: NDArray[Any],
-        probabilities: NDArray[np.float64],
-        rows: NDArray[np.intp],
-        skipped: list[ImageError],
-    ) -> None:
-        self.labels = labels
-        self.probabilities = probabilities
-        self.rows = rows
-        self.skipped = skipped
+    labels: NDArray[Any]
+    probabilities: NDArray[np.float64]
+    rows: NDArray[np.intp]
+    skipped: list[ImageError]
 
 
 @contextmanager

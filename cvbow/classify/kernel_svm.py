@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice, check_real
 from cvbow.classify._squared_hinge import factorize
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
-from cvbow.parallel import local_threads, map_threads
+from cvbow.parallel import cut, local_threads, map_threads
 from cvbow.storage import storable
 
 KERNELS = ("chi2", "intersection", "rbf")
@@ -34,14 +34,14 @@ class KernelSVM(OneAgainstRestClassifier):
     gamma : float or None, default None
         None: 1 over the mean distance between training vectors (Zhang et al., IJCV 2007).
     C, class_weight, max_iter
-        As for ``LinearSVM``.
+        See ``LinearSVM``.
 
     Attributes
     ----------
-    classes_, temperature_, n_features_in_, feature_names_in_, n_iter_ : as for ``LinearSVM``
+    classes_, intercept_, temperature_, n_features_in_, feature_names_in_, n_iter_
+        See ``LinearSVM``.
     vectors_ : ndarray of shape (n, d), float32
     dual_ : ndarray of shape (n, n_classes), float32; (n, 1) for two classes
-    intercept_ : ndarray of shape (n_classes,), float64
     gamma_ : float
 
     Examples
@@ -77,8 +77,7 @@ class KernelSVM(OneAgainstRestClassifier):
         kernel, self.gamma_ = kernel_matrix(self.kernel, vectors, vectors, self.gamma, labels.counts)
         factor = factorize(kernel)
         w, self.intercept_ = self._fit_factor(factor, labels)
-        dual = solve_triangular(factor, w, lower=True, trans="T", check_finite=False)
-        self.dual_ = dual.astype(np.float32)
+        self.dual_ = solve_triangular(factor, w, lower=True, trans="T", check_finite=False).astype(np.float32)
         self.vectors_ = vectors
         return self
 
@@ -167,5 +166,5 @@ def _by_rows(distances: Callable[[slice], NDArray[np.floating]], n: int, m: int)
     def fill(rows: slice) -> None:
         result[rows] = distances(rows)
 
-    map_threads(fill, [slice(top, min(top + _ROWS, n)) for top in range(0, n, _ROWS)], local_threads(None))
+    map_threads(fill, cut(n, _ROWS), local_threads(None))
     return result

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_flag, check_int, check_real
 from cvbow.classify._labels import Labels, targets
-from cvbow.classify._squared_hinge import factorize, gram, solve
+from cvbow.classify._squared_hinge import Solution, factorize, gram, solve
 from cvbow.classify._standardize import Standardization, standardization
 from cvbow.classify.one_against_rest import N_FOLDS, OneAgainstRestClassifier
 from cvbow.storage import storable
@@ -138,9 +138,7 @@ class LinearSVM(OneAgainstRestClassifier):
         self.intercept_ = b
         return self
 
-    def _fit_direct(
-        self, vectors: NDArray[np.float32], labels: Labels, standard: Standardization | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _fit_direct(self, vectors: NDArray[np.float32], labels: Labels, standard: Standardization | None) -> Solution:
         """Solve on the vectors themselves; one held-out fold sets the temperature.
 
         The held-out vectors are left out by a weight of zero: an index would copy all the others.
@@ -230,9 +228,7 @@ class TunedLinearSVM(LinearSVM):
         """The candidate that was taken; before ``fit``, the first."""
         return float(vars(self).get("C_", self.Cs[0]))
 
-    def _fit_factor(
-        self, factor: NDArray[np.float64], labels: Labels
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _fit_factor(self, factor: NDArray[np.float64], labels: Labels) -> Solution:
         folds = labels.folds(int(self.n_folds), _SEED)
         if len(factor) > _GRAM_LIMIT:
             # To choose among powers of ten, single precision and one fold will do: minutes instead of half an hour.
@@ -241,9 +237,7 @@ class TunedLinearSVM(LinearSVM):
             self._choose(factor, labels, None, [folds == fold for fold in np.unique(folds)])
         return super()._fit_factor(factor, labels)
 
-    def _fit_direct(
-        self, vectors: NDArray[np.float32], labels: Labels, standard: Standardization | None
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _fit_direct(self, vectors: NDArray[np.float32], labels: Labels, standard: Standardization | None) -> Solution:
         self._choose(vectors, labels, standard, [labels.folds(int(self.n_folds), _SEED) == 0])
         return super()._fit_direct(vectors, labels, standard)
 

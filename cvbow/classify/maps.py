@@ -70,10 +70,8 @@ class AdditiveMap(_Map):
 
     Attributes
     ----------
-    n_features_in_ : int
-        d.
-    feature_names_in_ : ndarray of shape (d,), str
-        Names of the columns, where ``fit`` got a data frame; a model file does not hold them.
+    n_features_in_, feature_names_in_
+        See ``LinearSVM``.
 
     Notes
     -----
@@ -149,7 +147,8 @@ class HellingerMap(OneToOneFeatureMixin, _Map):  # type: ignore[misc]
 
     Attributes
     ----------
-    n_features_in_, feature_names_in_ : as for ``AdditiveMap``
+    n_features_in_, feature_names_in_
+        See ``LinearSVM``.
 
     Examples
     --------
@@ -162,15 +161,7 @@ class HellingerMap(OneToOneFeatureMixin, _Map):  # type: ignore[misc]
         self.normalize = normalize
 
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
-        """Map vectors (n, d) to vectors of the same shape, float32.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        ValueError
-            If the vectors are not finite, or of another length than in ``fit``.
-        """
+        """Map vectors (n, d) to vectors of the same shape, float32; errors as for ``AdditiveMap``, of any sign."""
         vectors = self._vectors(X)
         size = np.abs(vectors)
         if self.normalize:

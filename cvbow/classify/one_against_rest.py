@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_sample_weight
 
 from cvbow._checks import check_choice, check_int, check_labels, check_matrix, check_real
 from cvbow.classify._labels import Labels, check_class_names, check_groups, class_weights, targets
-from cvbow.classify._squared_hinge import solve
+from cvbow.classify._squared_hinge import Solution, solve
 from cvbow.classify._temperature import fit_temperature, softmax
 
 #: The temperature is learned on vectors that were left out in so many parts.
@@ -65,9 +65,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         """Whether vectors must have no negative values."""
         return False
 
-    def _fit_factor(
-        self, factor: NDArray[np.float64], labels: Labels
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _fit_factor(self, factor: NDArray[np.float64], labels: Labels) -> Solution:
         """Solve on a Gram matrix's factor, and set the temperature by cross-validation on it."""
         y, weights = targets(labels.index, len(self.classes_)), labels.weights
         folds = labels.folds(N_FOLDS, 0)
@@ -75,9 +73,8 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         w, b, self.n_iter_ = solve(factor, y, weights, C=self.C, max_iter=self.max_iter)
         for fold in np.unique(folds):
             rest, out = folds != fold, folds == fold
-            fold_w, fold_b, _ = solve(
-                factor[rest], y[rest], weights[rest], C=self.C, max_iter=self.max_iter, start=(w, b)
-            )
+            data, targeted = factor[rest], y[rest]
+            fold_w, fold_b, _ = solve(data, targeted, weights[rest], C=self.C, max_iter=self.max_iter, start=(w, b))
             held_out[out] = factor[out] @ fold_w + fold_b
         self._fit_temperature(held_out, labels)
         return w, b
