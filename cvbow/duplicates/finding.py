@@ -238,13 +238,11 @@ def find_duplicates(
     with reading_as(background=index.describer.background):
         seen, thumbnails, unseen = _thumbnails(index, rows, n_jobs)
     least = {"copy": min_score, "part": max(min_score, min_part_score)}
-    searches = _Comparison(index, seen, thumbnails, least, min_overlap=min_overlap)
+    searches = _Comparison(index, seen, thumbnails, least, min_overlap)
     found: dict[Pair, _Found] = {}
     for pair in alike(thumbnails):
         searches.try_whole(pair, found)
-    wanted: set[Pair] = set()
-    if candidates:
-        wanted |= ranked(index, seen, candidates, n_jobs)
+    wanted = ranked(index, seen, candidates, n_jobs) if candidates else set()
     windows: set[Pair] = set()
     if index.describer.has_geometry:
         windows = alike_in_part(thumbnails, searches.few(few_features))
@@ -261,23 +259,15 @@ def find_duplicates(
     return Duplicates(_groups(index, pairs), len(index), named, unseen + errors)
 
 
+@dataclass(frozen=True, eq=False)
 class _Comparison:
     """The final word on pairs; pairs are positions in `rows`."""
 
-    def __init__(
-        self,
-        index: ImageIndex,
-        rows: Sequence[int],
-        thumbnails: NDArray[np.uint8],
-        least: Mapping[str, float],
-        *,
-        min_overlap: float,
-    ) -> None:
-        self.index = index
-        self.rows = rows
-        self.thumbnails = thumbnails
-        self.least = least
-        self.min_overlap = min_overlap
+    index: ImageIndex
+    rows: Sequence[int]
+    thumbnails: NDArray[np.uint8]
+    least: Mapping[str, float]
+    min_overlap: float
 
     def few(self, few_features: int) -> list[int]:
         """Return the positions of images with fewer features."""
@@ -459,12 +449,8 @@ def _groups(index: ImageIndex, pairs: dict[Pair, DuplicatePair]) -> list[Duplica
     inside: dict[int, list[DuplicatePair]] = {}
     for rows in sorted(pairs):
         inside.setdefault(leader_of(rows[0]), []).append(pairs[rows])
-    groups = [
-        DuplicateGroup(
-            tuple(index.record(row).path for row in rows),
-            tuple(inside[first]),
-            min(pair.score for pair in inside[first]),
-        )
-        for first, rows in members.items()
-    ]
+    groups = []
+    for first, rows in members.items():
+        paths, score = tuple(index.record(row).path for row in rows), min(pair.score for pair in inside[first])
+        groups.append(DuplicateGroup(paths, tuple(inside[first]), score))
     return sorted(groups, key=lambda group: -len(group.paths))

@@ -90,18 +90,9 @@ def window_map(window: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def details(thumbnails: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """Return the second derivatives of thumbnails at a coarse scale, as vectors of unit length.
+    """Return the second derivatives of thumbnails (n, 64, 64), shrunk to a side that divides 64, as unit vectors.
 
-    Parameters
-    ----------
-    thumbnails : ndarray of shape (n, 64, 64), uint8
-    side : int
-        64 is a multiple of it.
-
-    Returns
-    -------
-    ndarray of shape (n, side ** 2), float32
-        Zero for a thumbnail without details.
+    They have the shape (n, side ** 2); zero stands for a thumbnail without details.
     """
     n, step = len(thumbnails), SIDE // side
     vectors = np.empty((n, side * side), np.float32)
@@ -120,21 +111,11 @@ def details(thumbnails: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
 def agreement(
     a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: NDArray[np.float64], *, refine: bool = True
 ) -> Agreement | None:
-    """Compare two thumbnails where a map lays them upon each other.
+    """Compare two thumbnails where an affine map from the pixels of `a` to those of `b` lays them upon each other.
 
-    Parameters
-    ----------
-    a, b : ndarray of shape (64, 64), uint8
-    matrix : ndarray of shape (3, 3), float64
-        An affine map from pixels of `a` to pixels of `b`.
-    refine : bool, default True
-        First improve the map by the gray values (G. Evangelidis and E. Psarakis, "Parametric image alignment using
-        enhanced correlation coefficient maximization", PAMI 2008).
-
-    Returns
-    -------
-    Agreement or None
-        None where the overlap is too small to tell, or either is flat there, or the map turns or slants.
+    None where the overlap is too small to tell, or either is flat there, or the map turns or slants. To `refine` is to
+    improve the map by the gray values first (G. Evangelidis and E. Psarakis, "Parametric image alignment using enhanced
+    correlation coefficient maximization", PAMI 2008).
     """
     import cv2
 

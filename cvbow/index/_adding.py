@@ -71,13 +71,7 @@ class Item(NamedTuple):
 
 
 def items_of(images: Sequence[ImageLike], names: Sequence[str] | None, root: str) -> list[Item]:
-    """Give each image what it is known by.
-
-    Raises
-    ------
-    ValueError
-        When an image that is not a path has no name, or names do not fit.
-    """
+    """Give each image what it is known by; ValueError where one that is not a path has no name, or names do not fit."""
     if names is None:
         items = []
         for number, image in enumerate(images):
@@ -104,26 +98,16 @@ def add_items(
     n_jobs: int | None,
     publish: Callable[[Snapshot], None],
 ) -> AddReport:
-    """Add images, `batch` of them at a step.
+    """Add images, `batch` of them at a step, and tell `publish` what the index is after each.
 
-    Parameters
-    ----------
-    writer : Writer
-    snapshot : Snapshot
-    items : sequence of Item
-    replace : bool
-        Describe those anew whose content is another; and a file that is not there is no error, if the index knows it.
-    strict : bool
-        Raise the first ImageError; the steps before it are done.
-    batch, n_jobs : int
-    publish : callable
-        Takes what the index is after each step.
+    With `replace` those are described anew whose content is another, and a file that is not there is no error if the
+    index knows it. With `strict` the first ImageError is raised; the steps before it are done.
     """
     report = AddReport()
     done = 0
     with progress("index", len(items)) as tell:
         for group in _batches(items, batch):
-            snapshot = _add_batch(writer, snapshot, group, report, replace=replace, strict=strict, n_jobs=n_jobs)
+            snapshot = _add_batch(writer, snapshot, group, report, replace, strict, n_jobs)
             publish(snapshot)
             snapshot = writer.maintain(snapshot)
             publish(snapshot)
@@ -149,7 +133,6 @@ def _add_batch(
     snapshot: Snapshot,
     items: list[Item],
     report: AddReport,
-    *,
     replace: bool,
     strict: bool,
     n_jobs: int | None,
@@ -230,9 +213,7 @@ def _contents(
 
 def _is_empty(arrays: dict[str, NDArray[Any]], layout: dict[str, ArraySpec]) -> bool:
     """Whether nothing was found in an image: no features, and no vector that is not zero."""
-    for name, spec in layout.items():
-        if spec.per == "feature" and len(arrays[name]):
-            return False
-        if spec.per == "image" and arrays[name].dtype.kind == "f" and np.any(arrays[name]):
-            return False
-    return True
+    return not any(
+        len(arrays[name]) if spec.per == "feature" else arrays[name].dtype.kind == "f" and np.any(arrays[name])
+        for name, spec in layout.items()
+    )

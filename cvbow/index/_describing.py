@@ -49,18 +49,8 @@ class DescribeImage:
     """Reads an image once, hashes and describes it, or tells why it cannot be read; picklable.
 
     Called with an image, the box that is looked for or None, and the hash that is known of it or None: an image of that
-    content is not described.
-
-    Parameters
-    ----------
-    describer : Describer
-    as_query : bool, default False
-        Describe images that are asked about, rather than to be stored.
-
-    Raises
-    ------
-    ValueError
-        When called, if the box lies outside the image.
+    content is not described. ValueError if the box lies outside the image. With `as_query` images are described as one
+    asks about them, rather than to be stored.
     """
 
     def __init__(self, describer: Describer, *, as_query: bool = False) -> None:

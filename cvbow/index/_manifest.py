@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cvbow.errors import IndexFileError
@@ -41,24 +41,15 @@ class ArrayEntry:
 
 @dataclass(frozen=True)
 class SegmentEntry:
-    """One segment.
+    """One segment."""
 
-    Attributes
-    ----------
-    name : str
-        Of its folder: a number, never used twice.
-    n_images : int
-    images_sha256 : str
-        Of ``images.json``.
-    arrays : mapping of str to ArrayEntry
-    removed : tuple of int
-        Rows of images that were removed, ascending.
-    """
-
+    #: Of its folder: a number, never used twice.
     name: str
     n_images: int
+    #: Of ``images.json``.
     images_sha256: str
     arrays: Mapping[str, ArrayEntry]
+    #: Rows of images that were removed, ascending.
     removed: tuple[int, ...] = ()
 
     @property
@@ -74,29 +65,18 @@ class SegmentEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an index is at one moment.
+    """What an index is at one moment."""
 
-    Attributes
-    ----------
-    root : str
-        The folder below which images are known by relative paths; itself relative to the index's folder, or absolute.
-    describer : str
-        Name of the describer's file.
-    describer_hash : str
-        Its content hash.
-    generation : int
-        Counts the changes.
-    next_segment : int
-        The number that no segment has had yet.
-    segments : tuple of SegmentEntry
-    """
-
+    #: The folder below which images are known by relative paths; itself relative to the index's folder, or absolute.
     root: str
+    #: Name and content hash of the describer's file.
     describer: str
     describer_hash: str
+    #: Counts the changes.
     generation: int = 0
+    #: The number that no segment has had yet.
     next_segment: int = 1
-    segments: tuple[SegmentEntry, ...] = field(default=())
+    segments: tuple[SegmentEntry, ...] = ()
 
     def write(self, folder: str) -> None:
         """Make this the index's manifest: the moment at which a change is done."""
@@ -116,12 +96,8 @@ class Manifest:
     def read(cls, folder: str) -> Manifest:
         """Read and check an index's manifest.
 
-        Raises
-        ------
-        FileNotFoundError
-            When there is nothing at `folder`.
-        IndexFileError
-            When it is not an index, or its manifest is damaged or newer.
+        FileNotFoundError where there is nothing at `folder`, IndexFileError where it is not an index, or its manifest
+        is damaged or newer.
         """
         try:
             text = read_file(os.path.join(folder, NAME))
@@ -131,9 +107,8 @@ class Manifest:
             what = f"it has no {NAME}" if os.path.isdir(folder) else "an index is a folder"
             raise IndexFileError(folder, f"is not an index: {what}") from None
         except OSError as error:
-            raise IndexFileError(
-                folder, f"its {NAME} cannot be read ({(error.strerror or 'error').lower()})"
-            ) from error
+            reason = (error.strerror or "error").lower()
+            raise IndexFileError(folder, f"its {NAME} cannot be read ({reason})") from error
         try:
             return cls._parse(folder, text)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -157,14 +132,8 @@ class Manifest:
         describer = content["describer"]
         _require(_DESCRIBER.fullmatch(describer["file"]) and _SHA256.fullmatch(describer["content_hash"]))
         _require(isinstance(content["root"], str) and type(content["generation"]) is int)
-        return cls(
-            content["root"],
-            describer["file"],
-            describer["content_hash"],
-            content["generation"],
-            content["next_segment"],
-            segments,
-        )
+        counts = content["generation"], content["next_segment"]
+        return cls(content["root"], describer["file"], describer["content_hash"], *counts, segments)
 
 
 def _segment_to_json(segment: SegmentEntry) -> dict[str, Any]:

@@ -33,25 +33,16 @@ _CHUNK = 8 << 20
 
 @dataclass(frozen=True, eq=False)
 class OpenSegment:
-    """A segment that is opened for reading; it stays readable when its files are removed.
+    """A segment that is opened for reading; it stays readable when its files are removed."""
 
-    Attributes
-    ----------
-    entry : SegmentEntry
-        As the manifest had it when this was opened: what was removed since is not in it.
-    arrays : dict of ndarray
-        The layout's, the derived ones and ``feature_start``; mapped and read-only.
-    records : list of Record
-    folder : str
-        Of the index.
-    mappings : dict of mmap
-        What `arrays` lie in, but for empty ones.
-    """
-
+    #: As the manifest had it when this was opened: what was removed since is not in it.
     entry: SegmentEntry
+    #: The layout's, the derived ones and ``feature_start``; mapped and read-only.
     arrays: Mapping[str, NDArray[Any]]
     records: list[Record]
+    #: Of the index.
     folder: str
+    #: What `arrays` lie in, but for empty ones.
     mappings: Mapping[str, mmap.mmap]
 
     def check_lengths(self) -> None:
@@ -93,32 +84,19 @@ class OpenSegment:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Images that go into a new segment.
+    """Images that go into a new segment."""
 
-    Attributes
-    ----------
-    arrays : mapping of str to ndarray
-        The layout's and ``feature_start``.
-    records : sequence of Record
-    keep : ndarray of shape (n_images,), bool
-        Which of them go.
-    """
-
+    #: The layout's and ``feature_start``.
     arrays: Mapping[str, NDArray[Any]]
     records: Sequence[Record]
+    #: Which of them go, (n_images,).
     keep: NDArray[np.bool_]
 
     @classmethod
     def of(
         cls, described: Sequence[Mapping[str, NDArray[Any]]], records: Sequence[Record], describer: Describer
     ) -> Part:
-        """Lay the descriptions of images one after another.
-
-        Raises
-        ------
-        ValueError
-            When a description is not as the describer's layout says.
-        """
+        """Lay the descriptions of images one after another; ValueError where one is not as the layout says."""
         layout = describer.layout()
         counts = [_n_features(one, layout) for one in described]
         start = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype("<i8")
@@ -144,16 +122,8 @@ class Part:
 def write_segment(folder: str, name: str, parts: Sequence[Part], describer: Describer) -> SegmentEntry:
     """Write a segment and bring it to the disk; nothing refers to it before a manifest does.
 
-    Rows are copied some megabytes at a time, so memory holds what the describer derives and little more.
-
-    Parameters
-    ----------
-    folder : str
-        Of the index.
-    name : str
-        Of the segment's folder, which must not exist.
-    parts : sequence of Part
-    describer : Describer
+    Rows are copied some megabytes at a time, so memory holds what the describer derives and little more. The segment's
+    folder, which is called `name` and lies in that of the index, must not exist.
     """
     home = os.path.join(folder, SEGMENTS, name)
     os.makedirs(home)
@@ -188,24 +158,11 @@ def write_segment(folder: str, name: str, parts: Sequence[Part], describer: Desc
 
 
 def open_segment(folder: str, entry: SegmentEntry, describer: Describer, *, check: bool) -> OpenSegment:
-    """Open a segment.
+    """Open a segment of the index in a folder, which must hold what the describer's layout says.
 
-    Parameters
-    ----------
-    folder : str
-        Of the index.
-    entry : SegmentEntry
-    describer : Describer
-        Its layout must be what is there.
-    check : bool
-        Read all files and compare their checksums; else only that of ``images.json``, and the sizes of the others.
-
-    Raises
-    ------
-    FileNotFoundError
-        When a file is missing, perhaps because another process has replaced this segment by another.
-    IndexFileError
-        When a file is not what was written.
+    With `check` all files are read and their checksums compared; else only that of ``images.json``, and the sizes of
+    the others. FileNotFoundError where a file is missing, perhaps because another process has replaced this segment by
+    another; IndexFileError where one is not what was written.
     """
     home = os.path.join(folder, SEGMENTS, entry.name)
     text = read_file(os.path.join(home, IMAGES))

@@ -25,16 +25,8 @@ _TRIES = 100
 class Snapshot:
     """The opened files of one generation of an index; never changed, and readable after they were replaced.
 
-    A *row* numbers the images of all segments, one segment after another, removed ones among them.
-
-    Parameters
-    ----------
-    folder : str
-        Absolute.
-    manifest : Manifest
-    describer : Describer
-    segments : list of OpenSegment
-        As the manifest lists them.
+    A *row* numbers the images of all segments, one segment after another, removed ones among them. The folder is an
+    absolute path, and the segments are those that the manifest lists, in its order.
     """
 
     def __init__(self, folder: str, manifest: Manifest, describer: Describer, segments: list[OpenSegment]) -> None:
@@ -51,12 +43,7 @@ class Snapshot:
 
     @classmethod
     def open(cls, folder: str, *, check: bool, before: Snapshot | None = None) -> Snapshot:
-        """Open what an index is now; what `before` has opened already is used again.
-
-        Raises
-        ------
-        FileNotFoundError, IndexFileError
-        """
+        """Open what an index is now; what `before` has opened already is used again. Errors as of `Manifest.read`."""
         opened = {} if before is None else {segment.entry.name: segment for segment in before.segments}
         describer = before
         for _ in range(_TRIES):
@@ -155,12 +142,8 @@ class Snapshot:
 def load_describer(folder: str, manifest: Manifest) -> Describer:
     """Load an index's describer.
 
-    Raises
-    ------
-    FileNotFoundError
-        When its file is missing.
-    IndexFileError
-        When it cannot be read, or is not the one that the index was built with.
+    FileNotFoundError where its file is missing, IndexFileError where it cannot be read or is not the one that the index
+    was built with.
     """
     try:
         stored = storage.load(os.path.join(folder, manifest.describer), kind="index")

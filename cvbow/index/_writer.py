@@ -29,13 +29,7 @@ _OURS = re.compile(
 
 
 class Writer:
-    """The right to change an index, and how that is done.
-
-    Raises
-    ------
-    IndexFileError
-        When another writer has it.
-    """
+    """The right to change an index, and how that is done; IndexFileError where another writer has it."""
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -59,21 +53,7 @@ class Writer:
                 _remove(os.path.join(self.folder, name))
 
     def commit(self, snapshot: Snapshot, *, removed: Sequence[int] = (), added: Part | None = None) -> Snapshot:
-        """Remove rows and add images in one step.
-
-        Parameters
-        ----------
-        snapshot : Snapshot
-            What the index is.
-        removed : sequence of int
-            Rows.
-        added : Part, optional
-
-        Returns
-        -------
-        Snapshot
-            What the index is then.
-        """
+        """Remove rows of a snapshot and add images in one step, and return what the index is then."""
         gone: dict[int, list[int]] = {}
         for row in removed:
             number, local = snapshot.place(row)
@@ -142,12 +122,8 @@ class Writer:
 def build(folder: str, describer: Describer, *, root: str, overwrite: bool) -> Writer:
     """Make an empty index and return its writer; an index that is overwritten is there until the new one is.
 
-    Raises
-    ------
-    IndexFileError
-        When there is an index that is not to be overwritten, or something that is none.
-    NotFittedError
-        When the describer is not fitted.
+    IndexFileError where there is an index that is not to be overwritten, or something that is none; NotFittedError
+    where the describer is not fitted.
     """
     describer.check_params()
     describer.layout()

@@ -101,11 +101,8 @@ def evaluate_index(
     lost = 1 + max((len(query.ignored) for query in ground_truth.queries), default=0)
     depth_searched = None if depth is None else depth + lost
     search = replace(search or Search(), k=depth_searched, exclude_self=False).suited_to(index.describer)
-    answers = index.search_many(
-        [query.image for query in ground_truth.queries],
-        search,
-        boxes=[query.box for query in ground_truth.queries],
-    )
+    images, boxes = [query.image for query in ground_truth.queries], [query.box for query in ground_truth.queries]
+    answers = index.search_many(images, search, boxes=boxes)
     judged: list[dict[str, Any]] = []
     skipped: list[dict[str, str]] = []
     for query, found in zip(ground_truth.queries, answers, strict=True):

@@ -343,9 +343,7 @@ class ImageIndex:
         return ranked(self._snapshot, self._suited(search, options), query, leave_out=leave_out)
 
     def scores(self, query: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Return the score of every row for a described query, shape (n_rows,), float32; those of removed images mean
-        nothing.
-        """
+        """Return every row's score for a described query, (n_rows,), float32; those of removed images mean nothing."""
         if not self._snapshot.segments:
             return np.zeros(0, np.float32)
         with single_threaded():

@@ -233,19 +233,9 @@ def ranked(
     leave_out: Collection[int] = (),
     scores: NDArray[np.float32] | None = None,
 ) -> list[Result]:
-    """Rank the images of an index.
+    """Rank the images of an index, but for the rows to leave out, by a query's description.
 
-    Parameters
-    ----------
-    snapshot : Snapshot
-    search : Search
-        As `Search.suited_to` returns it.
-    query : mapping
-        A query's description.
-    leave_out : collection of int
-        Rows that are no results.
-    scores : ndarray of shape (n_rows,), float32, optional
-        Those of the query, where they are known already.
+    The search is one that `Search.suited_to` returns; `scores` (n_rows,) are the query's, where they are known already.
     """
     if not snapshot.n_living:
         return []
@@ -271,11 +261,7 @@ def ranked(
 
 
 def _best(
-    snapshot: Snapshot,
-    search: Search,
-    query: Description,
-    scores: NDArray[np.float32],
-    wanted: NDArray[np.bool_],
+    snapshot: Snapshot, search: Search, query: Description, scores: NDArray[np.float32], wanted: NDArray[np.bool_]
 ) -> tuple[list[int], dict[int, float]]:
     """Return the best rows in order, as many as any step looks at, and the score of each."""
     most = None if search.k is None else max(search.k, search.verify or 0, search.expand)
@@ -307,14 +293,9 @@ def _verified(
 
 
 def best_rows(scores: NDArray[np.float32], wanted: NDArray[np.bool_], most: int | None) -> NDArray[np.intp]:
-    """Return the rows with the highest scores, in no order: at least `most`, and all that may yet be among these.
+    """Return rows of the highest scores among the wanted, in no order: at least `most`, and all that may be the best.
 
-    Parameters
-    ----------
-    scores : ndarray of shape (n_rows,), float32
-        A row with a score of 0, or with none that is a finite number, is left out.
-    wanted : ndarray of shape (n_rows,), bool
-    most : int or None
+    A row with a score of 0, or with none that is a finite number, is left out.
     """
     rows = np.flatnonzero(wanted & (scores != 0) & np.isfinite(scores))
     if most is None or len(rows) <= most:
@@ -327,16 +308,7 @@ def best_rows(scores: NDArray[np.float32], wanted: NDArray[np.bool_], most: int 
 def in_order(
     rows: NDArray[np.intp], scores: NDArray[np.float32], snapshot: Snapshot, most: int | None
 ) -> tuple[list[int], dict[int, float]]:
-    """Return rows by descending scores, equal ones in the order of their paths, and the score of each.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (m,), intp
-    scores : ndarray of shape (m,), float32
-    snapshot : Snapshot
-    most : int or None
-        Return no more than so many.
-    """
+    """Return `most` rows by descending scores, equal ones in the order of their paths, and the score of each."""
     order = np.argsort(-scores, kind="stable")
     ranked, values = rows[order].tolist(), scores[order]
     # Where runs of equal scores begin, and where the last one ends.
