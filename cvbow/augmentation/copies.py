@@ -41,9 +41,9 @@ class AugmentedImage(DerivedImage):
     >>> from cvbow.augmentation import AugmentedImage
     >>> from cvbow.backends import RawPixels
     >>> image = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    >>> copies = [AugmentedImage(image, ImageAugmenter(rotation_range=20), seed=(number,)) for number in range(10)]
-    >>> RawPixels(size=8, n_components=None).fit_transform(copies).shape
-    (10, 64)
+    >>> copy = AugmentedImage(image, ImageAugmenter(rotation_range=20), seed=(0,))
+    >>> RawPixels(size=8, n_components=None).fit_transform([image, copy]).shape
+    (2, 64)
     """
 
     augmenter: ImageAugmenter
@@ -71,18 +71,10 @@ class AugmentedFolder:
 
     Examples
     --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from PIL import Image
-    >>> from cvbow import ImageAugmenter, list_images
-    >>> from cvbow.augmentation import augment_images
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     Path(folder, "photos", "red").mkdir(parents=True)
-    ...     Image.new("RGB", (20, 20), "red").save(Path(folder, "photos", "red", "1.png"))
-    ...     images = list_images(Path(folder, "photos"))
-    ...     report = augment_images(images, Path(folder, "more"), ImageAugmenter(rotation_range=20), n=3)
-    >>> report.n_written, report.counts
-    (3, {'red': 3})
+    >>> from cvbow.augmentation import AugmentedFolder
+    >>> report = AugmentedFolder(n_images=3, n_written=6, counts={"red": 4, "blue": 2}, skipped=[])
+    >>> report.n_written // report.n_images
+    2
     """
 
     n_images: int

@@ -24,8 +24,7 @@ def check_augmentation(augmenter: object, n_augmented: object, augment_seed: obj
     if not isinstance(augmenter, ImageAugmenter):
         raise ValueError(f"augmenter must be an ImageAugmenter or None, got {augmenter!r}")
     augmenter.check_params()
-    normalizing = augmenter.normalizing()
-    if normalizing:
+    if normalizing := augmenter.normalizing():
         name, value = next(iter(normalizing.items()))
         raise ValueError(f"augmenter must only transform images, got one with {name}={value!r}")
 

@@ -222,19 +222,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         So a search for parameters goes on beside a damaged file. With ``scoring`` by name it asks ``predict``, which
         must answer for every image: then take such files out first.
 
-        Parameters
-        ----------
-        images : sequence of paths or arrays
-        y : array of shape (n_images,)
-            True labels, compared by value as in ``evaluate``.
-        sample_weight : array of shape (n_images,) or None, default None
-
-        Raises
-        ------
-        ValueError
-            If images, labels and weights differ in number, or there are none.
-        CvbowError
-            If no image could be read.
+        The labels y (n_images,) are compared by value and errors raised as in ``evaluate``, but no image need be of a
+        class that the model knows; ``sample_weight`` (n_images,) is how much each image counts.
         """
         check_is_fitted(self, "classifier_")
         images = check_images(images, minimum=1)

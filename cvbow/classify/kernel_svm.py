@@ -119,44 +119,24 @@ def kernel_matrix(
     vector is there so many times. "intersection" has no gamma and returns 1. Other kernels than "rbf" are for
     non-negative vectors.
     """
-    if kernel == "rbf":
-        return _exponential(_squared_distances(a, b), gamma, counts)
+    from scipy.spatial.distance import cdist
+    from sklearn.metrics.pairwise import additive_chi2_kernel, euclidean_distances
+
     if kernel == "intersection":
         # min(x, y) = (x + y - |x - y|) / 2
         sums = a.sum(axis=1, dtype=np.float64)[:, None] + b.sum(axis=1, dtype=np.float64)
-        return 0.5 * (sums - _l1_distances(a, b)), 1.0
-    return _exponential(_chi2_distances(a, b), gamma, counts)
-
-
-def _exponential(
-    distances: NDArray[np.float64], gamma: float | None, counts: NDArray[np.float64] | None
-) -> tuple[NDArray[np.float64], float]:
+        left, right = a.astype(np.float64), b.astype(np.float64)
+        return 0.5 * (sums - _by_rows(lambda rows: cdist(left[rows], right, "cityblock"), len(a), len(b))), 1.0
+    if kernel == "rbf":
+        distances = euclidean_distances(a, b, squared=True).astype(np.float64)
+    else:
+        # An array that is read-only, as those are that joblib shares among processes, is not taken.
+        a, b = np.require(a, requirements="W"), np.require(b, requirements="W")
+        distances = _by_rows(lambda rows: -additive_chi2_kernel(a[rows], b), len(a), len(b))
     if gamma is None:
         mean = float(distances.mean() if counts is None else counts @ distances @ counts / counts.sum() ** 2)
         gamma = 1 / mean if mean > 0 else 1.0
     return np.exp(-gamma * distances), float(gamma)
-
-
-def _squared_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    from sklearn.metrics.pairwise import euclidean_distances
-
-    distances: NDArray[np.float64] = euclidean_distances(a, b, squared=True).astype(np.float64)
-    return distances
-
-
-def _l1_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    from scipy.spatial.distance import cdist
-
-    left, right = a.astype(np.float64), b.astype(np.float64)
-    return _by_rows(lambda rows: cdist(left[rows], right, "cityblock"), len(a), len(b))
-
-
-def _chi2_distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    from sklearn.metrics.pairwise import additive_chi2_kernel
-
-    # It does not take an array that is read-only, as those are that joblib shares among processes.
-    left, right = np.require(a, requirements="W"), np.require(b, requirements="W")
-    return _by_rows(lambda rows: -additive_chi2_kernel(left[rows], right), len(a), len(b))
 
 
 def _by_rows(distances: Callable[[slice], NDArray[np.floating]], n: int, m: int) -> NDArray[np.float64]:

@@ -79,10 +79,8 @@ class LinearSVM(OneAgainstRestClassifier):
     >>> from cvbow import LinearSVM
     >>> X = np.array([[1, 0], [0.9, 0.1], [0, 1], [0.2, 0.8]], np.float32)
     >>> svm = LinearSVM(C=10).fit(X, ["a", "a", "b", "b"])
-    >>> svm.predict([[0.8, 0.1], [0.1, 0.7]]).tolist()
-    ['a', 'b']
-    >>> svm.predict_proba([[0.8, 0.1]]).round(1).tolist()
-    [[0.6, 0.4]]
+    >>> svm.predict([[0.8, 0.1], [0.1, 0.7]]).tolist(), svm.predict_proba([[0.8, 0.1]]).round(1).tolist()
+    (['a', 'b'], [[0.6, 0.4]])
     """
 
     def __init__(

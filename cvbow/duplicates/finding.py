@@ -447,8 +447,8 @@ def _groups(index: ImageIndex, pairs: dict[Pair, DuplicatePair]) -> list[Duplica
     for row in sorted(leader):
         members.setdefault(leader_of(row), []).append(row)
     inside: dict[int, list[DuplicatePair]] = {}
-    for rows in sorted(pairs):
-        inside.setdefault(leader_of(rows[0]), []).append(pairs[rows])
+    for a, b in sorted(pairs):
+        inside.setdefault(leader_of(a), []).append(pairs[a, b])
     groups = []
     for first, rows in members.items():
         paths, score = tuple(index.record(row).path for row in rows), min(pair.score for pair in inside[first])
