@@ -31,15 +31,7 @@ def saved_name(prefix: str, index: int, number: int, extension: str) -> str:
 def parse_saved_name(name: str | os.PathLike[str]) -> tuple[str, int, int]:
     """Return the prefix, the index of the source and the number, from a name ``prefix_index_number.ext``.
 
-    Parameters
-    ----------
-    name : str or path
-        Folders before the name are left out. The prefix may hold ``_``.
-
-    Raises
-    ------
-    ValueError
-        If the name is of another form.
+    Folders before the name are left out, and the prefix may hold ``_``. ValueError if the name is of another form.
 
     Examples
     --------

@@ -228,21 +228,10 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
         return self._random(check_pixels(x), seed)
 
     def standardize(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """Normalise an image or a batch, as the parameters ask.
+        """Normalise an image (H, W) or (H, W, C), or a batch (n, H, W, C), as the parameters ask, to float32.
 
-        Parameters
-        ----------
-        x : ndarray of shape (H, W), (H, W, C) or (n, H, W, C)
-
-        Returns
-        -------
-        ndarray of the same shape, float32
-            In memory of its own: unlike in Keras, `x` stays as it is.
-
-        Raises
-        ------
-        NotFittedError
-            If a parameter needs what ``fit`` learns.
+        The result is in memory of its own: unlike in Keras, `x` stays as it is. NotFittedError if a parameter needs
+        what ``fit`` learns.
         """
         self.check_params()
         values = np.asarray(x)
@@ -349,7 +338,7 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
             Do not require both subsets to have all classes of y: its values (n,), or the columns in use of one-hot or
             multi-hot rows (n, n_classes).
         subset : {"training", "validation"}, optional
-            The first ``validation_split`` of the images are those for validation.
+            The first ``validation_split`` of the images, or rows, are those for validation.
         n_jobs : int or None, default 1
             Threads that make batches.
         prefetch : int, default 2
@@ -491,10 +480,8 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
             Labels in the order of their numbers; rows with others are left out. By default all, sorted.
         class_mode : {"categorical", "binary", "sparse", "input", "raw"} or None, default "categorical"
             As for ``flow_from_directory``; "raw" gives the column's values.
-        subset : {"training", "validation"}, optional
-            The first ``validation_split`` of the rows are those for validation.
-        ignore_class_split : bool, default False
-            Do not require both subsets to have all classes.
+        subset, ignore_class_split
+            As for ``flow``.
         validate_filenames : bool, default True
             Leave out rows whose file does not exist, and list them in ``skipped``.
         target_size, color_mode, batch_size, shuffle, seed, save_to_dir, save_prefix, save_format, interpolation, \

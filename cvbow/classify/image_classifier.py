@@ -306,12 +306,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | os.PathLike[str]) -> str:
         """Write the model to one file, whole or not at all, and return its content hash.
 
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        TypeError
-            If a part of the model is of a class that model files do not hold.
+        NotFittedError before ``fit``; TypeError if a part of the model is of a class that model files do not hold.
         """
         check_is_fitted(self, "classifier_")
         metadata: dict[str, Any] = {
@@ -329,20 +324,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, n_jobs: int | None = None) -> Self:
-        """Read a model file; nothing in it is executed.
+        """Read a model file, for a model with ``n_jobs`` workers; nothing in the file is executed.
 
-        Parameters
-        ----------
-        path : path
-        n_jobs : int or None, default None
-            Workers for the loaded model.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        ModelFileError
-            If the file is damaged, foreign, or written by a newer cvbow.
+        FileNotFoundError if there is no such file; ModelFileError if it is damaged, foreign, or written by a newer
+        cvbow.
         """
         stored = storage.load(path, kind=KIND)
         for line in stored.warnings:

@@ -96,12 +96,8 @@ class AdditiveMap(_Map):
     def transform(self, X: ArrayLike) -> NDArray[np.float32]:
         """Map non-negative vectors (n, d) to (n, (2 n_samples + 1) d), float32.
 
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        ValueError
-            If the vectors are negative somewhere, not finite, or of another length than in ``fit``.
+        NotFittedError before ``fit``; ValueError if the vectors are negative somewhere, not finite, or of another
+        length than in ``fit``.
         """
         vectors = self._vectors(X)
         n, d = vectors.shape

@@ -155,25 +155,11 @@ def classification_report(
 
 
 def place_labels(labels: NDArray[Any], classes: NDArray[Any]) -> tuple[list[str], NDArray[np.intp]]:
-    """Return where among the classes each label is, by value whatever its type: 1, 1.0 and True are one label.
+    """Return where among the classes (n_classes,) each of the labels (n,) is: names, and places (n,) among these, intp.
 
-    A text also stands for the class that is called so, as a folder's name does.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (n,)
-    classes : ndarray of shape (n_classes,)
-
-    Returns
-    -------
-    names : list of str
-        Of the classes, then of the labels that are none of them, in order.
-    places : ndarray of shape (n,), intp
-
-    Raises
-    ------
-    ValueError
-        If the classes are texts and the labels are not.
+    The names are those of the classes, then of the labels that are none of them, in order. Labels count by value
+    whatever their type: 1, 1.0 and True are one. A text also stands for the class that is called so, as a folder's name
+    does. ValueError if the classes are texts and the labels are not.
 
     Examples
     --------

@@ -106,17 +106,10 @@ class PretrainedClassifier:
 
 
 def read_labels(path: str | os.PathLike[str]) -> list[str]:
-    """Read the names of a network's classes: a line each, or ``index,name`` with the indices from 0 up.
+    """Read the names of a network's classes, from a text file in UTF-8: a line each, or ``index,name``.
 
-    Parameters
-    ----------
-    path : path of a text file in UTF-8
-
-    Raises
-    ------
-    FileNotFoundError
-    ValueError
-        If the file has no labels, is not UTF-8, or its indices are not 0, 1, 2 and so on.
+    FileNotFoundError if there is no such file; ValueError if it has no labels, is not UTF-8, or its indices are not 0,
+    1, 2 and so on.
     """
     try:
         lines = [line.strip() for line in read_text(path, encoding="utf-8-sig").splitlines() if line.strip()]

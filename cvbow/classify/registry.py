@@ -146,19 +146,9 @@ CLASSIFIERS: ClassifierRegistry = ClassifierRegistry(
 
 
 def make_classifier(name: str, **parameters: Any) -> Any:
-    """Return the unfitted classifier of that name.
+    """Return the unfitted classifier of a name in ``CLASSIFIERS``, with parameters over the registry's defaults.
 
-    Parameters
-    ----------
-    name : str
-        A key of ``CLASSIFIERS``.
-    **parameters
-        Parameters of the estimator, over the defaults of the registry.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, or the classifier has no such parameter; the message lists the choices.
+    ValueError if the name is unknown, or the classifier has no such parameter; the message lists the choices.
 
     Examples
     --------

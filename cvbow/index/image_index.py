@@ -389,10 +389,6 @@ class ImageIndex:
         batch : int, default 256
             Images of a step. A step is done wholly or not at all; its descriptions are held in memory. A call that was
             cut off can be repeated: what it has done is then unchanged.
-
-        Returns
-        -------
-        AddReport
         """
         return self._add(images, names, replace=False, strict=strict, batch=batch)
 
@@ -406,17 +402,8 @@ class ImageIndex:
     ) -> AddReport:
         """Bring the index up to date: describe changed files again, add new ones, and list those that vanished.
 
-        Parameters
-        ----------
-        images : sequence of paths, optional
-            By default the files that are in the index.
-        names, strict, batch :
-            As for `add`.
-
-        Returns
-        -------
-        AddReport
-            With `vanished`: of all images of the index, those whose file is no longer there.
+        By default the images are the files that are in the index; `names`, `strict` and `batch` are as for `add`. In
+        the report, `vanished` are those of all images of the index whose file is no longer there.
         """
         self._writable()
         snapshot = self._snapshot
@@ -436,14 +423,7 @@ class ImageIndex:
     def remove(self, paths: Sequence[str | os.PathLike[str]]) -> RemoveReport:
         """Remove images from the index, in one step; their files are left alone.
 
-        Parameters
-        ----------
-        paths : sequence of paths
-            Of files, there or not, or what `paths` lists.
-
-        Returns
-        -------
-        RemoveReport
+        The `paths` are those of files, there or not, or what the property of this name lists.
         """
         writer = self._writable()
         if isinstance(paths, str | os.PathLike):
