@@ -203,17 +203,10 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
         return draw(vars(self), int(img_shape[0]), int(img_shape[1]), np.random.default_rng(seed))
 
     def apply_transform(self, x: NDArray[Any], transform_parameters: dict[str, Any]) -> NDArray[Any]:
-        """Transform an image.
+        """Transform an image x (H, W) or (H, W, C), uint8 or real numbers; to uint8, or to float32.
 
-        Parameters
-        ----------
-        x : ndarray of shape (H, W) or (H, W, C), uint8 or real numbers
-        transform_parameters : dict
-            As ``get_random_transform`` returns it; what is missing changes nothing.
-
-        Returns
-        -------
-        ndarray of the same shape, uint8 for uint8, else float32; never sharing memory with `x`
+        The `transform_parameters` are those that ``get_random_transform`` returns; what is missing changes nothing. The
+        result has the shape of `x` and never shares memory with it. ValueError if a name is none of them.
         """
         self.check_params()
         unknown = set(transform_parameters) - set(IDENTITY)

@@ -53,33 +53,21 @@ class Targets:
 
 @dataclass
 class Samples:
-    """Images by index, and what belongs to each.
+    """Images by index, and what belongs to each."""
 
-    Attributes
-    ----------
-    load : callable
-        The image at an index, uint8 or float32, which the caller does not change; ImageError if it cannot be read.
-    positions : ndarray of shape (n,), intp
-        Of the images among those that were given, of which these may be a subset.
-    targets : Targets
-    weights : ndarray of shape (n,) or None
-    filenames, filepaths : list of str
-        Empty for images in memory.
-    class_indices : dict of str to int
-    skipped : list of ImageError
-        Files that were left out from the beginning.
-    pixels : ndarray or None
-        All images that were given, where they are in memory.
-    """
-
+    #: The image at an index, uint8 or float32, which the caller does not change; ImageError if it cannot be read.
     load: Callable[[int], NDArray[Any]]
+    #: Of the images among those that were given, of which these may be a subset.
     positions: NDArray[np.intp]
     targets: Targets
     weights: NDArray[Any] | None = None
+    #: Empty for images in memory.
     filenames: list[str] = field(default_factory=list)
     filepaths: list[str] = field(default_factory=list)
     class_indices: dict[str, int] = field(default_factory=dict)
+    #: Files that were left out from the beginning.
     skipped: list[ImageError] = field(default_factory=list)
+    #: All images that were given, where they are in memory.
     pixels: NDArray[Any] | None = None
 
     def __len__(self) -> int:

@@ -15,26 +15,17 @@ from cvbow._checks import check_int, check_labels
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Classes and weights of vectors that follow one another image by image: each of its copies, of each its views.
+    """Classes and weights of n vectors, which go image by image: each of its copies, of each its views."""
 
-    Attributes
-    ----------
-    index : ndarray of shape (n,), intp
-        The class of each vector, counted from 0.
-    weights : ndarray of shape (n,), float64
-        The weight of each vector's loss.
-    counts : ndarray of shape (n,), float64, or None
-        For how many vectors each stands (``sample_weight``); None where each stands for itself.
-    views : int
-        Vectors of one picture, whose decisions are averaged.
-    copies : int
-        Pictures of one image: the image itself, then what augmentation made of it.
-    """
-
+    #: The class of each vector, counted from 0.
     index: NDArray[np.intp]
+    #: The weight of each vector's loss.
     weights: NDArray[np.float64]
+    #: For how many vectors each stands (``sample_weight``); None where each stands for itself.
     counts: NDArray[np.float64] | None = None
+    #: Vectors of one picture, whose decisions are averaged.
     views: int = 1
+    #: Pictures of one image: the image itself, then what augmentation made of it.
     copies: int = 1
 
     @property
