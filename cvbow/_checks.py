@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import difflib
 import numbers
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+from collections.abc import Collection
+from typing import Any
 
 
 def check_int(name: str, value: object, *, minimum: int, none: bool = False) -> None:
@@ -193,21 +190,3 @@ def check_matrix(
     if non_negative:
         check_non_negative(matrix, f"{name} in {type(estimator).__name__}")
     return checked
-
-
-def check_array(name: str, value: object, dtype: DTypeLike, shape: Sequence[int | None], rule: str) -> None:
-    """Raise ValueError unless ``value`` is an array of a dtype and shape, for which ``rule`` says what it is to be.
-
-    None in ``shape`` is any length but 0.
-    """
-    import numpy as np
-
-    kind = np.dtype(dtype)
-    if (
-        not isinstance(value, np.ndarray)
-        or value.dtype != kind
-        or value.ndim != len(shape)
-        or any(n == 0 if wanted is None else n != wanted for n, wanted in zip(value.shape, shape, strict=True))
-    ):
-        article = "an" if kind.name.startswith("int") else "a"
-        raise ValueError(f"{name} must be {article} {kind.name} array {rule}")

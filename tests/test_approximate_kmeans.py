@@ -154,7 +154,7 @@ def test_save_and_load(tmp_path) -> None:  # type: ignore[no-untyped-def]
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("cell_start_", np.array([0, 5], np.int64), "cell_start_ must be an int64 array"),
+        ("cell_start_", np.array([0, 5], np.int64), "cell_start_ must rise"),
         ("cell_start_", None, "cell_start_ must rise"),
         ("centers_", np.zeros((10, 3), np.float32), "centers_ must be a float32 array"),
         ("words_", np.zeros((100, 16)), "words_ must be a float32 array"),
@@ -167,7 +167,7 @@ def test_impossible_states_are_refused(name: str, value: np.ndarray | None, mess
         value[1] = value[2]
     setattr(dictionary, name, value)
     with pytest.raises(ValueError, match=message):
-        dictionary.check_state()
+        storage.check_state(dictionary)
 
 
 def test_mistakes_are_named() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 
+from cvbow import storage
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords, Encoder
 from cvbow.encoders.bag_of_words import NORMALIZATIONS, WEIGHTINGS
@@ -245,7 +246,7 @@ def test_descriptors_that_do_not_fit_are_refused() -> None:
 @pytest.mark.parametrize("idf", [None, np.zeros(3, np.float32), np.zeros(4), [0.0] * 4])
 def test_a_state_without_fitting_frequencies_is_refused(idf: object) -> None:
     encoder = fitted(4, weighting="tf-idf")
-    encoder.check_state()
+    storage.check_state(encoder)
     vars(encoder)["idf_"] = idf
     with pytest.raises(ValueError, match="idf_"):
-        encoder.check_state()
+        storage.check_state(encoder)

@@ -109,7 +109,17 @@ def benchmark_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield
     for name in set(sys.modules) - before:
-        if name.split(".")[0] in ("_broken_images", "_measure", "fuzz_images", "peers", "sections", "speed", "tables"):
+        if name.split(".")[0] in (
+            "_broken_images",
+            "_measure",
+            "_states",
+            "fuzz_images",
+            "fuzz_states",
+            "peers",
+            "sections",
+            "speed",
+            "tables",
+        ):
             del sys.modules[name]
 
 

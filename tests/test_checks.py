@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from cvbow._checks import check_array, check_choice, check_flag, check_int, check_real
+from cvbow._checks import check_choice, check_flag, check_int, check_real
 
 
 @pytest.mark.parametrize("value", [3, 4, np.int64(3), np.uint8(200), 10**30])
@@ -73,28 +73,3 @@ def test_check_flag_takes_true_and_false_alone() -> None:
     for value in ("no", 1, 0, None, np.True_):
         with pytest.raises(ValueError, match=rf"^root must be True or False, got {re.escape(repr(value))}$"):
             check_flag("root", value)
-
-
-def test_check_array_takes_an_array_of_the_dtype_and_shape() -> None:
-    check_array("words_", np.ones((3, 4), np.float32), np.float32, (None, 4), "of shape (n_words, 4)")
-    check_array("idf_", np.ones(0, np.int64), np.int64, (0,), "without values")
-
-
-@pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        [[1.0, 2.0]],
-        np.ones((3, 4)),
-        np.ones((3, 5), np.float32),
-        np.ones((0, 4), np.float32),
-        np.ones((3, 4, 1), np.float32),
-        np.ones(4, np.float32),
-        np.ones((3, 4), ">f4"),
-    ],
-)
-def test_check_array_refuses(value: object) -> None:
-    with pytest.raises(ValueError, match=r"^words_ must be a float32 array of shape \(n_words, 4\)$"):
-        check_array("words_", value, np.float32, (None, 4), "of shape (n_words, 4)")
-    with pytest.raises(ValueError, match=r"^starts_ must be an int64 array with a value per cell$"):
-        check_array("starts_", value, np.int64, (3,), "with a value per cell")

@@ -269,10 +269,10 @@ def test_threads_do_not_change_a_bit() -> None:
 
 def test_an_impossible_state_is_not_stored(tmp_path: Path) -> None:
     encoder = encoder_of(random_mixture(3, 2))
-    encoder.check_state()
+    storage.check_state(encoder)
     encoder.dictionary_ = KMeansDictionary()
     with pytest.raises(ValueError, match="dictionary_ must be a GaussianMixtureDictionary"):
-        encoder.check_state()
+        storage.check_state(encoder)
     with pytest.raises((ValueError, ModelFileError)):
         storage.save(tmp_path / "encoder.cvbow", kind="encoder", state=encoder, metadata={})
 

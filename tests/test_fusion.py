@@ -564,10 +564,10 @@ def test_a_state_that_does_not_fit_is_refused() -> None:
     }
     for name, value in spoilt.items():
         model = FusionClassifier(WIDTHS).fit(X, labels)
-        model.check_state()
+        storage.check_state(model)
         setattr(model, name, value)
         with pytest.raises((ValueError, KeyError)):
-            model.check_state()
+            storage.check_state(model)
 
 
 # In a model of images.

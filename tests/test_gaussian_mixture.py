@@ -280,7 +280,7 @@ def test_the_ends_of_float32_stay_finite(scale: float) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "n_words is 4", UserWarning)  # at 1e-45 few values are left
         dictionary = GaussianMixtureDictionary(n_words=4).fit(x)
-    dictionary.check_state()
+    storage.check_state(dictionary)
     assert np.isfinite(dictionary.log_likelihood_)
     np.testing.assert_allclose(dictionary.posteriors(x).sum(axis=1), 1, rtol=1e-5)
 
@@ -291,7 +291,7 @@ def test_a_sample_with_one_far_descriptor() -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "n_words is 3", UserWarning)  # seen from there, the others are one
         dictionary = GaussianMixtureDictionary(n_words=3).fit(x)
-    dictionary.check_state()
+    storage.check_state(dictionary)
     assert np.isfinite(dictionary.posteriors(x)).all()
 
 
@@ -409,10 +409,10 @@ def test_a_stored_mixture_answers_the_same(tmp_path: Path) -> None:
 )
 def test_an_impossible_state_is_not_stored(name: str, value: object, tmp_path: Path) -> None:
     dictionary = as_dictionary(random_mixture(3, 2))
-    dictionary.check_state()
+    storage.check_state(dictionary)
     setattr(dictionary, name, value)
-    with pytest.raises(ValueError, match=name):
-        dictionary.check_state()
+    with pytest.raises(ValueError, match=name if name == "min_variance" else "weights_|means_|variances_"):
+        storage.check_state(dictionary)
     with pytest.raises((ValueError, ModelFileError)):
         storage.save(tmp_path / "mixture.cvbow", kind="dictionary", state=dictionary, metadata={})
 

@@ -123,5 +123,5 @@ def test_save_load_and_mistakes(tmp_path) -> None:  # type: ignore[no-untyped-de
     again = storage.load(path, kind="index").state
     np.testing.assert_array_equal(again.signatures(data, words), embedding.signatures(data, words))
     embedding.medians_ = embedding.medians_[:, :9]
-    with pytest.raises(ValueError, match="64 directions"):
-        embedding.check_state()
+    with pytest.raises(ValueError, match=r"medians_ must be a float32 array of shape \(n_words, 64\)"):
+        storage.check_state(embedding)

@@ -17,6 +17,7 @@ from sklearn.metrics import log_loss
 from sklearn.svm import LinearSVC
 from sklearn.utils import compute_class_weight
 
+from cvbow import storage
 from cvbow.classify import KernelSVM, LinearSVM, _squared_hinge, linear_svm
 from cvbow.classify._labels import fold_of_each, targets
 from cvbow.classify._squared_hinge import factorize, gram, solve
@@ -537,7 +538,7 @@ def test_bad_data_is_refused(model: Any) -> None:
 @pytest.mark.parametrize("model", [LinearSVM(), KernelSVM()])
 def test_a_state_that_does_not_fit_is_refused(model: Any) -> None:
     X, labels = histograms(10, 3)
-    model.fit(X, labels).check_state()
+    storage.check_state(model.fit(X, labels))
     model.classes_ = model.classes_[:2]
-    with pytest.raises(ValueError, match="do not fit classes_"):
-        model.check_state()
+    with pytest.raises(ValueError, match="with n_scores = 1, got float"):
+        storage.check_state(model)

@@ -242,7 +242,7 @@ def test_save_and_load(fitted: VisualWords, images: list[np.ndarray], tmp_path: 
     assert not hasattr(clone(again), "dictionary_")
     again.embedding_.medians_ = again.embedding_.medians_[1:]
     with pytest.raises(ValueError, match="medians for each word"):
-        again.check_state()
+        storage.check_state(again)
 
 
 def test_bad_files_are_skipped_and_listed(images: list[np.ndarray], tmp_path: Path) -> None:

@@ -268,10 +268,10 @@ def test_threads_do_not_change_a_bit() -> None:
 @pytest.mark.parametrize("axes", [None, np.zeros((3, 3, 1), np.float32), np.zeros((3, 3, 2))])
 def test_an_impossible_state_is_not_stored(axes: Any, tmp_path: Path) -> None:
     encoder = VLAD(KMeansDictionary(n_words=3), residual_pca=2).fit([random_bag(80, 3)])
-    encoder.check_state()
+    storage.check_state(encoder)
     encoder.axes_ = axes
     with pytest.raises(ValueError, match="axes_"):
-        encoder.check_state()
+        storage.check_state(encoder)
     with pytest.raises((ValueError, ModelFileError)):
         storage.save(tmp_path / "encoder.cvbow", kind="encoder", state=encoder, metadata={})
 

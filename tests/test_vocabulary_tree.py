@@ -126,7 +126,7 @@ def test_any_small_sample(n: int, branching: int, depth: int, seed: int) -> None
     assert (tree.n_children_ != 1).all()
     assert depth_of(tree) <= depth
     assert set(labels) <= set(range(len(tree.words_)))
-    tree.check_state()
+    storage.check_state(tree)
 
 
 def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ from cvbow.dictionary import BinaryDictionary, KMeansDictionary, SphericalDictio
 from cvbow.encoders import LLC, BagOfWords, Encoder, KernelCodebook, SoftThreshold, SpatialPyramid, Triangle
 from cvbow.encoders._pooling import POOLINGS
 from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
-from cvbow.errors import ModelFileError
 from cvbow.features import Features
 
 N_WORDS = 12
@@ -151,7 +150,7 @@ def test_a_forged_dictionary_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="dictionary must learn words_ of shape"):
         storage.save(tmp_path / "model", kind="encoder", state=fitted, metadata={})
     fitted.dictionary_ = None
-    with pytest.raises((ValueError, ModelFileError), match="dictionary must learn words_ of shape"):
+    with pytest.raises(ValueError, match="dictionary_ must be there"):
         storage.save(tmp_path / "model", kind="encoder", state=fitted, metadata={})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from cvbow import storage
+from cvbow.errors import ModelFileError
 from cvbow_cli._common import document_table, echo_json, echo_tables, option_json, printable
 
 __all__ = ["command"]
@@ -21,7 +22,10 @@ def command(model: str, as_json: bool) -> None:
       cvbow info photos.cvbow
     """
     stored = storage.inspect(model)
-    recipe = dict(stored.metadata.get("recipe") or {})
+    recipe = stored.metadata.get("recipe") or {}
+    if not isinstance(recipe, dict):
+        raise ModelFileError(model, f"its recipe must be a table, and is {printable(ascii(recipe)[:80])}")
+    recipe = dict(recipe)
     document = {
         "format_version": stored.format_version,
         "content_hash": stored.content_hash,

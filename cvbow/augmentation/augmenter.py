@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,7 @@ from cvbow.augmentation.tables import table_samples
 from cvbow.images import ImageStatistics, read_image
 from cvbow.images.pixels import is_lone_image
 from cvbow.images.whitening import MomentMatrix
-from cvbow.storage import storable
+from cvbow.storage import Array, Learned, storable
 
 #: What random numbers come from.
 Seed = int | Sequence[int] | np.random.SeedSequence | np.random.Generator | None
@@ -133,6 +133,12 @@ class ImageAugmenter(BaseEstimator):  # type: ignore[misc]
     >>> ImageAugmenter().apply_transform(image, {"ty": 1, "flip_vertical": True}).tolist()
     [[9, 10, 11, 11], [5, 6, 7, 7], [1, 2, 3, 3]]
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        "mean_": Array("floating", "n_channels"),
+        "std_": Array("floating", "n_channels", minimum=0),
+        "zca_whitening_matrix_": Array("floating", "d d", only_if="zca_whitening"),
+    }
 
     def __init__(
         self,

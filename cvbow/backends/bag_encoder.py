@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_flag, check_int, check_real
@@ -22,6 +22,7 @@ from cvbow.encoders import Encoder
 from cvbow.errors import ImageError
 from cvbow.features import Extractor, Features, make_extractor
 from cvbow.parallel import default_jobs, single_threaded
+from cvbow.storage import Learned, Number, Part
 
 
 class BagEncoder(ImageEncoder):
@@ -73,6 +74,13 @@ class BagEncoder(ImageEncoder):
     >>> backend.transform(images).shape
     (4, 20)
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        "extractor_": Part(Extractor, optional=True),
+        "n_sampled_": Number(integer=True, minimum=0, optional=True),
+        "reduce_": Part(BaseEstimator, method="transform", only_if="reduce"),
+        "encoder_": Part(Encoder),
+    }
 
     def __init__(
         self,

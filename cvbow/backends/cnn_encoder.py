@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import joblib
 import numpy as np
@@ -16,6 +17,7 @@ from cvbow._checks import check_choice, check_int
 from cvbow.backends._batches import BatchEncoder
 from cvbow.backends.loading import ImageLike, check_images
 from cvbow.networks import ENGINES, PROVIDERS, Network, Preprocessing, check_network, open_network, open_same_network
+from cvbow.storage import Learned, Number
 
 POOLINGS = ("average", "max", "none")
 NORMALIZATIONS = ("l2", "none")
@@ -113,6 +115,8 @@ class CnnEncoder(BatchEncoder):
     >>> vectors.tolist()
     [[0.0, 1.0, 0.0]]
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {"length_": Number(integer=True, minimum=1)}
 
     def __init__(
         self,
@@ -234,3 +238,13 @@ class CnnEncoder(BatchEncoder):
         check_choice("engine", self.engine, ENGINES)
         check_choice("provider", self.provider, PROVIDERS)
         check_int("batch_size", self.batch_size, minimum=1)
+
+    def check_state(self) -> None:
+        super().check_state()
+        if "length_" in vars(self):
+            digest, layer, facts = (vars(self).get(name) for name in ("network_hash_", "layer_", "preprocessing_"))
+            if not isinstance(digest, str) or not re.fullmatch("[0-9a-f]{64}", digest):
+                raise ValueError(f"network_hash_ must be 64 hexadecimal digits, got {digest!r}")
+            if not isinstance(layer, str) or not isinstance(facts, dict):
+                raise ValueError("layer_ must be a text and preprocessing_ a dict")
+            Preprocessing.from_dict(facts)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import joblib
 import numpy as np
@@ -14,7 +14,7 @@ from cvbow._checks import check_real
 from cvbow.backends._image_encoder import ImageEncoder
 from cvbow.backends.fitting import fit_inside
 from cvbow.backends.loading import ImageLike, check_images
-from cvbow.storage import storable
+from cvbow.storage import Learned, Part, storable
 
 
 @storable
@@ -55,6 +55,8 @@ class MultiCrop(ImageEncoder):
     """
 
     n_views = 5
+
+    learned: ClassVar[Mapping[str, Learned]] = {"backend_": Part(ImageEncoder)}
 
     def __init__(
         self, backend: ImageEncoder, *, share: float = 0.85, n_jobs: int | None = None, memory: Any = None
@@ -116,5 +118,3 @@ class MultiCrop(ImageEncoder):
 
     def check_state(self) -> None:
         super().check_state()
-        if "backend_" in vars(self) and not isinstance(self.backend_, ImageEncoder):
-            raise ValueError("backend_ must be an ImageEncoder")

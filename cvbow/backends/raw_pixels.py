@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_flag, check_int
@@ -16,6 +17,7 @@ from cvbow.backends.loading import ImageLike, check_images
 from cvbow.errors import CvbowError, ImageError
 from cvbow.images import from_gray, resize, to_gray
 from cvbow.parallel import single_threaded
+from cvbow.storage import Learned, Part
 
 
 class RawPixels(ImageEncoder):
@@ -49,6 +51,8 @@ class RawPixels(ImageEncoder):
     >>> RawPixels(size=16, n_components=5).fit(images).transform(images).shape
     (10, 5)
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {"pca_": Part(BaseEstimator, method="transform", only_if="n_components")}
 
     def __init__(
         self,

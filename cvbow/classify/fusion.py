@@ -8,7 +8,7 @@ NIPS 2001, is the way to keep only some of the training vectors.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,12 +23,15 @@ from cvbow.classify._ridge import left_out, ridge
 from cvbow.classify._squared_hinge import Solution, factorize, solve
 from cvbow.classify.one_against_rest import N_FOLDS, OneAgainstRestClassifier
 from cvbow.parallel import cut
-from cvbow.storage import storable
+from cvbow.storage import Array, Learned, check_learned, storable
 
 #: What the weights of the channels add up to where none are given.
 _TOTAL = 0.75
 #: Rows that are looked at together.
 _ROWS = 1024
+
+
+_DIRECTIONS = {"the mean": Array("float32", "d"), "the steps": Array("float32", "d", minimum=0)}
 
 
 @storable
@@ -91,6 +94,13 @@ class FusionClassifier(OneAgainstRestClassifier):
     >>> model.channels_, model.score(X, X[:, 8] > 0) > 0.9
     ({'shape': 8, 'color': 4}, True)
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        **OneAgainstRestClassifier.learned,
+        "landmarks_": Array("float32", "n n_kept"),
+        "dual_": Array("floating", "n n_scores"),
+        "factors_": Array("floating", "n_channels", minimum=0),
+    }
 
     def __init__(
         self,
@@ -268,19 +278,22 @@ class FusionClassifier(OneAgainstRestClassifier):
         self.check_params()
         if "dual_" not in vars(self):
             return
-        k = 1 if len(self.classes_) == 2 else len(self.classes_)
-        n = len(self.landmarks_)
-        if self.dual_.shape != (n, k) or self.intercept_.shape != (k,):
-            raise ValueError("dual_ and intercept_ do not fit classes_ and landmarks_")
         if not isinstance(self.channels_, dict) or self.factors_.shape != (len(self.channels_),):
             raise ValueError("factors_ must have a value for each of channels_")
         channel_bounds(self.channels_, self.n_features_in_)
-        for name, (mean, steps, directions) in self.directions_.items():
-            width = (self.channels_[name],)
-            if mean.shape != width or steps.shape != width or directions.shape[1:] != width:
+        for name, directions in self.directions_.items():
+            if name not in self.channels_ or not isinstance(directions, tuple) or len(directions) != 3:
+                raise ValueError(f"directions_ must have a mean, steps and directions for a channel, got {name!r}")
+            check_learned(_DIRECTIONS, dict(zip(_DIRECTIONS, directions[:2], strict=True)))
+            mean, _, found = directions  # of which there are none where all vectors are equal
+            if not isinstance(found, np.ndarray) or found.dtype != np.int8 or found.shape[1:] != mean.shape:
+                raise ValueError(
+                    f"directions_ of the channel {name} must be an int8 array with a column for each value"
+                )
+            if len(mean) != self.channels_[name]:
                 raise ValueError(f"directions_ of the channel {name} do not fit its width")
-        if self.landmarks_.shape != (n, self._short_bounds()[-1].stop) or self.landmarks_.dtype != np.float32:
-            raise ValueError("landmarks_ must be a float32 array as wide as the channels' values")
+        if self.landmarks_.shape[1] != self._short_bounds()[-1].stop:
+            raise ValueError("landmarks_ must be as wide as the channels' values")
 
 
 def _map(kernel: NDArray[np.float64], kept: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

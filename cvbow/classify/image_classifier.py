@@ -32,7 +32,7 @@ from cvbow.classify.registry import make_classifier
 from cvbow.errors import CvbowError, ImageError, ModelFileError
 from cvbow.images import check_background, reading_as
 from cvbow.parallel import default_jobs, note, single_threaded
-from cvbow.storage import storable
+from cvbow.storage import ClassNames, Learned, Part, storable
 
 KIND = "classifier"
 #: Bytes of vectors that are held to answer.
@@ -86,6 +86,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     backend_: ImageEncoder
     transient: ClassVar[Mapping[str, Any]] = {"skipped_": None, "seconds_": None}
+    learned: ClassVar[Mapping[str, Learned]] = {
+        "backend_": Part(ImageEncoder),
+        "classifier_": Part(object, method="predict"),
+        "classes_": ClassNames(optional=True),
+    }
     # Model files from before there was augmentation have no such values.
     augmenter: ImageAugmenter | None = None
     n_augmented: int = 0
@@ -309,18 +314,22 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         NotFittedError before ``fit``; TypeError if a part of the model is of a class that model files do not hold.
         """
         check_is_fitted(self, "classifier_")
-        metadata: dict[str, Any] = {
+        return storage.save(path, kind=KIND, state=self, metadata=self._summary())
+
+    def _summary(self) -> dict[str, Any]:
+        """Return what a model file says of the model to whoever does not build it."""
+        summary: dict[str, Any] = {
             "recipe": dict(self.recipe or {}),
             "classes": [str(name) for name in self.classes_],
             "n_words": self.backend_.n_words,
             "vector_length": int(self.backend_.vector_length),
         }
         if self.background != "white":
-            metadata["background"] = self.background
+            summary["background"] = self.background
         hashes = sorted(self.backend_.network_hashes)
         if hashes:
-            metadata["network_hashes"] = hashes
-        return storage.save(path, kind=KIND, state=self, metadata=metadata)
+            summary["network_hashes"] = hashes
+        return summary
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, n_jobs: int | None = None) -> Self:
@@ -335,6 +344,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         model = stored.state
         if not isinstance(model, cls) or "classifier_" not in vars(model):
             raise ModelFileError(path, "holds no trained image classifier")
+        summary = model._summary()
+        for name in summary.keys() & stored.metadata.keys():
+            if stored.metadata[name] != summary[name]:
+                raise ModelFileError(path, f"says other {name} of its model than the model has")
         model.backend_.n_jobs = n_jobs
         return model
 
@@ -387,11 +400,23 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not isinstance(self.classifier, str) and not has_method(self.classifier, "fit"):
             raise ValueError(f"classifier must be a name or a classifier, got {self.classifier!r}")
         check_augmentation(self.augmenter, self.n_augmented, self.augment_seed)
+        if self.recipe is not None and not isinstance(self.recipe, Mapping):
+            raise ValueError(f"recipe must be a mapping or None, got {self.recipe!r}")
         check_background(self.background)
 
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
+        if "classifier_" not in vars(self):
+            return
+        if not np.array_equal(self.classes_, self.classifier_.classes_):
+            raise ValueError("classes_ must be those of classifier_")
+        # Parts that fit together answer with a finite number for each class, also where the vector is zero.
+        vectors = np.zeros((1, int(self.backend_.vector_length)), np.float32)
+        if has_method(self.classifier_, "predict_proba") or has_method(self.classifier_, "decision_function"):
+            found = self._probabilities(vectors)
+            if found.shape != (1, len(self.classes_)) or not np.isfinite(found).all():
+                raise ValueError("classifier_ must answer with a finite probability for each of classes_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +14,7 @@ from cvbow._checks import check_choice, check_real
 from cvbow.classify._squared_hinge import factorize
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.parallel import cut, local_threads, map_threads
-from cvbow.storage import storable
+from cvbow.storage import Array, Learned, Number, storable
 
 KERNELS = ("chi2", "intersection", "rbf")
 _ROWS = 64
@@ -52,6 +52,13 @@ class KernelSVM(OneAgainstRestClassifier):
     >>> KernelSVM("rbf").fit(X, ["same", "same", "other", "other"]).predict([[0.1, 0], [0.9, 0.1]]).tolist()
     ['same', 'other']
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        **OneAgainstRestClassifier.learned,
+        "vectors_": Array("float32", "n n_features_in_"),
+        "dual_": Array("float32", "n n_scores"),
+        "gamma_": Number(minimum=0),
+    }
 
     def __init__(
         self,
@@ -99,11 +106,6 @@ class KernelSVM(OneAgainstRestClassifier):
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
-        if "dual_" in vars(self):
-            k = 1 if len(self.classes_) == 2 else len(self.classes_)
-            n = len(self.vectors_)
-            if self.dual_.shape != (n, k) or self.vectors_.shape != (n, self.n_features_in_):
-                raise ValueError("dual_ and vectors_ do not fit classes_ and n_features_in_")
 
 
 def kernel_matrix(

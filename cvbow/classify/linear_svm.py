@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +15,7 @@ from cvbow.classify._labels import Labels, targets
 from cvbow.classify._squared_hinge import Solution, factorize, gram, solve
 from cvbow.classify._standardize import Standardization, standardization
 from cvbow.classify.one_against_rest import N_FOLDS, OneAgainstRestClassifier
-from cvbow.storage import storable
+from cvbow.storage import Array, Learned, Number, storable
 
 #: Up to so many vectors, a Gram matrix in float64 takes at most 200 MB; and where the vectors are so many times as long
 #: as they are many, it takes a quarter of their memory and spares nearly all of the products with them.
@@ -82,6 +82,11 @@ class LinearSVM(OneAgainstRestClassifier):
     >>> svm.predict([[0.8, 0.1], [0.1, 0.7]]).tolist(), svm.predict_proba([[0.8, 0.1]]).round(1).tolist()
     (['a', 'b'], [[0.6, 0.4]])
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        **OneAgainstRestClassifier.learned,
+        "coef_": Array("float32", "n_scores n_features_in_"),
+    }
 
     def __init__(
         self, *, C: float = 1.0, class_weight: Any = None, max_iter: int = 100, standardize: bool = False
@@ -164,10 +169,6 @@ class LinearSVM(OneAgainstRestClassifier):
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
-        if "coef_" in vars(self):
-            k = 1 if len(self.classes_) == 2 else len(self.classes_)
-            if self.coef_.shape != (k, self.n_features_in_) or self.intercept_.shape != (k,):
-                raise ValueError("coef_ and intercept_ do not fit classes_ and n_features_in_")
 
 
 @storable
@@ -205,6 +206,12 @@ class TunedLinearSVM(LinearSVM):
     >>> svm.C_ in svm.Cs, svm.scores_.shape
     (True, (3,))
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        **LinearSVM.learned,
+        "C_": Number(above=0, optional=True),
+        "scores_": Array("floating", "n_candidates", optional=True),
+    }
 
     def __init__(
         self,

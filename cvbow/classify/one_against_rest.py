@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,6 +14,7 @@ from cvbow._checks import check_choice, check_int, check_labels, check_matrix, c
 from cvbow.classify._labels import Labels, check_class_names, check_groups, class_weights, targets
 from cvbow.classify._squared_hinge import Solution, solve
 from cvbow.classify._temperature import fit_temperature, softmax
+from cvbow.storage import Array, ClassNames, Learned, Number
 
 #: The temperature is learned on vectors that were left out in so many parts.
 N_FOLDS = 5
@@ -31,6 +32,13 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     class_weight: Any
     max_iter: int
     n_iter_: int
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        "n_features_in_": Number(integer=True, minimum=1),
+        "classes_": ClassNames(),
+        "intercept_": Array("floating", "n_scores"),
+        "temperature_": Number(above=0),
+    }
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""

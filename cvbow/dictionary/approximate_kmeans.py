@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from cvbow._checks import check_array, check_int
+from cvbow._checks import check_int
 from cvbow.dictionary._probing import ProbingSearch, group_words
 from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import NearestWords
 from cvbow.parallel import cut, map_threads, note, progress
+from cvbow.storage import Array, Learned
 
 #: Words per centre that the coarse quantizer is learned from, and its iterations.
 _PER_CENTER = 64
@@ -65,6 +66,12 @@ class ApproximateKMeans(RankingDictionary):
     >>> dictionary.words_.shape, dictionary.predict(descriptors).shape
     ((100, 8), (2000,))
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        **RankingDictionary.learned,
+        "centers_": Array("float32", "n_cells k"),
+        "cell_start_": Array("int64", "n_bounds"),
+    }
 
     def __init__(
         self,
@@ -143,16 +150,14 @@ class ApproximateKMeans(RankingDictionary):
         self._check_iterations("n_words", "n_probes")
         check_int("n_cells", self.n_cells, minimum=1, none=True)
 
-    def _check_learned(self, state: Mapping[str, Any]) -> None:
-        self._check_words(state)
-        n_words, size = self.words_.shape
-        centers, starts = state.get("centers_"), state.get("cell_start_")
-        check_array("centers_", centers, np.float32, (None, size), "of shape (n_cells, k), with k as in words_")
-        n_cells = len(self.centers_)
-        check_array("cell_start_", starts, np.int64, (n_cells + 1,), "with a value per centre and one more")
+    def check_state(self) -> None:
+        super().check_state()
+        if "words_" not in vars(self):
+            return
         starts = self.cell_start_
-        if starts[0] != 0 or starts[-1] != n_words or np.any(np.diff(starts) < 1):
-            raise ValueError("cell_start_ must rise from 0 to the number of words")
+        rises = starts[0] == 0 and starts[-1] == len(self.words_) and np.all(starts[:-1] < starts[1:])
+        if len(starts) != len(self.centers_) + 1 or not rises:
+            raise ValueError("cell_start_ must rise from 0 to the number of words, with a step for each of centers_")
 
 
 def _moved(

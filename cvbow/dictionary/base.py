@@ -8,21 +8,28 @@ from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_array, check_int, check_matrix, check_part, check_real
+from cvbow._checks import check_int, check_matrix, check_part, check_real
 from cvbow.dictionary.descriptors import refuse_binary
 from cvbow.dictionary.search import NearestWords
 from cvbow.parallel import local_threads, single_threaded
+from cvbow.storage import Array, Learned, Number
+
+#: How learning went; no answer depends on it.
+HISTORY: Mapping[str, Learned] = {
+    "inertia_": Number(minimum=0, optional=True),
+    "n_iter_": Number(integer=True, minimum=0, optional=True),
+}
 
 
 class Dictionary(BaseEstimator):  # type: ignore[misc]
     """Base class: ``fit(descriptors)`` learns words, ``predict(descriptors)`` tells each descriptor's word.
 
     A subclass has the parameter ``n_jobs`` and defines ``check_params``, ``_learn`` and ``_predict``; ``words_``, and
-    ``_check_learned`` where it learns more than words.
+    ``learned`` where it learns other things than words.
 
     Parameters
     ----------
@@ -64,6 +71,7 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
     """
 
     transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None}
+    learned: ClassVar[Mapping[str, Learned]] = {"words_": Array("float32", "n_words k"), **HISTORY}
 
     tol: float
     n_jobs: int | None
@@ -132,16 +140,6 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
-        if any(name.endswith("_") for name in vars(self)):
-            self._check_learned(vars(self))
-
-    def _check_learned(self, state: Mapping[str, Any]) -> None:
-        """Raise ValueError if what was learned is impossible."""
-        self._check_words(state)
-
-    @staticmethod
-    def _check_words(state: Mapping[str, Any], dtype: DTypeLike = np.float32, shape: str = "(n_words, k)") -> None:
-        check_array("words_", state.get("words_"), dtype, (None, None), f"of shape {shape}")
 
     def _check_iterations(self, *counts: str) -> None:
         """Check what all that iterate have in common, and what else is an integer of at least 1."""
@@ -204,10 +202,13 @@ def learned(dictionary: Any, name: str) -> Any:
 def check_words(dictionary: Any, kinds: Collection[type[np.generic]], user: str) -> None:
     """Raise ValueError unless a fitted dictionary has words (n_words, k) of a kind that ``user`` can do with."""
     words = learned(dictionary, "words_")
-    if not isinstance(words, np.ndarray) or words.ndim != 2 or not words.size or words.dtype.type not in kinds:
+    is_matrix = isinstance(words, np.ndarray) and words.ndim == 2 and words.size and words.dtype.type in kinds
+    # The least and the greatest of values with NaN among them are NaN.
+    if not is_matrix or not np.isfinite([words.min(), words.max()]).all():
+        types = " or ".join(kind.__name__ for kind in kinds)
         raise ValueError(
-            f"dictionary must learn words_ of shape (n_words, k), {' or '.join(kind.__name__ for kind in kinds)} "
-            f"for {user}, got {type(dictionary).__name__}"
+            f"dictionary must learn words_ of shape (n_words, k), finite and {types} for {user}, "
+            f"got {type(dictionary).__name__}"
         )
 
 

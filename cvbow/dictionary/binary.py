@@ -7,7 +7,7 @@ words model", SPIE Multimedia Content and Mobile Devices, 2013 (k-majority).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from cvbow.dictionary.descriptors import check_binary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import NearestWords, WordSearch
 from cvbow.parallel import cut, map_threads, progress
+from cvbow.storage import Array, Learned
 
 #: Descriptors unpacked at a time: at 256 bits, 8 MB of float32 per thread.
 _PART = 8192
@@ -50,6 +51,11 @@ class BinaryDictionary(RankingDictionary):
     >>> sorted(dictionary.words_.tolist())
     [[0, 0], [255, 255]]
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        **RankingDictionary.learned,
+        "words_": Array("uint8", "n_words n_bytes"),
+    }
 
     def __init__(
         self,
@@ -106,9 +112,6 @@ class BinaryDictionary(RankingDictionary):
 
     def check_params(self) -> None:
         self._check_iterations("n_words")
-
-    def _check_learned(self, state: Mapping[str, Any]) -> None:
-        self._check_words(state, np.uint8, "(n_words, n_bytes)")
 
 
 class _BitSearch(WordSearch):

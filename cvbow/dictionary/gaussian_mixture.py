@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +17,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_real
 from cvbow.dictionary._mixture import Mixture
-from cvbow.dictionary.base import Dictionary
+from cvbow.dictionary.base import HISTORY, Dictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.parallel import cut, local_threads, map_threads, note, progress, single_threaded
+from cvbow.storage import Array, Learned, Number
 
 #: k-means, the start, looks at this many descriptors per component and iterates this often.
 _START_SAMPLE = 200
@@ -65,6 +66,14 @@ class GaussianMixtureDictionary(Dictionary):
     >>> sorted(mixture.weights_.round(2).tolist()), sorted(mixture.words_[:, 0].round().tolist())
     ([0.25, 0.75], [5.0, 20.0])
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        "weights_": Array("float32", "n_words", above=0),
+        "means_": Array("float32", "n_words k"),
+        "variances_": Array("float32", "n_words k", above=0),
+        "log_likelihood_": Number(optional=True),
+        **HISTORY,
+    }
 
     def __init__(
         self,
@@ -180,17 +189,6 @@ class GaussianMixtureDictionary(Dictionary):
     def check_params(self) -> None:
         self._check_iterations("n_words")
         check_real("min_variance", self.min_variance, minimum=1e-8, maximum=1)
-
-    def _check_learned(self, state: Mapping[str, Any]) -> None:
-        learned = [state.get(name) for name in ("weights_", "means_", "variances_")]
-        arrays = [array for array in learned if isinstance(array, np.ndarray) and array.dtype == np.float32]
-        if len(arrays) < 3 or not all(np.isfinite(array).all() for array in arrays):
-            raise ValueError("weights_, means_ and variances_ must be finite float32 arrays")
-        weights, means, variances = arrays
-        if means.ndim != 2 or not means.size or variances.shape != means.shape or weights.shape != means.shape[:1]:
-            raise ValueError("means_ and variances_ must have shape (n_words, k) and weights_ (n_words,)")
-        if weights.min() <= 0 or variances.min() <= 0:
-            raise ValueError("weights_ and variances_ must be positive")
 
 
 def _parts(n: int) -> list[slice]:

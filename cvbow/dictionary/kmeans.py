@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_array, check_choice, check_real
+from cvbow._checks import check_choice, check_real
 from cvbow.dictionary._clusters import cluster_sums, fill_up, move_words
 from cvbow.dictionary.base import warn_if_fewer
 from cvbow.dictionary.growing import GrowingDictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import NearestWords, WordSearch
 from cvbow.parallel import note, progress
+from cvbow.storage import Array, Learned
 
 #: k-means++ looks at this many descriptors per word.
 _START_SAMPLE = 10
@@ -75,6 +76,11 @@ class KMeansDictionary(GrowingDictionary):
     [50.0, 50.0]
     """
 
+    learned: ClassVar[Mapping[str, Learned]] = {
+        **RankingDictionary.learned,
+        "counts_": Array("float64", "n_words", minimum=0, optional=True),
+    }
+
     def __init__(
         self,
         *,
@@ -117,11 +123,6 @@ class KMeansDictionary(GrowingDictionary):
     @prepared_from("words_")
     def _search(self) -> WordSearch:
         return WordSearch(self.words_)
-
-    def _check_learned(self, state: Mapping[str, Any]) -> None:
-        self._check_words(state)
-        if "counts_" in state:
-            check_array("counts_", self.counts_, np.float64, (len(self.words_),), "with a value per word")
 
     def check_params(self) -> None:
         self._check_iterations("n_words", "batch_size")

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_array, check_int
+from cvbow._checks import check_int
 from cvbow.dictionary._clusters import fill_up, move_words
 from cvbow.dictionary.base import Dictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import WordSearch
 from cvbow.parallel import cut, map_threads, note, progress
+from cvbow.storage import Array, Learned
 
 #: Rows of descriptors that one task of a thread takes.
 _TASK = 8192
@@ -62,6 +63,11 @@ class VocabularyTree(Dictionary):
     >>> tree.words_.shape, int(tree.predict(descriptors).max())
     ((9, 8), 8)
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        "nodes_": Array("float32", "n_nodes k"),
+        "n_children_": Array("int32", "n_nodes", minimum=0),
+    }
 
     def __init__(
         self,
@@ -167,15 +173,16 @@ class VocabularyTree(Dictionary):
         check_int("min_split", self.min_split, minimum=2)
         self._check_iterations()
 
-    def _check_learned(self, state: Mapping[str, Any]) -> None:
-        check_array("nodes_", state.get("nodes_"), np.float32, (None, None), "of shape (n_nodes, k)")
-        check_array("n_children_", state.get("n_children_"), np.int32, (len(self.nodes_),), "with a value per node")
+    def check_state(self) -> None:
+        super().check_state()
+        if "nodes_" not in vars(self):
+            return
         nodes, children = self.nodes_, self.n_children_
         total = np.cumsum(children, dtype=np.int64)
         # Children come after their parent, so that every way down ends.
         inner = np.flatnonzero(children)
         ends = np.all(1 + total[inner] - children[inner] > inner)
-        if np.any(children < 0) or total[-1] != len(nodes) - 1 or not ends:
+        if total[-1] != len(nodes) - 1 or not ends:
             raise ValueError("n_children_ must describe a tree, level by level")
 
 

@@ -5,17 +5,18 @@ A. Bell and T. Sejnowski, "The independent components of natural scenes are edge
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_array, check_matrix, check_real
+from cvbow._checks import check_matrix, check_real
 from cvbow.dictionary.descriptors import refuse_binary
 from cvbow.images.whitening import principal_directions, zca_matrix
-from cvbow.storage import storable
+from cvbow.storage import Array, Learned, storable
 
 
 @storable
@@ -50,6 +51,8 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignor
     >>> (np.cov(white.T).round(2) + 0).tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {"mean_": Array("float32", "k"), "matrix_": Array("float32", "k k")}
 
     def __init__(self, *, eps: float = 0.1) -> None:
         self.eps = eps
@@ -91,6 +94,3 @@ class ZCA(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignor
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""
         check_real("eps", self.eps, minimum=0, open_minimum=True)
-        if "matrix_" in vars(self):
-            check_array("mean_", vars(self).get("mean_"), np.float32, (None,), "of shape (k,)")
-            check_array("matrix_", self.matrix_, np.float32, 2 * self.mean_.shape, "of shape (k, k)")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
@@ -21,6 +21,7 @@ from cvbow.encoders._pooling import POOLINGS, Cells, pool_dense
 from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
 from cvbow.features import Features
 from cvbow.parallel import single_threaded
+from cvbow.storage import Learned, Part
 
 
 class DictionaryEncoder(Encoder):
@@ -42,6 +43,8 @@ class DictionaryEncoder(Encoder):
     _word_types: ClassVar[tuple[type[np.generic], ...]] = (np.float32,)
     #: Values of a descriptor beyond this, either way, count as this: squares of larger ones do not fit float32.
     _limit: ClassVar[np.float32] = np.float32(1e15)
+
+    learned: ClassVar[Mapping[str, Learned]] = {"dictionary_": Part(BaseEstimator, method="predict")}
 
     @property
     def n_words(self) -> int:

@@ -6,18 +6,19 @@ keypoints", ECCV workshop 2004; F. Perronnin, J. Sanchez and T. Mensink, ECCV 20
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow._checks import check_array, check_choice
+from cvbow._checks import check_choice
 from cvbow.dictionary import Dictionary
 from cvbow.dictionary.descriptors import check_size
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
 from cvbow.encoders.normalize import NORMALIZATIONS
 from cvbow.features import Features
+from cvbow.storage import Array, Learned
 
 WEIGHTINGS = ("count", "binary", "tf-idf")
 
@@ -53,6 +54,11 @@ class BagOfWords(DictionaryEncoder):
     >>> sorted(encoder.encode(features).tolist())
     [2.0, 3.0]
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        **DictionaryEncoder.learned,
+        "idf_": Array("float32", "n_words", minimum=0, optional=True),
+    }
 
     def __init__(
         self,
@@ -127,7 +133,9 @@ class BagOfWords(DictionaryEncoder):
     def check_state(self) -> None:
         super().check_state()
         if self.weighting == "tf-idf" and "dictionary_" in vars(self):
-            check_array("idf_", vars(self).get("idf_"), np.float32, (self.n_words,), "with a value per word")
+            idf = vars(self).get("idf_")
+            if idf is None or len(idf) != self.n_words:
+                raise ValueError(f"idf_ must have a value for each of {self.n_words} words")
 
 
 def _divide(rows: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.float32]:

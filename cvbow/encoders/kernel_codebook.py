@@ -7,8 +7,8 @@ only: L. Liu, L. Wang and X. Liu, "In defense of soft-assignment coding", ICCV 2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from cvbow.dictionary.base import threads_of
 from cvbow.encoders._dictionary_encoder import WordEncoder
 from cvbow.encoders._pooling import Cells, pool_sparse
 from cvbow.features import Features
+from cvbow.storage import Learned, Number
 
 #: Descriptors from which sigma is found.
 _SIGMA_SAMPLE = 10_000
@@ -65,6 +66,8 @@ class KernelCodebook(WordEncoder):
     """
 
     _word_types = (np.float32, np.uint8)
+
+    learned: ClassVar[Mapping[str, Learned]] = {**WordEncoder.learned, "sigma_": Number(above=0)}
 
     def __init__(
         self,
@@ -120,8 +123,3 @@ class KernelCodebook(WordEncoder):
         check_int("n_nearest", self.n_nearest, minimum=1)
         check_real("sigma", self.sigma, minimum=0, open_minimum=True, none=True)
         check_choice("ambiguity", self.ambiguity, ("uncertainty", "kernel"))
-
-    def check_state(self) -> None:
-        super().check_state()
-        if "dictionary_" in vars(self):
-            check_real("sigma_", vars(self).get("sigma_"), minimum=0, open_minimum=True)

@@ -6,8 +6,8 @@ S. Lazebnik, C. Schmid and J. Ponce, "Beyond bags of features", CVPR 2006.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from cvbow._checks import check_choice, check_real
 from cvbow.encoders._encoder import Encoder
 from cvbow.encoders._pooling import Cells
 from cvbow.features import Features
-from cvbow.storage import storable
+from cvbow.storage import Learned, Part, storable
 
 
 @storable
@@ -54,6 +54,8 @@ class SpatialPyramid(Encoder):
     >>> pyramid.encode(features).tolist()
     [2.0, 1.0, 0.0, 0.0, 1.0]
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {"encoder_": Part(Encoder)}
 
     def __init__(
         self,

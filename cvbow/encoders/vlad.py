@@ -7,20 +7,21 @@ representation", ACM Multimedia 2013 (unit residuals, a coordinate system for ea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_array, check_choice, check_flag, check_int
+from cvbow._checks import check_choice, check_flag, check_int
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
 from cvbow.encoders._pooling import Cells
 from cvbow.encoders.normalize import normalize_rows, signed_power
 from cvbow.features import Features
+from cvbow.storage import Array, Learned
 
 #: Differences that should cancel out may add up to this much of the words' size for each, by rounding.
 _NOISE = 1e-6
@@ -64,6 +65,11 @@ class VLAD(DictionaryEncoder):
     >>> encoder.encode(sample.take(np.arange(10))).shape
     (40,)
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        **DictionaryEncoder.learned,
+        "axes_": Array("float32", "n_words k n_kept", only_if="residual_pca"),
+    }
 
     def __init__(
         self,
@@ -164,5 +170,7 @@ class VLAD(DictionaryEncoder):
         super().check_state()
         if "dictionary_" in vars(self) and self.residual_pca is not None:
             shape = (*self.dictionary_.words_.shape, self.residual_pca)
-            rule = "of shape (n_words, k, residual_pca)"
-            check_array("axes_", vars(self).get("axes_"), np.float32, shape, rule)
+            if self.axes_.shape != shape:
+                raise ValueError(
+                    f"axes_ must have the shape {shape}, (n_words, k, residual_pca), got {self.axes_.shape}"
+                )

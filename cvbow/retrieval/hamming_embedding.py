@@ -7,7 +7,8 @@ IJCV 2010.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int
-from cvbow.storage import storable
+from cvbow.storage import Array, Learned, storable
 
 N_BITS = 64
 #: The medians of all descriptors count in those of a word as so many of its descriptors.
@@ -61,6 +62,11 @@ class HammingEmbedding(BaseEstimator):  # type: ignore[misc]
     >>> bool(hamming_distances(first, again) < 10 < hamming_distances(first, other))
     True
     """
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        "projection_": Array("float32", f"{N_BITS} k"),
+        "medians_": Array("float32", f"n_words {N_BITS}"),
+    }
 
     def __init__(self, *, random_state: int = 0) -> None:
         self.random_state = random_state
@@ -136,14 +142,6 @@ class HammingEmbedding(BaseEstimator):  # type: ignore[misc]
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
-        if "medians_" not in vars(self):
-            return
-        for name in ("projection_", "medians_"):
-            array = vars(self).get(name)
-            if not isinstance(array, np.ndarray) or array.dtype != np.float32 or array.ndim != 2:
-                raise ValueError(f"{name} must be a float32 matrix")
-        if self.projection_.shape[0] != N_BITS or self.medians_.shape[1] != N_BITS:
-            raise ValueError(f"projection_ and medians_ must have {N_BITS} directions")
 
 
 def hamming_distances(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint8]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import joblib
@@ -18,7 +18,7 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_array, check_choice, check_flag, check_int
+from cvbow._checks import check_choice, check_flag, check_int
 from cvbow.backends import ImageEncoder, ImageLike
 from cvbow.backends.fitting import choose_positions, fit_inside
 from cvbow.backends.loading import check_images
@@ -29,6 +29,7 @@ from cvbow.parallel import default_jobs, single_threaded
 from cvbow.retrieval._faiss import check_faiss
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Scorer, Segment, check_box
 from cvbow.retrieval.exact import SEARCHES, ExactScorer
+from cvbow.storage import Array, Learned, Part
 
 #: A principal direction with less of the first one's variance is rounding: divided by its root it would be noise.
 _LEAST_VARIANCE = 1e-6
@@ -92,6 +93,13 @@ class ImageVectors(Describer):
     """
 
     kind: ClassVar[str] = "exact"
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        "backend_": Part(ImageEncoder),
+        "local_": Part(Describer, only_if="local"),
+        "mean_": Array("float32", "d", optional=True),
+        "projection_": Array("float32", "d n_kept", optional=True),
+    }
 
     def __init__(
         self,
@@ -279,17 +287,8 @@ class ImageVectors(Describer):
 
     def check_state(self) -> None:
         self.check_params()
-        state = vars(self)
-        if "backend_" in state and not isinstance(state["backend_"], ImageEncoder):
-            raise ValueError("backend_ must be an ImageEncoder")
-        if "local_" in state and not isinstance(state["local_"], Describer):
-            raise ValueError("local_ must be a Describer")
-        if ("mean_" in state) != ("projection_" in state):
+        if ("mean_" in vars(self)) != ("projection_" in vars(self)):
             raise ValueError("mean_ and projection_ must come together")
-        if "projection_" in state:
-            check_array("mean_", state["mean_"], np.float32, (None,), "of shape (d,)")
-            shape, rule = (len(state["mean_"]), None), "with a row for each value of mean_, and a column"
-            check_array("projection_", state["projection_"], np.float32, shape, rule)
 
 
 def _inside(image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:

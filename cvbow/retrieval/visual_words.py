@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 import joblib
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_int, check_real
@@ -30,6 +30,7 @@ from cvbow.retrieval.hamming_embedding import N_BITS, HammingEmbedding, hamming_
 from cvbow.retrieval.inverted import IDF, TF, InvertedScorer
 from cvbow.retrieval.postings import check_postings, derive_postings
 from cvbow.retrieval.quantized import local_words_layout, quantize
+from cvbow.storage import Learned, Number, Part
 
 #: Words by default, and descriptors of the sample that there must be for each.
 _N_WORDS = 50_000
@@ -108,6 +109,13 @@ class VisualWords(Describer):
     """
 
     kind: ClassVar[str] = "inverted"
+
+    learned: ClassVar[Mapping[str, Learned]] = {
+        "extractor_": Part(Extractor, optional=True),
+        "n_sampled_": Number(integer=True, minimum=0, optional=True),
+        "dictionary_": Part(BaseEstimator, method="predict"),
+        "embedding_": Part(HammingEmbedding, only_if="embedding_bits"),
+    }
 
     def __init__(
         self,
@@ -329,11 +337,8 @@ class VisualWords(Describer):
         self.check_params()
         if "dictionary_" not in vars(self):
             return
-        n_words = len(self.dictionary_.words_)
-        embedding = vars(self).get("embedding_")
-        if embedding is not None and (
-            not isinstance(embedding, HammingEmbedding) or embedding.medians_.shape[0] != n_words
-        ):
+        words, embedding = self.dictionary_.words_, vars(self).get("embedding_")
+        if embedding is not None and len(embedding.medians_) != len(words):
             raise ValueError("embedding_ must be a HammingEmbedding with medians for each word, or None")
 
 

@@ -15,8 +15,11 @@ A class is storable once it is registered, in a registry such as ``cvbow.feature
     where they have another, so that what was the same before has the same content hash;
 ``unstored : ClassVar[Collection[str]]``
     attributes that are never stored, whatever they hold;
+``learned : ClassVar[Mapping[str, Learned]]``
+    rules for what it has learned: each an `Array`, a `Number`, `ClassNames` or a `Part`. Values are finite, and lengths
+    agree; `load` refuses a state that breaks a rule;
 ``check_state(self) -> None``
-    called on every object that `load` builds, to raise ValueError where its state is impossible.
+    called on every object that `load` builds, to raise ValueError where its state is impossible in another way.
 """
 
 from __future__ import annotations
@@ -31,20 +34,28 @@ from typing import Any
 from cvbow import __version__
 from cvbow.errors import ModelFileError
 from cvbow.storage._atomic import check_writable, naming, recording, replacing
-from cvbow.storage._classes import storable
+from cvbow.storage._classes import check_state, storable
 from cvbow.storage._container import FORMAT_VERSION, canonical_json, content_hash, is_kind, read, readable_json, write
 from cvbow.storage._deserializer import Deserializer, holds_fitted_sklearn
 from cvbow.storage._lock import LOCK_FILES, WriterLock
 from cvbow.storage._marks import GENERATOR, check_suffix, kind_of
 from cvbow.storage._serializer import Serializer
+from cvbow.storage.learned import Array, ClassNames, Learned, Number, Part, check_learned
 
 __all__ = [
     "FORMAT_VERSION",
     "GENERATOR",
     "LOCK_FILES",
+    "Array",
+    "ClassNames",
+    "Learned",
+    "Number",
+    "Part",
     "StoredModel",
     "WriterLock",
     "canonical_json",
+    "check_learned",
+    "check_state",
     "check_storable",
     "check_suffix",
     "check_writable",

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, TypeVar
 
 from cvbow.storage import _scikit_learn
+from cvbow.storage.learned import check_learned
 
 T = TypeVar("T", bound=type)
 
@@ -109,15 +110,23 @@ def left_out(cls: type) -> Collection[str]:
 
 def build_object(cls: type[Any], attributes: Mapping[str, Any]) -> Any:
     """Build an object from its attributes, without its constructor; ValueError where its state is impossible."""
-    before = _scikit_learn.CHECKS.get(_name(cls))
-    if before is not None:
-        before(attributes)
     result: Any = object.__new__(cls)
     vars(result).update(attributes)
-    # A class from outside cvbow need not have it.
-    if not cls.__module__.startswith("sklearn.") and hasattr(cls, "check_state"):
-        cls.check_state(result)
+    check_state(result)
     return result
+
+
+def check_state(built: object) -> None:
+    """Raise ValueError where an object's state is one that its class does not promise: what is loaded has to pass."""
+    cls = type(built)
+    if cls.__module__.startswith("sklearn."):
+        _scikit_learn.check_state(_name(cls), vars(built))
+        _scikit_learn.check_params(built)
+        return
+    # A class from outside cvbow need not say.
+    check_learned(getattr(cls, "learned", {}), vars(built))
+    if hasattr(cls, "check_state"):
+        cls.check_state(built)
 
 
 def check_attribute(name: str, cls: type) -> None:
