@@ -200,13 +200,15 @@ def _equal(found: Any, expected: Any) -> bool:
         return isinstance(found, dict) and all(_equal(found.get(key), item) for key, item in expected.items())
     if isinstance(expected, list | tuple):
         return len(found) == len(expected) and all(map(_equal, found, expected))
+    if hasattr(expected, "toarray"):
+        return hasattr(found, "toarray") and np.array_equal(found.toarray(), expected.toarray())
     return bool(np.array_equal(found, expected))
 
 
 def _finite(found: Any) -> bool:
     if isinstance(found, dict | list | tuple):
         return all(map(_finite, found.values() if isinstance(found, dict) else found))
-    values = np.asarray(found)
+    values = np.asarray(found.toarray() if hasattr(found, "toarray") else found)
     return values.dtype.kind not in "fc" or bool(np.isfinite(values).all())
 
 

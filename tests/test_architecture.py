@@ -344,7 +344,10 @@ ASKED_BY_NAME: dict[str, set[tuple[str, str]]] = {
     "a class that users register need not be derived from one of cvbow's": {
         ("cvbow/_checks.py", "getattr(part, 'check_params', None)"),
         ("cvbow/storage/_classes.py", "getattr(cls, 'added', {})"),
+        ("cvbow/storage/_classes.py", "getattr(cls, 'learned', {})"),
         ("cvbow/storage/_classes.py", "getattr(cls, 'transient', {})"),
+        ("cvbow/storage/_scikit_learn.py", "getattr(type(estimator), '_parameter_constraints', None)"),
+        ("cvbow/storage/_scikit_learn.py", "hasattr(part, 'fit')"),
         ("cvbow/storage/_classes.py", "getattr(cls, 'unstored', ())"),
         ("cvbow/storage/_classes.py", "hasattr(cls, 'check_state')"),
         ("cvbow/storage/_deserializer.py", "hasattr(cls, 'get_params')"),

@@ -228,11 +228,7 @@ class CnnEncoder(BatchEncoder):
         return str(joblib.hash((*state, self._network().engine, self.provider, self.batch_size), hash_name="sha1"))
 
     def check_params(self) -> None:
-        check_network(self.network)
-        if self.weights is not None and not isinstance(self.weights, str | os.PathLike):
-            raise ValueError(f"weights must be a path, a name or None, got {self.weights!r}")
-        if self.layer is not None and not isinstance(self.layer, str):
-            raise ValueError(f"layer must be a name or None, got {self.layer!r}")
+        check_network(self.network, self.weights, self.layer)
         check_choice("pooling", self.pooling, POOLINGS)
         check_choice("normalization", self.normalization, NORMALIZATIONS)
         check_choice("engine", self.engine, ENGINES)

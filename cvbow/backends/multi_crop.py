@@ -115,6 +115,3 @@ class MultiCrop(ImageEncoder):
         if self.share == 1:
             raise ValueError(f"share must be below 1, got {self.share!r}")
         self.backend.check_params()
-
-    def check_state(self) -> None:
-        super().check_state()

@@ -77,7 +77,7 @@ class KMeansDictionary(GrowingDictionary):
     """
 
     learned: ClassVar[Mapping[str, Learned]] = {
-        **RankingDictionary.learned,
+        **GrowingDictionary.learned,
         "counts_": Array("float64", "n_words", minimum=0, optional=True),
     }
 

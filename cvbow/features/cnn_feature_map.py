@@ -165,7 +165,7 @@ class CnnFeatureMap(Extractor):
 
     def check_params(self) -> None:
         super().check_params()
-        check_network(self.network)
+        check_network(self.network, self.weights, self.layer)
         if self.network_hash is not None and not isinstance(self.network_hash, str):
             raise ValueError(f"network_hash must be a SHA-256 in hexadecimal or None, got {self.network_hash!r}")
         known = {field.name for field in dataclasses.fields(Preprocessing)}

@@ -66,10 +66,14 @@ def open_network(
     return open_onnx(network, engine=engine, provider=provider)
 
 
-def check_network(network: object) -> None:
-    """Raise ValueError unless ``network`` can be the path or the name of a network."""
+def check_network(network: object, weights: object, layer: object) -> None:
+    """Raise ValueError unless these can be a network, and its weights and layer or None."""
     if not isinstance(network, str | os.PathLike):
         raise ValueError(f"network must be the path of an ONNX file or a torchvision model's name, got {network!r}")
+    if weights is not None and not isinstance(weights, str | os.PathLike):
+        raise ValueError(f"weights must be a path, a name or None, got {weights!r}")
+    if layer is not None and not isinstance(layer, str):
+        raise ValueError(f"layer must be a name or None, got {layer!r}")
 
 
 def locate_network(network: str | os.PathLike[str]) -> Path:

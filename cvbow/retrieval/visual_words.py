@@ -111,7 +111,7 @@ class VisualWords(Describer):
     kind: ClassVar[str] = "inverted"
 
     learned: ClassVar[Mapping[str, Learned]] = {
-        "extractor_": Part(Extractor, optional=True),
+        "extractor_": Part(Extractor),
         "n_sampled_": Number(integer=True, minimum=0, optional=True),
         "dictionary_": Part(BaseEstimator, method="predict"),
         "embedding_": Part(HammingEmbedding, only_if="embedding_bits"),

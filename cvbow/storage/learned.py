@@ -25,6 +25,15 @@ class Learned(ABC):
         Whether it may be None or missing.
     only_if : str, optional
         The parameter that decides whether it must be there, instead.
+
+    Examples
+    --------
+    >>> from cvbow.storage import Learned, Number, check_learned
+    >>> rules: dict[str, Learned] = {"mean_": Number(), "deviation_": Number(above=0, only_if="scaled")}
+    >>> check_learned(rules, {"scaled": False, "mean_": 2.5})
+    >>> check_learned(rules, {"scaled": True, "mean_": 2.5})
+    Traceback (most recent call last):
+    ValueError: deviation_ must be there, as other things are that were learned with it
     """
 
     optional: bool = False
