@@ -211,7 +211,7 @@ def check_learned(rules: Mapping[str, Learned], state: Mapping[str, Any]) -> Non
     state : mapping of str
         All attributes of an object.
     """
-    if not any(name in state for name in rules):
+    if not rules or not any(name.endswith("_") for name in state):
         return
     lengths: dict[str, int] = {}
     for name, rule in rules.items():
