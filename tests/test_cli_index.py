@@ -522,7 +522,7 @@ def test_an_interrupt_says_how_to_go_on(own: Path, index: Path, monkeypatch: pyt
 
     monkeypatch.setattr(ImageIndex, "add", interrupted)
     result = run("add", index, own / "queries")
-    assert result.exit_code == 1
+    assert result.exit_code == 130
     said = f"{index} has {N_SCENES} images; continue with 'cvbow index add {index} {own / 'queries'}'"
     assert said in result.stderr
     monkeypatch.undo()

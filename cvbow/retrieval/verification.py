@@ -118,9 +118,9 @@ def verify(
     Returns
     -------
     Verification
-        Without a map where there are too few matches, all lie on a line or in one place, or nearly so in proportion to
-        the tolerance, or the map is none that a
-        camera would make: mirrored, zoomed by more than a factor of 10, stretched by more than 4.
+        Without a map where there are too few matches, all but one lie on a line or in one place, or nearly so in
+        proportion to the tolerance, or the map is none that a camera would make: mirrored, zoomed by more than a factor
+        of 10, stretched by more than 4.
 
     Raises
     ------
