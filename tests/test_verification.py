@@ -105,6 +105,16 @@ def test_signatures_leave_the_near_ones_and_at_most_four_of_a_feature() -> None:
     assert len(shared_words(a, b, max_hamming=0)) == 7
 
 
+def test_signatures_match_up_to_as_many_bits_as_are_asked_for() -> None:
+    query, candidate, points = pair_under(similarity(1.2, 20))
+    signed = [
+        {**image, "signatures": np.full(len(image["words"]), bits, np.uint64)}
+        for image, bits in ((query, 0), (candidate, 0b11111))
+    ]
+    assert verify(*signed, max_hamming=5).n_inliers >= 0.9 * len(points)
+    assert verify(*signed, max_hamming=4).matrix is None
+
+
 def test_a_texture_does_not_multiply() -> None:
     rng = np.random.default_rng(2)
     words = np.concatenate([np.zeros(900), np.arange(1, 41)])
