@@ -325,7 +325,7 @@ CHECKS: dict[str, tuple[Mapping[str, Learned], _Check | None]] = {
 
 def check_state(name: str, state: Mapping[str, Any]) -> None:
     """Raise ValueError where the state of one of scikit-learn's classes is not one that it can have learned."""
-    rules, check = CHECKS[name]
+    rules, check = CHECKS.get(name, ({}, None))  # others are stored where somebody has registered them
     check_learned(rules, state)
     if check is not None:
         check(state)
