@@ -352,7 +352,7 @@ def test_evaluate(own: Path, index: Path) -> None:
         "expand": 0,
         "model": "affine",
         "tolerance": 0.012,
-        "max_hamming": 20,
+        "max_hamming": 28,
         "min_inliers": 6,
     }
     other = document("evaluate", index, truth(own), "--verify", 0, "--model", "homography")

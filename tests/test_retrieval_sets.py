@@ -96,10 +96,27 @@ def test_oxford_buildings_that_are_not_whole(tmp_path: Path) -> None:
         layout("oxford-buildings").load(tmp_path / "jpg")
 
 
+def test_a_truth_table_beside_images(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a_10.jpg", "images/a_9.jpg", "images/b_1.jpg", "images/c.jpg")
+    table = tmp_path / "truth.csv"
+    table.write_text(
+        "query,image,label\nimages/a_10.jpg,images/a_9.jpg,relevant\nimages/a_10.jpg,images/c.jpg,ignored\n"
+    )
+    made = layout("truth-table", truth="truth.csv")
+    found = made.retrieval(tmp_path)
+    assert [path.name for path in found.indexed] == ["a_9.jpg", "a_10.jpg", "b_1.jpg", "c.jpg"]
+    assert found.images.labels == ("a_10", "a_10", "other", "other")
+    (query,) = found.ground_truth.queries
+    assert ({p.name for p in query.relevant}, {p.name for p in query.ignored}) == ({"a_9.jpg"}, {"c.jpg"})
+    table.write_text("query,image,label\nimages/a_10.jpg,images/gone.jpg,relevant\n")
+    with pytest.raises(DatasetError, match=r"names an image that is not there: .*gone\.jpg"):
+        made.load(tmp_path)
+
+
 def test_the_data_sets_that_come_with_cvbow() -> None:
     layouts = {name: find_dataset(name).layout for name in dataset_names()}
     sets = {name for name, made in layouts.items() if isinstance(made, RetrievalLayout)}
-    assert sets == {"dvd-covers", "holidays", "oxford5k", "paris6k", "ukbench"}
+    assert sets == {"buildings", "dvd-covers", "holidays", "oxford5k", "paris6k", "ukbench"}
 
 
 def test_dvd_covers(shared_data: Path) -> None:

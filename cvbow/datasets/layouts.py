@@ -12,7 +12,7 @@ import numpy as np
 
 from cvbow._toml import COUNT, TEXT, TEXTS, Rule, one_of
 from cvbow.datasets.images import LabelledImages, Layout, step_inside
-from cvbow.datasets.retrieval_sets import NumberedGroups, OxfordBuildings, References
+from cvbow.datasets.retrieval_sets import NumberedGroups, OxfordBuildings, References, TruthTable
 from cvbow.datasets.sequences import Sequences
 from cvbow.errors import DatasetError
 from cvbow.files import read_text
@@ -219,4 +219,5 @@ LAYOUTS: dict[str, tuple[type[Layout], dict[str, Rule]]] = {
     "references": (References, {"references": TEXT, "queries": TEXTS, "inside": TEXTS}),
     "numbered-groups": (NumberedGroups, {"size": COUNT, "queries": one_of(("all", "first")), "inside": TEXTS}),
     "oxford-buildings": (OxfordBuildings, {"leave_out": TEXTS}),
+    "truth-table": (TruthTable, {"truth": TEXT}),
 }

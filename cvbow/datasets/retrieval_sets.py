@@ -1,7 +1,8 @@
 """Data sets of retrieval: which of their images are searched, and what each query should find.
 
 Stanford's mobile visual search (V. Chandrasekhar et al., MMSys 2011): a folder of references, a folder of queries for
-each camera; ukbench and Holidays: groups by the numbers of the files; Oxford and Paris buildings: text files.
+each camera; ukbench and Holidays: groups by the numbers of the files; Oxford and Paris buildings: text files; and a
+CSV beside the images.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Protocol, runtime_checkable
 from cvbow.datasets.images import LabelledImages, Layout, step_inside
 from cvbow.errors import DatasetError
 from cvbow.images import IMAGE_SUFFIXES, natural_key
-from cvbow.retrieval import GroundTruth, Query, groups_by_number, read_oxford
+from cvbow.retrieval import GroundTruth, Query, groups_by_number, read_oxford, read_pairs
 
 _OTHER = "other"
 _LANDMARK = re.compile(r"_\d+$")
@@ -166,6 +167,33 @@ class OxfordBuildings(RetrievalLayout):
                 label.setdefault(path, _LANDMARK.sub("", query.name))
         labels = [label.get(path, _OTHER) for path in paths]
         return RetrievalSet(_labelled(root, paths, labels), tuple(paths), truth)
+
+
+@dataclass(frozen=True)
+class TruthTable(RetrievalLayout):
+    """Images at any depth, all of which are searched, and a CSV that ``read_pairs`` takes.
+
+    An image's label is the first query, in natural order, that it is or that it is relevant to; or ``other``.
+
+    Attributes
+    ----------
+    truth : str
+        The CSV, below the root.
+    """
+
+    truth: str
+
+    def retrieval(self, root: Path) -> RetrievalSet:
+        paths, truth = _images_below(root), read_pairs(root / self.truth)
+        there = set(paths)
+        missing = next((path for path in truth.images if path not in there), None)
+        if missing is not None:
+            raise DatasetError(root, f"the ground truth names an image that is not there: {missing}")
+        label: dict[Path, str] = {}
+        for query in sorted(truth.queries, key=lambda query: natural_key(query.name)):
+            for path in (query.image, *query.relevant):
+                label.setdefault(path, query.image.stem)
+        return RetrievalSet(_labelled(root, paths, [label.get(path, _OTHER) for path in paths]), tuple(paths), truth)
 
 
 def _labelled(base: Path, paths: list[Path], labels: list[str]) -> LabelledImages:

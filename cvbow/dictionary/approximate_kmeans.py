@@ -8,6 +8,7 @@ coarse quantizer of which several cells are probed, which matrix products do wel
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -103,6 +104,7 @@ class ApproximateKMeans(RankingDictionary):
         order, cell_start, centers = group_words(words, coarse, threads)
         words = words[order]
         before = np.inf
+        started = time.perf_counter()
         with progress("approximate k-means", self.max_iter) as update:
             for iteration in range(1, self.max_iter + 1):
                 search = ProbingSearch(words, cell_start, centers)
@@ -113,6 +115,11 @@ class ApproximateKMeans(RankingDictionary):
                 order, cell_start, centers = group_words(words, coarse, threads)
                 words = words[order]
                 update(iteration)
+                if iteration == 1:
+                    each = time.perf_counter() - started
+                    note(
+                        f"approximate k-means: {each:.1f} s an iteration, at most {(self.max_iter - 1) * each:.0f} s more"
+                    )
                 if before - error <= self.tol * error:
                     break
                 before = error

@@ -41,6 +41,8 @@ MAX_DIFFERENCE = 0.45
 _MIN_SIMILARITY = 0.95
 #: Fewer inliers than a ranking asks for: the thumbnails have the last word.
 _MIN_INLIERS = 4
+#: Bits in which the signatures of a feature and of its copy may differ.
+_MAX_HAMMING = 20
 #: Two images that show at least this much of each other show the same, but for a rim.
 _WHOLE = 0.97
 #: Pairs that a task of a worker looks at.
@@ -286,7 +288,7 @@ class _Comparison:
             return found
         for pair in pairs:
             first, second = (self.index.describe(self.rows[at]) for at in pair)
-            verified = verify(first, second, model="affine", min_inliers=_MIN_INLIERS)
+            verified = verify(first, second, model="affine", max_hamming=_MAX_HAMMING, min_inliers=_MIN_INLIERS)
             if verified.matrix is None:
                 continue
             to_first, to_second = thumbnail_map(first["image_size"]), thumbnail_map(second["image_size"])

@@ -18,6 +18,7 @@ from cvbow.index._describing import Described, DescribeImage, is_path, name_of
 from cvbow.index._snapshot import Snapshot
 from cvbow.parallel import prefetched, progress, run, single_threaded
 from cvbow.retrieval.describer import Box, Describer
+from cvbow.retrieval.expansion import carried, joined
 from cvbow.retrieval.verification import Verification, check_verification, verify
 
 #: Results that are verified where the index can and the search does not say how many.
@@ -42,14 +43,16 @@ class Search:
         Verify so many of the best by geometry: those with a map come first, by their inliers, then by how well these
         agree; the others keep their order behind them. None is 100 where the index keeps local features, and else 0.
     expand : int, default 0
-        Search again, with the mean of the query and so many of the best (with `verify`, of those with a map).
+        Search again, with the mean of the query and so many of the best. With `verify`, of those with a map, and of
+        each what it shows of the query, brought to where that is in the query; the results are then verified with all
+        of these features in place of the query's own.
     exclude_self : bool, default False
         Leave out the query itself: the image of its path, or, where the index has none, those of its content.
     model : {"affine", "similarity", "homography"}, default "affine"
         The map between two images that is verified.
     tolerance : float, default 0.012
         Largest error of an inlier, as a share of the images' longer sides.
-    max_hamming : int, default 20
+    max_hamming : int, default 28
         Features of one word match if at most so many bits of their signatures differ.
     min_inliers : int, default 6
         With fewer there is no map.
@@ -76,7 +79,7 @@ class Search:
     exclude_self: bool = False
     model: str = "affine"
     tolerance: float = 0.012
-    max_hamming: int = 20
+    max_hamming: int = 28
     min_inliers: int = 6
 
     def __post_init__(self) -> None:
@@ -243,20 +246,27 @@ def ranked(
     if leave_out:
         wanted = wanted.copy()
         wanted[list(leave_out)] = False
-    found: dict[int, Verification] = {}
     # One thread for BLAS: the last bits of a score, and so the order of near ties, would depend on their number.
     with single_threaded():
         if scores is None:
             scores = snapshot.scorer.scores(query)
         rows, values = _best(snapshot, search, query, scores, wanted)
-        rows = _verified(snapshot, search, query, rows, found)
-        if search.expand:
-            like = [row for row in rows if not search.verify or (row in found and found[row].matrix is not None)]
-            if like:
-                images = [snapshot.described(row) for row in like[: search.expand]]
-                expanded = snapshot.scorer.expanded(query, images)
-                rows, values = _best(snapshot, search, expanded, snapshot.scorer.scores(expanded), wanted)
-                rows = _verified(snapshot, search, query, rows, found)
+        rows, found = _verified(snapshot, search, query, rows)
+        maps = [row for row in rows if _has_map(found, row)]
+        like = (maps if search.verify else rows)[: search.expand]
+        if like:
+            images = [snapshot.described(row) for row in like]
+            if search.verify:
+                images = [
+                    carried(one, matrix, query)
+                    for one, row in zip(images, like, strict=True)
+                    if (matrix := found[row].matrix) is not None
+                ]
+            expanded = snapshot.scorer.expanded(query, images)
+            rows, values = _best(snapshot, search, expanded, snapshot.scorer.scores(expanded), wanted)
+            if search.verify:
+                # A map that was found before the expansion counts after it.
+                rows, found = _verified(snapshot, search, joined(query, images), rows, also=maps)
     return [Result(snapshot.record(row).path, values[row], row, found.get(row)) for row in rows[: search.k]]
 
 
@@ -271,25 +281,34 @@ def _best(
 
 
 def _verified(
-    snapshot: Snapshot, search: Search, query: Description, rows: list[int], found: dict[int, Verification]
-) -> list[int]:
-    """Verify the best rows that are not in `found`, put them there, and return all rows, those with a map first."""
-    for row in rows[: search.verify or 0]:
-        if row not in found:
-            found[row] = verify(
-                query,
-                snapshot.described(row),
-                model=search.model,
-                tolerance=search.tolerance,
-                max_hamming=search.max_hamming,
-                min_inliers=search.min_inliers,
-            )
-    # A map that was found before an expansion counts after it.
-    maps = [row for row in rows if row in found and found[row].matrix is not None]
-    place = {row: number for number, row in enumerate(rows)}
-    maps.sort(key=lambda row: (-found[row].n_inliers, -found[row].score, place[row]))
-    first = set(maps)
-    return [*maps, *(row for row in rows if row not in first)]
+    snapshot: Snapshot,
+    search: Search,
+    query: Description,
+    rows: list[int],
+    *,
+    also: Collection[int] = (),
+) -> tuple[list[int], dict[int, Verification]]:
+    """Verify the best rows and some others; return all rows, those with a map first, and what was found."""
+    found = {
+        row: verify(
+            query,
+            snapshot.described(row),
+            model=search.model,
+            tolerance=search.tolerance,
+            max_hamming=search.max_hamming,
+            min_inliers=search.min_inliers,
+        )
+        for place, row in enumerate(rows)
+        if place < (search.verify or 0) or row in also
+    }
+    maps = [row for row in rows if _has_map(found, row)]
+    # Equal ones keep the order of their scores.
+    maps.sort(key=lambda row: (-found[row].n_inliers, -found[row].score))
+    return [*maps, *(row for row in rows if not _has_map(found, row))], found
+
+
+def _has_map(found: Mapping[int, Verification], row: int) -> bool:
+    return row in found and found[row].matrix is not None
 
 
 def best_rows(scores: NDArray[np.float32], wanted: NDArray[np.bool_], most: int | None) -> NDArray[np.intp]:

@@ -14,6 +14,7 @@ from cvbow.presets.contenders import parse_contender
 from cvbow.presets.recipes import PRESETS
 from cvbow.presets.settings import SETTINGS
 from cvbow.retrieval import Describer, ImageVectors, VisualWords
+from cvbow.retrieval.visual_words import MAX_POINTS
 
 #: What is asked for by this name is ``VisualWords``.
 WORDS = "words"
@@ -60,7 +61,8 @@ class DescriberRecipe:
         settings = dict(self.settings)
         common = {"n_jobs": n_jobs, "memory": memory, "random_state": seed}
         if self.kind == "words":
-            extractor, tree = settings.pop("extractor", {}), settings.pop("tree", None)
+            extractor = {"max_points": MAX_POINTS, **settings.pop("extractor", {})}
+            tree = settings.pop("tree", None)
             return VisualWords(
                 extractor=LocalFeatures(**extractor) if "detector" in extractor else SIFT(**extractor),
                 dictionary=None if tree is None else VocabularyTree(**tree, random_state=seed),
@@ -116,7 +118,7 @@ def index_recipe(
         chosen: dict[str, Any] = {key: changes.pop(key) for key in list(changes) if key in own}
         extractor = {key: changes.pop(key) for key in list(changes) if key in points}
         _refuse(changes, [*own, *points])
-        return _checked(DescriberRecipe("words", {**chosen, "extractor": {"max_points": 1000, **extractor}}))
+        return _checked(DescriberRecipe("words", {**chosen, "extractor": extractor}))
     try:
         contender = parse_contender(text)
     except ValueError as error:

@@ -94,7 +94,7 @@ def verify(
     *,
     model: str = "affine",
     tolerance: float = 0.012,
-    max_hamming: int = 20,
+    max_hamming: int = 28,
     min_inliers: int = 6,
 ) -> Verification:
     """Verify two images: look for a map that brings their common words to the same places.
@@ -109,8 +109,9 @@ def verify(
     tolerance : float, default 0.012
         Largest error of an inlier: the root mean square of the errors in both images, each as a share of that image's
         longer side. 0.012 is 6 pixels of 500.
-    max_hamming : int, default 20
-        Features of one word match if at most so many bits of their signatures differ; without signatures, all do.
+    max_hamming : int, default 28
+        Features of one word match if at most so many bits of their signatures differ; without signatures, all do. More
+        than what scores allow (20): where geometry decides, a wrong match costs little and a right one is evidence.
     min_inliers : int, default 6
         With inliers at fewer places there is no map: those within the tolerance of each other, in either image, are at
         one.
