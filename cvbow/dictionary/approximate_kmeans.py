@@ -117,9 +117,8 @@ class ApproximateKMeans(RankingDictionary):
                 update(iteration)
                 if iteration == 1:
                     each = time.perf_counter() - started
-                    note(
-                        f"approximate k-means: {each:.1f} s an iteration, at most {(self.max_iter - 1) * each:.0f} s more"
-                    )
+                    left = (self.max_iter - 1) * each
+                    note(f"approximate k-means: {each:.1f} s an iteration, at most {left:.0f} s more")
                 if before - error <= self.tol * error:
                     break
                 before = error
