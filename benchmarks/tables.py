@@ -214,6 +214,7 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "comparison-kth": _shown("kth-tips-comparison"),
     "curve": _shown("scene15-robustness", "curve"),
     "corruptions": _shown("scene15-robustness", "corruptions"),
+    "buildings": _shown("buildings"),
     "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),
     "retrieval": _shown("speed", "growth", "retrieval", command=SPEED),
     "retrieval-contenders": _shown("speed", "contenders", "retrieval", command=SPEED),

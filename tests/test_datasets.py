@@ -103,7 +103,9 @@ def test_a_mistake_below_a_table_is_named_too(tmp_path: Path, more: str, expecte
 
 
 def test_an_unknown_data_set_lists_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r"data set must be one of caltech101, .*scene15, ukbench, got 'scenes'"):
+    with pytest.raises(
+        ValueError, match=r"data set must be one of buildings, caltech101, .*scene15, ukbench, got 'scenes'"
+    ):
         find_dataset("scenes")
 
 

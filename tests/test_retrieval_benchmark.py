@@ -294,7 +294,9 @@ def test_networks_are_asked_for_when_a_definition_runs(tmp_path: Path, monkeypat
 
 
 def test_the_shipped_definitions() -> None:
-    found = {name: find_benchmark(name) for name in ("dvd-covers", "ukbench", "holidays", "oxford5k", "paris6k")}
+    found = {
+        name: find_benchmark(name) for name in ("buildings", "dvd-covers", "ukbench", "holidays", "oxford5k", "paris6k")
+    }
     definitions = {name: one for name, one in found.items() if isinstance(one, RetrievalDefinition)}
     assert definitions.keys() == found.keys()
     covers = definitions["dvd-covers"]

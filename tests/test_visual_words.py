@@ -197,9 +197,9 @@ def test_images_without_keypoints_score_zero(fitted: VisualWords, images: list[n
     assert scorer.scores(fitted.describe(images[1]))[0] == 0
 
 
-def test_the_default_dictionary_has_a_word_for_four_descriptors(images: list[np.ndarray]) -> None:
+def test_the_default_dictionary_has_a_word_for_ten_descriptors(images: list[np.ndarray]) -> None:
     describer = VisualWords(sample=400).fit(images)
-    assert len(describer.dictionary_.words_) == describer.n_sampled_ // 4
+    assert len(describer.dictionary_.words_) == describer.n_sampled_ // 10
 
 
 def test_any_dictionary_and_extractor_will_do(images: list[np.ndarray]) -> None:

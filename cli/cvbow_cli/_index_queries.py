@@ -58,7 +58,7 @@ def _search_options(command: F) -> F:
                 show_default=True,
                 type=click.IntRange(min=0),
                 metavar="N",
-                help="Search again with the mean of the query and its best N results.",
+                help="Search again with the query and its best N results; if verified, with what they show of it.",
             ),
         )
     ):

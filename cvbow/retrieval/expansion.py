@@ -16,8 +16,6 @@ from cvbow.features import Features
 from cvbow.matching import transform_points
 from cvbow.retrieval.quantized import quantize, stored_points
 
-__all__ = ["carried", "joined"]
-
 #: What a feature has.
 _OF_A_FEATURE = ("words", "places", "shapes", "signatures")
 
