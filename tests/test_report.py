@@ -530,7 +530,9 @@ def test_skipped_files_are_listed_with_their_reasons(
 ) -> None:
     names, labels, answers = made_up(3, 10)
     folder = pictures[0].parent
-    answers.skipped += [ImageError(folder / "x.png", "the file is empty"), ImageError("elsewhere/y.jpg", "too large")]
+    answers.skipped.extend(
+        [ImageError(folder / "x.png", "the file is empty"), ImageError("elsewhere/y.jpg", "too large")]
+    )
     page, _, _ = write(tmp_path / "r.html", model, names, labels, answers, pictures[:10])
     rows = cells(part(page, "skipped").one("table"))
     assert [[cell.text for cell in row] for row in rows] == [

@@ -49,9 +49,9 @@ def load_source(image: ImageLike) -> tuple[Any, str | None]:
 
 def path_of(image: ImageLike) -> str | None:
     """Return the path of an image, or of the one that it is made from; None for pixels."""
-    if isinstance(image, np.ndarray):
-        return None
-    return image.name if isinstance(image, DerivedImage) else os.fspath(image)
+    if isinstance(image, DerivedImage):
+        return image.name
+    return os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
 
 
 def try_image(image: ImageLike, function: Callable[[], Any]) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -155,6 +154,8 @@ def blend(first: NDArray[Any], second: NDArray[Any], alpha: float = 0.5) -> NDAr
     >>> blend(np.array([[0, 100]], np.uint8), np.array([[200, 100]], np.uint8), 0.25).tolist()
     [[50, 100]]
     """
+    import cv2
+
     a, b = _check_pair(first, second)
     check_real("alpha", alpha, minimum=0, maximum=1)
     return np.asarray(cv2.addWeighted(a, 1 - float(alpha), b, float(alpha), 0))
@@ -169,4 +170,6 @@ def _check_pair(first: object, second: object) -> tuple[Any, Any]:
 
 
 def _convert(image: NDArray[Any], code: str) -> NDArray[Any]:
+    import cv2
+
     return np.asarray(cv2.cvtColor(image, getattr(cv2, f"COLOR_{code}")))

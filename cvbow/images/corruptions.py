@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,11 +28,15 @@ def _noise(image: Pixels, deviation: float, rng: np.random.Generator) -> Pixels:
 
 
 def _blur(image: Pixels, sigma: float, rng: np.random.Generator) -> Pixels:
+    import cv2
+
     blurred: Pixels = cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
     return blurred
 
 
 def _jpeg(image: Pixels, quality: float, rng: np.random.Generator) -> Pixels:
+    import cv2
+
     # OpenCV takes channels for blue, green, red; the way back exchanges them again, the luma between does not.
     stored = image if image.ndim == 2 else np.ascontiguousarray(image[..., ::-1])
     _, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
@@ -68,6 +71,8 @@ def _occlusion(image: Pixels, share: float, rng: np.random.Generator) -> Pixels:
 
 
 def _warp(image: Pixels, degrees: float, factor: float) -> Pixels:
+    import cv2
+
     height, width = image.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, factor)
     warped: Pixels = cv2.warpAffine(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,6 +67,8 @@ def convolve(image: NDArray[Any], kernel: NDArray[Any], *, stride: int = 1, padd
     >>> convolve(np.array([[1, 2], [3, 4]], np.float32), [[1, 2], [3, 4]]).tolist()
     [[20.0]]
     """
+    import cv2
+
     image = check_image(image)
     weights = _check_kernel(kernel)
     check_int("stride", stride, minimum=1)
@@ -193,6 +194,8 @@ def max_pool(image: NDArray[Any], size: int = 2, *, stride: int | None = None, p
     >>> max_pool(np.array([[1, 2, 0, 0], [3, 4, 0, 9]], np.uint8)).tolist()
     [[4, 9]]
     """
+    import cv2
+
     image, padded, stride = _windows(image, size, stride, padding)
     # The window of a pixel starts at it. Beyond the border lies OpenCV's lowest value, but those places are cut off.
     whole = cv2.dilate(padded, np.ones((size, size), np.uint8), anchor=(0, 0))

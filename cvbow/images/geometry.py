@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -87,6 +86,8 @@ def resize(
     >>> resize(np.array([[10, 20, 30, 40], [10, 20, 30, 60]], np.uint8), (2, 1)).tolist()
     [[15, 40]]
     """
+    import cv2
+
     image = check_image(image)
     height, width = image.shape[:2]
     if (size is None) == (longest is None):
@@ -142,6 +143,8 @@ def pad(
     >>> pad(np.array([[1, 2, 3]], np.uint8), margins=(0, 0, 2, 2), mode="reflect").tolist()
     [[3, 2, 1, 2, 3, 2, 1]]
     """
+    import cv2
+
     image = check_image(image)
     check_choice("mode", mode, PAD_MODES)
     height, width = image.shape[:2]
@@ -199,6 +202,8 @@ def rotate(
     >>> rotate(np.array([[1, 2], [3, 4]], np.uint8), 90).tolist()
     [[2, 4], [1, 3]]
     """
+    import cv2
+
     image = check_image(image)
     check_real("degrees", degrees, minimum=-np.finfo(np.float64).max)
     check_flag("expand", expand)
