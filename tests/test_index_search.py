@@ -182,13 +182,16 @@ def made_up(inliers: dict[str, tuple[int, float]], seen: list[str]) -> Callable[
     def verify(query: Any, candidate: Any, **options: Any) -> Verification:
         name = inliers_by_words[candidate["words"].tobytes()]
         seen.append(name)
+        asked.append(len(query["words"]))
         n, score = inliers.get(name, (0, 0.0))
         return Verification(
             n, score, np.eye(3) if n else None, np.zeros((n, 2), np.int64), np.zeros((n, 4), np.float32)
         )
 
     inliers_by_words: dict[bytes, str] = {}
+    asked: list[int] = []
     verify.names = inliers_by_words  # type: ignore[attr-defined]
+    verify.asked = asked  # type: ignore[attr-defined]
     return verify
 
 
@@ -227,6 +230,10 @@ def test_verified_images_come_first_and_the_rest_keep_their_order(
     assert seen[:5] == order[:5]
     assert set(seen[5:]) >= {order[1], order[3], order[4]}
     assert len(seen[5:]) == len(set(seen[5:])), "an image was verified twice"
+    # No result is verified by the features that it brought itself.
+    asked = dict(zip(seen[5:], verify.asked[-len(seen[5:]) :], strict=True))  # type: ignore[attr-defined]
+    own, (first, second) = len(BlockWords().describe(query)["words"]), (asked[order[3]], asked[order[4]])
+    assert asked[order[1]] == first + second - own > max(first, second)
     counts = [
         np.bincount(one["words"], minlength=32) for one in (BlockWords().describe(query), *map(index.describe, taken))
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -44,8 +44,8 @@ class Search:
         agree; the others keep their order behind them. None is 100 where the index keeps local features, and else 0.
     expand : int, default 0
         Search again, with the mean of the query and so many of the best. With `verify`, of those with a map, and of
-        each what it shows of the query, brought to where that is in the query; the results are then verified with all
-        of these features in place of the query's own.
+        each what it shows of the query, brought to where that is in the query; the results are then verified with
+        these features and the query's own, each of the best without those that came from itself.
     exclude_self : bool, default False
         Leave out the query itself: the image of its path, or, where the index has none, those of its content.
     model : {"affine", "similarity", "homography"}, default "affine"
@@ -114,6 +114,7 @@ class Result:
         Its row in the index as it was when it was searched.
     verification : Verification or None
         The map from the query to this image and the features that agree with it; None where no map was looked for.
+        After an expansion some of its inliers are features that other results have brought.
 
     Examples
     --------
@@ -251,7 +252,7 @@ def ranked(
         if scores is None:
             scores = snapshot.scorer.scores(query)
         rows, values = _best(snapshot, search, query, scores, wanted)
-        rows, found = _verified(snapshot, search, query, rows)
+        rows, found = _verified(snapshot, search, lambda _: query, rows)
         maps = [row for row in rows if _has_map(found, row)]
         like = (maps if search.verify else rows)[: search.expand]
         if like:
@@ -265,8 +266,14 @@ def ranked(
             expanded = snapshot.scorer.expanded(query, images)
             rows, values = _best(snapshot, search, expanded, snapshot.scorer.scores(expanded), wanted)
             if search.verify:
+                # By its own features any result would agree: each is verified by the query and the others.
+                whole = joined(query, images)
+                others = {
+                    row: joined(query, [one for other, one in zip(like, images, strict=True) if other != row])
+                    for row in like
+                }
                 # A map that was found before the expansion counts after it.
-                rows, found = _verified(snapshot, search, joined(query, images), rows, also=maps)
+                rows, found = _verified(snapshot, search, lambda row: others.get(row, whole), rows, also=maps)
     return [Result(snapshot.record(row).path, values[row], row, found.get(row)) for row in rows[: search.k]]
 
 
@@ -283,7 +290,7 @@ def _best(
 def _verified(
     snapshot: Snapshot,
     search: Search,
-    query: Description,
+    query_for: Callable[[int], Description],
     rows: list[int],
     *,
     also: Collection[int] = (),
@@ -291,7 +298,7 @@ def _verified(
     """Verify the best rows and some others; return all rows, those with a map first, and what was found."""
     found = {
         row: verify(
-            query,
+            query_for(row),
             snapshot.described(row),
             model=search.model,
             tolerance=search.tolerance,

@@ -91,17 +91,17 @@ def panels(
     corners = None if size is None else _corners(box or (0, 0, *size))
     found = [_result_panel(index, result, corners) for result in results]
     frame = None
-    #: Where the query's features are that agree with any result's map, by their rows.
-    used: dict[int, NDArray[np.float32]] = {}
+    #: Where the query's features are that agree with any result's map.
+    used: list[NDArray[np.float32]] = []
     for result in results:
         verified = result.verification
         if verified is None or verified.matrix is None:
             continue
-        used.update(zip(verified.pairs[:, 0].tolist(), verified.points[:, :2], strict=True))
+        used.append(verified.points[:, :2])
         other = _described_size(index, result.row)
         if frame is None and size is not None and other is not None:
             frame = _frame(np.asarray(np.linalg.inv(verified.matrix), np.float64), _corners((0, 0, *other)), size)
-    points = np.array([used[number] for number in sorted(used)], np.float64).reshape(-1, 2)
+    points = np.unique(np.concatenate([np.empty((0, 2), np.float32), *used]).astype(np.float64), axis=0)
     return Panel(shown if name is None else name, image, problem, points, frame, box), found
 
 
