@@ -464,10 +464,15 @@ def _processes() -> Iterator[None]:
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1, **started):
             yield
     except BaseException as error:
+        from joblib.executor import MemmappingExecutor
         from joblib.externals.loky import get_reusable_executor
 
-        # Nobody will ask them for anything, and they would live on.
-        get_reusable_executor(reuse=True).shutdown(wait=True, kill_workers=True)
+        # Nobody will ask the workers for anything, and they would live on.
+        workers = get_reusable_executor(reuse=True)
+        if isinstance(workers, MemmappingExecutor):
+            # With them go the files that they shared, of which the resource tracker would else complain.
+            workers.terminate(kill_workers=True)
+        workers.shutdown(wait=True, kill_workers=True)
         if isinstance(error, BrokenProcessPool):
             why = "often because the memory was full: fewer workers (--n-jobs) need less"
             raise ExecutorError(f"a worker process was killed, {why}") from error

@@ -178,7 +178,7 @@ def test_a_definition_of_ones_own(tmp_path: Path) -> None:
         ('title = "Mine"', 'titel = "Mine"', "the key title is missing"),
         ('title = "Mine"', 'title = " "', "title must be text that is not empty, got ' '"),
         ('preset = "fast"', 'preset = "slow"', "preset must be one of bow, fast"),
-        ('dataset = "digits"', 'dataset = "numbers"', "dataset must be one of caltech101"),
+        ('dataset = "digits"', 'dataset = "numbers"', "dataset must be one of buildings, caltech101"),
         ('metric = "accuracy"', 'metric = "mAP"', "metric must be one of mean_class_accuracy, accuracy, got 'mAP'"),
         ('metric = "accuracy"', 'metrics = "accuracy"', "unknown key metrics; the keys here are"),
         ("seeds = [3, 4]", "seeds = [3, 3]", "seeds must be a list of different integers"),
