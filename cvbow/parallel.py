@@ -472,7 +472,8 @@ def _processes() -> Iterator[None]:
         if isinstance(workers, MemmappingExecutor):
             # With them go the files that they shared, of which the resource tracker would else complain.
             workers.terminate(kill_workers=True)
-        workers.shutdown(wait=True, kill_workers=True)
+        else:
+            workers.shutdown(wait=True, kill_workers=True)
         if isinstance(error, BrokenProcessPool):
             why = "often because the memory was full: fewer workers (--n-jobs) need less"
             raise ExecutorError(f"a worker process was killed, {why}") from error

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from tiny_images import write_dataset
+
+if TYPE_CHECKING:
+    from cvbow.index import ImageIndex
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,3 +35,31 @@ def shared_data() -> Path:
 def tiny_dataset(tmp_path: Path) -> Path:
     """A folder of 3 classes (checker, horizontal, vertical) with 6 gray 48x48 PNG files each, the test's own."""
     return write_dataset(tmp_path / "tiny")
+
+
+# Of an index: a module may have fixtures of these names of its own.
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting for the disk."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[str]:
+    """The ten images of index_images.py."""
+    from index_images import ten_images
+
+    return ten_images(tmp_path / "images")
+
+
+@pytest.fixture
+def index(tmp_path: Path, quick: None) -> Iterator[ImageIndex]:
+    """An empty index of words that are quick to find."""
+    from fake_describer import BlockWords
+
+    from cvbow.index import ImageIndex
+
+    with ImageIndex.build(tmp_path / "x.index", BlockWords()) as index:
+        yield index

@@ -16,8 +16,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"cvbow": ROOT / "cvbow", "cvbow_cli": ROOT / "cli" / "cvbow_cli"}
-#: A longer file may hold more than one concept.
-NOTED_LINES = 600
 
 # A layer imports from the tiers above its own in this list; layers of one tier do not know each other.
 TIERS = (
@@ -411,13 +409,6 @@ def test_what_parts_tell_each_other_is_declared() -> None:
 def test_a_literal_name_is_found() -> None:
     assert asked_by_name("x = getattr(a, 'b', None)") == [(1, "getattr(a, 'b', None)")]
     assert not asked_by_name("getattr(a, name)")
-
-
-def test_long_files_are_noted() -> None:
-    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in source_files()}
-    long = {str(path.relative_to(ROOT)): lines for path, lines in lengths.items() if lines > NOTED_LINES}
-    if long:
-        pytest.skip(f"a note, no failure: more than {NOTED_LINES} lines; do they hold one concept each? {long}")
 
 
 def loaded_after(code: str) -> tuple[set[str], str]:

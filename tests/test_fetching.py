@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from notes import Notes
 from own_datasets import register, tiny_manifest
 from tiny_images import write_dataset
 
@@ -340,25 +341,6 @@ def test_a_hash_that_nobody_published_is_recorded_and_asked_for(
     assert verify("tiny", n_jobs=1).against == "record", "the old one is still there"
     (cache / "lock.json").unlink()
     fetch("tiny", again=True, n_jobs=1)
-
-
-class Notes:
-    """Takes what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def note(self, line: str) -> None:
-        self.lines.append(line)
-
-    def start(self, task: str, total: int) -> None:
-        pass
-
-    def update(self, done: int) -> None:
-        pass
-
-    def finish(self) -> None:
-        pass
 
 
 def evil_tar(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> bytes:

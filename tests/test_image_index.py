@@ -8,14 +8,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fake_describer import BlockWords
-from index_images import content, found, keys, noise, ten_images, write
+from index_images import content, found, keys, noise, write
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -24,23 +23,6 @@ from cvbow.index import ImageIndex
 from cvbow.storage import _lock
 
 TESTS = Path(__file__).resolve().parent
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting for the disk."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> list[str]:
-    return ten_images(tmp_path / "images")
-
-
-@pytest.fixture
-def index(tmp_path: Path, quick: None) -> Iterator[ImageIndex]:
-    with ImageIndex.build(tmp_path / "x.index", BlockWords()) as index:
-        yield index
 
 
 # --- what is in it --------------------------------------------------------------------------------------------------

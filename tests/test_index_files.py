@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import pytest
 from fake_describer import BlockWords, PlainVectors
 from hypothesis import given
 from hypothesis import strategies as st
-from index_images import content, found, keys, noise, reseal, ten_images
+from index_images import content, found, keys, noise, reseal
 from numpy.typing import NDArray
 
 from cvbow import storage
@@ -33,23 +33,6 @@ from cvbow.storage.arrays import ArrayRecord
 
 TESTS = Path(__file__).resolve().parent
 Change = Callable[[Path], None]
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting for the disk."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> list[str]:
-    return ten_images(tmp_path / "images")
-
-
-@pytest.fixture
-def index(tmp_path: Path, quick: None) -> Iterator[ImageIndex]:
-    with ImageIndex.build(tmp_path / "x.index", BlockWords()) as index:
-        yield index
 
 
 # --- building -------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 from fake_describer import BlockWords, PlainVectors
 from hypothesis import given
 from hypothesis import strategies as st
-from index_images import content, found, keys, noise, reseal, ten_images, write
+from index_images import content, found, keys, noise, reseal, write
 from numpy.typing import NDArray
 from PIL import Image
 from synthetic import textured
@@ -29,23 +29,6 @@ from cvbow.index import ImageIndex, Search, _merging
 from cvbow.index.search import best_rows, in_order
 from cvbow.retrieval import Describer, ImageVectors, VisualWords, stored_points, verify
 from cvbow.retrieval.verification import Verification
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting for the disk."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> list[str]:
-    return ten_images(tmp_path / "images")
-
-
-@pytest.fixture
-def index(tmp_path: Path, quick: None) -> Iterator[ImageIndex]:
-    with ImageIndex.build(tmp_path / "x.index", BlockWords()) as index:
-        yield index
 
 
 def by_hand(paths: list[str], query: NDArray[np.uint8]) -> list[tuple[str, float]]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from notes import Notes
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.dummy import DummyClassifier
@@ -160,25 +161,6 @@ def test_a_search_for_parameters_goes_on_beside_a_damaged_file(paths: list[Path]
     search.fit(paths, TRUTH)
     assert search.best_params_ == {"classifier": "naive-bayes"}
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-
-
-class Notes:
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def note(self, line: str) -> None:
-        self.lines.append(line)
-
-    def start(self, task: str, total: int) -> None:
-        pass
-
-    def update(self, done: int) -> None:
-        pass
-
-    def finish(self) -> None:
-        pass
 
 
 def test_classes_that_the_model_does_not_know() -> None:

@@ -158,11 +158,10 @@ class RankingDictionary(Dictionary):
         Descriptors are (n, size); words are (n, k), int32, and distances (n, k), float32: squared Euclidean ones, of
         binary descriptors Hamming distances, in bits.
         """
-        check_is_fitted(self, "words_")
+        data = self._check_query(descriptors)
         check_int("k", k, minimum=1)
         if k > len(self.words_):
             raise ValueError(f"k must not exceed the number of words, {len(self.words_)}, got {k}")
-        data = self._check_query(descriptors)
         with single_threaded():
             return self._nearest_words(data, k, local_threads(self.n_jobs))
 

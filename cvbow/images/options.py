@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cvbow._checks import check_int
@@ -70,8 +70,7 @@ def reading_now() -> Reading:
     return _in_force.get()
 
 
-@contextlib.contextmanager
-def reading_as(**changes: Any) -> Iterator[Reading]:
+def reading_as(**changes: Any) -> AbstractContextManager[Reading]:
     """Read images otherwise inside the block, in this thread and in the workers that cvbow starts for it.
 
     Parameters
@@ -93,13 +92,18 @@ def reading_as(**changes: Any) -> Iterator[Reading]:
     ...     read_image(transparent)[0, 0].tolist()
     [128, 128, 128]
     """
-    token = _in_force.set(replace(_in_force.get(), **changes))
+    return _reading(replace(_in_force.get(), **changes))
+
+
+@contextlib.contextmanager
+def _reading(reading: Reading) -> Iterator[Reading]:
+    token = _in_force.set(reading)
     try:
-        yield _in_force.get()
+        yield reading
     finally:
         _in_force.reset(token)
 
 
 @inherited
 def _as_here() -> Callable[[], AbstractContextManager[Any]]:
-    return functools.partial(reading_as, **asdict(_in_force.get()))
+    return functools.partial(_reading, _in_force.get())
