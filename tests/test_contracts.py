@@ -46,7 +46,16 @@ from cvbow.encoders import (
     SpatialPyramid,
     Triangle,
 )
-from cvbow.features import SIFT, CnnFeatureMap, DenseSIFT, Extractor, Features, LocalFeatures, WhitenedPatches
+from cvbow.features import (
+    SIFT,
+    CnnFeatureMap,
+    ColorStatistics,
+    DenseSIFT,
+    Extractor,
+    Features,
+    LocalFeatures,
+    WhitenedPatches,
+)
 from cvbow.features.corners import HarrisDetector
 from cvbow.features.keypoints import AKAZEDetector
 from cvbow.parallel import default_jobs, single_threaded
@@ -66,6 +75,8 @@ def with_defaults(configured: dict[str, Any], registry: Registry[Any], **given: 
 
 
 CONFIGURED_EXTRACTORS: dict[str, Extractor] = {
+    "color-statistics": ColorStatistics(bin_sizes=(4, 6), min_side=30, max_side=60),
+    "color-statistics-opponent": ColorStatistics(step=7, bin_sizes=(3,), space="opponent"),
     "dense-sift": DenseSIFT(step=8, bin_sizes=(4, 6)),
     "dense-sift-gaussian": DenseSIFT(step=8, bin_sizes=(3,), window="gaussian", root=False, min_side=30, max_side=60),
     "dense-sift-rgb": DenseSIFT(step=8, bin_sizes=(4,), color="rgb", max_side=60),
@@ -277,7 +288,7 @@ def test_extractors_repeat_themselves_and_store_nothing(name: str) -> None:
         np.testing.assert_array_equal(other.points, results[0].points)
         np.testing.assert_array_equal(other.descriptors, results[0].descriptors)
     assert set(vars(extractor)) == set(extractor.get_params(deep=False))
-    if not isinstance(extractor, WhitenedPatches) and not is_binary(extractor):
+    if not isinstance(extractor, (ColorStatistics, WhitenedPatches)) and not is_binary(extractor):
         # A descriptor is of length 1, or nothing was there to describe.
         lengths = np.linalg.norm(results[0].descriptors, axis=1)
         np.testing.assert_allclose(lengths[lengths > 0], 1, rtol=1e-4)

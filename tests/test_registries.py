@@ -61,6 +61,6 @@ def test_what_is_registered_can_be_stored(tmp_path: Path) -> None:
 
 
 def test_parts_by_their_parameters() -> None:
-    assert EXTRACTORS.taking("bin_sizes") == ("dense-sift",)
+    assert EXTRACTORS.taking("bin_sizes") == ("dense-sift", "color-statistics")
     assert set(DICTIONARIES.taking("n_words")) == set(DICTIONARIES) - {"vocabulary-tree"}
     assert EXTRACTORS.taking("no_such_parameter") == ()

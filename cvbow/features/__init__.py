@@ -6,6 +6,7 @@ from cvbow.features._detector import Detector
 from cvbow.features._extractor import Extractor, check_sides, to_working_size
 from cvbow.features._features import Features
 from cvbow.features.cnn_feature_map import CnnFeatureMap
+from cvbow.features.color_statistics import ColorStatistics
 from cvbow.features.dense_sift import DenseSIFT
 from cvbow.features.extractors import EXTRACTORS, make_extractor
 from cvbow.features.local_features import LocalFeatures
@@ -19,6 +20,7 @@ __all__ = [
     "EXTRACTORS",
     "SIFT",
     "CnnFeatureMap",
+    "ColorStatistics",
     "DenseSIFT",
     "Descriptor",
     "Detections",

@@ -34,18 +34,24 @@ class AxisGrid:
     n_rows: int
 
 
-@functools.lru_cache(maxsize=512)
-def axis_grid(length: int, step: int, bin_size: int, window: str, window_size: float) -> AxisGrid:
-    """Return the grid along an axis of ``length`` pixels: as many descriptors as fit, in the middle of the axis.
+def bin_centers(length: int, step: int, bin_size: int) -> NDArray[np.intp]:
+    """Return the middle pixels of the four bins of each descriptor along an axis of ``length`` pixels, shape (n, 4).
 
-    Bin centres lie on pixels and inside the image; the triangles of the outer bins may reach over its edge, where
-    they have nothing to weight.
+    There are as many descriptors as have all four inside the image, and they lie in the middle of the axis.
     """
     span = (N_BINS - 1) * bin_size
     n = (length - 1 - span) // step + 1 if length > span else 0
     first = (length - 1 - span - (n - 1) * step) // 2
-    starts = first + step * np.arange(n)
-    centers = starts[:, None] + bin_size * np.arange(N_BINS)
+    return first + step * np.arange(n)[:, None] + bin_size * np.arange(N_BINS)
+
+
+@functools.lru_cache(maxsize=512)
+def axis_grid(length: int, step: int, bin_size: int, window: str, window_size: float) -> AxisGrid:
+    """Return the grid along an axis of ``length`` pixels.
+
+    The triangles of the outer bins may reach over the image's edge, where they have nothing to weight.
+    """
+    centers = bin_centers(length, step, bin_size)
     if window == "flat":
         positions, bins = np.unique(centers, return_inverse=True)
         bins = bins.reshape(centers.shape)
@@ -53,9 +59,9 @@ def axis_grid(length: int, step: int, bin_size: int, window: str, window_size: f
     else:
         positions = centers.ravel()
         bins = np.arange(positions.size).reshape(centers.shape)
-        profiles = np.tile(_triangle(bin_size) * _gaussian(bin_size, window_size), (n, 1))
+        profiles = np.tile(_triangle(bin_size) * _gaussian(bin_size, window_size), (len(centers), 1))
     bands = tuple(_bands(positions, profiles, length, bin_size))
-    return AxisGrid((starts + span / 2).astype(np.float32), bins, bands, len(positions))
+    return AxisGrid(centers.mean(axis=1, dtype=np.float32), bins, bands, len(positions))
 
 
 def flat_window(bin_size: int, window_size: float) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cvbow.features._extractor import Extractor
 from cvbow.features.cnn_feature_map import CnnFeatureMap
+from cvbow.features.color_statistics import ColorStatistics
 from cvbow.features.dense_sift import DenseSIFT
 from cvbow.features.functions import FunctionExtractor, is_function
 from cvbow.features.local_features import LocalFeatures
@@ -18,6 +19,7 @@ EXTRACTORS: Registry[type[Extractor]] = Registry(
     {
         "dense-sift": DenseSIFT,
         "sift": SIFT,
+        "color-statistics": ColorStatistics,
         "patches": WhitenedPatches,
         "local-features": LocalFeatures,
         "cnn-feature-map": CnnFeatureMap,

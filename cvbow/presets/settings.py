@@ -184,6 +184,7 @@ SETTINGS: dict[str, Setting] = {
     "provider": Setting("cpu", "where the engine computes, such as cuda", str, _MAP),
     "root": Setting(True, "RootSIFT instead of SIFT", _flag, ("features", "root")),
     "color": Setting("gray", "gray, rgb, hsv or opponent", str, _DENSE),
+    "space": Setting("lab", "of colour statistics: lab or opponent", str, ("features", "space")),
     "step": Setting(4, "pixels between neighbouring descriptors", _integer, ("features", "step")),
     "bin_sizes": Setting(
         (4, 6, 8, 10), "sides of the spatial bins in pixels, one per scale", _integers, ("features", "bin_sizes")
