@@ -28,6 +28,7 @@ from cvbow import Features, ImageClassifier, backends, classify, dictionary, enc
 from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import BagEncoder, ChannelUnion, CnnEncoder, ColorHistogram, MultiCrop, RawPixels
 from cvbow.features import CnnFeatureMap, DenseSIFT, LocalFeatures
+from cvbow.presets import Auto
 from cvbow.registry import parameters_of
 
 Answer = Callable[[Any], Any]
@@ -103,6 +104,9 @@ def _all(folder: Path) -> Iterator[tuple[str, Any, Answer]]:
         yield f"model {name}", model, lambda built: (built.predict(_IMAGES), built.predict_proba(_IMAGES))
     model = ImageClassifier(small_bag, "linear-svm", recipe={"preset": "mine"}).fit(_IMAGES, _LABELS[:9])
     yield "model of words", model, lambda built: (built.predict(_IMAGES), built.predict_proba(_IMAGES))
+    chooser = Auto("fast", {"n_words": 8, "sample": 200, "max_iter": 2})
+    model = ImageClassifier(chooser, None).fit(_IMAGES, _LABELS[:9])
+    yield "model that was chosen", model, lambda built: (built.predict(_IMAGES), built.predict_proba(_IMAGES))
     for made in _transformers():
         yield f"transformer {type(made).__name__}", made.fit(_VECTORS), lambda built: built.transform(_VECTORS)
     yield "labels", LabelBinarizer().fit(_LABELS), lambda built: built.transform(_LABELS)

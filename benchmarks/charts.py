@@ -20,7 +20,7 @@ LEFT, RIGHT, TOP, BOTTOM = 70, 30, 50, 60
 NAMES = {
     "opencv-bow": "OpenCV SIFT + BOWKMeansTrainer + SVM",
     "cvbow-fast": "cvbow --preset fast",
-    "cvbow": "cvbow",
+    "cvbow": "cvbow --preset bow",
 }
 
 

@@ -20,7 +20,7 @@ from tiny_images import write_dataset
 
 from cvbow_cli.main import COMMANDS, cli
 
-SMALL = ["--set", "n_words=30", "--set", "step=8", "--set", "reduce=none", "--n-jobs", "1"]
+SMALL = ["--preset", "bow", "--set", "n_words=30", "--set", "step=8", "--set", "reduce=none", "--n-jobs", "1"]
 
 
 def run(*arguments: object, stdin: str | None = None) -> Result:

@@ -69,7 +69,10 @@ def test_contenders_by_their_texts(network: Path) -> None:
     assert isinstance(views, MultiCrop)
     assert [name for name, _ in views.backend.channels] == ["best local", "best census", "pixels"]
     for text, message in (
-        ("slow", "backend must be one of bow, fast, .*, pixels, colors, mobilenet.*, an .onnx file, .*; got 'slow'"),
+        (
+            "slow",
+            "backend must be one of auto, bow, fast, .*, pixels, colors, mobilenet.*, an .onnx file, .*; got 'slow'",
+        ),
         ("fast+", "got ''"),
         ("fast+fast", "parts that differ"),
     ):
@@ -335,7 +338,7 @@ def test_mistakes_are_one_clear_line(tmp_path: Path) -> None:
         (("-w", "pixels"), 2, "give either DIR or --benchmark NAME"),
         ((data, "--benchmark", "digits-fast", "-w", "pixels"), 2, "give either DIR or --benchmark NAME"),
         ((data, "--data", tmp_path, "-w", "pixels"), 2, "--data needs --benchmark"),
-        ((data, "-w", "slow"), 2, "backend must be one of bow"),
+        ((data, "-w", "slow"), 2, "backend must be one of auto, bow"),
         ((data, "-w", "none.onnx"), 1, "none.onnx"),
         ((data, "-w", broken), 1, "broken.onnx: not an ONNX network"),
         ((data, "-w", "pixels", "--curve", "5;6"), 2, "must be integers separated by commas"),

@@ -177,7 +177,7 @@ def test_a_definition_of_ones_own(tmp_path: Path) -> None:
     [
         ('title = "Mine"', 'titel = "Mine"', "the key title is missing"),
         ('title = "Mine"', 'title = " "', "title must be text that is not empty, got ' '"),
-        ('preset = "fast"', 'preset = "slow"', "preset must be one of bow, fast"),
+        ('preset = "fast"', 'preset = "slow"', "preset must be one of auto, bow, fast"),
         ('dataset = "digits"', 'dataset = "numbers"', "dataset must be one of buildings, caltech101"),
         ('metric = "accuracy"', 'metric = "mAP"', "metric must be one of mean_class_accuracy, accuracy, got 'mAP'"),
         ('metric = "accuracy"', 'metrics = "accuracy"', "unknown key metrics; the keys here are"),
@@ -250,7 +250,7 @@ def test_variants_change_the_settings_they_share(tmp_path: Path) -> None:
         ("n_words = 9", "n_wrods = 9", "few: unknown setting n_wrods"),
         ("n_words = 9", "random_state = 9", r"variants[1].settings.random_state must be left to the key seeds"),
         ('name = "few"', "", "the key variants[1].name is missing"),
-        ('preset = "bow"', 'preset = "slow"', "variants[2].preset must be one of bow, fast"),
+        ('preset = "bow"', 'preset = "slow"', "variants[2].preset must be one of auto, bow, fast"),
         ('name = "few"', 'name = "few"\npresets = "bow"', "unknown key variants[1].presets"),
     ],
 )

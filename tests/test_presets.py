@@ -18,6 +18,7 @@ from cvbow.features import DESCRIPTORS, DETECTORS, EXTRACTORS, SIFT, DenseSIFT, 
 from cvbow.features.corners import HarrisDetector
 from cvbow.images import list_images
 from cvbow.presets import PRESETS, SETTINGS, make_model, parse_setting, resolve
+from cvbow.presets.building import build_model
 
 #: For each setting, the text of another value, and what the value becomes.
 OTHER: dict[str, tuple[str, Any]] = {
@@ -123,7 +124,7 @@ def test_there_is_another_value_for_every_setting() -> None:
 def test_every_setting_changes_the_model(key: str) -> None:
     start = {"augment": 1} if key == "augment_with" else home(key)
     start |= {"reduce": 8} if key == "whiten" else {"grids": ("1x1", "2x2")} if "level" in key else {}
-    assert parts(make_model(settings=start)) != parts(make_model(settings=start | {key: OTHER[key][1]}))
+    assert parts(make_model("bow", settings=start)) != parts(make_model("bow", settings=start | {key: OTHER[key][1]}))
 
 
 @pytest.mark.parametrize("key", [key for key, setting in SETTINGS.items() if setting.where])
@@ -131,7 +132,7 @@ def test_a_setting_that_means_nothing_is_refused(key: str) -> None:
     where = SETTINGS[key].where
     assert where is not None
     parent, wanted = where[0], SETTINGS[key].wanted
-    assert set(wanted) <= {"local", *EXTRACTORS, *ENCODERS, *DETECTORS, *DICTIONARIES}
+    assert set(wanted) <= {"local", "color", *EXTRACTORS, *ENCODERS, *DETECTORS, *DICTIONARIES}
     elsewhere: dict[str, Any] = {
         "channels": {"channels": ("census",)},
         "features": next((settings for name, settings in FEATURES.items() if name not in wanted), {}),
@@ -144,15 +145,15 @@ def test_a_setting_that_means_nothing_is_refused(key: str) -> None:
         elsewhere = {"channels": ("census",)}
     else:
         with pytest.raises(ValueError, match=rf"^{key} applies only if {parent} is {wanted[0]}"):
-            make_model(settings=elsewhere | {key: OTHER[key][1]})
-    with pytest.raises(ValueError, match=r"^\w+ applies only if channels is local; it is census"):
-        make_model(settings={"channels": ("census",), key: OTHER[key][1]})
-    assert key not in (make_model(settings=elsewhere).recipe or {})
+            make_model("bow", settings=elsewhere | {key: OTHER[key][1]})
+    with pytest.raises(ValueError, match=r"^\w+ applies only if channels is local( or color)?; it is census"):
+        make_model("bow", settings={"channels": ("census",), key: OTHER[key][1]})
+    assert key not in (make_model("bow", settings=elsewhere).recipe or {})
 
 
 @pytest.mark.parametrize("name", ENCODERS)
 def test_encoders(name: str) -> None:
-    backend = make_model(settings={"encoder": name, "n_words": 30}).backend
+    backend = make_model("bow", settings={"encoder": name, "n_words": 30}).backend
     encoder = backend.encoder.encoder
     assert type(encoder).__name__.lower() == {"bow": "bagofwords", "fisher": "fishervector"}.get(
         name, name.replace("-", "")
@@ -163,28 +164,30 @@ def test_encoders(name: str) -> None:
 
 
 def test_a_dictionary_of_another_kind() -> None:
-    assert "dictionary" not in (make_model().recipe or {})
-    model = make_model(settings={"dictionary": "approximate-k-means", "n_words": 30, "dictionary__n_probes": 3})
+    assert "dictionary" not in (make_model("bow").recipe or {})
+    model = make_model("bow", settings={"dictionary": "approximate-k-means", "n_words": 30, "dictionary__n_probes": 3})
     words = model.backend.encoder.encoder.dictionary
     assert isinstance(words, ApproximateKMeans)
     assert (words.n_words, words.n_probes, words.max_iter) == (30, 3, 20)
     recipe = model.recipe or {}
     assert (recipe["dictionary"], recipe["dictionary__n_probes"]) == ("approximate-k-means", 3)
     assert "algorithm" not in recipe
-    assert make_model(settings={"dictionary": "vocabulary-tree"}).recipe.keys().isdisjoint({"n_words", "algorithm"})
+    assert (
+        make_model("bow", settings={"dictionary": "vocabulary-tree"}).recipe.keys().isdisjoint({"n_words", "algorithm"})
+    )
     assert isinstance(make_model("vlad", settings={"dictionary": "vocabulary-tree"}).backend.encoder.encoder, VLAD)
     with pytest.raises(ValueError, match=r"dictionary must be one of k-means, .*, got 'kmeans'; did you mean k-means"):
-        make_model(settings={"dictionary": "kmeans"})
+        make_model("bow", settings={"dictionary": "kmeans"})
 
 
 def test_parameters_of_parts() -> None:
-    backend = make_model(settings={"features__step": 9, "encoder__power": 0.25, "dictionary__tol": 0.5}).backend
+    backend = make_model("bow", settings={"features__step": 9, "encoder__power": 0.25, "dictionary__tol": 0.5}).backend
     assert (backend.extractor.step, backend.encoder.encoder.power) == (9, 0.25)
     assert backend.encoder.encoder.dictionary.tol == 0.5
     settings = {"detector": "harris", "detector__k": 0.06, "descriptor": "patch", "descriptor__patch_size": 5}
-    extractor = make_model(settings=settings).backend.extractor
+    extractor = make_model("bow", settings=settings).backend.extractor
     assert (extractor.detector.k, extractor.descriptor.patch_size) == (0.06, 5)
-    model = make_model(settings={"channels": ("census", "colors"), "census__radii": (1,), "mirror": True})
+    model = make_model("bow", settings={"channels": ("census", "colors"), "census__radii": (1,), "mirror": True})
     census, colors = (part for _, part in model.backend.channels)
     assert (census.radii, census.mirror, type(colors).__name__) == ((1,), True, "ColorHistogram")
     assert (model.recipe or {})["census__radii"] == [1]
@@ -199,17 +202,17 @@ def test_parameters_of_parts() -> None:
         ({"detector": "sift", "detector__k": 3}, "SIFTDetector has no parameter k, got detector__k; it has n_octave"),
         ({"census__radii": (1,)}, "census__radii applies only if channels has census; it is local"),
         ({"detector__k": 3, "features": "sift"}, "detector__k applies only if features is local-features"),
-        ({"channels": ("census",), "encoder__power": 1}, "encoder__power applies only if channels is local"),
+        ({"channels": ("census",), "encoder__power": 1}, "encoder__power applies only if channels is local or color"),
         ({"channels": ("local", "sensus")}, "channels must be one of local, .*, got 'sensus'; did you mean census?"),
     ],
 )
 def test_wrong_parameters_of_parts(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}"):
-        make_model(settings=settings)
+        make_model("bow", settings=settings)
 
 
 def test_channels() -> None:
-    backend = make_model(settings={"channels": ("local", "census", "gist"), "mirror": True}).backend
+    backend = make_model("bow", settings={"channels": ("local", "census", "gist"), "mirror": True}).backend
     assert isinstance(backend, ChannelUnion)
     local, census, gist = (part for _, part in backend.channels)
     assert isinstance(local, BagEncoder)
@@ -218,7 +221,7 @@ def test_channels() -> None:
     assert local.mirror
     assert census.mirror
     assert gist.mirror
-    alone = make_model(settings={"channels": ("census",)}, n_jobs=3).backend
+    alone = make_model("bow", settings={"channels": ("census",)}, n_jobs=3).backend
     assert isinstance(alone, CensusPyramid)
     assert alone.n_jobs == 3
 
@@ -230,7 +233,7 @@ def test_a_recipe_s_classifier_has_its_parameters_and_another_has_not() -> None:
 
 
 def test_settings_reach_their_parts() -> None:
-    model = make_model(settings={key: value for key, (_, value) in OTHER.items() if key in TOGETHER})
+    model = make_model("bow", settings={key: value for key, (_, value) in OTHER.items() if key in TOGETHER})
     backend = model.backend
     assert isinstance(backend, BagEncoder)
     extractor = backend.extractor
@@ -255,7 +258,7 @@ def test_settings_reach_their_parts() -> None:
 
 
 def test_keypoints() -> None:
-    extractor = make_model(settings={"features": "sift", "max_points": None, "root": False}).backend.extractor
+    extractor = make_model("bow", settings={"features": "sift", "max_points": None, "root": False}).backend.extractor
     assert isinstance(extractor, SIFT)
     assert (extractor.max_points, extractor.root) == (None, False)
     # Its contrast threshold has another unit than the one among the settings.
@@ -280,7 +283,7 @@ def test_a_detector_implies_local_features(preset: str) -> None:
     assert not {"step", "bin_sizes", "window", "patch_size"} & set(recipe)
     assert not backend.mirror
     assert recipe["mirror"] is False
-    assert type(backend.reduce) is type(_part(make_model(preset)).reduce)
+    assert type(backend.reduce) is type(_part(build_model(preset)).reduce)
 
 
 def _part(model: ImageClassifier) -> BagEncoder:
@@ -295,13 +298,13 @@ def test_features_that_are_given_imply_nothing() -> None:
         with pytest.raises(
             ValueError, match=rf"^detector applies only if features is local-features; it is {features}"
         ):
-            make_model(settings={"features": features, "detector": "harris"})
+            make_model("bow", settings={"features": features, "detector": "harris"})
     with pytest.raises(ValueError, match=r"mirror=True needs an extractor"):
-        make_model(settings={"detector": "harris", "mirror": True})
+        make_model("bow", settings={"detector": "harris", "mirror": True})
     with pytest.raises(ValueError, match=r"^detector must be one of sobel, .*, got 'surf'"):
-        make_model(settings={"detector": "surf"})
+        make_model("bow", settings={"detector": "surf"})
     with pytest.raises(ValueError, match=r"^descriptor must be one of sift, .*, got 'surf'"):
-        make_model(settings={"descriptor": "surf"})
+        make_model("bow", settings={"descriptor": "surf"})
     with pytest.raises(ValueError, match=r"^descriptor akaze can describe only the points of detector akaze"):
         make_model("fast", settings={"detector": "orb", "descriptor": "akaze"})
 
@@ -341,33 +344,33 @@ def test_what_bits_have_no_sense_for_is_refused(preset: str, settings: dict[str,
 
 
 def test_a_single_cell_needs_no_pyramid() -> None:
-    encoder = make_model(settings={"grids": ("1x1",)}).backend.encoder
+    encoder = make_model("bow", settings={"grids": ("1x1",)}).backend.encoder
     assert isinstance(encoder, BagOfWords)
-    assert isinstance(make_model(settings={"grids": ["2x1"]}).backend.encoder, SpatialPyramid)
+    assert isinstance(make_model("bow", settings={"grids": ["2x1"]}).backend.encoder, SpatialPyramid)
 
 
 def test_workers_and_memory_reach_the_backend(tmp_path: Path) -> None:
     backend = make_model("fast", n_jobs=3, memory=tmp_path).backend
     assert backend.n_jobs == 3
     assert backend.memory is tmp_path
-    assert make_model().backend.n_jobs == -1
-    assert make_model().backend.memory is None
+    assert make_model("bow").backend.n_jobs == -1
+    assert make_model("bow").backend.memory is None
 
 
 def test_parameters_of_the_classifier() -> None:
-    model = make_model(settings={"C": 0.25, "class_weight": "balanced"})
+    model = make_model("bow", settings={"C": 0.25, "class_weight": "balanced"})
     assert isinstance(model.classifier, LinearSVM)
     assert (model.classifier.C, model.classifier.class_weight) == (0.25, "balanced")
-    forest = make_model(settings={"n_estimators": 7, "classifier": "random-forest"}).classifier
+    forest = make_model("bow", settings={"n_estimators": 7, "classifier": "random-forest"}).classifier
     assert forest.n_estimators == 7
-    mapped = make_model(settings={"sample_steps": 3, "C": 2.0, "classifier": "chi2-map-svm"}).classifier
+    mapped = make_model("bow", settings={"sample_steps": 3, "C": 2.0, "classifier": "chi2-map-svm"}).classifier
     assert mapped.get_params()["linearsvm__C"] == 2.0
     assert mapped.get_params()["additivechi2sampler__sample_steps"] == 3
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_the_recipe_says_what_the_model_is_made_of(name: str) -> None:
-    model = make_model("fast", settings={"classifier": name, "random_state": 3, "max_iter": 8})
+    model = build_model("fast", {"classifier": name, "random_state": 3, "max_iter": 8})
     recipe = model.recipe
     assert recipe is not None
     assert recipe["preset"] == "fast"
@@ -415,14 +418,14 @@ def test_every_preset_learns(name: str, tiny_dataset: Path, tmp_path: Path) -> N
     assert model.score(others.paths, others.labels) >= 0.9
     model.save(tmp_path / "model.cvbow")
     metadata = storage.inspect(tmp_path / "model.cvbow").metadata
-    assert metadata["recipe"] == model.recipe
-    assert metadata["n_words"] == PRESETS[name].settings["n_words"]
+    assert metadata["recipe"] == model.shown_recipe
+    assert metadata["n_words"] == metadata["recipe"]["n_words"]
 
 
-def test_the_default_is_bow() -> None:
-    assert set(PRESETS) >= {"bow", "fast"}
-    assert parts(make_model()) == parts(make_model("bow"))
-    assert parts(make_model("fast")) != parts(make_model("bow"))
+def test_the_default_is_auto() -> None:
+    assert next(iter(PRESETS)) == "auto"
+    assert parts(make_model()) == parts(make_model("auto"))
+    assert parts(make_model("fast")) != parts(make_model())
 
 
 @pytest.mark.parametrize(
@@ -449,7 +452,7 @@ def test_a_changed_preset_learns(settings: dict[str, Any], tiny_dataset: Path, t
 def test_neither_presets_nor_settings_are_changed_by_use() -> None:
     before = repr((PRESETS, {key: setting.default for key, setting in SETTINGS.items()}))
     settings = {"bin_sizes": (4,), "C": 2.0}
-    model = make_model("fast", settings=settings)
+    model = build_model("fast", settings)
     model.recipe["bin_sizes"].append(99)  # type: ignore[index]
     assert settings == {"bin_sizes": (4,), "C": 2.0}
     assert repr((PRESETS, {key: setting.default for key, setting in SETTINGS.items()})) == before
@@ -532,14 +535,14 @@ def test_an_unknown_preset_lists_the_presets() -> None:
 
 def test_an_unknown_key_lists_the_settings() -> None:
     with pytest.raises(ValueError, match="unknown setting n_word;") as caught:
-        make_model(settings={"C": 1.0, "n_word": 5})
+        make_model("bow", settings={"C": 1.0, "n_word": 5})
     for key in (*SETTINGS, *LinearSVM().get_params()):
         assert key in str(caught.value)
     # What another classifier has is unknown to this one.
     with pytest.raises(ValueError, match=r"unknown setting n_neighbors; .*the classifier linear-svm has no parameter"):
-        make_model(settings={"n_neighbors": 5})
+        make_model("bow", settings={"n_neighbors": 5})
     with pytest.raises(ValueError, match=r"classifier must be one of .*, got 'svm'"):
-        make_model(settings={"classifier": "svm", "C": 1.0})
+        make_model("bow", settings={"classifier": "svm", "C": 1.0})
 
 
 @pytest.mark.parametrize(
@@ -571,4 +574,4 @@ def test_an_unknown_key_lists_the_settings() -> None:
 )
 def test_a_value_that_breaks_its_rule_fails_before_any_work(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        make_model(settings=settings)
+        make_model("bow", settings=settings)

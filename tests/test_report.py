@@ -555,13 +555,13 @@ def test_recipe_and_versions(model: ImageClassifier, tmp_path: Path, pictures: l
     page, _, _ = write(tmp_path / "r.html", model, names, labels, answers, pictures[:10])
     section = part(page, "recipe")
     settings = {row[0].text: row[1].text for row in cells(section.one("table"))}
-    assert list(settings) == list(model.recipe or {})
+    assert list(settings) == list(model.shown_recipe)
     assert settings["preset"] == "fast"
     assert settings["n_words"] == "8"
     for key, text in settings.items():
         if key in SETTINGS:  # what stands here can be given to --set
             parsed: Any = parse_setting(f"{key}={text}")[1]
-            expected = (model.recipe or {})[key]
+            expected = model.shown_recipe[key]
             assert (list(parsed) if isinstance(parsed, tuple) else parsed) == expected, key
     for text in (cvbow.__version__, np.__version__, f"{model.backend_.vector_length} numbers"):
         assert text in section.text
@@ -569,7 +569,7 @@ def test_recipe_and_versions(model: ImageClassifier, tmp_path: Path, pictures: l
 
 def test_model_without_a_recipe(model: ImageClassifier, tmp_path: Path, pictures: list[Path]) -> None:
     names, labels, answers = made_up(3, 10)
-    plain = ImageClassifier(model.backend, model.classifier)
+    plain = ImageClassifier(model.backend_, model.classifier_)
     plain.backend_ = model.backend_
     page, _, _ = write(tmp_path / "r.html", plain, names, labels, answers, pictures[:10])
     assert "BagEncoder" in part(page, "recipe").one("pre").text

@@ -25,7 +25,7 @@ ROUNDS = 1
 LABELS = {
     "opencv-bow": "the popular recipe: OpenCV SIFT, BOWKMeansTrainer(500), RBF SVM",
     "cvbow-fast": "cvbow train --preset fast",
-    "cvbow": "cvbow train",
+    "cvbow": "cvbow train --preset bow",
 }
 
 NOTES = (

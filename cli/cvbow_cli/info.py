@@ -30,6 +30,8 @@ def command(model: str, as_json: bool) -> None:
         "format_version": stored.format_version,
         "content_hash": stored.content_hash,
         "preset": recipe.pop("preset", None),
+        # Only what goes by the images has these.
+        **{key: recipe.pop(key) for key in ("chosen", "because") if key in recipe},
         "parameters": recipe,
         "classes": stored.metadata.get("classes"),
         "versions": stored.versions,

@@ -8,7 +8,8 @@ import click
 
 from cvbow import storage
 from cvbow.classify import CLASSIFIERS
-from cvbow.presets import PRESETS, SETTINGS, make_model, parse_setting
+from cvbow.parallel import note
+from cvbow.presets import PRESETS, SETTINGS, make_model, next_step, parse_setting
 from cvbow_cli._common import (
     echo_json,
     labelled_images,
@@ -28,7 +29,7 @@ __all__ = ["command"]
 @click.command(name="train")
 @click.argument("source", metavar="DIR", type=click.Path(exists=True))
 @output_option("--output", "-o", suffixes=(".cvbow",), required=True, metavar="MODEL", help="Model file to write.")
-@click.option("--preset", default="bow", show_default=True, metavar="NAME", help=f"Recipe: {', '.join(PRESETS)}.")
+@click.option("--preset", default="auto", show_default=True, metavar="NAME", help=f"Recipe: {', '.join(PRESETS)}.")
 @click.option(
     "--set",
     "settings",
@@ -69,6 +70,9 @@ def command(
     DIR may also hold train/, validation/ and test/ folders of classes (train/ is used), or be a CSV file with the
     columns path,label[,split]. An unknown setting is answered with the list of settings.
 
+    The recipe auto goes by the images: by their size, their colour and their number. What it chose, and why, is said
+    on stderr and in cvbow info.
+
     \b
     Example:
       cvbow train photos/ -o photos.cvbow
@@ -89,6 +93,9 @@ def command(
     check_output(output, images.paths)
     model.fit(images.paths, images.labels, strict=strict)
     content_hash = model.save(output)
+    step = next_step(model, images.labels)
+    if step is not None:
+        note(f"next: {step}")
     n_read = len(images) - len(model.skipped_)
     if as_json:
         echo_json(

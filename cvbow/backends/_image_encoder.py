@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._set_output import _wrap_data_with_container
 
 from cvbow.backends.caching import CachedFunction
-from cvbow.backends.loading import ImageLike, check_images, load_source, path_of, try_image
+from cvbow.backends.loading import ImageLike, check_images, load_source, path_of, tag_images, try_image
 from cvbow.errors import ImageError
 from cvbow.images import read_image
 from cvbow.parallel import run
@@ -200,9 +200,7 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        # A list of images or paths, an array of paths (n,), or images of one size (n, H, W) or (n, H, W, 3).
-        tags.input_tags.two_d_array = False
-        tags.input_tags.one_d_array = tags.input_tags.three_d_array = tags.input_tags.string = True
+        tag_images(tags.input_tags)
         tags.transformer_tags.preserves_dtype = []
         return tags
 

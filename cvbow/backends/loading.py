@@ -54,6 +54,15 @@ def path_of(image: ImageLike) -> str | None:
     return os.fspath(image) if isinstance(image, (str, os.PathLike)) else None
 
 
+def tag_images(input_tags: Any) -> None:
+    """Say in scikit-learn's tags that images go in: a list of images or paths, or an array of either.
+
+    Such an array has paths, (n,), or images of one size, (n, H, W) or (n, H, W, 3).
+    """
+    input_tags.two_d_array = False
+    input_tags.one_d_array = input_tags.three_d_array = input_tags.string = True
+
+
 def try_image(image: ImageLike, function: Callable[[], Any]) -> Any:
     """Return the function's result, or the ImageError that says why the image has none; see ``try_path``."""
     return try_path(path_of(image) or "image", function)

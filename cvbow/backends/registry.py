@@ -12,11 +12,13 @@ from cvbow.backends.raw_pixels import RawPixels
 from cvbow.registry import Registry
 
 #: Every backend of one kind of vector, as ``channels`` of a recipe; ``ChannelUnion`` and ``MultiCrop`` combine them.
+#: A recipe gives each channel of local features a backend of its own, with other features in "color" than in "local".
 BACKENDS: Registry[type[ImageEncoder]] = Registry(
     "channels",
     ImageEncoder,
     {
         "local": BagEncoder,
+        "color": BagEncoder,
         "census": CensusPyramid,
         "gist": Gist,
         "colors": ColorHistogram,

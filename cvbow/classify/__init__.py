@@ -1,5 +1,6 @@
 """Classifiers of image vectors, models from folder to answer, and measures of both."""
 
+from cvbow.classify.chooser import Chosen, ModelChooser
 from cvbow.classify.fusion import FusionClassifier
 from cvbow.classify.image_classifier import Answers, ImageClassifier
 from cvbow.classify.kernel_svm import KernelSVM
@@ -13,6 +14,7 @@ __all__ = [
     "CLASSIFIERS",
     "AdditiveMap",
     "Answers",
+    "Chosen",
     "ClassificationReport",
     "ClassifierEntry",
     "FusionClassifier",
@@ -20,6 +22,7 @@ __all__ = [
     "ImageClassifier",
     "KernelSVM",
     "LinearSVM",
+    "ModelChooser",
     "PretrainedClassifier",
     "TunedLinearSVM",
     "classification_report",

@@ -26,6 +26,7 @@ from cvbow.classify._any_classifier import classifier_name, fit_parameters, has_
 from cvbow.classify._augmented import check_augmentation, with_copies
 from cvbow.classify._labels import check_class_names, take_labels
 from cvbow.classify._temperature import softmax
+from cvbow.classify.chooser import Chosen, ModelChooser
 from cvbow.classify.metrics import ClassificationReport, classification_report, place_labels
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.classify.registry import make_classifier
@@ -45,10 +46,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    backend : ImageEncoder
-        ``BagEncoder`` or another backend.
-    classifier : str or estimator, default "linear-svm"
-        A name from the registry (``CLASSIFIERS``), or any scikit-learn classifier.
+    backend : ImageEncoder or ModelChooser
+        ``BagEncoder`` or another backend; or what chooses one by the images that ``fit`` gets, as ``make_model`` gives.
+    classifier : str, estimator or None, default "linear-svm"
+        A name from the registry (``CLASSIFIERS``), or any scikit-learn classifier. None: the one that is chosen with
+        the backend.
     recipe : mapping or None, default None
         What to say about the model's making in ``cvbow info``: plain values. The presets fill it in.
     augmenter : ImageAugmenter or None, default None
@@ -66,10 +68,13 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     backend_, classifier_ : the fitted parts
     classes_ : ndarray of shape (n_classes,)
         Labels in sorted order.
+    recipe_ : mapping or None
+        What to say of the making of a model that was chosen; None of any other, whose ``recipe`` says it.
     skipped_ : list of ImageError
         Training images that could not be read.
     seconds_ : dict
-        Time taken by ``extract`` (drawing the sample), ``dictionary``, ``encode``, ``classifier`` and in ``total``.
+        Time taken to ``choose`` (of a model that was chosen), by ``extract`` (drawing the sample), ``dictionary``,
+        ``encode``, ``classifier`` and in ``total``.
 
     Examples
     --------
@@ -85,6 +90,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     backend_: ImageEncoder
+    # Models that were not chosen have no such value, and neither do their files.
+    recipe_: Mapping[str, Any] | None = None
     transient: ClassVar[Mapping[str, Any]] = {"skipped_": None, "seconds_": None}
     learned: ClassVar[Mapping[str, Learned]] = {
         "backend_": Part(ImageEncoder),
@@ -99,7 +106,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        backend: ImageEncoder,
+        backend: ImageEncoder | ModelChooser,
         classifier: Any = "linear-svm",
         *,
         recipe: Mapping[str, Any] | None = None,
@@ -147,11 +154,18 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         started = time.perf_counter()
         self.check_params()
-        classifier = make_classifier(self.classifier) if isinstance(self.classifier, str) else clone(self.classifier)
-        check_part(classifier)
         images = check_images(images)
         labels = take_labels(y, len(images))
         check_class_names(labels)
+        if "recipe_" in vars(self):
+            del self.recipe_
+        backend, classifier, chosen = self.backend, self.classifier, started
+        if isinstance(backend, ModelChooser):
+            found = self._choose(backend, images)
+            backend, self.recipe_, chosen = found.backend, dict(found.recipe), time.perf_counter()
+            classifier = found.classifier if classifier is None else classifier
+        classifier = make_classifier(classifier) if isinstance(classifier, str) else clone(classifier)
+        check_part(classifier)
         weights = np.ones(len(labels))
         if sample_weight is not None:
             if not fit_parameters(classifier, {"sample_weight": None}):
@@ -159,7 +173,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             weights = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
         _need_two_classes(labels[weights > 0], "the images")
         with reading_as(background=self.background):
-            self.backend_ = clone(self.backend).fit(images)
+            self.backend_ = clone(backend).fit(images)
         if strict and self.backend_.skipped_:
             raise self.backend_.skipped_[0]
         learned = time.perf_counter()
@@ -190,7 +204,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = self.classifier_.classes_
         ended = time.perf_counter()
         self.seconds_ = {
-            **(self.backend_.seconds_ or {"extract": 0.0, "dictionary": learned - started}),
+            **({} if self.recipe_ is None else {"choose": chosen - started}),
+            **(self.backend_.seconds_ or {"extract": 0.0, "dictionary": learned - chosen}),
             "encode": done - learned,
             "classifier": ended - done,
             "total": ended - started,
@@ -319,7 +334,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _summary(self) -> dict[str, Any]:
         """Return what a model file says of the model to whoever does not build it."""
         summary: dict[str, Any] = {
-            "recipe": dict(self.recipe or {}),
+            "recipe": dict(self.shown_recipe),
             "classes": [str(name) for name in self.classes_],
             "n_words": self.backend_.n_words,
             "vector_length": int(self.backend_.vector_length),
@@ -330,6 +345,11 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if hashes:
             summary["network_hashes"] = hashes
         return summary
+
+    @property
+    def shown_recipe(self) -> Mapping[str, Any]:
+        """What to say of the model's making: ``recipe_`` of one that was chosen, else ``recipe``; empty without."""
+        return self.recipe_ or self.recipe or {}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], *, n_jobs: int | None = None) -> Self:
@@ -358,6 +378,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _encoded(self, images: Sequence[ImageLike], *, strict: bool) -> EncodedImages:
         with reading_as(background=self.background):
             return self.backend_.encode_images(images, strict=strict)
+
+    def _choose(self, chooser: ModelChooser, images: Sequence[ImageLike]) -> Chosen:
+        with reading_as(background=self.background):
+            return chooser.choose(images)
 
     def _told(self, n_copies: int) -> dict[str, Any]:
         """Return what ``fit`` may want to know: channels, for whoever weighs them, and views and copies above one."""
@@ -395,13 +419,17 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
-        if not isinstance(self.backend, ImageEncoder):
+        is_open = isinstance(self.backend, ModelChooser)
+        if not is_open and not isinstance(self.backend, ImageEncoder):
             raise ValueError(f"backend must be an ImageEncoder such as BagEncoder(...), got {self.backend!r}")
-        if not isinstance(self.classifier, str) and not has_method(self.classifier, "fit"):
+        is_left = is_open and self.classifier is None
+        if not is_left and not isinstance(self.classifier, str) and not has_method(self.classifier, "fit"):
             raise ValueError(f"classifier must be a name or a classifier, got {self.classifier!r}")
         check_augmentation(self.augmenter, self.n_augmented, self.augment_seed)
         if self.recipe is not None and not isinstance(self.recipe, Mapping):
             raise ValueError(f"recipe must be a mapping or None, got {self.recipe!r}")
+        if self.recipe_ is not None and not isinstance(self.recipe_, Mapping):
+            raise ValueError(f"recipe_ must be a mapping or None, got {self.recipe_!r}")
         check_background(self.background)
 
     def check_state(self) -> None:

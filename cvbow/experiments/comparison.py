@@ -365,9 +365,10 @@ class _Run:
         return {"n_images": len(test), "clean": clean, "mean": statistics.fmean(every), "kinds": kinds}
 
     def _train(self, contender: Contender, positions: NDArray[np.intp]) -> ImageClassifier:
-        backend = contender.backend(seed=self.seed, n_jobs=self.n_jobs, memory=self.memory)
+        pictures = self._pictures(positions)
+        backend = contender.backend(pictures, seed=self.seed, n_jobs=self.n_jobs, memory=self.memory)
         labels = [self.images.labels[place] for place in positions]
-        return ImageClassifier(backend, self.classifier).fit(self._pictures(positions), labels, strict=True)
+        return ImageClassifier(backend, self.classifier).fit(pictures, labels, strict=True)
 
     def _judge(
         self, model: ImageClassifier, positions: NDArray[np.intp], corruption: tuple[str, int] | None = None

@@ -15,6 +15,12 @@ from numpy.typing import NDArray
 from cvbow._checks import check_real
 from cvbow.images.pixels import check_image
 
+#: Levels between an image's channels that compression or a scanner leaves in what was gray, and the share of pixels
+#: that may have more.
+_APART, _FEW = 16, 0.01
+#: Rows or columns of the shorter side that are looked at for colour.
+_LOOKED_AT = 256
+
 
 def to_gray(image: NDArray[Any], *, floats: bool = True) -> NDArray[Any]:
     """Return the luma of an RGB image, 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), as (H, W).
@@ -46,6 +52,28 @@ def from_gray(image: NDArray[Any], *, floats: bool = True) -> NDArray[Any]:
     """
     image = check_image(image, floats=floats)
     return np.asarray(image) if image.ndim == 3 else _convert(image, "GRAY2RGB")
+
+
+def has_color(image: NDArray[np.uint8]) -> bool:
+    """Tell whether an image (H, W) or (H, W, 3), uint8, shows colour.
+
+    It does where the channels of more than one in a hundred of its pixels lie further apart than 16 levels, so that a
+    gray picture stored in three channels has none, whatever compression did to them. Of a large image, a grid of
+    pixels is looked at.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.images import has_color
+    >>> has_color(np.full((4, 4, 3), (90, 98, 94), np.uint8)), has_color(np.full((4, 4, 3), (200, 0, 0), np.uint8))
+    (False, True)
+    """
+    image = check_image(image, floats=False)
+    if image.ndim == 2:
+        return False
+    step = max(1, min(image.shape[:2]) // _LOOKED_AT)
+    pixels = image[::step, ::step]
+    return bool(np.mean(np.ptp(pixels, axis=2) > _APART) > _FEW)
 
 
 def to_hsv(image: NDArray[Any]) -> NDArray[Any]:

@@ -260,7 +260,7 @@ def _size_of(path: str | os.PathLike[str]) -> tuple[int, int] | None:
 
 
 def _common_size(images: ImageList, n_jobs: int | None) -> tuple[int, int]:
-    chosen = _spread_over(range(len(images)), _SIZED)
+    chosen = spread_over(range(len(images)), _SIZED)
     found = [size for size in run(_size_of, [images.paths[i] for i in chosen], n_jobs=n_jobs) if size is not None]
     if not found:
         return _LONGEST, _LONGEST
@@ -269,8 +269,8 @@ def _common_size(images: ImageList, n_jobs: int | None) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _spread_over(positions: Sequence[int], most: int) -> list[int]:
-    """Return up to `most` of the positions at equal distances, each from the middle of its share."""
+def spread_over(positions: Sequence[int], most: int) -> list[int]:
+    """Return up to `most` of the positions (one or more) at equal distances, each from the middle of its share."""
     count = min(len(positions), most)
     return [positions[(2 * i + 1) * len(positions) // (2 * count)] for i in range(count)]
 
@@ -281,7 +281,7 @@ def _shown(images: ImageList, per_class: int) -> set[int]:
         of_class.setdefault(label, []).append(position)
     # A set without classes has a whole sheet to itself.
     most = per_class if any(of_class) else per_class**2
-    return {i for name in images.classes[:_ROWS] for i in _spread_over(of_class[name], most)}
+    return {i for name in images.classes[:_ROWS] for i in spread_over(of_class[name], most)}
 
 
 def _montage(

@@ -1,11 +1,14 @@
 """Named recipes: of models, of what takes part in a comparison, and of indexes; every number with the reason beside it.
 
 A recipe is a flat table of settings, so that one can be looked at in ``cvbow info``, changed on the command line with
-``--set key=value``, and written in a benchmark definition. ``make_model`` builds the model from it.
+``--set key=value``, and written in a benchmark definition. ``make_model`` builds the model from it; with "auto" the
+recipe is chosen when there are images.
 """
 
+from cvbow.presets.advice import next_step
 from cvbow.presets.augmenting import TRANSFORMS, make_augmenter
-from cvbow.presets.building import make_model, resolve
+from cvbow.presets.auto import Auto, make_model
+from cvbow.presets.building import resolve
 from cvbow.presets.contenders import Contender, parse_contender
 from cvbow.presets.index_recipes import WORDS, DescriberRecipe, index_recipe
 from cvbow.presets.recipes import PRESETS, Preset
@@ -17,6 +20,7 @@ __all__ = [
     "SETTINGS",
     "TRANSFORMS",
     "WORDS",
+    "Auto",
     "Contender",
     "DescriberRecipe",
     "Preset",
@@ -24,6 +28,7 @@ __all__ = [
     "index_recipe",
     "make_augmenter",
     "make_model",
+    "next_step",
     "parse_contender",
     "parse_setting",
     "resolve",

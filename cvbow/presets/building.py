@@ -14,7 +14,7 @@ from cvbow.features import EXTRACTORS, CnnFeatureMap, Extractor
 from cvbow.features.registry import as_object
 from cvbow.presets.augmenting import make_augmenter
 from cvbow.presets.recipes import PRESETS
-from cvbow.presets.settings import OWN, PARTS, SETTINGS, Setting, chosen_dictionary, is_binary
+from cvbow.presets.settings import FEATURES_OF, OWN, PARTS, SETTINGS, Setting, chosen_dictionary, is_binary
 from cvbow.registry import parameters_of
 
 
@@ -27,7 +27,8 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
         A key of ``PRESETS``.
     settings : mapping, optional
         Changes: keys of ``SETTINGS``; parameters of the recipe's parts (``detector__threshold``; also of ``features``,
-        ``descriptor``, ``encoder``, ``dictionary`` and of channels by their names) or of its classifier (``C``).
+        ``descriptor``, ``encoder``, ``dictionary`` and of channels by their names) or of its classifier (``C``). A
+        channel of local features has the recipe's settings, and ``color__n_words`` is that of the channel alone.
 
     Raises
     ------
@@ -59,6 +60,8 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
         if is_nested and part in BACKENDS and part not in resolved["channels"]:
             held = _shown(resolved["channels"])
             raise ValueError(f"{key} applies only if channels has {part}; it is {held}")
+        if is_nested and BACKENDS.get(part) is BagEncoder:
+            _check_of_channel(part, key, resolved)
         # To say that binary descriptors are not to be reduced is to say what is so.
         if not setting.applies(resolved) and (setting.binary or value != setting.default):
             raise ValueError(_out_of_place(key, resolved))
@@ -69,38 +72,10 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
     return resolved, for_classifier
 
 
-def make_model(
-    preset: str = "bow",
-    *,
-    settings: Mapping[str, Any] | None = None,
-    n_jobs: int | None = -1,
-    memory: Any = None,
+def build_model(
+    preset: str, settings: Mapping[str, Any] | None = None, *, n_jobs: int | None = None, memory: Any = None
 ) -> ImageClassifier:
-    """Build the unfitted model of a recipe.
-
-    Parameters
-    ----------
-    preset : str, default "bow"
-        A key of ``PRESETS``.
-    settings : mapping, optional
-        Changes to it; keys of ``SETTINGS`` or parameters of the classifier.
-    n_jobs : int or None, default -1
-        Workers, by joblib's convention.
-    memory : str, path, joblib.Memory or None, default None
-        Cache; see ``BagEncoder``.
-
-    Raises
-    ------
-    ValueError
-        If the preset or a key is unknown, or a value breaks its rule.
-
-    Examples
-    --------
-    >>> from cvbow import make_model
-    >>> model = make_model("fast", settings={"n_words": 200, "C": 1.0})
-    >>> model.backend.encoder.encoder.dictionary.n_words
-    200
-    """
+    """Build the unfitted model of a recipe as its table has it, whatever the images are; see ``make_model``."""
     values, for_classifier = resolve(preset, settings)
     classifier = make_classifier(values["classifier"], **for_classifier)
     backend = _backend(values, n_jobs, memory)
@@ -146,6 +121,7 @@ def _channel(channel: str, values: Mapping[str, Any]) -> Any:
     if kind is not BagEncoder:
         mirror = {"mirror": values["mirror"]} if "mirror" in parameters_of(kind) else {}
         return _build(channel, kind, values, **mirror)
+    values = _of_channel(channel, values)
     encoder = _encoder(values)
     if tuple(values["grids"]) != ("1x1",):
         encoder = SpatialPyramid(
@@ -155,7 +131,28 @@ def _channel(channel: str, values: Mapping[str, Any]) -> Any:
             normalization=values["pyramid_normalization"],
         )
     parts = {"extractor": _extractor(values), "encoder": encoder, "reduce": _reduce(values)}
-    return _build(channel, kind, values, **{**_chosen(kind, values), **parts})
+    return kind(**{**_chosen(kind, values), **parts})
+
+
+def _of_channel(channel: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a channel of local features: the recipe's, and over them its own, ``color__n_words``."""
+    shared = {key: value for key, value in values.items() if key.partition("__")[0] not in BACKENDS or key in SETTINGS}
+    if channel in FEATURES_OF:
+        shared = {key: value for key, value in shared.items() if not key.startswith("features__")}
+        shared["features"] = FEATURES_OF[channel]
+    return {**shared, "channels": ("local",), **_own_parameters(channel, values)}
+
+
+def _check_of_channel(channel: str, key: str, values: Mapping[str, Any]) -> None:
+    """Raise ValueError unless what is set for one channel of local features is a setting of such, and applies."""
+    inner = key.removeprefix(f"{channel}__")
+    setting = _setting_of(inner)
+    # The settings without a condition are of the whole recipe, but for those that a backend has.
+    if setting is None or (setting.where is None and inner not in parameters_of(BagEncoder)):
+        raise ValueError(f"{key} must be {channel}__ and a setting of local features, such as {channel}__n_words")
+    own = _of_channel(channel, values)
+    if not setting.applies(own):
+        raise ValueError(f"{channel}__{_out_of_place(inner, own)}")
 
 
 def _extractor(values: Mapping[str, Any]) -> Any:

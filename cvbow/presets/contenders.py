@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cvbow.backends import ChannelUnion, CnnEncoder, ColorHistogram, ImageEncoder, MultiCrop, RawPixels
+from cvbow.backends import ChannelUnion, CnnEncoder, ColorHistogram, ImageEncoder, ImageLike, MultiCrop, RawPixels
+from cvbow.classify import ModelChooser
 from cvbow.networks import find_known_network, is_model_name, known_models, known_networks
-from cvbow.presets.building import make_model
+from cvbow.presets.auto import make_model
 from cvbow.presets.recipes import PRESETS
 
 #: The simplest descriptions of an image.
@@ -37,11 +39,15 @@ class Contender:
     name: str
     parts: tuple[str, ...]
 
-    def backend(self, *, seed: int = 0, n_jobs: int | None = -1, memory: Any = None) -> ImageEncoder:
+    def backend(
+        self, images: Sequence[ImageLike] = (), *, seed: int = 0, n_jobs: int | None = -1, memory: Any = None
+    ) -> ImageEncoder:
         """Build the unfitted backend.
 
         Parameters
         ----------
+        images : sequence of paths or arrays, default ()
+            What it is to learn from: a preset that goes by the images chooses by them.
         seed : int
             Of a preset's sample and dictionary.
         n_jobs, memory
@@ -52,7 +58,7 @@ class Contender:
         NetworkError
             If a network that cvbow knows is not where CVBOW_NETWORKS says.
         """
-        made = [_part(part, seed) for part in self.parts]
+        made = [_part(part, seed, images, n_jobs) for part in self.parts]
         backend = made[0] if len(made) == 1 else _joined([_short(part) for part in self.parts], made)
         backend.set_params(n_jobs=n_jobs, memory=memory)
         return backend
@@ -60,7 +66,7 @@ class Contender:
     def check(self) -> None:
         """Open its networks, so that a missing one is an error now and not hours later."""
         for part in self.parts:
-            backend = _part(part, 0)
+            backend = _part(part, seed=0)
             if isinstance(backend, CnnEncoder):
                 backend.fit([])
 
@@ -120,7 +126,7 @@ def _without_folder(part: str) -> str:
     return f"{model}@{Path(weights).name}" if at and not part.endswith(".onnx") else Path(part).name
 
 
-def _part(part: str, seed: int) -> ImageEncoder:
+def _part(part: str, seed: int, images: Sequence[ImageLike] = (), n_jobs: int | None = None) -> ImageEncoder:
     if part.endswith(".onnx"):
         return CnnEncoder(part)
     if part in known_networks():
@@ -131,7 +137,11 @@ def _part(part: str, seed: int) -> ImageEncoder:
     if part in FLOORS:
         floor: ImageEncoder = FLOORS[part]()
         return floor
-    return make_model(part, settings={"random_state": seed}, n_jobs=None).backend
+    backend = make_model(part, settings={"random_state": seed}, n_jobs=n_jobs).backend
+    if isinstance(backend, ModelChooser):
+        backend = backend.choose(images).backend
+    backend.set_params(n_jobs=None)
+    return backend
 
 
 def _joined(names: list[str], backends: list[ImageEncoder]) -> ImageEncoder:

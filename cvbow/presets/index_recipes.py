@@ -9,7 +9,7 @@ from typing import Any
 
 from cvbow.dictionary import VocabularyTree
 from cvbow.features import SIFT, LocalFeatures
-from cvbow.presets.building import make_model
+from cvbow.presets.building import build_model
 from cvbow.presets.contenders import parse_contender
 from cvbow.presets.recipes import PRESETS
 from cvbow.presets.settings import SETTINGS
@@ -75,7 +75,7 @@ class DescriberRecipe:
         if changes:
             if contender.parts[0] not in PRESETS or len(contender.parts) > 1:
                 raise ValueError("backend_settings must go with a preset")
-            backend = make_model(contender.parts[0], settings={**changes, "random_state": seed}, n_jobs=None).backend
+            backend = build_model(contender.parts[0], {**changes, "random_state": seed}).backend
         local = settings.pop("local", None)
         if local is not None:
             local = DescriberRecipe("words", local).describer(seed=seed)
@@ -123,6 +123,8 @@ def index_recipe(
         contender = parse_contender(text)
     except ValueError as error:
         raise ValueError(f"what an index is made of must be {WORDS} or a backend; {error}") from None
+    if "auto" in contender.parts:
+        raise ValueError("what an index is made of must be named, as auto is chosen for the images that a model learns")
     own = _parameters(ImageVectors)
     chosen = {key: changes.pop(key) for key in list(changes) if key in own}
     # To reduce vectors without whitening is hardly ever meant.

@@ -29,7 +29,7 @@ class Preset:
     >>> from cvbow import PRESETS
     >>> preset = PRESETS["fast"]
     >>> preset.summary
-    'dense RootSIFT at two scales, 400 words, pyramid 1x1 2x2, linear SVM'
+    'dense RootSIFT at two scales, and colour where there is any, 400 words, pyramid 1x1 2x2, linear SVM'
     >>> preset.settings["n_words"], preset.reasons["n_words"]
     (400, 'the time of finding words grows with them')
     """
@@ -71,25 +71,33 @@ _FISHER: dict[str, _Reasoned] = {
     "level_weights": ("cells", "each grid the same share"),
 }
 
+#: Of visual words as in textbooks.
+_BOW: dict[str, _Reasoned] = {
+    "step": (5, "4 costs half as much again; with grids 1x1 2x2 4x4 it had 0.7 points over 6"),
+    "bin_sizes": ((4, 6, 8, 10), "the scales of VLFeat's vl_phow"),
+    "reduce": (64, "halves the time of finding words, at the same accuracy"),
+    "n_words": (1000, "2000 gain half a point and double the time and the vectors"),
+    "grids": (
+        ("1x1", "2x2", "1x3"),
+        "quadrants and three bands; as good as Lazebnik's 1x1 2x2 4x4 in 8 cells instead of 21",
+    ),
+    "level_weights": ("cells", "each grid the same share: 2 points over a share per cell"),
+}
+
+#: What ``auto`` and ``fast`` change where the images are in colour: SIFT sees gray alone.
+IN_COLOR: dict[str, Any] = {"channels": ("local", "color")}
+
 _RECIPES = (
     _recipe(
-        "bow",
-        "dense RootSIFT at four scales, 1000 words, grids 1x1 2x2 1x3, linear SVM: the default",
-        {
-            "step": (5, "4 costs half as much again; with grids 1x1 2x2 4x4 it had 0.7 points over 6"),
-            "bin_sizes": ((4, 6, 8, 10), "the scales of VLFeat's vl_phow"),
-            "reduce": (64, "halves the time of finding words, at the same accuracy"),
-            "n_words": (1000, "2000 gain half a point and double the time and the vectors"),
-            "grids": (
-                ("1x1", "2x2", "1x3"),
-                "quadrants and three bands; as good as Lazebnik's 1x1 2x2 4x4 in 8 cells instead of 21",
-            ),
-            "level_weights": ("cells", "each grid the same share: 2 points over a share per cell"),
-        },
+        "auto",
+        "the default: `patches` for tiny images, else `fisher`, both channels where there is colour; with very many "
+        "images shorter vectors, or `fast`",
+        {key: (value, "as for bow, which it is where settings name parts") for key, (value, _) in _BOW.items()},
     ),
+    _recipe("bow", "the textbook: dense RootSIFT at four scales, 1000 words, grids 1x1 2x2 1x3, linear SVM", _BOW),
     _recipe(
         "fast",
-        "dense RootSIFT at two scales, 400 words, pyramid 1x1 2x2, linear SVM",
+        "dense RootSIFT at two scales, and colour where there is any, 400 words, pyramid 1x1 2x2, linear SVM",
         {
             "step": (8, "a quarter of the descriptors of step 4"),
             "bin_sizes": ((4, 8), "a fine and a coarse scale; each further one costs as much again"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cvbow.backends import BACKENDS
+from cvbow.backends import BACKENDS, BagEncoder
 from cvbow.classify import CLASSIFIERS
 from cvbow.dictionary import DICTIONARIES
 from cvbow.encoders import ENCODERS
@@ -143,7 +143,9 @@ _optional_text = _parser(str, none=None)
 _reduce = _parser(int, "an integer, zca or none", zca="zca", none=None)
 _own = _parser(str, **{OWN: OWN})
 
-_LOCAL = ("channels", ("local",))
+#: Features of the channels of local features, where they are not those of the setting.
+FEATURES_OF = {"color": "color-statistics"}
+_LOCAL = ("channels", tuple(name for name, kind in BACKENDS.items() if kind is BagEncoder))
 _DENSE = ("features", ("dense-sift",))
 _MAP = ("features", "network")
 _TO_MAP = ("features", "cnn-feature-map")
@@ -152,9 +154,14 @@ _TO_POINTS = ("features", "local-features")
 #: Every setting, in the order an image meets them.
 SETTINGS: dict[str, Setting] = {
     "channels": Setting(
-        ("local",), "vectors that are joined, local being features and words", _words, choices=BACKENDS
+        ("local",),
+        "vectors that are joined, local being features and words, and color the same of local statistics of colour",
+        _words,
+        choices=BACKENDS,
     ),
-    "features": Setting("dense-sift", "points and descriptors of an image", str, _LOCAL, choices=EXTRACTORS),
+    "features": Setting(
+        "dense-sift", "points and descriptors of an image", str, ("channels", ("local",)), choices=EXTRACTORS
+    ),
     "min_side": Setting(
         None, "enlarge images with a shorter side than this; none: never", _optional_integer, ("features", "min_side")
     ),
@@ -258,8 +265,9 @@ SETTINGS: dict[str, Setting] = {
 def parse_setting(text: str) -> tuple[str, Any]:
     """Turn the text ``key=value`` into a key and a value of the key's type.
 
-    A key that is not a setting is taken for a parameter of a part (``detector__threshold``) or of the classifier: its
-    value is a number, numbers separated by commas, true, false, none, or text.
+    A key that is not a setting, nor one of a channel (``color__n_words``), is taken for a parameter of a part
+    (``detector__threshold``) or of the classifier: its value is a number, numbers separated by commas, true, false,
+    none, or text.
 
     Raises
     ------
@@ -276,9 +284,11 @@ def parse_setting(text: str) -> tuple[str, Any]:
     key, value = key.strip(), value.strip()
     if not equals or not key:
         raise ValueError(f"a setting must look like key=value, got {text!r}")
-    if key in SETTINGS:
+    channel, _, inner = key.partition("__")
+    setting = SETTINGS.get(inner if BACKENDS.get(channel) is BagEncoder else key)
+    if setting is not None:
         try:
-            return key, SETTINGS[key].parse(value)
+            return key, setting.parse(value)
         except ValueError as error:
             raise ValueError(f"{key} must be {error}, got {value!r}") from None
     plain = {"none": None, "true": True, "false": False}

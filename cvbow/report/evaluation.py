@@ -24,6 +24,12 @@ from cvbow.report._html import count, data, escape, isolate, page, percent, scro
 
 _MOST_MISTAKES = 24
 _MOST_UNSURE = 8
+#: What a recipe says beside its settings.
+_OF_RECIPE = {
+    "preset": "the recipe that the settings come from",
+    "chosen": "what it chose by the training images",
+    "because": "why",
+}
 _GONE = "<p>None of the images can be read any more.</p>"
 
 
@@ -210,10 +216,10 @@ def _making(model: ImageClassifier, base: str) -> str:
     import sklearn
 
     parts = []
-    if model.recipe:
+    if model.shown_recipe:
         rows = [
             (f"<code>{escape(key)}</code>", f"<code>{escape(_plain(value))}</code>", _meaning(key))
-            for key, value in model.recipe.items()
+            for key, value in model.shown_recipe.items()
         ]
         parts.append(scroll_box(table(("Setting", "Value", "Meaning"), rows), "Recipe"))
     else:
@@ -244,8 +250,8 @@ def _plain(value: object) -> str:
 
 
 def _meaning(key: str) -> str:
-    if key == "preset":
-        return "the recipe that the settings come from"
+    if key in _OF_RECIPE:
+        return _OF_RECIPE[key]
     part, is_nested, _ = key.partition("__")
     return escape(SETTINGS[key].meaning) if key in SETTINGS else f"of the {part}" if is_nested else "of the classifier"
 
