@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Table", "duration", "figure", "percent", "printable"]
+__all__ = ["Table", "duration", "figure", "percent", "printable", "shares"]
 
 #: A column whose cells all are like this, or empty, stands to the right: "81.4 ± 0.5", "< 0.0001", "26.3 ms", "+5 %".
 _FIGURE = re.compile(r"(< )?[+-]?\d[\d,.]*(%| .*)?")
@@ -101,6 +101,18 @@ def percent(share: float | None, spread: float | None = None) -> str:
     if share is None:
         return ""
     return f"{100 * share:.1f}" + ("" if spread is None else f" ± {100 * spread:.1f}")
+
+
+def shares(parts: Mapping[str, float]) -> list[str]:
+    """Return how much each of several parts counts.
+
+    Examples
+    --------
+    >>> from cvbow.tables import shares
+    >>> shares({"local": 0.8, "colour": 0.2, "gist": 0})
+    ['local 0.80', 'colour 0.20', 'gist left out']
+    """
+    return [f"{name} {share:.2f}" if share else f"{name} left out" for name, share in parts.items()]
 
 
 def duration(seconds: float) -> str:

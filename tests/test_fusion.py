@@ -25,8 +25,9 @@ from tiny_images import TEXTURES, texture
 from cvbow import storage
 from cvbow.backends import BagEncoder, CensusPyramid, ChannelUnion, Gist
 from cvbow.classify import FusionClassifier, ImageClassifier, KernelSVM, _directions, _fusion_kernel, make_classifier
+from cvbow.classify._channels import channel_bounds, channel_weights
 from cvbow.classify._directions import principal_directions
-from cvbow.classify._fusion_kernel import channel_bounds, channel_weights, fusion_kernel, spreads, squared_distances
+from cvbow.classify._fusion_kernel import fusion_kernel, spreads, squared_distances
 from cvbow.classify._labels import targets
 from cvbow.classify._ridge import left_out, ridge
 from cvbow.classify._squared_hinge import factorize

@@ -6,6 +6,7 @@ import click
 
 from cvbow import storage
 from cvbow.errors import ModelFileError
+from cvbow.tables import shares
 from cvbow_cli._common import document_table, echo_json, echo_tables, option_json, printable
 
 __all__ = ["command"]
@@ -39,10 +40,13 @@ def command(model: str, as_json: bool) -> None:
         "vector_length": stored.metadata.get("vector_length"),
     }
     # Few models have these.
-    document |= {key: stored.metadata[key] for key in ("background", "network_hashes") if key in stored.metadata}
+    some = ("background", "channels", "network_hashes")
+    document |= {key: stored.metadata[key] for key in some if key in stored.metadata}
     if as_json:
         echo_json(document)
         return
     for line in stored.warnings:
         click.echo(f"cvbow: warning: {printable(line)}", err=True)
+    if "channels" in document:
+        document["channels"] = shares(document["channels"])
     echo_tables([document_table(document)])

@@ -7,7 +7,7 @@ worker, however many images there are.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -124,6 +124,13 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def channel_slices(self) -> dict[str, slice] | None:
         """The columns of each channel in the vector of one view, by name; None without channels."""
         return None
+
+    def keep(self, channels: Collection[str]) -> Self:
+        """Return a fitted backend that makes vectors of these channels alone, in the order that they have here.
+
+        ValueError if a name is not that of a channel, or there is none.
+        """
+        raise ValueError(f"channels must be of a union of backends, got {', '.join(channels)} for {self!r}")
 
     def parts(self) -> Sequence[ImageEncoder]:
         """Return the backends inside this one, the fitted ones once there are any."""

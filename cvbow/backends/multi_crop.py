@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from copy import copy
 from typing import Any, ClassVar, Self
 
 import joblib
@@ -78,6 +79,12 @@ class MultiCrop(ImageEncoder):
         check_is_fitted(self, "backend_")
         return self.backend_.channel_slices
 
+    def keep(self, channels: Collection[str]) -> Self:
+        check_is_fitted(self, "backend_")
+        kept = copy(self)
+        kept.backend_ = self.backend_.keep(channels)
+        return kept
+
     def parts(self) -> Sequence[ImageEncoder]:
         """Return the backend inside."""
         return [vars(self).get("backend_", self.backend)]
@@ -85,7 +92,7 @@ class MultiCrop(ImageEncoder):
     @property
     def gray_only(self) -> bool:
         """Whether the backend uses gray values only."""
-        return self.backend.gray_only
+        return self.parts()[0].gray_only
 
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         self.check_params()

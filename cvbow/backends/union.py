@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from copy import copy
 from typing import Any, Self
 
 import joblib
@@ -81,6 +82,16 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
             slices[name] = slice(start, start + encoder.vector_length)
             start = slices[name].stop
         return slices
+
+    def keep(self, channels: Collection[str]) -> Self:
+        check_is_fitted(self, "channels_")
+        names = [name for name, _ in self.channels_]
+        if not channels or not set(channels) <= set(names):
+            raise ValueError(f"channels must be of {', '.join(names)}, got {', '.join(channels) or 'none'}")
+        kept = copy(self)
+        kept.channels = [(name, encoder) for name, encoder in self.channels if name in channels]
+        kept.channels_ = [(name, encoder) for name, encoder in self.channels_ if name in channels]
+        return kept
 
     def parts(self) -> Sequence[ImageEncoder]:
         """Return the channels."""

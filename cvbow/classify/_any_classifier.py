@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import has_fit_parameter
 
 
@@ -18,8 +19,13 @@ def classifier_name(classifier: Any) -> str:
 
 
 def fit_parameters(classifier: Any, told: dict[str, Any]) -> dict[str, Any]:
-    """Return what ``fit`` takes of what it could be told besides vectors and labels, by the names that it takes."""
+    """Return what ``fit`` takes of what it could be told besides vectors and labels, by the names that it takes.
+
+    Channels are columns of the vectors: behind a step that makes other columns of them, there are none.
+    """
     step, last = _last_step(classifier)
+    if step and not all(isinstance(part, OneToOneFeatureMixin) for _, part in classifier.steps[:-1]):
+        told = {name: value for name, value in told.items() if name != "channels"}
     return {f"{step}__{name}" if step else name: told[name] for name in told if has_fit_parameter(last, name)}
 
 

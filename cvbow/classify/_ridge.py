@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve, solve_triangular
+from scipy.linalg import cho_factor, cho_solve, lapack, solve_triangular
 
 from cvbow.parallel import cut
 
 #: Rows whose weighted copy is made at a time.
 _ROWS = 4096
+#: Of a kernel's mean diagonal: less on the diagonal may leave it without a Cholesky factor.
+_ROUNDING = 1e-10
 
 
 def ridge(
@@ -60,3 +62,20 @@ def left_out(
         rest = np.eye(views) * (1 + 1e-12) - shares
         answers[rows] = y[rows] - np.linalg.solve(rest, off).reshape(-1, y.shape[1])
     return answers
+
+
+def left_out_of_kernel(
+    kernel: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64], alpha: float, views: int = 1
+) -> NDArray[np.float64]:
+    """Return what ``left_out`` does, from the kernel matrix (n, n): a fifth of the work where d is n."""
+    b = np.average(y, axis=0, weights=weights)
+    shifted = kernel.copy()
+    shifted.flat[:: len(kernel) + 1] += np.maximum(alpha / weights, _ROUNDING * np.diag(kernel).mean())
+    # The transposed view is in LAPACK's order, and its upper triangle is the lower one here.
+    factor, _ = lapack.dpotrf(shifted.T, lower=False, clean=False, overwrite_a=True)
+    half = lapack.dpotri(factor, lower=False, overwrite_c=True)[0].T
+    inverse = np.tril(half) + np.tril(half, -1).T
+    dual = (inverse @ (y - b)).reshape(-1, views, y.shape[1])
+    groups = np.arange(len(y)).reshape(-1, views)
+    off = np.linalg.solve(inverse[groups[:, :, None], groups[:, None, :]], dual)
+    return np.asarray(y - off.reshape(y.shape))

@@ -205,12 +205,24 @@ def _line_search(
     return lengths
 
 
-def gram(vectors: NDArray[np.float32], standard: Standardization | None = None) -> NDArray[np.float64]:
-    """Return the dot products (n, n) of the rows of float32 vectors, standardised if so wanted, summed in float64."""
-    n, d = vectors.shape
+def gram(
+    vectors: NDArray[np.float32],
+    standard: Standardization | None = None,
+    *,
+    rows: NDArray[np.intp] | None = None,
+    columns: slice = slice(None),
+) -> NDArray[np.float64]:
+    """Return the dot products (n, n) of the rows of float32 vectors, standardised if so wanted, summed in float64.
+
+    They are those of some of the rows, and of some neighbouring columns, where that is said.
+    """
+    n = len(vectors) if rows is None else len(rows)
+    first, end, _ = columns.indices(vectors.shape[1])
+    which = slice(None) if rows is None else rows
     products = np.zeros((n, n))
-    for columns in cut(d, _GRAM_COLUMNS):
-        block = vectors[:, columns].astype(np.float64) if standard is None else standard.apply(vectors, columns)
+    for part in cut(end - first, _GRAM_COLUMNS):
+        these = slice(first + part.start, first + part.stop)
+        block = vectors[which, these].astype(np.float64) if standard is None else standard.apply(vectors, these, which)
         products += block @ block.T
     return products
 

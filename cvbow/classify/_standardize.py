@@ -35,9 +35,11 @@ class Standardization:
         coefficients = w * self.scale[:, None]
         return coefficients, b - self.mean @ coefficients
 
-    def apply(self, vectors: NDArray[np.float32], columns: slice) -> NDArray[np.float64]:
-        """Return some columns of the vectors, standardised."""
-        block = vectors[:, columns] - self.mean[columns]
+    def apply(
+        self, vectors: NDArray[np.float32], columns: slice, rows: slice | NDArray[np.intp] = slice(None)
+    ) -> NDArray[np.float64]:
+        """Return some columns of the vectors, or of some of them, standardised."""
+        block = vectors[rows, columns] - self.mean[columns]
         block *= self.scale[columns]
         return block
 

@@ -16,8 +16,9 @@ from scipy.linalg import solve_triangular
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_int, check_real
+from cvbow.classify._channels import channel_bounds, channel_weights
 from cvbow.classify._directions import Directions, principal_directions
-from cvbow.classify._fusion_kernel import channel_bounds, channel_weights, fusion_kernel, spreads
+from cvbow.classify._fusion_kernel import fusion_kernel, spreads
 from cvbow.classify._labels import Labels, targets
 from cvbow.classify._ridge import left_out, ridge
 from cvbow.classify._squared_hinge import Solution, factorize, solve

@@ -34,6 +34,7 @@ from cvbow.errors import CvbowError, ImageError, ModelFileError
 from cvbow.images import check_background, reading_as
 from cvbow.parallel import default_jobs, note, single_threaded
 from cvbow.storage import ClassNames, Learned, Part, storable
+from cvbow.tables import shares
 
 KIND = "classifier"
 #: Bytes of vectors that are held to answer.
@@ -66,6 +67,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     backend_, classifier_ : the fitted parts
+        Without the channels of a ``ChannelUnion`` that a linear classifier does not use (``LinearSVM``'s ``shares``).
     classes_ : ndarray of shape (n_classes,)
         Labels in sorted order.
     recipe_ : mapping or None
@@ -202,6 +204,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with _plain_arrays(), default_jobs(self.backend_.n_jobs):
             self.classifier_ = classifier.fit(self._by_view(encoded.vectors), labels.repeat(per_image), **told)
         self.classes_ = self.classifier_.classes_
+        if isinstance(self.classifier_, OneAgainstRestClassifier):
+            self._drop_unused_channels(self.classifier_)
         ended = time.perf_counter()
         self.seconds_ = {
             **({} if self.recipe_ is None else {"choose": chosen - started}),
@@ -211,6 +215,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "total": ended - started,
         }
         return self
+
+    def _drop_unused_channels(self, classifier: OneAgainstRestClassifier) -> None:
+        """Say which shares were found, and have no vectors made any more of channels that have none."""
+        if classifier.shares_ is not None:
+            note(f"channels: {', '.join(shares(classifier.shares_))}")
+        used = classifier.drop_unused_channels()
+        if used is not None:
+            self.backend_ = self.backend_.keep(used)
 
     def predict(self, images: Sequence[ImageLike]) -> NDArray[Any]:
         """Return the class of each image, (n_images,); ImageError for one that cannot be read."""
@@ -341,6 +353,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
         if self.background != "white":
             summary["background"] = self.background
+        if isinstance(self.classifier_, OneAgainstRestClassifier) and self.classifier_.shares_ is not None:
+            summary["channels"] = dict(self.classifier_.shares_)
         hashes = sorted(self.backend_.network_hashes)
         if hashes:
             summary["network_hashes"] = hashes

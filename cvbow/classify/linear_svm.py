@@ -11,7 +11,9 @@ from scipy.linalg import solve_triangular
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_flag, check_int, check_real
+from cvbow.classify._channels import channel_bounds, channel_weights
 from cvbow.classify._labels import Labels, targets
+from cvbow.classify._shares import learn_shares, scaled_channels
 from cvbow.classify._squared_hinge import Solution, factorize, gram, solve
 from cvbow.classify._standardize import Standardization, standardization
 from cvbow.classify.one_against_rest import N_FOLDS, OneAgainstRestClassifier
@@ -44,6 +46,13 @@ class LinearSVM(OneAgainstRestClassifier):
         that all count alike, whatever their unit; to that deviation for which the vectors' mean squared length is 1, so
         that C means the same however many values there are. No copy of the vectors is made: the scaling goes into the
         coefficients, which are those for vectors as they are. A value that does not vary in training gets 0.
+    shares : "learned", mapping of str to float, sequence of float, or None, default "learned"
+        Of the channels that ``fit`` is told (``ImageClassifier`` tells a ``ChannelUnion``'s), in the vectors' squared
+        length, which is 1 on average: it does not matter how long the vectors of a channel are. Numbers count in
+        proportion to each other, and 0 leaves a channel out. Learned are those with which a ridge regression of the
+        penalty that C stands for, or of a larger one, answers best for training images that are left out; a channel
+        that does not help by more than a standard error gets 0. Of more than 1,500 vectors a part of so many decides.
+        None takes vectors as they are. Without channels, or with one, the parameter means nothing.
 
     Attributes
     ----------
@@ -52,6 +61,10 @@ class LinearSVM(OneAgainstRestClassifier):
     intercept_ : ndarray of shape (n_classes,), float64; (1,) for two classes
     temperature_ : float
         Factor of the decisions in the softmax that gives probabilities, learned on held-out vectors.
+    channels_ : dict of str to int, or None
+        Widths of the channels by name, if there are several and they have shares.
+    shares_ : dict of str to float, or None
+        What came of ``shares``: numbers that add up to 1.
     n_features_in_ : int
         d.
     feature_names_in_ : ndarray of shape (d,), str
@@ -87,17 +100,34 @@ class LinearSVM(OneAgainstRestClassifier):
         **OneAgainstRestClassifier.learned,
         "coef_": Array("float32", "n_scores n_features_in_"),
     }
+    # Model files from before there were shares hold none.
+    added: ClassVar[Mapping[str, Any]] = {"shares": None}
+    channels_: dict[str, int] | None = None
 
     def __init__(
-        self, *, C: float = 1.0, class_weight: Any = None, max_iter: int = 100, standardize: bool = False
+        self,
+        *,
+        C: float = 1.0,
+        class_weight: Any = None,
+        max_iter: int = 100,
+        standardize: bool = False,
+        shares: Any = "learned",
     ) -> None:
         self.C = C
         self.class_weight = class_weight
         self.max_iter = max_iter
         self.standardize = standardize
+        self.shares = shares
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, views: int = 1, copies: int = 1
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        channels: Any = None,
+        views: int = 1,
+        copies: int = 1,
     ) -> Self:
         """Learn from vectors X (n, d) and labels y (n,).
 
@@ -106,6 +136,8 @@ class LinearSVM(OneAgainstRestClassifier):
         X, y : arrays
         sample_weight : array of shape (n,) or None, default None
             Factors of C by vector. A vector of weight 2 counts like two of it, and one of weight 0 is left out.
+        channels : mapping of str to int or slice, sequence of int, or None, default None
+            Widths or columns of the channels that the vectors consist of, in the order of the columns.
         views : int, default 1
             So many vectors that follow one another are views of one image: for the temperature they are left out
             together, and judged by their mean decisions.
@@ -117,13 +149,17 @@ class LinearSVM(OneAgainstRestClassifier):
         Raises
         ------
         ValueError
-            If a parameter breaks its rule, the vectors are not finite, there are fewer than two classes, or the views
-            of an image differ in their label or weight.
+            If a parameter breaks its rule, the vectors are not finite, there are fewer than two classes, the channels
+            do not fit the vectors or the shares, or the views of an image differ in their label or weight.
         """
         self.check_params()
         vectors, labels = self._prepare(X, y, sample_weight, views, copies)
         n, d = vectors.shape
         standard = standardization(vectors, labels.counts) if self.standardize else None
+        bounds = channel_bounds(channels, d)
+        self.channels_ = self.shares_ = None
+        if self.shares is not None and len(bounds) > 1:
+            standard = self._share(vectors, labels, bounds, standard)
         if n <= min(d, _GRAM_LIMIT) or _MUCH_LONGER * n <= d:
             factor = factorize(gram(vectors, standard))
             w, b = self._fit_factor(factor, labels)
@@ -140,6 +176,43 @@ class LinearSVM(OneAgainstRestClassifier):
         self.coef_ = np.ascontiguousarray(w.T, np.float32)
         self.intercept_ = b
         return self
+
+    def _share(
+        self,
+        vectors: NDArray[np.float32],
+        labels: Labels,
+        bounds: Mapping[str, slice],
+        standard: Standardization | None,
+    ) -> Standardization:
+        """Set ``channels_`` and ``shares_``, and return what gives the channels their shares."""
+        if isinstance(self.shares, str):
+            shares = learn_shares(vectors, labels, bounds, standard, self._penalties)
+        else:
+            shares = channel_weights(self.shares, list(bounds), 1.0, parameter="shares")
+            shares /= shares.sum()
+        self.channels_ = {name: columns.stop - columns.start for name, columns in bounds.items()}
+        self.shares_ = dict(zip(bounds, shares.tolist(), strict=True))
+        return scaled_channels(vectors, labels.counts, bounds, shares, standard)
+
+    @property
+    def _penalties(self) -> list[float]:
+        """Penalties of a ridge regression in place of C; the larger ones hold back what noise would seem to do."""
+        return [factor / (2 * float(self.C)) for factor in (1, 10, 100)]
+
+    def drop_unused_channels(self) -> list[str] | None:
+        if self.channels_ is None or self.shares_ is None:
+            return None
+        used = [name for name in self.channels_ if self.shares_[name] > 0]
+        if len(used) == len(self.channels_):
+            return None
+        bounds = channel_bounds(self.channels_, self.n_features_in_)
+        columns = np.concatenate([np.arange(self.n_features_in_)[bounds[name]] for name in used])
+        self.coef_ = np.ascontiguousarray(self.coef_[:, columns])
+        self.n_features_in_ = len(columns)
+        if "feature_names_in_" in vars(self):
+            self.feature_names_in_ = self.feature_names_in_[columns]
+        self.channels_ = {name: self.channels_[name] for name in used}
+        return used
 
     def _fit_direct(self, vectors: NDArray[np.float32], labels: Labels, standard: Standardization | None) -> Solution:
         """Solve on the vectors themselves; one held-out fold sets the temperature.
@@ -165,10 +238,22 @@ class LinearSVM(OneAgainstRestClassifier):
     def check_params(self) -> None:
         super().check_params()
         check_flag("standardize", self.standardize)
+        if isinstance(self.shares, str) and self.shares != "learned":
+            raise ValueError(f"shares must be 'learned', numbers by channel or None, got {self.shares!r}")
 
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
+        if self.shares_ is None and self.channels_ is None:
+            return
+        if not isinstance(self.shares_, dict) or not isinstance(self.channels_, dict):
+            raise ValueError("shares_ and channels_ must have values by name")
+        shares = channel_weights(self.shares_, list(self.shares_), 1.0, parameter="shares_")
+        if not np.isclose(shares.sum(), 1):
+            raise ValueError(f"shares_ must add up to 1, got {shares.sum():g}")
+        if not {name for name, share in self.shares_.items() if share > 0} <= set(self.channels_) <= set(self.shares_):
+            raise ValueError("channels_ must be those of shares_, but for such as have no share")
+        channel_bounds(self.channels_, self.n_features_in_)
 
 
 @storable
@@ -185,8 +270,9 @@ class TunedLinearSVM(LinearSVM):
     n_folds : int, default 5
         At least 2. Of a class with fewer images, some folds have none. With more than 5,000 vectors, or more vectors
         than values, one fold is held out instead.
-    class_weight, max_iter, standardize
-        As for ``LinearSVM``.
+    class_weight, max_iter, standardize, shares
+        As for ``LinearSVM``; each of the shares that are tried is judged with the best of the penalties that Cs stand
+        for, and C is chosen for the shares that were taken.
 
     Attributes
     ----------
@@ -194,7 +280,7 @@ class TunedLinearSVM(LinearSVM):
         The candidate that was taken.
     scores_ : ndarray of shape (n_candidates,)
         Mean class accuracies on held-out vectors, in the order of ascending C.
-    classes_, coef_, intercept_, temperature_, n_features_in_, feature_names_in_, n_iter_
+    classes_, coef_, intercept_, temperature_, channels_, shares_, n_features_in_, feature_names_in_, n_iter_
         As for ``LinearSVM``.
 
     Examples
@@ -221,17 +307,23 @@ class TunedLinearSVM(LinearSVM):
         class_weight: Any = None,
         max_iter: int = 100,
         standardize: bool = False,
+        shares: Any = "learned",
     ) -> None:
         self.Cs = Cs
         self.n_folds = n_folds
         self.class_weight = class_weight
         self.max_iter = max_iter
         self.standardize = standardize
+        self.shares = shares
 
     @property
     def C(self) -> float:  # type: ignore[override]  # noqa: N802
         """The candidate that was taken; before ``fit``, the first."""
         return float(vars(self).get("C_", self.Cs[0]))
+
+    @property
+    def _penalties(self) -> list[float]:
+        return [1 / (2 * float(C)) for C in self.Cs]
 
     def _fit_factor(self, factor: NDArray[np.float64], labels: Labels) -> Solution:
         folds = labels.folds(int(self.n_folds), _SEED)

@@ -32,6 +32,10 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     class_weight: Any
     max_iter: int
     n_iter_: int
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    #: The part of each channel in the vectors' squared length, by name; None where that is as it is.
+    shares_: dict[str, float] | None = None
 
     learned: ClassVar[Mapping[str, Learned]] = {
         "n_features_in_": Number(integer=True, minimum=1),
@@ -91,6 +95,13 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         """Set the temperature by decisions for vectors that were left out."""
         images = labels.images
         self.temperature_ = fit_temperature(_two_columns(labels.of_images(held_out)), images.index, images.counts)
+
+    def drop_unused_channels(self) -> list[str] | None:
+        """Take in vectors without the channels that have no share from now on, and return the names of the others.
+
+        Return None, and change nothing, where no channel is unused. ``shares_`` keeps saying which were left out.
+        """
+        return None
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return signed distances in units of the margin, (n, n_classes); (n,) when there are two classes."""
