@@ -3,9 +3,10 @@
 The shares are those that make a ridge regression answer best for images that are left out, one at a time. It stands
 for the support vector machine, whose answers without an image would have to be learned anew: of the kernel
 ``sum_c s_c K_c``, K_c being the dot products in channel c at a mean squared length of 1, they follow from one inverse
-(see ``_ridge``). Its squared errors tell more of a difference than counts of right answers do. What differs by less
-than a standard error counts as no better (L. Breiman et al., "Classification and regression trees", 1984, section
-3.4.3), of which that of the difference itself is meant, image by image: so a channel that does not help is left out.
+(see ``_ridge``). Its squared errors tell more of a difference than counts of right answers do. As in L. Breiman et al.,
+"Classification and regression trees", 1984, section 3.4.3, what is better by no more than its standard errors is taken
+for chance, and what is simpler is preferred; here that is to be without a channel, and the errors are those of the
+difference between the two, image by image.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from cvbow.classify._standardize import Standardization, column_sums
 
 #: Shares of a channel that are tried next to 0.
 _SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
+#: A channel has to help by so many standard errors: chance gives one in one of six cases, two in one of 40.
+_ERRORS = 2
 #: Of more vectors than this, a part is looked at.
 _MOST = 1500
 #: The part is drawn by folds that are others than those of C and of the temperature.
@@ -139,4 +142,4 @@ class _Search:
         better = self.errors(rest) - self.errors(best)
         mean = self.weights @ better
         error = np.sqrt(self.squared_weights @ (better - mean) ** 2)
-        return best if float(mean) > float(error) else rest
+        return best if float(mean) > _ERRORS * float(error) else rest
