@@ -111,31 +111,45 @@ def test_a_gray_picture_in_a_jpeg_of_colors_is_gray() -> None:
     assert has_color(sign)
 
 
+FISHERS = ROOM["fisher"]
+
+
 @pytest.mark.parametrize(
     ("n_images", "chosen", "n_words"),
     [
-        (ROOM, "fisher", 128),
-        (ROOM + 1, "fisher", 64),
-        (2 * ROOM, "fisher", 64),
-        (2 * ROOM + 1, "fisher", 32),
-        (ROOM * 2**HALVINGS, "fisher", 32),
-        (ROOM * 2**HALVINGS + 1, "fast", 400),
+        (FISHERS, "fisher", 128),
+        (FISHERS + 1, "fisher", 64),
+        (2 * FISHERS, "fisher", 64),
+        (2 * FISHERS + 1, "fisher", 32),
+        (FISHERS * 2**HALVINGS, "fisher", 32),
+        (FISHERS * 2**HALVINGS + 1, "fast", 400),
     ],
 )
 def test_many_images_get_shorter_vectors(n_images: int, chosen: str, n_words: int) -> None:
     recipe = Auto().choose([GRAY] * n_images).recipe
     assert (recipe["chosen"], recipe["n_words"]) == (chosen, n_words)
-    assert ("would fill the memory" in recipe["because"]) == (n_images > ROOM)
+    assert (f"{n_images:,} vectors would fill the memory" in recipe["because"]) == (n_images > FISHERS)
     # Two channels take the room of twice the images.
     assert Auto().choose([RED] * -(-n_images // 2)).recipe["n_words"] == n_words
+    # So do one copy of each, and five views those of five times as many.
+    assert Auto("auto", {"augment": 1}).choose([GRAY] * -(-n_images // 2)).recipe["n_words"] == n_words
+    assert Auto("auto", {"views": "crops"}).choose([GRAY] * -(-n_images // 5)).recipe["n_words"] == n_words
     # Who says how many there are to be has said it.
     assert Auto("auto", {"n_words": 100}).choose([GRAY] * n_images).recipe["chosen"] == "fisher"
 
 
-def test_vectors_for_which_there_is_room_take_4_gb() -> None:
-    settings = {"sample": 3000, "max_iter": 1, "channels": ("local",)}
-    backend = make_model("fisher", settings=settings, n_jobs=1).backend.fit([GRAY] * 20)
-    assert 3.6e9 < 4 * backend.vector_length * ROOM < 4.1e9
+def test_many_tiny_images_get_fewer_words() -> None:
+    tiny = GRAY[:9, :9]
+    for n_images, n_words in ((1, 1600), (ROOM["patches"] + 1, 800), (8 * ROOM["patches"] + 1, 400)):
+        recipe = Auto().choose([tiny] * n_images).recipe
+        assert (recipe["chosen"], recipe["n_words"]) == ("patches", n_words)
+
+
+@pytest.mark.parametrize("name", ROOM)
+def test_vectors_for_which_there_is_room_take_4_gb(name: str) -> None:
+    settings = {"sample": 3000, "max_iter": 1}
+    backend = make_model(name, settings=settings, n_jobs=1).backend.fit([GRAY] * 20)
+    assert 3.6e9 < 4 * backend.vector_length * ROOM[name] < 4.1e9
 
 
 def test_fast_gets_color_where_there_is_color() -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from cvbow.backends import ImageLike
+from cvbow.backends import ImageLike, MultiCrop
 from cvbow.backends.loading import check_images, load_source, try_image
 from cvbow.classify import Chosen, ImageClassifier, ModelChooser
 from cvbow.errors import ImageError
@@ -27,11 +27,11 @@ LOOKED_AT = 100
 TINY = 48
 #: Share of images in colour from which on colour is described: in fewer it could tell few images apart.
 COLORED = 0.05
-#: Vectors of one channel of the recipe "fisher" that take 4 GB, which a small computer can hold; as many images are
-#: described in some minutes.
-ROOM = 7_400
-#: How often the Gaussians, and with them the vectors, are halved for more images, before "fast" is the better answer:
-#: with a quarter of the Gaussians the images of 4 GB take a quarter of an hour.
+#: Vectors that take 4 GB, of "fisher" those of one channel: training takes twice that, which a computer with 16 GB
+#: holds, and as many images are described in some minutes.
+ROOM = {"fisher": 7_400, "patches": 78_000}
+#: How often words or Gaussians, and with them the vectors, are halved for more images. Beyond, describing them for
+#: "fisher" would take more than a quarter of an hour, and "fast" takes its place; tiny images have no other recipe.
 HALVINGS = 2
 
 
@@ -40,7 +40,7 @@ class Auto(ModelChooser):
     """Chooses the recipe of a model by what the images are.
 
     Tiny images get the recipe "patches", all others "fisher", with a channel for colour where there is colour; where
-    there are so many that their vectors would fill the memory, with fewer Gaussians, or "fast". A sample of the images
+    there are so many that their vectors would fill the memory, with fewer words, or "fast". A sample of the images
     is looked at, spread evenly over them; nothing is tried out.
 
     Parameters
@@ -219,19 +219,23 @@ def _measured(source: Any, name: str | None) -> tuple[int, bool]:
 
 
 def _any(facts: _Facts, settings: Mapping[str, Any]) -> _Choice:
-    if facts.side is not None and facts.side < TINY:
-        return _Choice("patches", {}, f"half of the images are {facts.side:g} pixels high or wide, or less")
+    preset = "fisher"
     changes, because = _in_color(facts)
-    if facts.side is not None:
+    if facts.side is not None and facts.side < TINY:
+        preset, changes = "patches", {}
+        because = f"half of the images are {facts.side:g} pixels high or wide, or less"
+    elif facts.side is not None:
         because = f"half of the images are {facts.side:g} pixels high and wide, or more, and {because}"
-    vectors = facts.n_images * (2 if facts.have_color else 1)
-    if vectors <= ROOM or "n_words" in settings:
-        return _Choice("fisher", changes, because)
-    halvings = math.ceil(math.log2(vectors / ROOM))
-    because += f", and Fisher vectors of {facts.n_images:,} would fill the memory"
-    if halvings > HALVINGS:
+    views = MultiCrop.n_views if settings.get("views") == "crops" else 1
+    vectors = facts.n_images * (1 + settings.get("augment", 0)) * views * len(changes.get("channels", ("local",)))
+    if vectors <= ROOM[preset] or "n_words" in settings:
+        return _Choice(preset, changes, because)
+    halvings = math.ceil(math.log2(vectors / ROOM[preset]))
+    because += f", and their {vectors:,} vectors would fill the memory"
+    if halvings > HALVINGS and preset == "fisher":
         return _Choice("fast", changes, because)
-    return _Choice("fisher", {**changes, "n_words": PRESETS["fisher"].settings["n_words"] >> halvings}, because)
+    n_words = PRESETS[preset].settings["n_words"] >> min(halvings, HALVINGS)
+    return _Choice(preset, {**changes, "n_words": n_words}, because)
 
 
 def _fast(facts: _Facts, settings: Mapping[str, Any]) -> _Choice:
