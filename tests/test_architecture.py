@@ -206,7 +206,8 @@ def room_of(module: str) -> str:
 
 
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
+    # os._exit is public, whatever its name.
+    return name.startswith("_") and not name.startswith("__") and name != "_exit"
 
 
 def foreign_private_imports(source: str, module: str) -> list[str]:

@@ -33,7 +33,7 @@ def invoke(*arguments: object) -> Result:
 
 
 def started(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "cvbow_cli.main", *map(str, arguments)]
+    command = [sys.executable, "-m", "cvbow_cli", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
@@ -76,7 +76,7 @@ def test_any_name_is_printed_and_json_gives_its_bytes_back(odd: Path, tmp_path: 
 @posix
 def test_stdin_that_is_closed_is_said_to_be(tmp_path: Path, tiny_dataset: Path) -> None:
     assert invoke("train", tiny_dataset, "-o", tmp_path / "m.cvbow", *SMALL).exit_code == 0
-    command = f"{sys.executable} -m cvbow_cli.main predict {tmp_path / 'm.cvbow'} - <&-"
+    command = f"{sys.executable} -m cvbow_cli predict {tmp_path / 'm.cvbow'} - <&-"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "stdin is closed" in done.stderr
@@ -185,6 +185,60 @@ def test_a_signal_ends_a_command_and_its_workers(tmp_path: Path, number: signal.
     else:
         pytest.fail("processes of the command live on")
     assert not (tmp_path / "x.index").exists()
+
+
+def after(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The command in a new interpreter that has run some lines before it."""
+    lines = f"import atexit, os, signal, sys\nfrom cvbow_cli.__main__ import run\n{code}\nrun()"
+    # Signals that are ignored here would stay so.
+    command = f"import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n{lines}"
+    return subprocess.run(
+        [sys.executable, "-c", command, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def when_imported(module: str, code: str) -> str:
+    return (
+        "class Hook:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: {code}\n"
+        "sys.meta_path.insert(0, Hook())"
+    )
+
+
+@posix
+@pytest.mark.parametrize("module", ["click", "cvbow.tables", "cvbow_cli.info", "numpy", "my_parts"])
+def test_a_signal_among_the_imports_is_one_line(module: str) -> None:
+    more = {"CVBOW_IMPORT": module} if module == "my_parts" else {}
+    done = after(when_imported(module, "os.kill(os.getpid(), signal.SIGINT)"), "info", "m.cvbow", **more)
+    assert (done.returncode, done.stderr) == (130, "cvbow: interrupted; nothing was written\n")
+
+
+@posix
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_signal_at_the_end_of_the_process_shows_nothing(number: str) -> None:
+    done = after(when_imported("click", f"atexit.register(lambda: os.kill(os.getpid(), signal.{number}))"), "--version")
+    assert (done.returncode, done.stderr) == (130, "")
+    # When Python takes down its modules the work is done, and nothing waits any more.
+    late = (
+        f"class Late:\n    def __del__(self, kill=os.kill, to=(os.getpid(), signal.{number})): kill(*to)\nlate = Late()"
+    )
+    done = after(late, "--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("cvbow, version")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [("data", "list"), ("data", "list", "--json"), ("--help",), ("info", "--help")])
+def test_a_stdout_that_takes_nothing_is_one_line(arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "wb") as full:
+        command = [sys.executable, "-m", "cvbow_cli", *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "cvbow: error: no space left on device\n")
 
 
 def _kill_at_three(item: int) -> int:

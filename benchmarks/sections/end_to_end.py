@@ -101,7 +101,7 @@ def _popular(train: Path, test: Path, work: Path, n_words: int | None, _: int) -
 def _cvbow(train: Path, test: Path, work: Path, preset: str, _: int) -> dict[str, Any]:
     model = str(work / f"{preset}.cvbow")
     common = ["--n-jobs", str(THREADS), "--json", "--quiet"]
-    command = ["-m", "cvbow_cli.main"]
+    command = ["-m", "cvbow_cli"]
     trained, train_wall = _call([*command, "train", str(train), "-o", model, "--preset", preset, *common], work)
     judged, evaluate_wall = _call([*command, "evaluate", model, str(test), *common], work)
     stages = {f"train: {stage}": seconds for stage, seconds in trained["seconds"].items() if stage != "total"}

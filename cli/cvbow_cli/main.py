@@ -6,18 +6,15 @@ import contextlib
 import importlib
 import io
 import os
-import signal
 import sys
-import threading
-import time
 import warnings
-from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 import click
 
 from cvbow import __version__
 from cvbow.tables import printable
+from cvbow_cli._interrupts import interruptible
 
 #: Subcommand, its module, and its summary; a module is imported when its command runs, so that help answers at once.
 COMMANDS = {
@@ -56,6 +53,14 @@ class CvbowGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
+    def make_context(self, *values: Any, **named: Any) -> click.Context:
+        """Read the options, import the modules that they name, and show help."""
+        with interruptible():
+            try:
+                return super().make_context(*values, **named)
+            except OSError as error:
+                _fail_of_system(error)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what cvbow and the system raise becomes a line on stderr and an exit code."""
         for stream in (sys.stdout, sys.stderr):
@@ -63,14 +68,8 @@ class CvbowGroup(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
         written: list[str] = []
-        try:
-            with _interruptible(), contextlib.ExitStack() as stack:
-                self._invoke(ctx, stack, written)
-        except KeyboardInterrupt as error:
-            files = f"written: {', '.join(written[:3])}" + (f" and {len(written) - 3} more" if written[3:] else "")
-            said = str(error) or (files if written else "nothing was written")
-            click.echo(f"cvbow: interrupted; {printable(said)}", err=True)
-            ctx.exit(130)
+        with interruptible(written), contextlib.ExitStack() as stack:
+            self._invoke(ctx, stack, written)
 
     def _invoke(self, ctx: click.Context, stack: contextlib.ExitStack, written: list[str]) -> None:
         from cvbow.errors import CvbowError
@@ -84,50 +83,19 @@ class CvbowGroup(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except CvbowError as error:
-            _fail(ctx, str(error), 1)
+            _fail(str(error), 1)
         except OSError as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            _fail(ctx, _describe(error), 1)
+            _fail_of_system(error)
         except (ValueError, TypeError) as error:
-            _fail(ctx, str(error), 2)
+            _fail(str(error), 2)
         except ImportError as error:
-            _fail(ctx, str(error), 1)
+            _fail(str(error), 1)
         except MemoryError:
-            _fail(ctx, "not enough memory: use fewer or smaller images, fewer words, or smaller grids", 1)
+            _fail("not enough memory: use fewer or smaller images, fewer words, or smaller grids", 1)
         except Exception as error:
             # Nobody's mistake that is foreseen: of OpenCV, of a library, or of cvbow itself.
             line = next(iter(str(error).strip().splitlines()), "")
-            _fail(ctx, f"{type(error).__name__}: {line} (cvbow --debug {ctx.invoked_subcommand} ... shows where)", 1)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt alike; those that are ignored, as by nohup, stay so."""
-    first: list[float] = []
-
-    def interrupt(number: int, frame: object) -> None:
-        if not first:
-            first.append(time.monotonic())
-            threading.excepthook = lambda failed: None  # what threads of others say of work that was cut off
-            raise KeyboardInterrupt
-        # One signal may come twice, to the process and to its group; a person who repeats it does not want to wait.
-        if time.monotonic() - first[0] > 1:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-
-    before, hook = {}, threading.excepthook
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            number = signal.Signals.__members__.get(name)  # Windows has no SIGHUP
-            if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-                before[number] = signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        threading.excepthook = hook
-        for number, handler in before.items():
-            signal.signal(number, handler)
+            _fail(f"{type(error).__name__}: {line} (cvbow --debug {ctx.invoked_subcommand} ... shows where)", 1)
 
 
 def _show_warning(
@@ -142,16 +110,26 @@ def _show_warning(
     click.echo(f"cvbow: warning: {printable(str(message))}", err=True)
 
 
-def _fail(ctx: click.Context, message: str, code: int) -> None:
-    if ctx.obj and ctx.obj.get("debug"):
+def _fail(message: str, code: int) -> NoReturn:
+    ctx = click.get_current_context(silent=True)
+    if ctx is not None and ctx.obj and ctx.obj.get("debug"):
         raise
     click.echo("cvbow: error: " + "\n".join(map(printable, message.splitlines())), err=True)
-    ctx.exit(code)
+    raise click.exceptions.Exit(code)
 
 
-def _describe(error: OSError) -> str:
+def _fail_of_system(error: OSError) -> NoReturn:
+    if isinstance(error, BrokenPipeError):
+        raise error
+    try:
+        if sys.stdout is not None:  # it is where it was closed
+            sys.stdout.flush()
+    except OSError:
+        # The disk is full, say. What stdout has not taken is dropped, or Python would try again at its end.
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
     reason = (error.strerror or str(error)).lower()
-    return f"{error.filename}: {reason}" if error.filename else str(error)
+    _fail(f"{error.filename}: {reason}" if error.filename else reason, 1)
 
 
 def _import_modules(ctx: click.Context, param: click.Parameter, names: tuple[str, ...]) -> None:
@@ -189,8 +167,3 @@ def cli(ctx: click.Context, debug: bool) -> None:
     cvbow evaluate model.cvbow held-out/
     """
     ctx.obj = {"debug": debug}
-
-
-if __name__ == "__main__":
-    cli(prog_name="cvbow")
-    sys.exit(0)
