@@ -9,6 +9,7 @@ the number of workers nor on the number of cores.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import ctypes
 import functools
@@ -20,7 +21,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
@@ -212,7 +213,7 @@ def inherited(as_here: Here) -> Here:
 
 def run(
     function: Callable[[T], R], items: Iterable[T], *, n_jobs: int | None = None, task: str = "", total: int = 0
-) -> Iterator[R]:
+) -> Generator[R, None, None]:
     """Yield ``function(item)`` for each item, in the items' order, computed by ``n_jobs`` workers.
 
     Parameters
@@ -239,6 +240,7 @@ def run(
 
     workers = effective_jobs(n_jobs)
     limited = _Limited(_AsHere(function), os.getpid())
+    _running.add(limited)
     call = delayed(limited)
     with single_threaded(), progress(task, total) if task else contextlib.nullcontext(lambda done: None) as update:
         pool = Parallel(n_jobs=workers, prefer="threads", return_as="generator", pre_dispatch="3*n_jobs")
@@ -254,6 +256,8 @@ def run(
                 results.close()
             limited.stop()
             raise
+        finally:
+            _running.discard(limited)
 
 
 def prefetched(
@@ -346,6 +350,16 @@ class _Limited:
         with self.left:
             self.stopped = True
             self.left.wait_for(lambda: self.inside <= {threading.get_ident()}, timeout=60)
+
+
+#: What was begun and neither came to its end nor was closed: an error that is still known keeps what it interrupted.
+_running: set[_Limited] = set()
+
+
+@atexit.register
+def _stop_all() -> None:
+    for limited in [*_running]:
+        limited.stop()
 
 
 @functools.cache

@@ -18,8 +18,9 @@ import pytest
 from click.testing import CliRunner, Result
 from tiny_images import write_dataset
 
-from cvbow.errors import ExecutorError
-from cvbow.images import read_image, try_path
+from cvbow.augmentation import ImageAugmenter, augment_images
+from cvbow.errors import ExecutorError, ImageError
+from cvbow.images import list_images, read_image, try_path
 from cvbow.parallel import executor, run
 from cvbow.storage import replacing
 from cvbow_cli.main import cli
@@ -251,6 +252,42 @@ def _kill_at_three(item: int) -> int:
 def test_a_worker_that_is_killed_is_said_to_be() -> None:
     with pytest.raises(ExecutorError, match="a worker process was killed"), executor("processes"):
         list(run(_kill_at_three, range(8), n_jobs=2))
+
+
+def test_what_an_error_interrupted_ends_before_the_process(tmp_path: Path) -> None:
+    """A thread that is in C++ when the interpreter ends would abort the process, or keep it for ever."""
+    code = """
+import pathlib, threading, time
+from cvbow.parallel import run
+begun = threading.Event()
+
+def work(item):
+    if item:
+        begun.set()
+        time.sleep(1)
+        pathlib.Path(str(item)).touch()
+    else:
+        begun.wait(60)
+
+for result in run(work, range(100), n_jobs=2):
+    raise ValueError("whoever keeps this keeps what it interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.endswith("ValueError: whoever keeps this keeps what it interrupted\n")
+    assert (tmp_path / "1").exists()
+    assert len(list(tmp_path.iterdir())) < 10
+
+
+def test_augmentation_writes_nothing_after_its_error(tiny_dataset: Path, tmp_path: Path) -> None:
+    (tiny_dataset / "checker" / "00.png").write_bytes(b"no image")
+    with pytest.raises(ImageError) as kept:
+        augment_images(list_images(tiny_dataset), tmp_path / "out", ImageAugmenter(), n=50, strict=True, n_jobs=2)
+    written = sorted((tmp_path / "out").rglob("*.png"))
+    assert len(written) < 18 * 50
+    time.sleep(0.5)
+    assert sorted((tmp_path / "out").rglob("*.*")) == written
+    assert kept.traceback
 
 
 def test_a_scheduler_that_is_not_there_is_said_to_be() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -137,14 +138,15 @@ def augment_images(
     items = list(enumerate(zip(images.paths, places, strict=True)))
     counts = dict.fromkeys(images.classes, 0)
     skipped: list[ImageError] = []
-    errors = run(write, items, n_jobs=n_jobs, task="augment", total=len(items))
-    for error, label in zip(errors, images.labels, strict=True):
-        if error is None:
-            counts[label] += n
-        elif strict:
-            raise error
-        else:
-            skipped.append(error)
+    # An error ends the writing, also where somebody keeps the error.
+    with contextlib.closing(run(write, items, n_jobs=n_jobs, task="augment", total=len(items))) as errors:
+        for error, label in zip(errors, images.labels, strict=True):
+            if error is None:
+                counts[label] += n
+            elif strict:
+                raise error
+            else:
+                skipped.append(error)
     n_read = len(images) - len(skipped)
     if not n_read:
         raise CvbowError(f"none of the {len(images)} images could be read; the first: {skipped[0]}")
