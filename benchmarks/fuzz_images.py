@@ -21,7 +21,6 @@ import contextlib
 import json
 import os
 import re
-import select
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from _answering import Answering
 from _broken_images import mutated, seed_images
 from _measure import ROOT, environment, shared_data
 
@@ -129,32 +129,30 @@ def _answers(options: argparse.Namespace, numbers: Sequence[int]) -> tuple[float
         return reader.baseline, answers
 
 
-class _Reader:
+class _Reader(Answering):
     """A child process that reads files by their number, replaced when it dies or is too slow."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.command = [sys.executable, str(Path(__file__).resolve()), "--child", "--seed", str(options.seed)]
+        command = [sys.executable, str(Path(__file__).resolve()), "--child", "--seed", str(options.seed)]
         if options.data is not None:
-            self.command += ["--data", str(options.data)]
+            command += ["--data", str(options.data)]
         elif options.smoke:
-            self.command += ["--smoke"]
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the reader
+            command += ["--smoke"]
         self.baseline = 0.0
-        self._start()
+        super().__init__(command)
 
-    def _start(self) -> None:
-        self.child = subprocess.Popen(
-            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, bufsize=0
-        )
-        ready = self._line(120)
+    def start(self) -> None:
+        """Start a process, and wait until it can read."""
+        super().start()
+        ready = self.line(120)
         if not ready:
-            raise RuntimeError(f"the reader did not start: {self._last_words()}")
+            raise RuntimeError(f"the reader did not start: {self.last_words()}")
         self.baseline = json.loads(ready)["peak_mb"]
 
     def read(self, number: int) -> dict[str, Any]:
         """Return what became of a file."""
-        self.child.stdin.write(f"{number}\n".encode())
-        line = self._line(4 * SECONDS)
+        self.tell(str(number))
+        line = self.line(4 * SECONDS)
         if line:
             answer: dict[str, Any] = json.loads(line)
             return answer
@@ -163,33 +161,10 @@ class _Reader:
         with contextlib.suppress(subprocess.TimeoutExpired):
             code = self.child.wait(2)
         outcome = "hang" if code is None else f"died ({code})"
-        self.close(keep=True)
-        words = self._last_words()
-        self._start()
+        self.stop()
+        words = self.last_words()
+        self.start()
         return {"outcome": outcome, "stderr": words}
-
-    def _line(self, seconds: float) -> bytes:
-        found = b""
-        end = time.monotonic() + seconds
-        while not found.endswith(b"\n"):
-            ready, _, _ = select.select([self.child.stdout], [], [], max(0.0, end - time.monotonic()))
-            piece = os.read(self.child.stdout.fileno(), 1 << 16) if ready else b""
-            if not piece:
-                return b""
-            found += piece
-        return found
-
-    def _last_words(self) -> str:
-        self.errors.seek(0)
-        return self.errors.read()[-2000:].decode(errors="replace")
-
-    def close(self, *, keep: bool = False) -> None:
-        self.child.kill()
-        self.child.wait()
-        self.child.stdin.close()
-        self.child.stdout.close()
-        if not keep:
-            self.errors.close()
 
 
 def _child(seed: int, data: Path | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -110,9 +111,13 @@ def benchmark_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     yield
     for name in set(sys.modules) - before:
         if name.split(".")[0] in (
+            "_answering",
             "_broken_images",
+            "_hostile_commands",
+            "_hostile_trees",
             "_measure",
             "_states",
+            "fuzz_commands",
             "fuzz_images",
             "fuzz_states",
             "peers",
@@ -803,13 +808,13 @@ def test_the_fuzzer_tells_what_goes_wrong(benchmark_modules: None, monkeypatch: 
         "    answer = {'name': 'a | b', 'outcome': outcome, 'seconds': 0.1, 'peak_mb': 5000 if number == 4 else 1}\n"
         "    print(json.dumps(answer), flush=True)\n"
     )
-    start = fuzz_images._Reader._start
+    start = fuzz_images._Reader.start
 
     def start_it(reader: Any) -> None:
         reader.command = [sys.executable, "-c", child]
         start(reader)
 
-    monkeypatch.setattr(fuzz_images._Reader, "_start", start_it)
+    monkeypatch.setattr(fuzz_images._Reader, "start", start_it)
     monkeypatch.setattr(fuzz_images, "SECONDS", 0.5)
     monkeypatch.setattr(fuzz_images, "environment", lambda **options: {})
     options = fuzz_images.argparse.Namespace(count=6, first=0, seed=0, jobs=1, data=None, smoke=True)
@@ -817,6 +822,65 @@ def test_the_fuzzer_tells_what_goes_wrong(benchmark_modules: None, monkeypatch: 
     found = {failure["number"]: failure["outcome"] for failure in result["failures"]}
     assert found == {1: "died (7)", 2: "hang", 3: "crash", 4: "over the limits"}
     assert result["outcomes"]["read"] == 2
+
+
+def test_the_fuzzer_of_commands_sees_what_goes_wrong(benchmark_modules: None) -> None:
+    from _hostile_commands import Case
+    from fuzz_commands import faults
+
+    def found(
+        *, code: int | None = 0, out: bytes = b"", errors: bytes = b"", after: Any = None, **made: Any
+    ) -> list[str]:
+        return faults(Case("train", **made), code, out, errors, before, before if after is None else after)
+
+    before = {"a.png": (1, 2, "content"), "x.index": (1, 2, None), "x.index/part": (1, 2, "content")}
+    assert found(out=b"fine\n", errors=b"a note\n") == []
+    assert found(code=None) == ["no end after 60 seconds"]
+    assert found(code=-11) == ["exit code -11"]
+    assert found(code=130) == ["interrupted by nobody"]
+    assert found(code=130, signal=(2, 0.1, True)) == []
+    assert found(errors=b"Traceback (most recent call last):\n") == ["Traceback (most recent call last) on stderr"]
+    assert found(out=b"\x1b[31m") == ["control characters on the terminal"]
+    for out in (b"", b"[1", b"[NaN]", b'"\xff"'):
+        assert found(out=out, arguments=["--json"])[0].startswith("stdout is no JSON: ")
+    assert found(out=b'["\\udcff"]', arguments=["--json"]) == found(code=1, arguments=["--json"]) == []
+
+    changed = {**before, "a.png": (1, 2, "other")}
+    assert found(after=changed, outputs={"a.png": False}) == ["'a.png' is changed"]
+    assert found(after=changed, outputs={"a.png": True}) == []
+    assert found(after={"a.png": before["a.png"]}) == ["'x.index' is gone", "'x.index/part' is gone"]
+    assert found(after={**before, "x.index/part": ()}) == ["'x.index/part' is changed"]
+    assert found(after={**before, "x.index/part": ()}, index="x.index") == []
+    assert found(after={**before, "b.png": ()}) == ["'b.png' is new"]
+    assert found(after={**before, "b.png": ()}, outputs={"b.png": True}) == []
+    assert found(outputs={"b.png": True}) == ["'b.png' is not written"]
+    assert found(after={**before, "out": (), "out/.b.png.1.tmp": ()}, outputs={"out": True}) == [
+        "'out/.b.png.1.tmp' is left behind"
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="forks and signals are those of POSIX")
+def test_cases_repeat(benchmark_modules: None, tmp_path: Path) -> None:
+    import _broken_images
+    import _hostile_trees
+    from _hostile_commands import Maker
+
+    seeds = _broken_images.seed_images(None)
+    cases, trees = [], []
+    root = tmp_path / "tree"
+    for _ in range(2):
+        _hostile_trees.write_pictures(root / "photos")
+        for name in ("m.cvbow", "page.html", "picture.png", "result.json", "x.index/part", "summary/stats.json"):
+            (root / name).parent.mkdir(exist_ok=True)
+            (root / name).write_text("stock")
+        rng = np.random.default_rng(4)
+        put = _hostile_trees.scatter(root, rng, seeds, 60)
+        cases.append([vars(Maker(root, rng, put).case()) for _ in range(60)])
+        trees.append({path: what[2] for path, what in _hostile_trees.snapshot(root).items()})
+        _hostile_trees.remove(root)
+    assert cases[0] == cases[1]
+    assert trees[0] == trees[1]
+    assert len({case["name"] for case in cases[0]}) > 10
 
 
 def test_mutations_repeat_and_differ(benchmark_modules: None) -> None:
