@@ -36,6 +36,8 @@ Answer = Callable[[Any], Any]
 _RNG = np.random.default_rng(0)
 _POINTS = np.concatenate([_RNG.random((60, 2)) * 40, _RNG.random((60, 2))], axis=1).astype(np.float32)
 _DESCRIPTORS = _RNG.random((60, 8)).astype(np.float32)
+#: Of descriptors whose first two values change places, and whose last changes its sign.
+_MIRROR = features.Mirror(np.array([1, 0, *range(2, 8)]), np.array([1] * 7 + [-1]))
 _BITS = _RNG.integers(0, 256, (60, 8)).astype(np.uint8)
 _VECTORS = _RNG.random((30, 6)).astype(np.float32)
 _LABELS = np.array(["cat", "dog", "owl"] * 10)
@@ -71,6 +73,21 @@ def _all(folder: Path) -> Iterator[tuple[str, Any, Answer]]:
         data = _BITS if kind is dictionary.BinaryDictionary else _DESCRIPTORS
         small = {"n_words": 5} if "n_words" in parameters_of(kind) else {"branching": 3, "depth": 2}
         yield f"dictionary {name}", kind(**small).fit(data), lambda built, data=data: built.predict(data)
+    yield (
+        "pairs",
+        dictionary.MirrorPCA(4).fit(_DESCRIPTORS, mirror=_MIRROR),
+        lambda built: built.transform(_DESCRIPTORS),
+    )
+    yield (
+        "paired words",
+        dictionary.KMeansDictionary(n_words=6).fit(_DESCRIPTORS, mirror=_MIRROR),
+        lambda built: built.predict(_DESCRIPTORS),
+    )
+    yield (
+        "paired Gaussians",
+        encoders.FisherVector(dictionary.GaussianMixtureDictionary(n_words=4)).fit_pairs([_BAG], _MIRROR),
+        lambda built: built.encode(_BAG),
+    )
     yield "whitening", dictionary.ZCA().fit(_DESCRIPTORS), lambda built: built.transform(_DESCRIPTORS)
     words = dictionary.KMeansDictionary(n_words=5)
     for name, kind in encoders.ENCODERS.items():

@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 
 from cvbow import storage
 from cvbow.dictionary import KMeansDictionary
-from cvbow.encoders import BagOfWords, Encoder
+from cvbow.encoders import BagOfWords, Cells, Encoder
 from cvbow.encoders.bag_of_words import NORMALIZATIONS, WEIGHTINGS
 from cvbow.features import Features
 
@@ -173,7 +173,7 @@ def test_cells_are_encoded_apart() -> None:
     features = bag([0, 1, 2, 2, 0])
     # Two grids: one of cells 0 and 1, one of the single cell 2; cell 3 has no points.
     cells = [np.array([0, 0, 1, 1, 1]), np.array([2, 2, 2, 2, 2])]
-    vectors = encoder.encode_cells(features, cells, 4)
+    vectors = encoder.encode_cells(features, Cells(cells, 4))
     expected = [[1 / 2, 1 / 2, 0], [1 / 3, 0, 2 / 3], [2 / 5, 1 / 5, 2 / 5], [0, 0, 0]]
     np.testing.assert_allclose(vectors, expected, rtol=1e-6)
     assert vectors.dtype == np.float32

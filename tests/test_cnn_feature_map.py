@@ -351,7 +351,7 @@ def test_a_model_without_a_settled_extractor_answers(network: Path) -> None:
 
 def test_mirrors_are_not_claimed(network: Path) -> None:
     extractor = feature_map()
-    assert not extractor.can_mirror
+    assert extractor.mirror is None
     with pytest.raises(ValueError, match="mirror=True needs an extractor that can mirror features"):
         vlad(extractor, mirror=True).fit([color()])
     # Nor would it be true: the features of the mirror are no others at mirrored places.

@@ -39,6 +39,7 @@ from cvbow.encoders import (
     LLC,
     VLAD,
     BagOfWords,
+    Cells,
     Encoder,
     FisherVector,
     KernelCodebook,
@@ -377,7 +378,7 @@ def test_encoders_treat_cells_as_bags_of_their_own(name: str) -> None:
     rng = np.random.default_rng(0)
     # Two grids; the last cell of each has no points.
     cells = [rng.integers(0, 2, 60), rng.integers(3, 6, 60)]
-    vectors = encoder.encode_cells(features, cells, 7)
+    vectors = encoder.encode_cells(features, Cells(cells, 7))
     assert vectors.shape == (7, encoder.vector_length)
     assert vectors.dtype == np.float32
     for cell, vector in enumerate(vectors):

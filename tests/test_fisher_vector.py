@@ -19,8 +19,7 @@ from sklearn.exceptions import NotFittedError
 
 from cvbow import storage
 from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary, _mixture
-from cvbow.encoders import FisherVector
-from cvbow.encoders._pooling import common_cells
+from cvbow.encoders import Cells, FisherVector
 from cvbow.errors import ModelFileError
 from cvbow.features import Features
 
@@ -172,7 +171,7 @@ def test_draws_of_the_mixture_itself_have_no_gradient() -> None:
 def test_points_are_grouped_by_all_their_cells(data: st.DataObject) -> None:
     n, n_grids = data.draw(st.integers(1, 30)), data.draw(st.integers(1, 4))
     cells = [np.array(data.draw(st.lists(st.integers(0, 5), min_size=n, max_size=n))) + 6 * g for g in range(n_grids)]
-    order, bounds, members = common_cells(cells, 6 * n_grids)
+    order, bounds, members = Cells(cells, 6 * n_grids).groups()
     assert sorted(order.tolist()) == list(range(n))
     assert bounds[0] == 0
     assert bounds[-1] == n
@@ -193,7 +192,7 @@ def test_cells_are_encoded_as_their_points_alone(block: int, seed: int) -> None:
     encoder = encoder_of(parameters, power=1, normalization="none")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_mixture, "_BLOCK", block)
-        vectors = encoder.encode_cells(features, cells, 9)
+        vectors = encoder.encode_cells(features, Cells(cells, 9))
     assert vectors.shape == (9, encoder.vector_length)
     assert vectors.dtype == np.float32
     for number in range(9):
@@ -204,7 +203,7 @@ def test_cells_are_encoded_as_their_points_alone(block: int, seed: int) -> None:
 def test_each_cell_is_normalized_and_an_empty_one_is_zero() -> None:
     parameters = random_mixture(4, 3)
     features = features_of(draw(parameters, 30))
-    vectors = encoder_of(parameters).encode_cells(features, [np.repeat([0, 2], 15)], 4)
+    vectors = encoder_of(parameters).encode_cells(features, Cells([np.repeat([0, 2], 15)], 4))
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), [1, 0, 1, 0], atol=1e-6)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cvbow.encoders import Cells
 from cvbow.encoders._pooling import POOLINGS, pool_dense, pool_sparse
 
 Float64 = NDArray[np.float64]
@@ -52,7 +53,7 @@ def test_sparse_codes(n: int, n_words: int, k: int, sizes: list[int], pooling: s
     words = np.argsort(rng.random((n, n_words)), axis=1)[:, :k].astype(np.int32)
     weights = rng.standard_normal((n, k))
     cells, n_cells = draw_cells(rng, n, sizes)
-    pooled = pool_sparse(words, weights, n_words, cells, n_cells, pooling)
+    pooled = pool_sparse(words, weights, n_words, Cells(cells, n_cells), pooling)
     expected = oracle(sparse_codes(words, weights, n_words), cells, n_cells, pooling)
     np.testing.assert_allclose(pooled, expected, atol=1e-12)
 
@@ -84,7 +85,7 @@ def test_dense_codes(n: int, width: int, sizes: list[int], pooling: str, block: 
     codes = rng.random((n, width)).astype(np.float32)
     codes.flags.writeable = False
     cells, n_cells = draw_cells(rng, n, sizes)
-    pooled = pool_dense(in_blocks(block), codes, width, cells, n_cells, pooling)  # type: ignore[arg-type]
+    pooled = pool_dense(in_blocks(block), codes, width, Cells(cells, n_cells), pooling)  # type: ignore[arg-type]
     np.testing.assert_allclose(pooled, oracle(codes.astype(np.float64), cells, n_cells, pooling), rtol=1e-5)
 
 
@@ -102,11 +103,11 @@ def test_by_hand(pooling: str, expected: list[list[float]]) -> None:
     weights = np.array([[3.0, -1], [2, -2], [2, -1]])
     # Points 0 and 1 in cell 0, point 2 in cell 1, none in cell 2; all in cell 3, of another grid.
     cells = [np.array([0, 0, 1]), np.array([3, 3, 3])]
-    np.testing.assert_allclose(pool_sparse(words, weights, 3, cells, 4, pooling), expected)
+    np.testing.assert_allclose(pool_sparse(words, weights, 3, Cells(cells, 4), pooling), expected)
 
 
 def test_a_maximum_may_be_negative_where_no_code_is_zero() -> None:
     words = np.array([[0, 1], [1, 0]], np.int32)
     weights = np.array([[-3.0, 4], [5, -2]])
-    pooled = pool_sparse(words, weights, 2, [np.zeros(2, np.intp)], 1, "max")
+    pooled = pool_sparse(words, weights, 2, Cells.whole(2), "max")
     assert pooled.tolist() == [[-2, 5]]

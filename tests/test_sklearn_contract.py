@@ -32,7 +32,7 @@ from cvbow.classify import (
     LinearSVM,
     make_classifier,
 )
-from cvbow.dictionary import DICTIONARIES, ZCA, BinaryDictionary, KMeansDictionary
+from cvbow.dictionary import DICTIONARIES, ZCA, BinaryDictionary, KMeansDictionary, MirrorPCA
 from cvbow.encoders import BagOfWords, Encoder
 from cvbow.features import DenseSIFT
 from cvbow.images import FeaturewiseScaler
@@ -73,6 +73,7 @@ ESTIMATORS: dict[str, Any] = {
     "intersection map": AdditiveMap("intersection", n_samples=2),
     "Hellinger map": HellingerMap(),
     "zca": ZCA(),
+    "mirror pca": MirrorPCA(2),
     **{name: small(make()) for name, make in DICTIONARIES.items()},
     "binary, of numbers": small(BytesOfNumbers()),
 }

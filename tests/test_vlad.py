@@ -18,7 +18,7 @@ from sklearn.exceptions import NotFittedError
 
 from cvbow import storage
 from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary
-from cvbow.encoders import VLAD
+from cvbow.encoders import VLAD, Cells
 from cvbow.errors import ModelFileError
 from cvbow.features import Features
 
@@ -187,7 +187,7 @@ def test_cells_are_encoded_as_their_points_alone(seed: int, intra_normalization:
     encoder = encoder_of(words(5, 3), intra_normalization=intra_normalization)
     features = features_of(3 * rng.standard_normal((50, 3)))
     cells = [np.zeros(50, np.intp), 1 + rng.integers(0, 3, 50), 4 + rng.integers(0, 4, 50)]
-    vectors = encoder.encode_cells(features, cells, 9)
+    vectors = encoder.encode_cells(features, Cells(cells, 9))
     assert vectors.dtype == np.float32
     for number in range(9):
         inside = next((np.flatnonzero(cell == number) for cell in cells if (cell == number).any()), np.arange(0))

@@ -18,11 +18,15 @@ from cvbow.backends._image_encoder import Call, ImageEncoder
 from cvbow.backends._mirror import mean_direction
 from cvbow.backends.fitting import Sample, draw_sample
 from cvbow.backends.loading import ImageLike, check_images, load_source
+from cvbow.dictionary import MirrorPCA
 from cvbow.encoders import Encoder
 from cvbow.errors import ImageError
-from cvbow.features import Extractor, Features, make_extractor
+from cvbow.features import Extractor, Features, Mirror, make_extractor
 from cvbow.parallel import default_jobs, single_threaded
 from cvbow.storage import Learned, Number, Part
+
+#: The position of a point behind its descriptor: mirrored, x has the other sign.
+_PLACE = Mirror.of_signs(np.array([-1, 1], np.int8))
 
 
 class BagEncoder(ImageEncoder):
@@ -43,9 +47,11 @@ class BagEncoder(ImageEncoder):
     position_weight : float, default 0.0
         If positive, ``position_weight * ((x + 1/2) / width - 1/2)`` and the same for y are appended to each descriptor
         after ``reduce``, so that words know their place (Sanchez, Perronnin and de Campos, PRL 2012).
-    mirror : bool, default False
-        Average an image's vector with that of its mirror, so that left and right count alike. The extractor tells the
-        mirror's features from those of the image, so the image is described once and encoded twice.
+    mirror : bool or "pairs", default False
+        Let left and right count alike. True averages an image's vector with that of its mirror: the extractor tells the
+        mirror's features from those of the image, so the image is described once and encoded twice. "pairs" learns
+        words in mirrored pairs, and encodes once: see ``Encoder.fit_pairs``. It takes an encoder with ``pools_pairs``,
+        such as ``FisherVector``, and ``MirrorPCA`` or None as ``reduce``.
     sample : int, default 200000
         Descriptors to learn from, at most.
     sample_images : int, default 1000
@@ -89,7 +95,7 @@ class BagEncoder(ImageEncoder):
         *,
         reduce: Any = None,
         position_weight: float = 0.0,
-        mirror: bool = False,
+        mirror: bool | str = False,
         sample: int = 200_000,
         sample_images: int = 1000,
         n_jobs: int | None = None,
@@ -163,16 +169,23 @@ class BagEncoder(ImageEncoder):
 
     def _learn(self, images: Sequence[ImageLike], sample: Sample) -> None:
         self.reduce_ = None
+        mirror = self._fitted_extractor.mirror if self.mirror == "pairs" else None
         if self.reduce is not None:
-            self.reduce_ = _fit_reduce(self.reduce, sample.descriptors())
-        self.encoder_ = clone(self.encoder).fit([self._prepare(bag) for bag in sample.bags])
+            self.reduce_ = _fit_reduce(self.reduce, sample.descriptors(), mirror)
+        bags = [self._prepare(bag) for bag in sample.bags]
+        encoder = clone(self.encoder)
+        if mirror is None:
+            self.encoder_ = encoder.fit(bags)
+        else:
+            mirror = mirror if self.reduce_ is None else self.reduce_.mirror
+            self.encoder_ = encoder.fit_pairs(bags, mirror.joined(_PLACE) if self.position_weight else mirror)
         if self.encoder_.wants_documents:
-            counts = np.zeros(self.encoder_.n_words, np.int64)
+            counts = np.zeros(1, np.int64)
             n_read = 0
             documents = Call(self, self._through_cache(_documents_of))
             for present in self._map(documents, images, "document frequencies"):
                 if not isinstance(present, ImageError):
-                    counts += present
+                    counts = counts + present
                     n_read += 1
             self.encoder_.set_documents(counts, n_read)
 
@@ -201,7 +214,7 @@ class BagEncoder(ImageEncoder):
         if vector.shape != (self.vector_length,):
             name = type(self.encoder_).__name__
             raise ValueError(f"{name}.encode must return shape ({self.vector_length},), got {vector.shape}")
-        if not self.mirror:
+        if not self.mirror or self.mirror == "pairs":
             return vector
         # Descriptors as they were extracted are mirrored, not reduced ones, whose values have no places any more.
         mirrored = self.encoder_.encode(self._prepare(self._fitted_extractor.mirrored(features)))
@@ -220,12 +233,17 @@ class BagEncoder(ImageEncoder):
         extractor.check_params()
         self.encoder.check_params()
         check_real("position_weight", self.position_weight, minimum=0)
-        check_flag("mirror", self.mirror)
-        if self.mirror and not extractor.can_mirror:
+        if self.mirror != "pairs":
+            check_flag("mirror", self.mirror)
+        if self.mirror and extractor.mirror is None:
             raise ValueError(
-                "mirror=True needs an extractor that can mirror features, such as "
+                f"mirror={self.mirror!r} needs an extractor that can mirror features, such as "
                 f"DenseSIFT(); got {type(extractor).__name__}"
             )
+        if self.mirror == "pairs" and not self.encoder.pools_pairs:
+            raise ValueError(f"mirror='pairs' needs an encoder that pools words in pairs, got {self.encoder!r}")
+        if self.mirror == "pairs" and not (self.reduce is None or isinstance(self.reduce, MirrorPCA)):
+            raise ValueError(f"mirror='pairs' needs MirrorPCA or None as reduce, got {self.reduce!r}")
         check_int("sample", self.sample, minimum=1)
         check_int("sample_images", self.sample_images, minimum=1)
         check_int("random_state", self.random_state, minimum=0)
@@ -240,8 +258,11 @@ def _documents_of(encoder: BagEncoder, source: Any, name: str | None) -> NDArray
     return counts
 
 
-def _fit_reduce(reduce: Any, descriptors: NDArray[Any]) -> Any:
-    """Fit a clone of ``reduce``; where it wants more components than there are descriptors, it gets fewer."""
+def _fit_reduce(reduce: Any, descriptors: NDArray[Any], mirror: Mirror | None) -> Any:
+    """Fit a clone of ``reduce``, with the mirror of the descriptors if there is one.
+
+    Where it wants more components than there are descriptors, it gets fewer.
+    """
     reduce = clone(reduce)
     wanted = reduce.get_params().get("n_components")
     if isinstance(wanted, int) and wanted > len(descriptors):
@@ -252,4 +273,4 @@ def _fit_reduce(reduce: Any, descriptors: NDArray[Any]) -> Any:
             stacklevel=4,
         )
         reduce.set_params(n_components=len(descriptors))
-    return reduce.fit(descriptors)
+    return reduce.fit(descriptors) if mirror is None else reduce.fit(descriptors, mirror=mirror)

@@ -6,6 +6,7 @@ from cvbow.dictionary.binary import BinaryDictionary
 from cvbow.dictionary.exchange import export_words, import_words
 from cvbow.dictionary.gaussian_mixture import GaussianMixtureDictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
+from cvbow.dictionary.mirror_pca import MirrorPCA
 from cvbow.dictionary.registry import DICTIONARIES
 from cvbow.dictionary.search import WordSearch
 from cvbow.dictionary.spherical import SphericalDictionary
@@ -20,6 +21,7 @@ __all__ = [
     "Dictionary",
     "GaussianMixtureDictionary",
     "KMeansDictionary",
+    "MirrorPCA",
     "SphericalDictionary",
     "VocabularyTree",
     "WordSearch",

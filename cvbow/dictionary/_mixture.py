@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.features import Mirror
+
 #: Values of a block's largest matrix, 1 MB of float32: with the other one, a core's second-level cache.
 _BLOCK = 1 << 18
 #: Descriptors are taken as at most this many standard deviations from the mixture's mean: their squares stay finite.
@@ -45,15 +47,26 @@ class Mixture:
 
     Standardised descriptors are ``z = (x - center) / scale``, from the mixture's own mean and its variance averaged
     over the dimensions: float32's digits serve the differences that decide, and nothing overflows. ``weights``,
-    ``means`` and ``variances`` are those of z, in float64.
+    ``means`` and ``variances`` are those of z, in float64. Where Gaussians come in pairs, ``mirror`` is that of z
+    too, and ``mirror_of_sums`` that of sums over z, z^2 and 1.
     """
 
     def __init__(
-        self, weights: NDArray[np.floating], means: NDArray[np.floating], variances: NDArray[np.floating]
+        self,
+        weights: NDArray[np.floating],
+        means: NDArray[np.floating],
+        variances: NDArray[np.floating],
+        mirror: Mirror | None = None,
     ) -> None:
         self.weights = np.asarray(weights, np.float64)
         means, variances = np.asarray(means, np.float64), np.asarray(variances, np.float64)
-        self.center = (self.weights @ means).astype(np.float32)
+        center = self.weights @ means
+        if mirror is not None:
+            # Their own mirror, of which rounding would leave something over.
+            center = (center + mirror.apply(center)) / 2
+        self.mirror = mirror
+        self.mirror_of_sums = None if mirror is None else mirror_of_sums(mirror)
+        self.center = center.astype(np.float32)
         self._center_column = np.ascontiguousarray(self.center[:, None])
         offsets = means - self.center
         spread = float(np.sqrt((self.weights @ (variances + offsets**2)).mean()))
@@ -91,6 +104,11 @@ class Mixture:
             np.subtract(out, self._center_column, out=out)
             np.multiply(out, self._inverse, out=out)
         np.clip(out, -_FARTHEST, _FARTHEST, out=out)
+
+
+def mirror_of_sums(mirror: Mirror) -> Mirror:
+    """Return what a mirror of descriptors does to sums over z, z^2 and 1, in this order."""
+    return mirror.joined(Mirror.of_order(np.append(mirror.order, len(mirror.order))))
 
 
 def _posteriors(scores: NDArray[np.float32], threshold: float) -> NDArray[np.float32]:

@@ -13,8 +13,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int, check_matrix, check_part, check_real
+from cvbow.dictionary._pairs import is_paired
 from cvbow.dictionary.descriptors import refuse_binary
 from cvbow.dictionary.search import NearestWords
+from cvbow.features import Mirror
 from cvbow.parallel import local_threads, single_threaded
 from cvbow.storage import Array, Learned, Number
 
@@ -23,6 +25,10 @@ HISTORY: Mapping[str, Learned] = {
     "inertia_": Number(minimum=0, optional=True),
     "n_iter_": Number(integer=True, minimum=0, optional=True),
 }
+
+
+#: Of a dictionary that learned words in mirrored pairs: where a mirrored descriptor's values stand, and their signs.
+PAIRS: Mapping[str, Learned] = {"mirror_": Array("int32", "2 k", optional=True)}
 
 
 class Dictionary(BaseEstimator):  # type: ignore[misc]
@@ -72,17 +78,21 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
 
     transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None}
     learned: ClassVar[Mapping[str, Learned]] = {"words_": Array("float32", "n_words k"), **HISTORY}
+    #: Whether ``fit`` takes a mirror.
+    learns_pairs: ClassVar[bool] = False
 
+    n_words: int
     tol: float
     n_jobs: int | None
     random_state: int
     words_: NDArray[Any]
+    mirror_: NDArray[np.int32]
 
     @abstractmethod
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
 
-    def fit(self, descriptors: NDArray[Any], y: object = None) -> Self:
+    def fit(self, descriptors: NDArray[Any], y: object = None, *, mirror: Mirror | None = None) -> Self:
         """Learn from descriptors.
 
         Parameters
@@ -90,6 +100,10 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
         descriptors : array of shape (n, k)
             Real values, taken as float32; of a dictionary of binary descriptors uint8, eight bits a byte.
         y : ignored
+        mirror : Mirror or None, default None
+            Where it is given, the words come in pairs, of which the second is the mirror of the first, and are those of
+            the descriptors and their mirrors together. Only a dictionary with ``learns_pairs`` takes it, of an even
+            number of words.
 
         Raises
         ------
@@ -100,9 +114,27 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
         data = self._check(descriptors, fitting=True)
         if len(data) == 0:
             raise ValueError("descriptors must have at least one row to learn words from, got none")
+        self._take_mirror(mirror)
         with single_threaded():
             self._learn(data, local_threads(self.n_jobs))
         return self
+
+    @property
+    def mirror(self) -> Mirror | None:
+        """What makes of the first half of the words the second; None where words do not come in pairs."""
+        found = vars(self).get("mirror_")
+        return None if found is None else Mirror(found[0], found[1])
+
+    def _take_mirror(self, mirror: Mirror | None) -> None:
+        if mirror is None:
+            if "mirror_" in vars(self):
+                del self.mirror_
+            return
+        if not self.learns_pairs:
+            raise ValueError(f"{type(self).__name__} cannot learn words in mirrored pairs: mirror must be None")
+        if self.n_words % 2:
+            raise ValueError(f"n_words must be even for words in mirrored pairs, got {self.n_words}")
+        self.mirror_ = np.stack([mirror.order, mirror.signs]).astype(np.int32)
 
     def predict(self, descriptors: NDArray[Any]) -> NDArray[np.int32]:
         """Return the word of each descriptor, (n, k) to (n,) int32: the nearest, of equally near ones the first."""
@@ -140,6 +172,9 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""
         self.check_params()
+        mirror = self.mirror
+        if mirror is not None and not is_paired(self.words_, mirror):
+            raise ValueError("the second half of the words must be the mirrors of the first, as mirror_ has them")
 
     def _check_iterations(self, *counts: str) -> None:
         """Check what all that iterate have in common, and what else is an integer of at least 1."""

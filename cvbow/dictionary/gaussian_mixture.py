@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_real
-from cvbow.dictionary._mixture import Mixture
-from cvbow.dictionary.base import HISTORY, Dictionary
+from cvbow.dictionary._mixture import Mixture, mirror_of_sums
+from cvbow.dictionary._pairs import with_mirrors
+from cvbow.dictionary.base import HISTORY, PAIRS, Dictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.dictionary.prepared import prepared_from
+from cvbow.features import Mirror
 from cvbow.parallel import cut, local_threads, map_threads, note, progress, single_threaded
 from cvbow.storage import Array, Learned, Number
 
@@ -67,12 +69,14 @@ class GaussianMixtureDictionary(Dictionary):
     ([0.25, 0.75], [5.0, 20.0])
     """
 
+    learns_pairs = True
     learned: ClassVar[Mapping[str, Learned]] = {
         "weights_": Array("float32", "n_words", above=0),
         "means_": Array("float32", "n_words k"),
         "variances_": Array("float32", "n_words k", above=0),
         "log_likelihood_": Number(optional=True),
         **HISTORY,
+        **PAIRS,
     }
 
     def __init__(
@@ -100,7 +104,7 @@ class GaussianMixtureDictionary(Dictionary):
         return means
 
     def _learn(self, data: NDArray[np.float32], threads: int) -> None:
-        center, variance = _moments(data)
+        center, variance = _moments(data, self.mirror)
         # Where all descriptors are one, any variance does.
         floor = self.min_variance * (float(variance.mean()) or 1.0)
         mixture = self._start(data, center, np.maximum(variance, floor), floor)
@@ -156,7 +160,7 @@ class GaussianMixtureDictionary(Dictionary):
 
     @prepared_from("weights_", "means_", "variances_")
     def _mixture(self) -> Mixture:
-        return Mixture(self.weights_, self.means_, self.variances_)
+        return Mixture(self.weights_, self.means_, self.variances_, self.mirror)
 
     def _start(
         self, data: NDArray[np.float32], center: NDArray[np.float64], variance: NDArray[np.float64], floor: float
@@ -172,12 +176,14 @@ class GaussianMixtureDictionary(Dictionary):
         part = ((part - center) / unit).astype(np.float32)
         start = KMeansDictionary(
             n_words=self.n_words, max_iter=_START_ITERATIONS, n_jobs=self.n_jobs, random_state=self.random_state
-        ).fit(part)
+        ).fit(part, mirror=self.mirror)
         labels = start.predict(part)
         members = (part[labels == word].astype(np.float64) for word in range(len(start.words_)))
         sums = np.array([[*each.sum(axis=0), *np.square(each).sum(axis=0), len(each)] for each in members])
+        if self.mirror is not None:
+            sums = with_mirrors(sums, mirror_of_sums(self.mirror))
         weights, means, variances = _gaussians(sums, start.words_, variance / unit**2, floor / unit**2)
-        return Mixture(weights, center + unit * means, unit**2 * variances)
+        return Mixture(weights, center + unit * means, unit**2 * variances, self.mirror)
 
     def _keep(self, mixture: Mixture) -> None:
         self.weights_ = mixture.weights.astype(np.float32)
@@ -195,11 +201,17 @@ def _parts(n: int) -> list[slice]:
     return cut(n, max(_PART, -(-n // _PARTS)))
 
 
-def _moments(data: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the mean and the variance of each column, shape (k,) each, without a float64 copy of the data."""
+def _moments(data: NDArray[np.float32], mirror: Mirror | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean and the variance of each column, shape (k,) each, without a float64 copy of the data.
+
+    With a mirror, those of the descriptors and their mirrors together.
+    """
     mean = sum(data[rows].sum(axis=0, dtype=np.float64) for rows in _parts(len(data))) / len(data)
-    squares = sum(np.square(data[rows] - mean).sum(axis=0) for rows in _parts(len(data)))
-    return mean, squares / len(data)
+    variance = sum(np.square(data[rows] - mean).sum(axis=0) for rows in _parts(len(data))) / len(data)
+    if mirror is None:
+        return mean, variance
+    half_way = (mean - mirror.apply(mean)) / 2
+    return mean - half_way, (variance + variance[mirror.order]) / 2 + half_way**2
 
 
 def _has_distinct(data: NDArray[np.float32], n: int) -> bool:
@@ -236,8 +248,10 @@ def _expect(data: NDArray[np.float32], mixture: Mixture, threads: int) -> tuple[
 def _maximize(sums: NDArray[np.float64], mixture: Mixture, floor: float) -> Mixture:
     """M step: return the mixture that the E step's sums make of the one they were taken with."""
     scale2 = mixture.scale**2
+    if mixture.mirror_of_sums is not None:
+        sums = with_mirrors(sums, mixture.mirror_of_sums)
     weights, means, variances = _gaussians(sums, mixture.means, mixture.variances, floor / scale2)
-    return Mixture(weights, mixture.center + mixture.scale * means, scale2 * variances)
+    return Mixture(weights, mixture.center + mixture.scale * means, scale2 * variances, mixture.mirror)
 
 
 def _gaussians(

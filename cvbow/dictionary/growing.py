@@ -30,7 +30,6 @@ class GrowingDictionary(RankingDictionary):
     counts_: NDArray[np.float64]
     inertia_: float
     n_iter_: int
-    n_words: int
     max_iter: int
 
     def partial_fit(self, descriptors: NDArray[np.float32], y: object = None) -> Self:
@@ -62,7 +61,7 @@ class GrowingDictionary(RankingDictionary):
                 warn_if_fewer(self.n_words, len(words), stacklevel=3)
                 counts = np.zeros(len(words))
             labels, distances = WordSearch(words).nearest_distance(data, n_threads=threads)
-            sums, sizes = cluster_sums(data, labels, len(words), threads)
+            sums, sizes = cluster_sums(data, labels, len(words), threads, self.mirror)
         counts = counts + sizes
         share = np.divide(1, counts, out=np.zeros_like(counts), where=sizes > 0)
         self.words_ = (words + (sums - sizes[:, None] * words) * share[:, None]).astype(np.float32)
@@ -84,10 +83,17 @@ class GrowingDictionary(RankingDictionary):
             As for ``fit``, of the size of the words; NotFittedError before it.
         n_words : int
             How many words to add. Where too few descriptors differ from all words it is fewer, and a warning says so.
+
+        Raises
+        ------
+        ValueError
+            If a parameter breaks its rule, or the words come in mirrored pairs.
         """
         check_is_fitted(self, "words_")
         self.check_params()
         check_int("n_words", n_words, minimum=1)
+        if self.mirror is not None:
+            raise ValueError("words in mirrored pairs cannot grow: their numbers would change")
         data = self._check(descriptors)
         threads = local_threads(self.n_jobs)
         # Another seed for every size, so that growing twice does not draw the same rows twice.

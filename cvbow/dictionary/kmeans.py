@@ -14,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_real
-from cvbow.dictionary._clusters import cluster_sums, fill_up, move_words
-from cvbow.dictionary.base import warn_if_fewer
+from cvbow.dictionary._clusters import cluster_sizes, cluster_sums, fill_up, move_words
+from cvbow.dictionary._pairs import paired
+from cvbow.dictionary.base import PAIRS, warn_if_fewer
 from cvbow.dictionary.growing import GrowingDictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import NearestWords, WordSearch
+from cvbow.features import Mirror
 from cvbow.parallel import note, progress
 from cvbow.storage import Array, Learned
 
@@ -76,8 +78,10 @@ class KMeansDictionary(GrowingDictionary):
     [50.0, 50.0]
     """
 
+    learns_pairs = True
     learned: ClassVar[Mapping[str, Learned]] = {
         **GrowingDictionary.learned,
+        **PAIRS,
         "counts_": Array("float64", "n_words", minimum=0, optional=True),
     }
 
@@ -132,20 +136,21 @@ class KMeansDictionary(GrowingDictionary):
 
     def _start(self, data: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         order = rng.permutation(len(data))
-        if self.init == "k-means++" and len(data) > self.n_words:
+        n_words = self.n_words if self.mirror is None else self.n_words // 2
+        if self.init == "k-means++" and len(data) > n_words:
             from sklearn.cluster import kmeans_plusplus
 
-            subsample = data[np.sort(order[: _START_SAMPLE * self.n_words])]
+            subsample = data[np.sort(order[: _START_SAMPLE * n_words])]
             # scikit-learn takes seeds of 32 bits.
             seed = int(rng.integers(1 << 32))
-            words, _ = kmeans_plusplus(subsample, min(self.n_words, len(subsample)), random_state=seed)
+            words, _ = kmeans_plusplus(subsample, min(n_words, len(subsample)), random_state=seed)
         else:
-            words = data[order[: self.n_words]]
+            words = data[order[:n_words]]
         # Two equal words would leave one of them empty for good.
         distinct = np.unique(words, axis=0)
-        if len(distinct) < self.n_words:
-            distinct = fill_up(distinct, data, order, self.n_words)
-        return np.ascontiguousarray(distinct, np.float32)
+        if len(distinct) < n_words:
+            distinct = fill_up(distinct, data, order, n_words)
+        return paired(np.ascontiguousarray(distinct, np.float32), self.mirror)
 
     def _lloyd(
         self, data: NDArray[np.float32], words: NDArray[np.float32], rng: np.random.Generator, threads: int
@@ -156,10 +161,12 @@ class KMeansDictionary(GrowingDictionary):
             if n_first < len(data) and n_first >= _FIRST_PER_WORD * len(words) and self.max_iter > _LAST:
                 first = data[np.sort(rng.permutation(len(data))[:n_first])]
                 steps = range(1, self.max_iter - _LAST + 1)
-                words, _, _, done = _iterate(first, words, steps, max(self.tol, _FIRST_TOL), threads, update)
+                words, _, _, done = _iterate(
+                    first, words, steps, max(self.tol, _FIRST_TOL), threads, update, self.mirror
+                )
             steps = range(done + 1, self.max_iter + 1)
-            words, labels, error, done = _iterate(data, words, steps, self.tol, threads, update)
-        self._keep(words, error, done, np.bincount(labels, minlength=len(words)))
+            words, labels, error, done = _iterate(data, words, steps, self.tol, threads, update, self.mirror)
+        self._keep(words, error, done, cluster_sizes(labels, len(words), self.mirror))
 
     def _mini_batches(
         self, data: NDArray[np.float32], words: NDArray[np.float32], rng: np.random.Generator, threads: int
@@ -174,7 +181,7 @@ class KMeansDictionary(GrowingDictionary):
                     batch = data[order[top : top + self.batch_size]]
                     labels, distances = WordSearch(words).nearest_distance(batch, n_threads=threads)
                     errors += float(distances.sum(dtype=np.float64))
-                    sums, sizes = cluster_sums(batch, labels, len(words), threads)
+                    sums, sizes = cluster_sums(batch, labels, len(words), threads, self.mirror)
                     counts += sizes
                     rate = np.divide(1, counts, out=np.zeros_like(counts), where=sizes > 0)
                     words = (words + (sums - sizes[:, None] * words) * rate[:, None]).astype(np.float32)
@@ -201,13 +208,14 @@ def _iterate(
     tol: float,
     threads: int,
     update: Callable[[int], None],
+    mirror: Mirror | None,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], float, int]:
     """Iterate until a step gains less than ``tol``; return words, labels, error and number of the last."""
     before = np.inf
     for step in steps:
         labels, distances = WordSearch(words).nearest_distance(data, n_threads=threads)
         error = float(distances.mean(dtype=np.float64))
-        words = move_words(data, labels, distances, words, threads)
+        words = move_words(data, labels, distances, words, threads, mirror)
         update(step)
         if before - error <= tol * error:
             break

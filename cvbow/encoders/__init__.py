@@ -1,6 +1,7 @@
 """Encoders: a bag of descriptors in, one vector of fixed length out."""
 
 from cvbow.encoders._encoder import Encoder
+from cvbow.encoders._pooling import Cells
 from cvbow.encoders.bag_of_words import BagOfWords
 from cvbow.encoders.fisher_vector import FisherVector
 from cvbow.encoders.kernel_codebook import KernelCodebook
@@ -16,6 +17,7 @@ __all__ = [
     "LLC",
     "VLAD",
     "BagOfWords",
+    "Cells",
     "Encoder",
     "FisherVector",
     "KernelCodebook",

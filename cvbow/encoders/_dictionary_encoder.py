@@ -12,14 +12,14 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
-from cvbow.dictionary import KMeansDictionary, WordSearch
+from cvbow.dictionary import Dictionary, KMeansDictionary, WordSearch
 from cvbow.dictionary.base import check_dictionary, check_words
 from cvbow.dictionary.descriptors import check_binary, check_descriptors
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.encoders._encoder import Encoder, stack_descriptors
 from cvbow.encoders._pooling import POOLINGS, Cells, pool_dense
 from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
-from cvbow.features import Features
+from cvbow.features import Features, Mirror
 from cvbow.parallel import single_threaded
 from cvbow.storage import Learned, Part
 
@@ -39,6 +39,8 @@ class DictionaryEncoder(Encoder):
     normalization: str
     power: float
 
+    #: Whether ``_pool`` sums up what the descriptors of each word give, so that pairs of words can be taken together.
+    _sums_by_word: ClassVar[bool] = False
     #: What words may be; binary descriptors are uint8.
     _word_types: ClassVar[tuple[type[np.generic], ...]] = (np.float32,)
     #: Values of a descriptor beyond this, either way, count as this: squares of larger ones do not fit float32.
@@ -65,34 +67,73 @@ class DictionaryEncoder(Encoder):
         ValueError
             If a parameter breaks its rule, or the sample has no descriptors or ones of the wrong kind.
         """
+        return self._fit(features_sample, {})
+
+    def fit_pairs(self, features_sample: Sequence[Features], mirror: Mirror) -> Self:
+        return self._fit(features_sample, {"mirror": mirror}) if self.pools_pairs else super().fit_pairs([], mirror)
+
+    @property
+    def pools_pairs(self) -> bool:
+        """Whether it is an encoder that sums up each word's descriptors, and the dictionary learns words in pairs."""
+        dictionary = self._unfitted()
+        return self._sums_by_word and isinstance(dictionary, Dictionary) and dictionary.learns_pairs
+
+    def _fit(self, features_sample: Sequence[Features], options: Mapping[str, Mirror]) -> Self:
         self.check_params()
         descriptors = self._check(stack_descriptors(features_sample))
-        dictionary = self._default_dictionary() if self.dictionary is None else clone(self.dictionary)
-        self.dictionary_ = dictionary.fit(descriptors, None)  # FrozenEstimator insists on a y
+        self.dictionary_ = clone(self._unfitted()).fit(descriptors, None, **options)  # FrozenEstimator insists on a y
         self._check_words()
         with single_threaded():
             self._learn(descriptors, features_sample)
         return self
 
-    def encode_cells(self, features: Features, cells: Cells, n_cells: int) -> NDArray[np.float32]:
+    def encode_cells(self, features: Features, cells: Cells) -> NDArray[np.float32]:
         """Return the normalised vectors of the cells; see ``Encoder.encode_cells``."""
         check_is_fitted(self, "dictionary_")
         if len(features) == 0:
-            return np.zeros((n_cells, self.vector_length), np.float32)
+            return np.zeros((cells.n_cells, self.vector_length), np.float32)
         size = self.dictionary_.words_.shape[1]
         with single_threaded():
-            vectors = self._pool(self._check(features.descriptors, size), cells, n_cells)
-        return self._normalize(vectors)
+            vectors = self._pool(self._check(features.descriptors, size), cells)
+        return self._normalize(vectors, None if self._mirror is None else cells.mirror)
 
     @abstractmethod
-    def _pool(self, descriptors: NDArray[Any], cells: Cells, n_cells: int) -> NDArray[np.floating]:
+    def _pool(self, descriptors: NDArray[Any], cells: Cells) -> NDArray[np.floating]:
         """Return the vector of each cell, shape (n_cells, vector_length); there is a point at least."""
+
+    @property
+    def _mirror(self) -> Mirror | None:
+        """The mirror that the dictionary's words come in pairs for."""
+        return self.dictionary_.mirror if isinstance(self.dictionary_, Dictionary) else None
+
+    @property
+    def _n_pooled(self) -> int:
+        """How many words, or pairs of words, a vector has values for."""
+        n_words = self.n_words
+        return n_words if self._mirror is None else n_words // 2
+
+    def _unfitted(self) -> Any:
+        return self._default_dictionary() if self.dictionary is None else self.dictionary
 
     def _learn(self, descriptors: NDArray[Any], features_sample: Sequence[Features]) -> None:
         """Learn what else there is to learn, once the dictionary is there."""
 
-    def _normalize(self, vectors: NDArray[np.floating]) -> NDArray[np.float32]:
-        return normalize_as(vectors.astype(np.float64, copy=False), self.normalization, self.power)
+    def _normalize(self, vectors: NDArray[np.floating], twins: NDArray[np.intp] | None) -> NDArray[np.float32]:
+        """Return the vectors of the cells normalised, each together with its twin where there are any."""
+        return normalize_as(vectors.astype(np.float64, copy=False), self.normalization, self.power, twins)
+
+    def _with_mirrors(self, sums: NDArray[Any], cells: Cells, mirror: Mirror | None = None) -> NDArray[Any]:
+        """Return the sums of the cells' words, (n_cells, n_words, ...), for descriptors and their mirrors together.
+
+        Of pairs of words, those of the first, (n_cells, n_words / 2, ...): the second's are theirs in the mirrored
+        cell. Without pairs they are as they were. ``mirror`` is that of the sums' last axis; None: of plain counts.
+        """
+        if self._mirror is None:
+            return sums
+        half = sums.shape[1] // 2
+        second = cells.mirrored(sums[:, half:])
+        together: NDArray[Any] = sums[:, :half] + (second if mirror is None else mirror.apply(second))
+        return together
 
     @staticmethod
     def _default_dictionary() -> Any:
@@ -161,5 +202,5 @@ class DenseEncoder(WordEncoder):
     def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         """Yield the codes of one block of descriptors after another: the rows, and (m, vector_length) codes."""
 
-    def _pool(self, descriptors: NDArray[np.float32], cells: Cells, n_cells: int) -> NDArray[np.float64]:
-        return pool_dense(self._codes, descriptors, self.vector_length, cells, n_cells, self.pooling)
+    def _pool(self, descriptors: NDArray[np.float32], cells: Cells) -> NDArray[np.float64]:
+        return pool_dense(self._codes, descriptors, self.vector_length, cells, self.pooling)

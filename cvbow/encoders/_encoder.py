@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from cvbow.encoders._pooling import Cells
-from cvbow.features import Features
+from cvbow.features import Features, Mirror
 
 
 class Encoder(BaseEstimator):  # type: ignore[misc]
@@ -35,6 +35,11 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     recipe_dictionary: ClassVar[str] = "k-means"
     #: True while document frequencies are wanted that ``fit`` could only estimate; see ``count_documents``.
     wants_documents = False
+
+    @property
+    def pools_pairs(self) -> bool:
+        """Whether ``fit_pairs`` works."""
+        return False
 
     @property
     def n_words(self) -> int | None:
@@ -61,24 +66,43 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
         """Learn from a sample of features, an item per image."""
 
-    def encode_cells(self, features: Features, cells: Cells, n_cells: int) -> NDArray[np.float32]:
+    def fit_pairs(self, features_sample: Sequence[Features], mirror: Mirror) -> Self:
+        """Learn words in mirrored pairs, so that an image's vector is its mirror's, too: see ``pools_pairs``.
+
+        The bag of an image then holds its mirror's descriptors as well, which costs no second encoding: those of a word
+        are, mirrored, those of the word's mirror. So each pair of words takes the place of one in the vector.
+
+        Parameters
+        ----------
+        features_sample : sequence of Features
+            As for ``fit``.
+        mirror : Mirror
+            Of their descriptors.
+
+        Raises
+        ------
+        ValueError
+            As ``fit``, and if the encoder or its dictionary cannot do so.
+        """
+        raise ValueError(f"{type(self).__name__} cannot pool words in mirrored pairs")
+
+    def encode_cells(self, features: Features, cells: Cells) -> NDArray[np.float32]:
         """Encode the bags of an image's cells.
 
         Parameters
         ----------
         features : Features
-        cells : sequence of ndarray of shape (n,), intp
-            For each grid, the cell of every point. Grids number their cells on from one another.
-        n_cells : int
-            Number of cells in all grids together.
+        cells : Cells
 
         Returns
         -------
         ndarray of shape (n_cells, d), float32
-            Normalised; a cell without points is zero.
+            Normalised; a cell without points is zero. With words in mirrored pairs a cell holds the descriptors of the
+            mirrored image in it as well, and is normalised together with the cell that is its mirror: the pair of
+            cells has the length that two cells have otherwise.
         """
-        vectors = np.zeros((n_cells, self.vector_length), np.float32)
-        for grid in cells:
+        vectors = np.zeros((cells.n_cells, self.vector_length), np.float32)
+        for grid in cells.of_points:
             for cell in np.unique(grid):
                 vectors[cell] = self.encode(features.take(np.flatnonzero(grid == cell)))
         return vectors
@@ -100,8 +124,7 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
         ValueError
             If the descriptors do not have the size that was learned.
         """
-        vectors = self.encode_cells(features, [np.zeros(len(features), np.intp)], 1)
-        return vectors.reshape(-1)
+        return self.encode_cells(features, Cells.whole(len(features))).reshape(-1)
 
 
 def stack_descriptors(features_sample: Sequence[Features]) -> NDArray[np.float32]:

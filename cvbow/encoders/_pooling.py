@@ -3,29 +3,86 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 POOLINGS = ("average", "sum", "max")
-#: For each grid, the cell of every point.
-Cells = Sequence[NDArray[np.intp]]
-
 Blocks = Iterable[tuple[slice, NDArray[np.float32]]]
 
 
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Where the points of an image lie in the cells of one grid or several.
+
+    Parameters
+    ----------
+    of_points : sequence of ndarray of shape (n,), intp
+        For each grid, the cell of every point. Grids number their cells on from one another.
+    n_cells : int
+        In all grids together.
+    mirror : ndarray of shape (n_cells,), intp, or None, default None
+        Each cell's place in the mirrored image; None where every cell is its own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.encoders import Cells
+    >>> left_and_right = Cells([np.array([0, 0, 1])], 2, mirror=np.array([1, 0]))
+    >>> left_and_right.sizes.tolist()
+    [2, 1]
+    """
+
+    of_points: Sequence[NDArray[np.intp]]
+    n_cells: int
+    mirror: NDArray[np.intp] | None = None
+
+    @classmethod
+    def whole(cls, n_points: int) -> Self:
+        """Return the one cell that holds all points of an image."""
+        return cls([np.zeros(n_points, np.intp)], 1)
+
+    @property
+    def sizes(self) -> NDArray[np.intp]:
+        """The number of points in each cell, shape (n_cells,)."""
+        return np.asarray(sum(np.bincount(cell, minlength=self.n_cells) for cell in self.of_points), np.intp)
+
+    def mirrored(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Return rows that belong to the cells, (n_cells, ...), as they belong to those of the mirrored image."""
+        return rows if self.mirror is None else rows[self.mirror]
+
+    def groups(self) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+        """Group the points that lie in the same cell of every grid: a cell is the sum of its groups.
+
+        Returns the points, group after group, (n,); where each group begins, (n_groups + 1,); and each group's cell in
+        every grid, (n_groups, n_grids).
+        """
+        group = self.of_points[0]
+        for cell in self.of_points[1:]:
+            # Numbered anew for each grid, so that the numbers stay below n * n_cells however many grids there are.
+            group = np.unique(group * self.n_cells + cell, return_inverse=True)[1]
+        order = np.argsort(group, kind="stable")
+        ordered = group[order]
+        starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(order) else order
+        members = np.stack([cell[order[starts]] for cell in self.of_points], axis=1)
+        return order, np.append(starts, len(order)), members
+
+
 def pool_sparse(
-    words: NDArray[np.int32], weights: NDArray[np.float64], n_words: int, cells: Cells, n_cells: int, pooling: str
+    words: NDArray[np.int32], weights: NDArray[np.float64], n_words: int, cells: Cells, pooling: str
 ) -> NDArray[np.float64]:
     """Pool codes that are zero but for a few words of each point, different ones in each row (n, k).
 
     The result is (n_cells, n_words), zero for a cell without points. Weights may have any sign; under "max" the zeros
     of a code count as any value does.
     """
+    n_cells = cells.n_cells
     length = n_cells * n_words
     flat = weights.ravel()
-    places = [(cell[:, None] * n_words + words).ravel() for cell in cells]
-    sizes = cell_sizes(cells, n_cells)[:, None]
+    places = [(cell[:, None] * n_words + words).ravel() for cell in cells.of_points]
+    sizes = cells.sizes[:, None]
     if pooling == "max":
         highest, users = np.full(length, -np.inf), np.zeros(length, np.intp)
         for place in places:
@@ -47,7 +104,6 @@ def pool_dense(
     descriptors: NDArray[np.float32],
     width: int,
     cells: Cells,
-    n_cells: int,
     pooling: str,
 ) -> NDArray[np.float64]:
     """Pool non-negative codes that have ``width`` values each, and are made block by block, to (n_cells, width).
@@ -55,9 +111,9 @@ def pool_dense(
     ``encode`` yields the codes (m, width) of one block of descriptors after another, and which rows they are. A cell
     without points is zero.
     """
-    pooled = np.zeros((n_cells, width))
+    pooled = np.zeros((cells.n_cells, width))
     # Each code is pooled once, with those that share its cells in all grids, and the result goes to these cells.
-    order, bounds, members = common_cells(cells, n_cells)
+    order, bounds, members = cells.groups()
     if len(members) > 1:
         descriptors = descriptors[order]
     for rows, codes in encode(descriptors):
@@ -71,26 +127,4 @@ def pool_dense(
                     np.maximum(pooled[cell], value, out=pooled[cell])
                 else:
                     pooled[cell] += value
-    return pooled / np.maximum(cell_sizes(cells, n_cells), 1)[:, None] if pooling == "average" else pooled
-
-
-def cell_sizes(cells: Cells, n_cells: int) -> NDArray[np.intp]:
-    """Return the number of points in each cell, shape (n_cells,)."""
-    return np.asarray(sum(np.bincount(cell, minlength=n_cells) for cell in cells), np.intp)
-
-
-def common_cells(cells: Cells, n_cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Group the points that lie in the same cell of every grid: a cell is the sum of its groups.
-
-    Returns the points, group after group, (n,); where each group begins, (n_groups + 1,); and each group's cell in
-    every grid, (n_groups, n_grids).
-    """
-    group = cells[0]
-    for cell in cells[1:]:
-        # Numbered anew for each grid, so that the numbers stay below n * n_cells however many grids there are.
-        group = np.unique(group * n_cells + cell, return_inverse=True)[1]
-    order = np.argsort(group, kind="stable")
-    ordered = group[order]
-    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(order) else order
-    members = np.stack([cell[order[starts]] for cell in cells], axis=1)
-    return order, np.append(starts, len(order)), members
+    return pooled / np.maximum(cells.sizes, 1)[:, None] if pooling == "average" else pooled

@@ -16,7 +16,8 @@ from cvbow._checks import check_choice
 from cvbow.dictionary import Dictionary
 from cvbow.dictionary.descriptors import check_size
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
-from cvbow.encoders.normalize import NORMALIZATIONS
+from cvbow.encoders._pooling import Cells
+from cvbow.encoders.normalize import NORMALIZATIONS, shared
 from cvbow.features import Features
 from cvbow.storage import Array, Learned
 
@@ -41,7 +42,7 @@ class BagOfWords(DictionaryEncoder):
 
     Attributes
     ----------
-    idf_ : ndarray of shape (n_words,), float32
+    idf_ : ndarray of shape (vector_length,), float32
         Only with ``weighting="tf-idf"``.
 
     Examples
@@ -57,8 +58,9 @@ class BagOfWords(DictionaryEncoder):
 
     learned: ClassVar[Mapping[str, Learned]] = {
         **DictionaryEncoder.learned,
-        "idf_": Array("float32", "n_words", minimum=0, optional=True),
+        "idf_": Array("float32", "n_pooled", minimum=0, optional=True),
     }
+    _sums_by_word = True
 
     def __init__(
         self,
@@ -83,11 +85,16 @@ class BagOfWords(DictionaryEncoder):
             counts = sum(self.count_documents(features) for features in features_sample)
             self.set_documents(np.asarray(counts), len(features_sample))
 
+    @property
+    def vector_length(self) -> int:
+        """Length of an encoded vector: the number of words, or of pairs of words."""
+        return self._n_pooled
+
     def count_documents(self, features: Features) -> NDArray[np.int64]:
-        """Return 1 for each word that the image has, shape (n_words,)."""
-        present = np.zeros(self.n_words, np.int64)
+        """Return 1 for each value of a vector whose word the image has, shape (vector_length,)."""
+        present = np.zeros(self._n_pooled, np.int64)
         if len(features):
-            present[self.dictionary_.predict(features.descriptors)] = 1
+            present[self.dictionary_.predict(features.descriptors) % self._n_pooled] = 1
         return present
 
     def set_documents(self, counts: NDArray[np.int64], n_images: int) -> None:
@@ -95,12 +102,12 @@ class BagOfWords(DictionaryEncoder):
         # A word that no image has gets the weight of a word that one has.
         self.idf_ = np.log(n_images / np.maximum(counts, 1)).astype(np.float32)
 
-    def _pool(self, descriptors: NDArray[Any], cells: Sequence[NDArray[np.intp]], n_cells: int) -> NDArray[np.float32]:
-        histograms = np.zeros(n_cells * self.n_words, np.float32)
+    def _pool(self, descriptors: NDArray[Any], cells: Cells) -> NDArray[np.float32]:
+        histograms = np.zeros(cells.n_cells * self.n_words, np.float32)
         words = self.dictionary_.predict(descriptors)
-        for cell in cells:
+        for cell in cells.of_points:
             histograms += np.bincount(cell * self.n_words + words, minlength=len(histograms))
-        return histograms.reshape(n_cells, -1)
+        return self._with_mirrors(histograms.reshape(cells.n_cells, -1), cells)
 
     def _check(self, descriptors: NDArray[Any], size: int | None = None) -> NDArray[Any]:
         check_size(descriptors, size)
@@ -109,20 +116,20 @@ class BagOfWords(DictionaryEncoder):
     def _check_words(self) -> None:
         """Words may be of any kind that the dictionary itself can tell apart."""
 
-    def _normalize(self, vectors: NDArray[Any]) -> NDArray[np.float32]:
+    def _normalize(self, vectors: NDArray[Any], twins: NDArray[np.intp] | None) -> NDArray[np.float32]:
         histograms: NDArray[np.float32] = vectors
         if self.weighting == "binary":
             histograms = (histograms > 0).astype(np.float32)
         elif self.weighting == "tf-idf":
             histograms = histograms * self.idf_
         if self.normalization in ("hellinger", "l1"):
-            histograms = _divide(histograms, histograms.sum(axis=1))
+            histograms = _divide(histograms, shared(histograms.sum(axis=1), twins))
         if self.normalization == "hellinger":
             histograms = np.sqrt(histograms)
         elif self.normalization == "power":
             histograms = histograms ** np.float32(self.power)
         if self.normalization in ("l2", "power"):
-            histograms = _divide(histograms, np.sqrt(np.einsum("ij,ij->i", histograms, histograms)))
+            histograms = _divide(histograms, np.sqrt(shared(np.einsum("ij,ij->i", histograms, histograms), twins)))
         return histograms
 
     def check_params(self) -> None:
@@ -134,8 +141,8 @@ class BagOfWords(DictionaryEncoder):
         super().check_state()
         if self.weighting == "tf-idf" and "dictionary_" in vars(self):
             idf = vars(self).get("idf_")
-            if idf is None or len(idf) != self.n_words:
-                raise ValueError(f"idf_ must have a value for each of {self.n_words} words")
+            if idf is None or len(idf) != self._n_pooled:
+                raise ValueError(f"idf_ must have a value for each of {self._n_pooled} words, or pairs of words")
 
 
 def _divide(rows: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.float32]:

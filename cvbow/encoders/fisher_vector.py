@@ -15,8 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice, check_real
 from cvbow.dictionary import GaussianMixtureDictionary
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
-from cvbow.encoders._pooling import Cells, cell_sizes, common_cells
-from cvbow.encoders.normalize import signed_power
+from cvbow.encoders._pooling import Cells
+from cvbow.encoders.normalize import normalize_as, signed_power
 
 
 class FisherVector(DictionaryEncoder):
@@ -28,7 +28,8 @@ class FisherVector(DictionaryEncoder):
         deviations: sum_i q_i ((x_i - m)^2 / s^2 - 1)   / (n sqrt(2 w))
 
     The vector has the means' part of all Gaussians first, (n_words, k), then the deviations' part, (n_words, k). Layout
-    and signs are VLFeat's; scikit-image 0.26 has the opposite sign in the second part.
+    and signs are VLFeat's; scikit-image 0.26 has the opposite sign in the second part. Of Gaussians in mirrored pairs,
+    only the first of each pair has values.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ class FisherVector(DictionaryEncoder):
     """
 
     recipe_dictionary: ClassVar[str] = "gaussian-mixture"
+    _sums_by_word = True
     #: The mixture takes values of any size.
     _limit = np.float32(np.inf)
 
@@ -71,47 +73,60 @@ class FisherVector(DictionaryEncoder):
 
     @property
     def vector_length(self) -> int:
-        """Length of an encoded vector: two values for each Gaussian and dimension."""
+        """Length of an encoded vector: two values for each Gaussian, or pair of Gaussians, and dimension."""
         check_is_fitted(self, "dictionary_")
-        return 2 * int(self.dictionary_.means_.size)
+        return 2 * self._n_pooled * int(self.dictionary_.means_.shape[1])
 
     @staticmethod
     def _default_dictionary() -> GaussianMixtureDictionary:
         return GaussianMixtureDictionary()
 
-    def _pool(self, descriptors: NDArray[np.float32], cells: Cells, n_cells: int) -> NDArray[np.float64]:
-        sums = self._sums(descriptors, cells, n_cells)
-        return signed_power(self._gradients(sums, cell_sizes(cells, n_cells)), self.power)
+    def _pool(self, descriptors: NDArray[np.float32], cells: Cells) -> NDArray[np.float32]:
+        mixture = self.dictionary_.mixture()
+        sums, sizes = self._sums(descriptors, cells), cells.sizes
+        if mixture.mirror_of_sums is not None:
+            sums = self._with_mirrors(sums, cells, mixture.mirror_of_sums)
+            sizes = sizes + cells.mirrored(sizes)
+        return signed_power(self._gradients(sums, sizes), self.power)
 
-    def _sums(self, descriptors: NDArray[np.float32], cells: Cells, n_cells: int) -> NDArray[np.float64]:
+    def _sums(self, descriptors: NDArray[np.float32], cells: Cells) -> NDArray[np.float32]:
         """Return each cell's sums of q z, q z^2 and q, (n_cells, n_words, 2 k + 1), for standardised z."""
-        sums = np.zeros((n_cells, self.n_words, 2 * descriptors.shape[1] + 1))
-        order, bounds, members = common_cells(cells, n_cells)
+        order, bounds, members = cells.groups()
         if len(members) > 1:
             descriptors = descriptors[order]
+        sums = np.zeros((len(members), self.n_words, 2 * descriptors.shape[1] + 1), np.float32)
         for block in self.dictionary_.mixture().blocks(descriptors, threshold=self.posterior_threshold):
             first = np.searchsorted(bounds, block.start, side="right") - 1
             last = np.searchsorted(bounds, block.stop, side="left")
             for group in range(first, last):
                 within = slice(max(bounds[group] - block.start, 0), min(bounds[group + 1], block.stop) - block.start)
-                part = block.posteriors[:, within] @ block.columns[:, within].T
-                for cell in members[group]:
-                    sums[cell] += part
-        return sums
+                sums[group] += block.posteriors[:, within] @ block.columns[:, within].T
+        # Which groups make up a cell: the same product for all words and values.
+        belongs = np.zeros((cells.n_cells, len(members)), np.float32)
+        np.add.at(belongs, (members.T, np.arange(len(members))), 1)
+        return (belongs @ sums.reshape(len(members), -1)).reshape(cells.n_cells, *sums.shape[1:])
 
-    def _gradients(self, sums: NDArray[np.float64], sizes: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return the gradients (n_cells, 2 n_words k); they are the same in z as in the descriptors themselves."""
-        mixture = self.dictionary_.mixture()
-        k = mixture.means.shape[1]
+    def _gradients(self, sums: NDArray[np.float32], sizes: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the gradients by the first Gaussians, or all, (n_cells, 2 n_pooled k).
+
+        They are the same in z as in the descriptors themselves.
+        """
+        mixture, n = self.dictionary_.mixture(), self._n_pooled
+        weights, means, variances = mixture.weights[:n, None], mixture.means[:n], mixture.variances[:n]
+        k = means.shape[1]
         first, second, mass = sums[:, :, :k], sums[:, :, k : 2 * k], sums[:, :, 2 * k :]
-        deviations = np.sqrt(mixture.variances)
-        root = np.sqrt(mixture.weights)[:, None]
-        gradients = np.empty((len(sums), 2, *mixture.means.shape))
-        gradients[:, 0] = (first - mixture.means * mass) / (deviations * root)
-        spread = second - 2 * mixture.means * first + mixture.means**2 * mass
-        gradients[:, 1] = (spread / mixture.variances - mass) / (np.sqrt(2) * root)
-        gradients /= np.maximum(sizes, 1)[:, None, None, None]
+        scale = 1 / (np.sqrt(weights) * np.maximum(sizes, 1)[:, None, None])
+        gradients = np.empty((len(sums), 2, *means.shape), np.float32)
+        # sum q (z - m), and sum q (z - m)^2 = sum q z^2 - m sum q z - m sum q (z - m): differences, in float64.
+        offset = first - means * mass
+        np.multiply(offset, scale / np.sqrt(variances), out=gradients[:, 0], casting="same_kind")
+        spread = second - means * (first + offset)
+        np.multiply(spread / variances - mass, scale / np.sqrt(2), out=gradients[:, 1], casting="same_kind")
         return gradients.reshape(len(sums), -1)
+
+    def _normalize(self, vectors: NDArray[np.floating], twins: NDArray[np.intp] | None) -> NDArray[np.float32]:
+        # Of standardised descriptors, which are bounded, float32 holds the squares too.
+        return normalize_as(vectors, self.normalization, twins=twins)
 
     def check_params(self) -> None:
         if self.dictionary is not None and not isinstance(self.dictionary, GaussianMixtureDictionary):

@@ -99,7 +99,7 @@ class KernelCodebook(WordEncoder):
         # Without any spread every sigma gives the same weights.
         self.sigma_ = variance**0.5 if variance > 0 else 1.0
 
-    def _pool(self, descriptors: NDArray[Any], cells: Cells, n_cells: int) -> NDArray[np.float64]:
+    def _pool(self, descriptors: NDArray[Any], cells: Cells) -> NDArray[np.float64]:
         words, distances = self._nearest(descriptors)
         if self.ambiguity == "uncertainty":
             distances = distances - distances[:, :1]
@@ -107,7 +107,7 @@ class KernelCodebook(WordEncoder):
             weights = np.exp(distances / (-2 * self.sigma_**2))
         if self.ambiguity == "uncertainty":
             weights /= weights.sum(axis=1, keepdims=True)
-        return pool_sparse(words, weights, self.n_words, cells, n_cells, self.pooling)
+        return pool_sparse(words, weights, self.n_words, cells, self.pooling)
 
     def _nearest(self, descriptors: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the nearest words, the nearest first, and their squared distances, both (n, k)."""

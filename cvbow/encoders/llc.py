@@ -69,14 +69,14 @@ class LLC(WordEncoder):
         self.normalization = normalization
         self.power = power
 
-    def _pool(self, descriptors: NDArray[np.float32], cells: Cells, n_cells: int) -> NDArray[np.float64]:
+    def _pool(self, descriptors: NDArray[np.float32], cells: Cells) -> NDArray[np.float64]:
         k = min(self.n_nearest, self.n_words)
         words, _ = self._prepared.nearest_words(descriptors, k, n_threads=threads_of(self.dictionary_))
         weights = np.empty(words.shape)
         for top in range(0, len(words), _BLOCK):
             here = slice(top, top + _BLOCK)
             weights[here] = self._weights(descriptors[here], words[here])
-        return pool_sparse(words, weights, self.n_words, cells, n_cells, self.pooling)
+        return pool_sparse(words, weights, self.n_words, cells, self.pooling)
 
     def _weights(self, descriptors: NDArray[np.float32], words: NDArray[np.int32]) -> NDArray[np.float64]:
         shifted = self.dictionary_.words_[words]

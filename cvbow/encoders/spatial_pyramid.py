@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice, check_real
 from cvbow.encoders._encoder import Encoder
 from cvbow.encoders._pooling import Cells
-from cvbow.features import Features
+from cvbow.features import Features, Mirror
 from cvbow.storage import Learned, Part, storable
 
 
@@ -94,13 +94,23 @@ class SpatialPyramid(Encoder):
         check_is_fitted(self, "encoder_")
         return int(self.encoder_.vector_length) * sum(columns * rows for columns, rows in parse_grids(self.grids))
 
+    @property
+    def pools_pairs(self) -> bool:
+        """Whether the encoder inside does."""
+        return self.encoder.pools_pairs
+
     def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
         self.check_params()
         self.encoder_ = clone(self.encoder).fit(features_sample)
         return self
 
+    def fit_pairs(self, features_sample: Sequence[Features], mirror: Mirror) -> Self:
+        self.check_params()
+        self.encoder_ = clone(self.encoder).fit_pairs(features_sample, mirror)
+        return self
+
     def count_documents(self, features: Features) -> NDArray[np.int64]:
-        """Return 1 for each word that the image has, shape (n_words,)."""
+        """Return 1 for each word, or pair of words, that the image has, shape (n,)."""
         counts: NDArray[np.int64] = self.encoder_.count_documents(features)
         return counts
 
@@ -108,20 +118,22 @@ class SpatialPyramid(Encoder):
         """Set the document frequencies of the encoder inside."""
         self.encoder_.set_documents(counts, n_images)
 
-    def encode_cells(self, features: Features, cells: Cells, n_cells: int) -> NDArray[np.float32]:
+    def encode_cells(self, features: Features, cells: Cells) -> NDArray[np.float32]:
         """Return a pyramid for each of the given cells, each pyramid's grids laid over the whole image."""
         check_is_fitted(self, "encoder_")
         sizes = parse_grids(self.grids)
-        per_pyramid = sum(columns * rows for columns, rows in sizes)
+        mirror = _mirrored_cells(sizes)
+        per_pyramid, n_cells = len(mirror), cells.n_cells
         inner: list[NDArray[np.intp]] = []
-        for outer in cells:
+        for outer in cells.of_points:
             start = 0
             for columns, rows in sizes:
                 inner.append(outer * per_pyramid + start + _cell_of_points(features, columns, rows))
                 start += columns * rows
-        vectors = self.encoder_.encode_cells(features, inner, n_cells * per_pyramid)
-        vectors = vectors.reshape(n_cells, per_pyramid, -1) * self._weights(sizes)[:, None]
-        vectors = vectors.reshape(n_cells, -1)
+        places = cells.mirrored(np.arange(n_cells))[:, None] * per_pyramid + mirror
+        pyramids = Cells(inner, n_cells * per_pyramid, places.ravel())
+        vectors = self.encoder_.encode_cells(features, pyramids).reshape(n_cells, per_pyramid, -1)
+        vectors = (vectors * self._weights(sizes)[:, None]).reshape(n_cells, -1)
         if self.normalization == "l2":
             length = np.linalg.norm(vectors, axis=1, keepdims=True)
         elif self.normalization == "l1":
@@ -178,6 +190,15 @@ def _parse_grid(grid: object) -> tuple[int, int]:
         if isinstance(columns, int) and isinstance(rows, int) and 1 <= columns <= 99 and 1 <= rows <= 99:
             return columns, rows
     raise ValueError(f"grids must hold grids like '2x2' (columns x rows, 1 to 99 each), got {grid!r}")
+
+
+def _mirrored_cells(sizes: Sequence[tuple[int, int]]) -> NDArray[np.intp]:
+    """Return each cell's place in the mirrored image, for the cells of all grids."""
+    found: list[NDArray[np.intp]] = []
+    for columns, rows in sizes:
+        start = sum(map(len, found))
+        found.append(start + np.arange(columns * rows).reshape(rows, columns)[:, ::-1].ravel())
+    return np.concatenate(found)
 
 
 def _cell_of_points(features: Features, columns: int, rows: int) -> NDArray[np.intp]:

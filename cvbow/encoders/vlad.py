@@ -53,7 +53,7 @@ class VLAD(DictionaryEncoder):
     Attributes
     ----------
     axes_ : ndarray of shape (n_words, k, residual_pca), float32
-        Only with ``residual_pca``: each word's axes as columns.
+        Only with ``residual_pca``: each word's axes as columns; of words in mirrored pairs, those of the first.
 
     Examples
     --------
@@ -68,8 +68,9 @@ class VLAD(DictionaryEncoder):
 
     learned: ClassVar[Mapping[str, Learned]] = {
         **DictionaryEncoder.learned,
-        "axes_": Array("float32", "n_words k n_kept", only_if="residual_pca"),
+        "axes_": Array("float32", "n_pooled k n_kept", only_if="residual_pca"),
     }
+    _sums_by_word = True
 
     def __init__(
         self,
@@ -90,9 +91,9 @@ class VLAD(DictionaryEncoder):
 
     @property
     def vector_length(self) -> int:
-        """Length of an encoded vector: the number of words times that of values kept for each."""
+        """Length of an encoded vector: the number of words, or pairs of words, times that of values kept for each."""
         check_is_fitted(self, "dictionary_")
-        return self.n_words * int(self.residual_pca or self.dictionary_.words_.shape[1])
+        return self._n_pooled * int(self.residual_pca or self.dictionary_.words_.shape[1])
 
     @staticmethod
     def _default_dictionary() -> KMeansDictionary:
@@ -110,33 +111,34 @@ class VLAD(DictionaryEncoder):
         if self.residual_pca is not None:
             self.axes_ = self._learn_axes(descriptors)[:, :, : self.residual_pca].copy()
 
-    def _pool(self, descriptors: NDArray[np.float32], cells: Cells, n_cells: int) -> NDArray[np.float64]:
-        parts = self._sums(descriptors, cells, n_cells)
+    def _pool(self, descriptors: NDArray[np.float32], cells: Cells) -> NDArray[np.float64]:
+        parts = self._sums(descriptors, cells)
         if self.residual_pca is not None:
             # A product for each word: (n_words, n_cells, k) by (n_words, k, kept).
             parts = np.matmul(parts.transpose(1, 0, 2), self.axes_.astype(np.float64)).transpose(1, 0, 2)
         parts = signed_power(parts, self.power)
         if self.intra_normalization:
             parts = normalize_rows(parts)
-        return parts.reshape(n_cells, -1)
+        return parts.reshape(cells.n_cells, -1)
 
-    def _sums(self, descriptors: NDArray[np.float32], cells: Cells, n_cells: int) -> NDArray[np.float64]:
-        """Return the summed differences of each cell and word, (n_cells, n_words, k)."""
+    def _sums(self, descriptors: NDArray[np.float32], cells: Cells) -> NDArray[np.float64]:
+        """Return the summed differences of each cell and word, (n_cells, n_words, k); of pairs, of the first word."""
         n, k = descriptors.shape
-        n_words = self.n_words
+        n_cells, n_words = cells.n_cells, self.n_words
         labels = self.dictionary_.predict(descriptors)
         residuals = self._residuals(descriptors, labels)
         # Each column of the membership has a one for each grid: the row of its cell and word there.
-        rows = (np.stack(cells, axis=1) * n_words + labels[:, None]).ravel()
-        ends = np.arange(n + 1) * len(cells)
+        rows = (np.stack(cells.of_points, axis=1) * n_words + labels[:, None]).ravel()
+        ends = np.arange(n + 1) * len(cells.of_points)
         member = csc_array((np.ones(len(rows)), rows, ends), shape=(n_cells * n_words, n))
         sums: NDArray[np.float64] = member @ residuals
+        sums = self._with_mirrors(sums.reshape(n_cells, n_words, k), cells, self._mirror)
         # Differences that cancel out leave rounding errors, which intra-normalisation would blow up to full length.
-        counts = np.bincount(rows, minlength=n_cells * n_words)
-        size = 1.0 if self.unit_residuals else np.abs(self.dictionary_.words_).max(axis=1)
-        noise = _NOISE * (counts.reshape(n_cells, n_words) * size).ravel()
-        sums[np.abs(sums).max(axis=1) <= noise] = 0
-        return sums.reshape(n_cells, n_words, k)
+        counts = np.bincount(rows, minlength=n_cells * n_words).reshape(n_cells, n_words)
+        counts = self._with_mirrors(counts, cells)
+        size = np.ones(1) if self.unit_residuals else np.abs(self.dictionary_.words_).max(axis=1)[: sums.shape[1]]
+        sums[np.abs(sums).max(axis=2) <= _NOISE * counts * size] = 0
+        return sums
 
     def _residuals(self, descriptors: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float64]:
         residuals: NDArray[np.float64] = np.subtract(descriptors, self.dictionary_.words_[labels], dtype=np.float64)
@@ -146,8 +148,13 @@ class VLAD(DictionaryEncoder):
         """Return the principal axes of the differences from each word, (n_words, k, k), by falling variance."""
         k = descriptors.shape[1]
         labels = self.dictionary_.predict(descriptors)
-        moments = np.zeros((self.n_words, k, k))
-        for word in range(self.n_words):
+        if self._mirror is not None:
+            # Those of a pair's second word are, mirrored, of its first.
+            second = labels >= self._n_pooled
+            descriptors = np.where(second[:, None], self._mirror.apply(descriptors), descriptors)
+            labels = labels % self._n_pooled
+        moments = np.zeros((self._n_pooled, k, k))
+        for word in range(self._n_pooled):
             members = labels == word
             residuals = self._residuals(descriptors[members], labels[members])
             moments[word] = residuals.T @ residuals
@@ -169,7 +176,7 @@ class VLAD(DictionaryEncoder):
     def check_state(self) -> None:
         super().check_state()
         if "dictionary_" in vars(self) and self.residual_pca is not None:
-            shape = (*self.dictionary_.words_.shape, self.residual_pca)
+            shape = (self._n_pooled, self.dictionary_.words_.shape[1], self.residual_pca)
             if self.axes_.shape != shape:
                 raise ValueError(
                     f"axes_ must have the shape {shape}, (n_words, k, residual_pca), got {self.axes_.shape}"

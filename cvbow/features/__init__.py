@@ -10,6 +10,7 @@ from cvbow.features.color_statistics import ColorStatistics
 from cvbow.features.dense_sift import DenseSIFT
 from cvbow.features.extractors import EXTRACTORS, make_extractor
 from cvbow.features.local_features import LocalFeatures
+from cvbow.features.mirror import Mirror
 from cvbow.features.registry import DESCRIPTORS, DETECTORS, make_descriptor, make_detector
 from cvbow.features.sift import SIFT
 from cvbow.features.whitened_patches import WhitenedPatches
@@ -28,6 +29,7 @@ __all__ = [
     "Extractor",
     "Features",
     "LocalFeatures",
+    "Mirror",
     "WhitenedPatches",
     "check_sides",
     "make_descriptor",

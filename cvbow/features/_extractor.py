@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, clone
 
 from cvbow._checks import check_int
 from cvbow.features._features import Features
+from cvbow.features.mirror import Mirror
 from cvbow.images import from_gray, to_gray
 
 
@@ -108,12 +109,19 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
         ValueError
             If they do not follow from those of the image itself.
         """
-        raise ValueError(f"{type(self).__name__} cannot tell the features of a mirrored image from those of the image")
+        mirror = self.mirror
+        if mirror is None:
+            raise ValueError(
+                f"{type(self).__name__} cannot tell the features of a mirrored image from those of the image"
+            )
+        points = features.points.copy()
+        points[:, 0] = features.image_size[0] - 1 - points[:, 0]
+        return Features(points, mirror.apply(features.descriptors), features.image_size)
 
     @property
-    def can_mirror(self) -> bool:
-        """Whether ``mirrored`` works."""
-        return type(self).mirrored is not Extractor.mirrored
+    def mirror(self) -> Mirror | None:
+        """What mirroring the image does to its descriptors; None where they do not follow from those of the image."""
+        return None
 
     @staticmethod
     def _to_image(

@@ -62,12 +62,6 @@ class Features:
         """Return the same points with other descriptors, shape (n, any)."""
         return Features(self.points, descriptors, self.image_size)
 
-    def mirrored(self, order: NDArray[np.intp]) -> Features:
-        """Return the features of the mirrored image, left and right exchanged: descriptors with values in ``order``."""
-        points = self.points.copy()
-        points[:, 0] = self.image_size[0] - 1 - points[:, 0]
-        return Features(points, self.descriptors[:, order], self.image_size)
-
 
 def grid_points(x: NDArray[np.floating], y: NDArray[np.floating], size: float, angle: float) -> NDArray[np.float32]:
     """Return the points of a grid (len(y) * len(x), 4), row by row."""

@@ -20,6 +20,7 @@ from cvbow.features._color import color_channels
 from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features, grid_points
 from cvbow.features._grid import N_BINS, bin_centers
+from cvbow.features.mirror import Mirror
 from cvbow.images import split_channels, to_lab
 
 #: Of a cell: three means, three standard deviations.
@@ -97,13 +98,14 @@ class ColorStatistics(Extractor):
         check_ints("bin_sizes", self.bin_sizes, minimum=1)
         check_choice("space", self.space, ("lab", "opponent"))
 
-    def mirrored(self, features: Features) -> Features:
-        """Return the features of the mirrored image: the same descriptors with the columns of cells backwards.
+    @property
+    def mirror(self) -> Mirror:
+        """The columns of cells backwards.
 
-        They are what ``extract`` finds in the mirrored image where the grid lies in the middle of the width; where that
-        leaves half a pixel over, they are those of a grid one pixel to the side.
+        It gives what ``extract`` finds in the mirrored image where the grid lies in the middle of the width; where that
+        leaves half a pixel over, the descriptors of a grid one pixel to the side.
         """
-        return features.mirrored(_MIRROR)
+        return Mirror.of_order(_MIRROR)
 
     def compute(self, image: NDArray[np.uint8]) -> Features:
         height, width = image.shape[:2]

@@ -28,6 +28,7 @@ from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features, grid_points
 from cvbow.features._grid import N_BINS, AxisGrid, axis_grid, flat_window
 from cvbow.features._normalize import normalize_channels, normalize_sift
+from cvbow.features.mirror import Mirror
 
 N_ORIENTATIONS = 8
 DESCRIPTOR_SIZE = 128
@@ -141,13 +142,14 @@ class DenseSIFT(Extractor):
         check_flag("root", self.root)
         check_choice("color", self.color, COLOR_SPACES)
 
-    def mirrored(self, features: Features) -> Features:
-        """Return the features of the mirrored image: the same descriptors with their values in another order.
+    @property
+    def mirror(self) -> Mirror:
+        """The values of a descriptor in another order.
 
-        They are what ``extract`` finds in the mirrored image where the grid lies in the middle of the width; where that
-        leaves half a pixel over, they are those of a grid one pixel to the side.
+        It gives what ``extract`` finds in the mirrored image where the grid lies in the middle of the width; where that
+        leaves half a pixel over, the descriptors of a grid one pixel to the side.
         """
-        return features.mirrored(np.arange(self.descriptor_size).reshape(-1, DESCRIPTOR_SIZE)[:, _MIRROR].ravel())
+        return Mirror.of_order(np.arange(self.descriptor_size).reshape(-1, DESCRIPTOR_SIZE)[:, _MIRROR].ravel())
 
     def compute(self, image: NDArray[np.uint8]) -> Features:
         height, width = image.shape[:2]
@@ -160,12 +162,20 @@ class DenseSIFT(Extractor):
         points = np.empty((sum(counts), 4), np.float32)
         descriptors = np.empty((sum(counts), self.descriptor_size), np.float32)
         channels = self._channels(image)
+        planes: list[NDArray[np.float32]] = [np.empty((width, N_ORIENTATIONS, height), np.float32) for _ in channels]
+        smoothed = None
         start = 0
         for (size, rows, columns), count in zip(grids, counts, strict=True):
             if count:
                 here = slice(start, start + count)
                 points[here] = grid_points(columns.centers, rows.centers, N_BINS * size, 0)
-                pooled = [_pool(_orientation_planes(self._smooth(turned, size)), rows, columns) for turned in channels]
+                # Scales that see the image equally smooth have its gradients in common.
+                variance = self._smoothing(size)
+                if variance != smoothed:
+                    for turned, target in zip(channels, planes, strict=True):
+                        _orientation_planes(_smooth(turned, variance), target)
+                    smoothed = variance
+                pooled = [_pool(each, rows, columns) for each in planes]
                 self._describe(pooled, rows, columns, size, descriptors[here])
                 start += count
         return Features(points, descriptors, (width, height))
@@ -177,14 +187,9 @@ class DenseSIFT(Extractor):
         # half a step higher, so that cutting to whole steps rounds, and a plain area stays plain.
         return [np.add(channel.T, np.float32(0.5 / STEPS), order="C", dtype=np.float32) for channel in channels]
 
-    def _smooth(self, turned: NDArray[np.float32], bin_size: int) -> NDArray[np.uint16]:
-        variance = (bin_size / self.magnification) ** 2 - 0.25 if self.magnification else 0.0
-        if variance > 0:
-            sigma = float(np.sqrt(variance))
-            turned = cv2.GaussianBlur(turned, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
-        smooth = np.empty(turned.shape, np.uint16)
-        np.multiply(turned, np.float32(STEPS), out=smooth, casting="unsafe")
-        return smooth
+    def _smoothing(self, bin_size: int) -> float:
+        """Return the variance of the smoothing before a scale is described, in squared pixels."""
+        return max((bin_size / self.magnification) ** 2 - 0.25, 0.0) if self.magnification else 0.0
 
     def _describe(
         self,
@@ -222,9 +227,17 @@ class DenseSIFT(Extractor):
                 normalize_channels(targets, block, root=self.root, threshold=threshold, shares=shares)
 
 
-def _orientation_planes(turned: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Split the gradient among eight directions; (W, H) uint16 gives (W, 8, H) float32, in [0, 1] gray levels."""
-    width, height = turned.shape
+def _smooth(turned: NDArray[np.float32], variance: float) -> NDArray[np.uint16]:
+    """Return an image smoothed by a Gaussian of this variance, in 16 bits."""
+    if variance > 0:
+        turned = cv2.GaussianBlur(turned, (0, 0), float(np.sqrt(variance)), borderType=cv2.BORDER_REPLICATE)
+    smooth = np.empty(turned.shape, np.uint16)
+    np.multiply(turned, np.float32(STEPS), out=smooth, casting="unsafe")
+    return smooth
+
+
+def _orientation_planes(turned: NDArray[np.uint16], planes: NDArray[np.float32]) -> None:
+    """Split the gradient of (W, H) uint16 among eight directions, ``planes`` (W, 8, H), in [0, 1] gray levels."""
     padded = cv2.copyMakeBorder(turned, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     right, left = padded[2:, 1:-1], padded[:-2, 1:-1]
     below, above = padded[1:-1, 2:], padded[1:-1, :-2]
@@ -234,7 +247,6 @@ def _orientation_planes(turned: NDArray[np.uint16]) -> NDArray[np.float32]:
     x_size, y_size = cv2.max(x_up, x_down), cv2.max(y_up, y_down)
     unit = 0.5 / (STEPS * 255)  # a central difference spans two pixels
     straight, diagonal = np.float32(unit), np.float32(unit * np.sqrt(2))
-    planes = np.empty((width, N_ORIENTATIONS, height), np.float32)
     for index, (part, scale) in enumerate(
         (
             (cv2.subtract(x_up, y_size), straight),
@@ -248,7 +260,6 @@ def _orientation_planes(turned: NDArray[np.uint16]) -> NDArray[np.float32]:
         )
     ):
         np.multiply(part, scale, out=planes[:, index], dtype=np.float32, casting="unsafe")
-    return planes
 
 
 def _pool(planes: NDArray[np.float32], rows: AxisGrid, columns: AxisGrid) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cvbow._checks import check_flag, check_int, check_real
 from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features, grid_points
+from cvbow.features.mirror import Mirror
 
 #: Values normalised together: 1 MB of float32, which fits a core's cache.
 _BLOCK = 1 << 18
@@ -86,14 +87,15 @@ class WhitenedPatches(Extractor):
         check_flag("color", self.color)
         check_real("variance_offset", self.variance_offset, minimum=0)
 
-    def mirrored(self, features: Features) -> Features:
-        """Return the features of the mirrored image: the same patches with their columns backwards.
+    @property
+    def mirror(self) -> Mirror:
+        """The columns of a patch backwards.
 
-        They are what ``extract`` finds in the mirrored image where ``step`` divides what the patches leave of the
-        width; otherwise they are those of a grid a few pixels to the side.
+        It gives what ``extract`` finds in the mirrored image where ``step`` divides what the patches leave of the
+        width; otherwise the descriptors of a grid a few pixels to the side.
         """
         order = np.arange(self.descriptor_size).reshape(self.patch_size, self.patch_size, -1)[:, ::-1].ravel()
-        return features.mirrored(order)
+        return Mirror.of_order(order)
 
     def compute(self, image: NDArray[np.uint8]) -> Features:
         height, width = image.shape[:2]

@@ -31,13 +31,18 @@ def principal_directions(data: NDArray[np.float32]) -> tuple[Float64, Float64, F
 
     Variances are by n - 1, ascending, and may fall below zero by rounding.
     """
+    mean, covariance = covariance_of(data)
+    return mean, *np.linalg.eigh(covariance)
+
+
+def covariance_of(data: NDArray[np.float32]) -> tuple[Float64, Float64]:
+    """Return the mean (k,) and the covariance (k, k), by n - 1, of rows (n, k)."""
     mean = data.mean(axis=0, dtype=np.float64)
     covariance = np.zeros((data.shape[1], data.shape[1]))
     for top in range(0, len(data), _ROWS):
         centered = data[top : top + _ROWS] - mean
         covariance += centered.T @ centered
-    variances, directions = np.linalg.eigh(covariance / max(len(data) - 1, 1))
-    return mean, variances, directions
+    return mean, covariance / max(len(data) - 1, 1)
 
 
 class MomentMatrix:

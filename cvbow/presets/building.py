@@ -8,7 +8,7 @@ from typing import Any
 from cvbow._checks import check_choice, check_int, check_part
 from cvbow.backends import BACKENDS, BagEncoder, ChannelUnion, MultiCrop
 from cvbow.classify import CLASSIFIERS, ImageClassifier, make_classifier
-from cvbow.dictionary import DICTIONARIES, ZCA
+from cvbow.dictionary import DICTIONARIES, ZCA, MirrorPCA
 from cvbow.encoders import ENCODERS, SpatialPyramid
 from cvbow.features import EXTRACTORS, CnnFeatureMap, Extractor
 from cvbow.features.registry import as_object
@@ -52,8 +52,8 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
         if implied is not None:
             resolved[implied[0]] = implied[1]
     resolved |= changes
-    if not _can_mirror(resolved) and "mirror" not in changes:
-        resolved["mirror"] = False
+    if "mirror" not in changes:
+        resolved["mirror"] = _possible_mirror(resolved)
     for key, value in changes.items():
         setting = _setting(key)
         part, is_nested, _ = key.partition("__")
@@ -193,9 +193,15 @@ def _setting(key: str) -> Setting:
     return found
 
 
-def _can_mirror(values: Mapping[str, Any]) -> bool:
-    """Tell whether features of an image give those of its mirror; where they do not, a recipe does without."""
-    return "local" not in values["channels"] or EXTRACTORS[values["features"]].mirrored is not Extractor.mirrored
+def _possible_mirror(values: Mapping[str, Any]) -> Any:
+    """Return a recipe's mirror, or what comes next to it where its other settings do not allow it."""
+    wanted = values["mirror"]
+    if "local" in values["channels"]:
+        if EXTRACTORS[values["features"]].mirror is Extractor.mirror:
+            return False
+        if wanted == "pairs" and (values["reduce"] == "zca" or not _encoder(values).pools_pairs):
+            return True
+    return wanted
 
 
 def _reduce(values: Mapping[str, Any]) -> Any:
@@ -203,6 +209,8 @@ def _reduce(values: Mapping[str, Any]) -> Any:
         return None
     if values["reduce"] == "zca":
         return ZCA()
+    if values["mirror"] == "pairs":
+        return MirrorPCA(values["reduce"], whiten=values["whiten"])
     from sklearn.decomposition import PCA
 
     # The covariance's eigenvectors are exact and the same on every run; the default solver may draw at random.

@@ -58,14 +58,15 @@ def _values(reasoned: Mapping[str, _Reasoned]) -> dict[str, Any]:
 _FISHER: dict[str, _Reasoned] = {
     "step": (8, "4 and 6 take longer and are no better by cross-validation"),
     "bin_sizes": ((4, 6, 8, 12, 16), "patches from 16 to 64 pixels"),
+    "magnification": (0.0, "a point over smoothing each scale, and all scales share their gradients"),
     "contrast_threshold": (0.0, "plain areas have Gaussians of their own: half a point"),
     "reduce": (64, "the mixture's covariances are diagonal, so the dimensions should not depend on each other"),
     "whiten": (True, "a quarter of a point"),
     "position_weight": (4.0, "Gaussians know their place in the image"),
-    "mirror": (True, "a point at twice the time of encoding; the image is described once"),
+    "mirror": ("pairs", "as good as encoding the mirror too, at half the time and half the values"),
     "sample": (180_000, "1400 descriptors for a Gaussian"),
     "encoder": ("fisher", "improved Fisher vectors: square roots, each cell at length 1"),
-    "n_words": (128, "256 doubles time and length"),
+    "n_words": (128, "64 mirrored pairs; 256 gain most of a point and double time and length"),
     "max_iter": (50, "expectation maximisation has settled by then"),
     "grids": (("1x1", "1x3", "2x2"), "the whole, three bands and quadrants: a point over the whole alone"),
     "level_weights": ("cells", "each grid the same share"),
@@ -159,7 +160,7 @@ _RECIPES = (
     ),
     _recipe(
         "fisher",
-        "dense RootSIFT at five scales with positions, Fisher vectors of 128 Gaussians, mirrored, linear SVM",
+        "dense RootSIFT at five scales with positions, Fisher vectors of 64 mirrored pairs of Gaussians, linear SVM",
         _FISHER,
     ),
     _recipe(
@@ -195,6 +196,7 @@ _RECIPES = (
             "views": ("crops", "half a point, at five times the work"),
             **{key: (value, "as for fisher") for key, (value, _) in _FISHER.items()},
             "mirror": (True, "of both channels"),
+            "magnification": (6.0, "the views, weights and width of the kernel were found with it"),
             "classifier": ("kernel-ridge", "a Gaussian kernel is half a point over a linear one"),
         },
         {

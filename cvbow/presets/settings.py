@@ -141,6 +141,7 @@ _flag = _parser(lambda text: _FLAGS[text.lower()], "true or false")
 _optional_integer = _parser(int, "an integer or none", none=None)
 _optional_text = _parser(str, none=None)
 _reduce = _parser(int, "an integer, zca or none", zca="zca", none=None)
+_mirror = _parser(lambda text: _FLAGS[text.lower()], "true, false or pairs", pairs="pairs")
 _own = _parser(str, **{OWN: OWN})
 
 #: Features of the channels of local features, where they are not those of the setting.
@@ -225,7 +226,11 @@ SETTINGS: dict[str, Setting] = {
         0.0, "append the place in the image, times this, to a descriptor", _number, _LOCAL, binary=False
     ),
     "views": Setting("whole", "of an image: whole, or crops for the whole and its four corners", str),
-    "mirror": Setting(False, "average an image's vectors with those of its mirror", _flag),
+    "mirror": Setting(
+        False,
+        "let left and right count alike: true encodes the mirror too, pairs learns words in mirrored pairs",
+        _mirror,
+    ),
     "sample": Setting(200_000, "descriptors that the dictionary is learned from", _integer, _LOCAL),
     "sample_images": Setting(1000, "images that they are drawn from", _integer, _LOCAL),
     "encoder": Setting("bow", "from descriptors to a vector", str, _LOCAL, choices=ENCODERS),
