@@ -19,6 +19,7 @@ from sklearn.utils._set_output import _wrap_data_with_container
 
 from cvbow.backends.caching import CachedFunction
 from cvbow.backends.loading import ImageLike, check_images, load_source, path_of, tag_images, try_image
+from cvbow.encoders import WordTable
 from cvbow.errors import ImageError
 from cvbow.images import read_image
 from cvbow.parallel import run
@@ -141,6 +142,22 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """Number of words of the first part that has a dictionary; None without one."""
         return next((part.n_words for part in self.parts() if part.n_words is not None), None)
 
+    def words_of(self, image: NDArray[np.uint8]) -> dict[str, WordTable]:
+        """Tell the words of one image's points, for each channel that has words, by its name.
+
+        The words of a backend that is no union have the name "all"; of several views, they are those of the whole
+        image. Empty where there are no words.
+        """
+        return {}
+
+    @property
+    def value_words(self) -> dict[str, NDArray[np.intp]]:
+        """The word that each value of one view's vector belongs to, for each channel as in ``words_of``.
+
+        Shape (vector_length / n_views,); -1 for the values of other channels.
+        """
+        return {}
+
     @property
     def network_files(self) -> frozenset[Path]:
         """The files of the networks that the backend runs, which a model file does not hold."""
@@ -210,6 +227,11 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         tag_images(tags.input_tags)
         tags.transformer_tags.preserves_dtype = []
         return tags
+
+    def encode(self, image: ImageLike) -> NDArray[np.float32]:
+        """Return the vector of one image, shape (vector_length,), float32; errors as of ``transform``."""
+        vector: NDArray[np.float32] = self.encode_images([image], strict=True).vectors[0]
+        return vector
 
     def encode_images(self, images: Sequence[ImageLike], *, strict: bool = False) -> EncodedImages:
         """Encode the images that can be read, and tell which could not.

@@ -19,7 +19,7 @@ from cvbow.backends._mirror import mean_direction
 from cvbow.backends.fitting import Sample, draw_sample
 from cvbow.backends.loading import ImageLike, check_images, load_source
 from cvbow.dictionary import MirrorPCA
-from cvbow.encoders import Encoder
+from cvbow.encoders import Encoder, WordTable
 from cvbow.errors import ImageError
 from cvbow.features import Extractor, Features, Mirror, make_extractor
 from cvbow.parallel import default_jobs, single_threaded
@@ -195,6 +195,15 @@ class BagEncoder(ImageEncoder):
         source, name = load_source(image)
         with single_threaded():
             return self._prepare(self._fitted_extractor.extract(self.read(source, name)))
+
+    def words_of(self, image: NDArray[np.uint8]) -> dict[str, WordTable]:
+        if self.n_words is None:
+            return {}
+        return {"all": self.encoder_.words(self._prepare(self._fitted_extractor.extract(image)))}
+
+    @property
+    def value_words(self) -> dict[str, NDArray[np.intp]]:
+        return {} if self.n_words is None else {"all": self.encoder_.value_words}
 
     def _prepare(self, features: Features) -> Features:
         descriptors: NDArray[Any] = features.descriptors

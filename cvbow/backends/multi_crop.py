@@ -15,6 +15,7 @@ from cvbow._checks import check_real
 from cvbow.backends._image_encoder import ImageEncoder
 from cvbow.backends.fitting import fit_inside
 from cvbow.backends.loading import ImageLike, check_images
+from cvbow.encoders import WordTable
 from cvbow.storage import Learned, Part, storable
 
 
@@ -84,6 +85,13 @@ class MultiCrop(ImageEncoder):
         kept = copy(self)
         kept.backend_ = self.backend_.keep(channels)
         return kept
+
+    def words_of(self, image: NDArray[np.uint8]) -> dict[str, WordTable]:
+        return self.backend_.words_of(image)
+
+    @property
+    def value_words(self) -> dict[str, NDArray[np.intp]]:
+        return self.backend_.value_words
 
     def parts(self) -> Sequence[ImageEncoder]:
         """Return the backend inside."""

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow.backends._image_encoder import ImageEncoder
 from cvbow.backends.fitting import fit_inside
 from cvbow.backends.loading import ImageLike, check_images
+from cvbow.encoders import WordTable
 from cvbow.errors import ImageError
 from cvbow.storage import storable
 
@@ -93,6 +94,23 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
         kept.channels_ = [(name, encoder) for name, encoder in self.channels_ if name in channels]
         return kept
 
+    def words_of(self, image: NDArray[np.uint8]) -> dict[str, WordTable]:
+        return {
+            _joined(name, inner): table
+            for name, encoder in self.channels_
+            for inner, table in encoder.words_of(image).items()
+        }
+
+    @property
+    def value_words(self) -> dict[str, NDArray[np.intp]]:
+        found: dict[str, NDArray[np.intp]] = {}
+        slices = self.channel_slices
+        for name, encoder in self.channels_:
+            for inner, words in encoder.value_words.items():
+                found[_joined(name, inner)] = np.full(self.vector_length, -1, np.intp)
+                found[_joined(name, inner)][slices[name]] = np.tile(words, encoder.n_views)
+        return found
+
     def parts(self) -> Sequence[ImageEncoder]:
         """Return the channels."""
         return [encoder for _, encoder in vars(self).get("channels_", self.channels)]
@@ -148,6 +166,11 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
             _check_channels("channels_", self.channels_)
             if [name for name, _ in self.channels_] != [name for name, _ in self.channels]:
                 raise ValueError("channels_ must have the names of channels")
+
+
+def _joined(name: str, inner: str) -> str:
+    """Return what to call a channel's words: by its name, of a union inside a union by both."""
+    return name if inner == "all" else f"{name}/{inner}"
 
 
 def _check_channels(parameter: str, channels: object) -> None:

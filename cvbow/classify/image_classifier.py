@@ -18,10 +18,10 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from cvbow import storage
-from cvbow._checks import check_part
+from cvbow._checks import check_choice, check_part
 from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import EncodedImages, ImageEncoder, ImageLike
-from cvbow.backends.loading import check_images
+from cvbow.backends.loading import check_images, load_source, try_image
 from cvbow.classify._any_classifier import classifier_name, fit_parameters, has_method, limit_neighbors
 from cvbow.classify._augmented import check_augmentation, with_copies
 from cvbow.classify._labels import check_class_names, take_labels
@@ -30,6 +30,7 @@ from cvbow.classify.chooser import Chosen, ModelChooser
 from cvbow.classify.metrics import ClassificationReport, classification_report, place_labels
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.classify.registry import make_classifier
+from cvbow.encoders import WordTable
 from cvbow.errors import CvbowError, ImageError, ModelFileError
 from cvbow.images import check_background, reading_as
 from cvbow.parallel import default_jobs, note, single_threaded
@@ -334,6 +335,46 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         probabilities = self._probabilities(encoded.vectors)
         labels = self._predict(encoded.vectors, probabilities)
         return Answers(labels, probabilities, encoded.rows + top, encoded.skipped)
+
+    def encode(self, image: ImageLike) -> NDArray[np.float32]:
+        """Return the vector of one image, shape (d,), float32; ImageError for one that cannot be read."""
+        check_is_fitted(self, "classifier_")
+        with reading_as(background=self.background):
+            return self.backend_.encode(image)
+
+    def words(self, image: ImageLike, channel: str | None = None) -> WordTable:
+        """Tell which visual words one image has, and where.
+
+        Parameters
+        ----------
+        image : path or array
+        channel : str or None, default None
+            The channel of a ``ChannelUnion`` whose words are wanted; None where no more than one has words.
+
+        Returns
+        -------
+        WordTable
+            The word, the place and the cells of each point. Positions are those of the image as it was read: upright.
+
+        Raises
+        ------
+        ValueError
+            If the model has no words, or none under this name, or words in several channels and none is named.
+        ImageError
+            If the image cannot be read.
+        """
+        check_is_fitted(self, "classifier_")
+        names = list(self.backend_.value_words)
+        if not names:
+            raise ValueError("the model has no visual words: its vectors are not made of any")
+        if channel is not None or len(names) > 1:
+            check_choice("channel", channel, names)
+        with reading_as(background=self.background):
+            found = try_image(image, lambda: self.backend_.words_of(self.backend_.read(*load_source(image))))
+        if isinstance(found, ImageError):
+            raise found
+        table: WordTable = found[channel or names[0]]
+        return table
 
     def save(self, path: str | os.PathLike[str]) -> str:
         """Write the model to one file, whole or not at all, and return its content hash.

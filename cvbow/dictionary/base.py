@@ -150,6 +150,13 @@ class Dictionary(BaseEstimator):  # type: ignore[misc]
     def _predict(self, data: NDArray[Any], threads: int) -> NDArray[np.int32]:
         """Return the word of each descriptor, shape (n,)."""
 
+    def distances(self, descriptors: NDArray[Any], words: NDArray[np.integer]) -> NDArray[np.float32]:
+        """Return each descriptor's distance from a word of its own, (n, k) and (n,) to (n,) float32.
+
+        It is Euclidean; of binary words in bits; of a Gaussian in its standard deviations, from its mean.
+        """
+        return _euclidean(self._check_query(descriptors), self.words_[words])
+
     @property
     def n_features_in_(self) -> int:
         """Values of a descriptor, as the words have them; scikit-learn's checks set it, which changes nothing."""
@@ -244,6 +251,17 @@ def check_words(dictionary: Any, kinds: Collection[type[np.generic]], user: str)
             f"dictionary must learn words_ of shape (n_words, k), finite and {types} for {user}, "
             f"got {type(dictionary).__name__}"
         )
+
+
+def distances_to_words(dictionary: Any, descriptors: NDArray[Any], words: NDArray[np.integer]) -> NDArray[np.float32]:
+    """Return each descriptor's distance from a word of its own, as ``Dictionary.distances``; Euclidean of others."""
+    if isinstance(dictionary, Dictionary):
+        return dictionary.distances(descriptors, words)
+    return _euclidean(descriptors, dictionary.words_[words])
+
+
+def _euclidean(descriptors: NDArray[Any], words: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(np.linalg.norm(np.subtract(descriptors, words, dtype=np.float64), axis=1), np.float32)
 
 
 def ranks_words(dictionary: Any) -> bool:

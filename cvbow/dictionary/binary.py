@@ -96,6 +96,10 @@ class BinaryDictionary(RankingDictionary):
     def _search(self) -> WordSearch:
         return _BitSearch(self.words_)
 
+    def distances(self, descriptors: NDArray[np.uint8], words: NDArray[np.integer]) -> NDArray[np.float32]:
+        different = np.bitwise_xor(self._check_query(descriptors), self.words_[words])
+        return np.asarray(np.unpackbits(different, axis=1).sum(axis=1), np.float32)
+
     def _check(self, descriptors: object, *, fitting: bool = False) -> NDArray[np.uint8]:
         dtype = "uint8" if isinstance(descriptors, np.ndarray) and descriptors.dtype == np.uint8 else None
         data = check_matrix(self, descriptors, fitting=fitting, name="descriptors", dtype=dtype, may_be_empty=True)

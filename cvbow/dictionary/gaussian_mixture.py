@@ -145,6 +145,11 @@ class GaussianMixtureDictionary(Dictionary):
             map_threads(fill, _parts(len(data)), local_threads(self.n_jobs))
         return found
 
+    def distances(self, descriptors: NDArray[np.float32], words: NDArray[np.integer]) -> NDArray[np.float32]:
+        offsets = np.subtract(self._check_query(descriptors), self.words_[words], dtype=np.float64)
+        offsets /= np.sqrt(self.variances_[words], dtype=np.float64)
+        return np.asarray(np.linalg.norm(offsets, axis=1), np.float32)
+
     def score(self, descriptors: NDArray[np.float32], y: object = None) -> float:
         """Return the mean log-likelihood of the descriptors (n, k), in nats."""
         data = self._check_query(descriptors)

@@ -2,6 +2,7 @@
 
 from cvbow.encoders._encoder import Encoder
 from cvbow.encoders._pooling import Cells
+from cvbow.encoders._words import WordTable
 from cvbow.encoders.bag_of_words import BagOfWords
 from cvbow.encoders.fisher_vector import FisherVector
 from cvbow.encoders.kernel_codebook import KernelCodebook
@@ -24,4 +25,5 @@ __all__ = [
     "SoftThreshold",
     "SpatialPyramid",
     "Triangle",
+    "WordTable",
 ]

@@ -13,11 +13,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
 from cvbow.dictionary import Dictionary, KMeansDictionary, WordSearch
-from cvbow.dictionary.base import check_dictionary, check_words
+from cvbow.dictionary.base import check_dictionary, check_words, distances_to_words
 from cvbow.dictionary.descriptors import check_binary, check_descriptors
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.encoders._encoder import Encoder, stack_descriptors
 from cvbow.encoders._pooling import POOLINGS, Cells, pool_dense
+from cvbow.encoders._words import WordTable
 from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
 from cvbow.features import Features, Mirror
 from cvbow.parallel import single_threaded
@@ -96,6 +97,29 @@ class DictionaryEncoder(Encoder):
         with single_threaded():
             vectors = self._pool(self._check(features.descriptors, size), cells)
         return self._normalize(vectors, None if self._mirror is None else cells.mirror)
+
+    def words(self, features: Features) -> WordTable:
+        n, n_words = len(features), self._n_told
+        word, distance = np.empty(n, np.int32), np.empty(n, np.float32)
+        if n:
+            with single_threaded():
+                descriptors = self._check(features.descriptors, self.dictionary_.words_.shape[1])
+                word[:], distance[:] = self._nearest_word(descriptors)
+        return WordTable(features.points, word, np.zeros((n, 1), np.intp), distance, n_words)
+
+    @property
+    def value_words(self) -> NDArray[np.intp]:
+        return np.repeat(np.arange(self._n_pooled), self.vector_length // self._n_pooled)
+
+    @property
+    def _n_told(self) -> int:
+        """How many words ``words`` tells apart."""
+        return self.n_words
+
+    def _nearest_word(self, descriptors: NDArray[Any]) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+        """Return the word of each descriptor and the distance from it, (n,) each; there is a descriptor at least."""
+        word = self.dictionary_.predict(descriptors)
+        return word, distances_to_words(self.dictionary_, descriptors, word)
 
     @abstractmethod
     def _pool(self, descriptors: NDArray[Any], cells: Cells) -> NDArray[np.floating]:

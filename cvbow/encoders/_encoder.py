@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
 from cvbow.encoders._pooling import Cells
+from cvbow.encoders._words import WordTable
 from cvbow.features import Features, Mirror
 
 
@@ -106,6 +107,26 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
             for cell in np.unique(grid):
                 vectors[cell] = self.encode(features.take(np.flatnonzero(grid == cell)))
         return vectors
+
+    def words(self, features: Features) -> WordTable:
+        """Tell the word of each point of one image, and its cells.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If the encoder has no words, or the descriptors do not have the size that was learned.
+        """
+        raise ValueError(f"{type(self).__name__} has no visual words to tell of")
+
+    @property
+    def value_words(self) -> NDArray[np.intp]:
+        """The word that each value of a vector belongs to, shape (vector_length,); ValueError of an encoder without.
+
+        Of words in mirrored pairs it is the first, whose values hold those of the second.
+        """
+        raise ValueError(f"{type(self).__name__} has no visual words to tell of")
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule: called by ``fit``, and before a backend reads an image."""

@@ -77,6 +77,12 @@ class FisherVector(DictionaryEncoder):
         check_is_fitted(self, "dictionary_")
         return 2 * self._n_pooled * int(self.dictionary_.means_.shape[1])
 
+    @property
+    def value_words(self) -> NDArray[np.intp]:
+        # The means' part of all Gaussians, then that of the deviations.
+        n = self._n_pooled
+        return np.tile(np.repeat(np.arange(n), self.vector_length // (2 * n)), 2)
+
     @staticmethod
     def _default_dictionary() -> GaussianMixtureDictionary:
         return GaussianMixtureDictionary()

@@ -71,6 +71,27 @@ class SoftThreshold(DenseEncoder):
         """Length of an encoded vector: the number of words, or twice that with ``split_sign``."""
         return self.n_words * (2 if self.split_sign else 1)
 
+    @property
+    def value_words(self) -> NDArray[np.intp]:
+        return np.arange(self.vector_length)
+
+    @property
+    def _n_told(self) -> int:
+        # Each value has a direction of its own.
+        return self.vector_length
+
+    def _nearest_word(self, descriptors: NDArray[np.float32]) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
+        word, largest = np.empty(len(descriptors), np.int32), np.empty(len(descriptors), np.float32)
+        step = block_size(self.vector_length)
+        for top in range(0, len(descriptors), step):
+            rows = slice(top, top + step)
+            projections = descriptors[rows] @ self._prepared
+            if self.split_sign:
+                projections = np.hstack([projections, -projections])
+            word[rows], largest[rows] = projections.argmax(axis=1), projections.max(axis=1)
+        lengths = np.linalg.norm(descriptors, axis=1)
+        return word, 1 - np.divide(largest, lengths, out=np.zeros_like(largest), where=lengths > 0)
+
     def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         n, n_words = len(descriptors), self.n_words
         alpha = np.float32(self.alpha)

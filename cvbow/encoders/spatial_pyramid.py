@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice, check_real
 from cvbow.encoders._encoder import Encoder
 from cvbow.encoders._pooling import Cells
+from cvbow.encoders._words import WordTable
 from cvbow.features import Features, Mirror
 from cvbow.storage import Learned, Part, storable
 
@@ -117,6 +119,23 @@ class SpatialPyramid(Encoder):
     def set_documents(self, counts: NDArray[np.int64], n_images: int) -> None:
         """Set the document frequencies of the encoder inside."""
         self.encoder_.set_documents(counts, n_images)
+
+    def words(self, features: Features) -> WordTable:
+        check_is_fitted(self, "encoder_")
+        table: WordTable = self.encoder_.words(features)
+        per_cell = self.encoder_.n_blocks
+        cells: list[NDArray[np.intp]] = []
+        start = 0
+        for columns, rows in parse_grids(self.grids):
+            outer = start + _cell_of_points(features, columns, rows)
+            cells.append(outer[:, None] * per_cell + table.cell)
+            start += columns * rows
+        return replace(table, cell=np.hstack(cells))
+
+    @property
+    def value_words(self) -> NDArray[np.intp]:
+        inner = self.encoder_.value_words
+        return np.tile(inner, self.vector_length // len(inner))
 
     def encode_cells(self, features: Features, cells: Cells) -> NDArray[np.float32]:
         """Return a pyramid for each of the given cells, each pyramid's grids laid over the whole image."""
