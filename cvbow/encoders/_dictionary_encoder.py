@@ -18,6 +18,7 @@ from cvbow.dictionary.descriptors import check_binary, check_descriptors
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.encoders._encoder import Encoder, stack_descriptors
 from cvbow.encoders._pooling import POOLINGS, Cells, pool_dense
+from cvbow.encoders._shares import share_dense
 from cvbow.encoders._words import WordTable
 from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
 from cvbow.features import Features, Mirror
@@ -28,8 +29,8 @@ from cvbow.storage import Learned, Part
 class DictionaryEncoder(Encoder):
     """Base class: learns a dictionary, and makes a vector for each cell from the descriptors and their words.
 
-    A subclass has the parameters ``dictionary``, ``normalization`` and ``power`` and defines ``_pool``; ``_learn``
-    where it learns more than words.
+    A subclass has the parameters ``dictionary``, ``normalization`` and ``power`` and defines ``_pool`` and its way
+    back, ``_share``; ``_learn`` where it learns more than words.
 
     Attributes
     ----------
@@ -125,6 +126,19 @@ class DictionaryEncoder(Encoder):
     def _pool(self, descriptors: NDArray[Any], cells: Cells) -> NDArray[np.floating]:
         """Return the vector of each cell, shape (n_cells, vector_length); there is a point at least."""
 
+    def share_out(self, features: Features, cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what each descriptor gave to the values; see ``Encoder.share_out``."""
+        check_is_fitted(self, "dictionary_")
+        if len(features) == 0:
+            return np.zeros(0)
+        size = self.dictionary_.words_.shape[1]
+        with single_threaded():
+            return self._share(self._check(features.descriptors, size), cells, values)
+
+    @abstractmethod
+    def _share(self, descriptors: NDArray[Any], cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share the cells' values (n_cells, vector_length) out among the descriptors, (n,); there is one at least."""
+
     @property
     def _mirror(self) -> Mirror | None:
         """The mirror that the dictionary's words come in pairs for."""
@@ -158,6 +172,16 @@ class DictionaryEncoder(Encoder):
         second = cells.mirrored(sums[:, half:])
         together: NDArray[Any] = sums[:, :half] + (second if mirror is None else mirror.apply(second))
         return together
+
+    def _of_all_words(self, values: NDArray[Any], cells: Cells, mirror: Mirror | None = None) -> NDArray[Any]:
+        """Return what belongs to the first words of pairs, (n_cells, n_words / 2, ...), as it belongs to all words.
+
+        It is the transpose of ``_with_mirrors``; without pairs, values stay as they are.
+        """
+        if self._mirror is None:
+            return values
+        second = cells.mirrored(values)
+        return np.concatenate([values, second if mirror is None else mirror.apply(second)], axis=1)
 
     @staticmethod
     def _default_dictionary() -> Any:
@@ -228,3 +252,8 @@ class DenseEncoder(WordEncoder):
 
     def _pool(self, descriptors: NDArray[np.float32], cells: Cells) -> NDArray[np.float64]:
         return pool_dense(self._codes, descriptors, self.vector_length, cells, self.pooling)
+
+    def _share(
+        self, descriptors: NDArray[np.float32], cells: Cells, values: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        return share_dense(self._codes, descriptors, values, cells, self.pooling)

@@ -19,7 +19,8 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     """Base class: ``fit(features_sample)``, then ``encode(features) -> (d,) float32``.
 
     A subclass defines ``fit`` and ``vector_length``, and overrides ``encode``; or ``encode_cells``, which encodes
-    several bags of one image at once: so a spatial pyramid finds each point's word only once for all its grids.
+    several bags of one image at once: so a spatial pyramid finds each point's word only once for all its grids. With
+    ``share_out`` it can say what each descriptor gave to a vector.
 
     Examples
     --------
@@ -51,6 +52,11 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
     def n_blocks(self) -> int:
         """Parts of equal length that a vector consists of, each normalised by itself: the cells of a pyramid."""
         return 1
+
+    @property
+    def has_shares(self) -> bool:
+        """Whether ``shares`` works."""
+        return type(self).share_out is not Encoder.share_out
 
     @property
     @abstractmethod
@@ -146,6 +152,62 @@ class Encoder(BaseEstimator):  # type: ignore[misc]
             If the descriptors do not have the size that was learned.
         """
         return self.encode_cells(features, Cells.whole(len(features))).reshape(-1)
+
+    def shares(self, features: Features, weights: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Tell what each descriptor gave to the product of the vector and some weights.
+
+        Parameters
+        ----------
+        features : Features
+        weights : array of shape (vector_length,)
+            Such as a linear classifier's for a class.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Their sum is the product ``encode(features) @ weights``, but for what is left of values whose parts nearly
+            cancel.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If the encoder has no shares, or the weights are not as many as a vector's values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from cvbow import BagOfWords, Features, KMeansDictionary
+        >>> descriptors = np.array([[0, 0], [0, 1], [9, 9], [9, 8], [8, 9]], np.float32)
+        >>> features = Features(np.zeros((5, 4), np.float32), descriptors, image_size=(64, 64))
+        >>> encoder = BagOfWords(KMeansDictionary(n_words=2), normalization="none").fit([features])
+        >>> encoder.shares(features, np.ones(2)).tolist()
+        [1.0, 1.0, 1.0, 1.0, 1.0]
+        """
+        vector = self.encode(features).astype(np.float64)
+        if np.shape(weights) != vector.shape:
+            raise ValueError(f"weights must have shape {vector.shape}, got {np.shape(weights)}")
+        return self.share_out(features, Cells.whole(len(features)), (vector * weights)[None])
+
+    def share_out(self, features: Features, cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Share out, among the descriptors, what became of each value of the vectors of an image's cells.
+
+        Parameters
+        ----------
+        features : Features
+        cells : Cells
+            As ``encode_cells`` got them.
+        values : ndarray of shape (n_cells, d), float64
+            Such as the products of the vectors' values and weights; where a vector is zero, so are they.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Each value goes to the descriptors in proportion to their parts of the sum, or other pool, that it was made
+            of; where these nearly cancel, less than all of it.
+        """
+        raise ValueError(f"{type(self).__name__} cannot tell what each descriptor gave: it defines no share_out")
 
 
 def stack_descriptors(features_sample: Sequence[Features]) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -70,6 +70,14 @@ class Cells:
         return order, np.append(starts, len(order)), members
 
 
+def cut_by_group(bounds: NDArray[np.intp], start: int, stop: int) -> Iterator[tuple[int, slice]]:
+    """Yield the groups that the points from start to stop are of, and where in between they lie; see ``groups``."""
+    first = int(np.searchsorted(bounds, start, side="right")) - 1
+    last = int(np.searchsorted(bounds, stop, side="left"))
+    for group in range(first, last):
+        yield group, slice(max(int(bounds[group]) - start, 0), min(int(bounds[group + 1]), stop) - start)
+
+
 def pool_sparse(
     words: NDArray[np.int32], weights: NDArray[np.float64], n_words: int, cells: Cells, pooling: str
 ) -> NDArray[np.float64]:
@@ -117,10 +125,8 @@ def pool_dense(
     if len(members) > 1:
         descriptors = descriptors[order]
     for rows, codes in encode(descriptors):
-        first = np.searchsorted(bounds, rows.start, side="right") - 1
-        last = np.searchsorted(bounds, rows.stop, side="left")
-        for group in range(first, last):
-            part = codes[max(bounds[group] - rows.start, 0) : bounds[group + 1] - rows.start]
+        for group, within in cut_by_group(bounds, rows.start, rows.stop):
+            part = codes[within]
             value = part.max(axis=0) if pooling == "max" else part.sum(axis=0)
             for cell in members[group]:
                 if pooling == "max":

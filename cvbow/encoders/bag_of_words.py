@@ -17,6 +17,7 @@ from cvbow.dictionary import Dictionary
 from cvbow.dictionary.descriptors import check_size
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
 from cvbow.encoders._pooling import Cells
+from cvbow.encoders._shares import per_part
 from cvbow.encoders.normalize import NORMALIZATIONS, shared
 from cvbow.features import Features
 from cvbow.storage import Array, Learned
@@ -103,8 +104,17 @@ class BagOfWords(DictionaryEncoder):
         self.idf_ = np.log(n_images / np.maximum(counts, 1)).astype(np.float32)
 
     def _pool(self, descriptors: NDArray[Any], cells: Cells) -> NDArray[np.float32]:
-        histograms = np.zeros(cells.n_cells * self.n_words, np.float32)
+        return self._counts(self.dictionary_.predict(descriptors), cells)
+
+    def _share(self, descriptors: NDArray[Any], cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:
         words = self.dictionary_.predict(descriptors)
+        counts = self._counts(words, cells)
+        each = self._of_all_words(per_part(values, counts, counts), cells)
+        return np.asarray(sum(each[cell, words] for cell in cells.of_points), np.float64)
+
+    def _counts(self, words: NDArray[np.int32], cells: Cells) -> NDArray[np.float32]:
+        """Return how often each word, or pair of words, occurs in each cell, (n_cells, vector_length)."""
+        histograms = np.zeros(cells.n_cells * self.n_words, np.float32)
         for cell in cells.of_points:
             histograms += np.bincount(cell * self.n_words + words, minlength=len(histograms))
         return self._with_mirrors(histograms.reshape(cells.n_cells, -1), cells)

@@ -6,7 +6,7 @@ J. Sanchez et al., "Image classification with the Fisher vector: theory and prac
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice, check_real
 from cvbow.dictionary import GaussianMixtureDictionary
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
-from cvbow.encoders._pooling import Cells
+from cvbow.encoders._pooling import Cells, cut_by_group
+from cvbow.encoders._shares import per_part
 from cvbow.encoders.normalize import normalize_as, signed_power
 
 
@@ -102,10 +103,7 @@ class FisherVector(DictionaryEncoder):
             descriptors = descriptors[order]
         sums = np.zeros((len(members), self.n_words, 2 * descriptors.shape[1] + 1), np.float32)
         for block in self.dictionary_.mixture().blocks(descriptors, threshold=self.posterior_threshold):
-            first = np.searchsorted(bounds, block.start, side="right") - 1
-            last = np.searchsorted(bounds, block.stop, side="left")
-            for group in range(first, last):
-                within = slice(max(bounds[group] - block.start, 0), min(bounds[group + 1], block.stop) - block.start)
+            for group, within in cut_by_group(bounds, block.start, block.stop):
                 sums[group] += block.posteriors[:, within] @ block.columns[:, within].T
         # Which groups make up a cell: the same product for all words and values.
         belongs = np.zeros((cells.n_cells, len(members)), np.float32)
@@ -118,17 +116,51 @@ class FisherVector(DictionaryEncoder):
         They are the same in z as in the descriptors themselves.
         """
         mixture, n = self.dictionary_.mixture(), self._n_pooled
-        weights, means, variances = mixture.weights[:n, None], mixture.means[:n], mixture.variances[:n]
-        k = means.shape[1]
-        first, second, mass = sums[:, :, :k], sums[:, :, k : 2 * k], sums[:, :, 2 * k :]
+        weights, variances = mixture.weights[:n, None], mixture.variances[:n]
+        offset, spread, mass = self._about_means(sums)
         scale = 1 / (np.sqrt(weights) * np.maximum(sizes, 1)[:, None, None])
-        gradients = np.empty((len(sums), 2, *means.shape), np.float32)
-        # sum q (z - m), and sum q (z - m)^2 = sum q z^2 - m sum q z - m sum q (z - m): differences, in float64.
-        offset = first - means * mass
+        gradients = np.empty((len(sums), 2, *variances.shape), np.float32)
         np.multiply(offset, scale / np.sqrt(variances), out=gradients[:, 0], casting="same_kind")
-        spread = second - means * (first + offset)
         np.multiply(spread / variances - mass, scale / np.sqrt(2), out=gradients[:, 1], casting="same_kind")
         return gradients.reshape(len(sums), -1)
+
+    def _about_means(self, sums: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Return the sums of q (z - m) and of q (z - m)^2, (n_cells, n_pooled, k), and of q, (n_cells, n_pooled, 1)."""
+        means = self.dictionary_.mixture().means[: self._n_pooled]
+        k = means.shape[1]
+        first, second, mass = sums[:, :, :k], sums[:, :, k : 2 * k], sums[:, :, 2 * k :]
+        # sum q (z - m)^2 = sum q z^2 - m sum q z - m sum q (z - m): differences, in float64.
+        offset = first - means * mass
+        return offset, second - means * (first + offset), mass
+
+    def _share(
+        self, descriptors: NDArray[np.float32], cells: Cells, values: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        mixture = self.dictionary_.mixture()
+        sums = self._sums(descriptors, cells)
+        if mixture.mirror_of_sums is not None:
+            sums = self._with_mirrors(sums, cells, mixture.mirror_of_sums)
+        means, variances = mixture.means[: self._n_pooled], mixture.variances[: self._n_pooled]
+        offset, spread, mass = self._about_means(sums)
+        of_means, of_deviations = np.moveaxis(values.reshape(cells.n_cells, 2, *means.shape), 1, 0)
+        # What the parts are without their signs is at most: by Cauchy and Schwarz, and by the triangle inequality.
+        spread = np.maximum(spread, 0)
+        by_offset = per_part(of_means, offset, np.sqrt(mass * spread))
+        by_square = per_part(of_deviations, spread / variances - mass, spread / variances + mass)
+        # A descriptor gets q (by_offset (z - m) + by_square ((z - m)^2 / v - 1)), which is linear in z, z^2 and 1.
+        squares = by_square / variances
+        ones = (means * (means * squares - by_offset) - by_square).sum(axis=2, keepdims=True)
+        factors = np.concatenate([by_offset - 2 * means * squares, squares, ones], axis=2)
+        factors = self._of_all_words(factors, cells, mixture.mirror_of_sums)
+        order, bounds, members = cells.groups()
+        of_groups = factors[members].sum(axis=1)
+        shares = np.empty(len(descriptors))
+        for block in mixture.blocks(descriptors[order], threshold=self.posterior_threshold):
+            for group, within in cut_by_group(bounds, block.start, block.stop):
+                given = of_groups[group] @ block.columns[:, within]
+                here = order[block.start : block.stop][within]
+                shares[here] = np.einsum("ij,ij->j", block.posteriors[:, within], given)
+        return shares
 
     def _normalize(self, vectors: NDArray[np.floating], twins: NDArray[np.intp] | None) -> NDArray[np.float32]:
         # Of standardised descriptors, which are bounded, float32 holds the squares too.

@@ -17,6 +17,7 @@ from cvbow._checks import check_choice, check_int, check_real
 from cvbow.dictionary.base import threads_of
 from cvbow.encoders._dictionary_encoder import WordEncoder
 from cvbow.encoders._pooling import Cells, pool_sparse
+from cvbow.encoders._shares import share_sparse
 from cvbow.features import Features
 from cvbow.storage import Learned, Number
 
@@ -100,6 +101,15 @@ class KernelCodebook(WordEncoder):
         self.sigma_ = variance**0.5 if variance > 0 else 1.0
 
     def _pool(self, descriptors: NDArray[Any], cells: Cells) -> NDArray[np.float64]:
+        words, weights = self._codes(descriptors)
+        return pool_sparse(words, weights, self.n_words, cells, self.pooling)
+
+    def _share(self, descriptors: NDArray[Any], cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        words, weights = self._codes(descriptors)
+        return share_sparse(words, weights, values, cells, self.pooling)
+
+    def _codes(self, descriptors: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return the words that each point is shared out among, and by which weights, both (n, k)."""
         words, distances = self._nearest(descriptors)
         if self.ambiguity == "uncertainty":
             distances = distances - distances[:, :1]
@@ -107,7 +117,7 @@ class KernelCodebook(WordEncoder):
             weights = np.exp(distances / (-2 * self.sigma_**2))
         if self.ambiguity == "uncertainty":
             weights /= weights.sum(axis=1, keepdims=True)
-        return pool_sparse(words, weights, self.n_words, cells, self.pooling)
+        return words, weights
 
     def _nearest(self, descriptors: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Return the nearest words, the nearest first, and their squared distances, both (n, k)."""

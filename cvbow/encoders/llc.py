@@ -15,6 +15,7 @@ from cvbow._checks import check_int, check_real
 from cvbow.dictionary.base import threads_of
 from cvbow.encoders._dictionary_encoder import WordEncoder
 from cvbow.encoders._pooling import Cells, pool_sparse
+from cvbow.encoders._shares import share_sparse
 
 #: Descriptors solved for at a time: with 5 words of 64 values, 1.3 MB of float32.
 _BLOCK = 1024
@@ -70,13 +71,24 @@ class LLC(WordEncoder):
         self.power = power
 
     def _pool(self, descriptors: NDArray[np.float32], cells: Cells) -> NDArray[np.float64]:
+        words, weights = self._codes(descriptors)
+        return pool_sparse(words, weights, self.n_words, cells, self.pooling)
+
+    def _share(
+        self, descriptors: NDArray[np.float32], cells: Cells, values: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        words, weights = self._codes(descriptors)
+        return share_sparse(words, weights, values, cells, self.pooling)
+
+    def _codes(self, descriptors: NDArray[np.float32]) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+        """Return the words that each point is built of, and their weights, both (n, k)."""
         k = min(self.n_nearest, self.n_words)
         words, _ = self._prepared.nearest_words(descriptors, k, n_threads=threads_of(self.dictionary_))
         weights = np.empty(words.shape)
         for top in range(0, len(words), _BLOCK):
             here = slice(top, top + _BLOCK)
             weights[here] = self._weights(descriptors[here], words[here])
-        return pool_sparse(words, weights, self.n_words, cells, self.pooling)
+        return words, weights
 
     def _weights(self, descriptors: NDArray[np.float32], words: NDArray[np.int32]) -> NDArray[np.float64]:
         shifted = self.dictionary_.words_[words]

@@ -101,6 +101,11 @@ class SpatialPyramid(Encoder):
         """Whether the encoder inside does."""
         return self.encoder.pools_pairs
 
+    @property
+    def has_shares(self) -> bool:
+        """Whether the encoder inside has."""
+        return self.encoder.has_shares
+
     def fit(self, features_sample: Sequence[Features], y: object = None) -> Self:
         self.check_params()
         self.encoder_ = clone(self.encoder).fit(features_sample)
@@ -140,6 +145,25 @@ class SpatialPyramid(Encoder):
     def encode_cells(self, features: Features, cells: Cells) -> NDArray[np.float32]:
         """Return a pyramid for each of the given cells, each pyramid's grids laid over the whole image."""
         check_is_fitted(self, "encoder_")
+        pyramids, n_cells = self._pyramids(features, cells), cells.n_cells
+        vectors = self.encoder_.encode_cells(features, pyramids).reshape(n_cells, pyramids.n_cells // n_cells, -1)
+        vectors = (vectors * self._weights(parse_grids(self.grids))[:, None]).reshape(n_cells, -1)
+        if self.normalization == "l2":
+            length = np.linalg.norm(vectors, axis=1, keepdims=True)
+        elif self.normalization == "l1":
+            length = np.abs(vectors).sum(axis=1, keepdims=True)
+        if self.normalization != "none":
+            vectors = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+        return np.asarray(vectors, np.float32)
+
+    def share_out(self, features: Features, cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        check_is_fitted(self, "encoder_")
+        pyramids = self._pyramids(features, cells)
+        shares: NDArray[np.float64] = self.encoder_.share_out(features, pyramids, values.reshape(pyramids.n_cells, -1))
+        return shares
+
+    def _pyramids(self, features: Features, cells: Cells) -> Cells:
+        """Return the cells of all grids in each of the given cells."""
         sizes = parse_grids(self.grids)
         mirror = _mirrored_cells(sizes)
         per_pyramid, n_cells = len(mirror), cells.n_cells
@@ -150,16 +174,7 @@ class SpatialPyramid(Encoder):
                 inner.append(outer * per_pyramid + start + _cell_of_points(features, columns, rows))
                 start += columns * rows
         places = cells.mirrored(np.arange(n_cells))[:, None] * per_pyramid + mirror
-        pyramids = Cells(inner, n_cells * per_pyramid, places.ravel())
-        vectors = self.encoder_.encode_cells(features, pyramids).reshape(n_cells, per_pyramid, -1)
-        vectors = (vectors * self._weights(sizes)[:, None]).reshape(n_cells, -1)
-        if self.normalization == "l2":
-            length = np.linalg.norm(vectors, axis=1, keepdims=True)
-        elif self.normalization == "l1":
-            length = np.abs(vectors).sum(axis=1, keepdims=True)
-        if self.normalization != "none":
-            vectors = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
-        return np.asarray(vectors, np.float32)
+        return Cells(inner, n_cells * per_pyramid, places.ravel())
 
     def _weights(self, sizes: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
         cells = [columns * rows for columns, rows in sizes]

@@ -19,6 +19,7 @@ from cvbow._checks import check_choice, check_flag, check_int
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders._dictionary_encoder import DictionaryEncoder
 from cvbow.encoders._pooling import Cells
+from cvbow.encoders._shares import per_part
 from cvbow.encoders.normalize import normalize_rows, signed_power
 from cvbow.features import Features
 from cvbow.storage import Array, Learned
@@ -123,22 +124,38 @@ class VLAD(DictionaryEncoder):
 
     def _sums(self, descriptors: NDArray[np.float32], cells: Cells) -> NDArray[np.float64]:
         """Return the summed differences of each cell and word, (n_cells, n_words, k); of pairs, of the first word."""
-        n, k = descriptors.shape
         n_cells, n_words = cells.n_cells, self.n_words
         labels = self.dictionary_.predict(descriptors)
         residuals = self._residuals(descriptors, labels)
-        # Each column of the membership has a one for each grid: the row of its cell and word there.
-        rows = (np.stack(cells.of_points, axis=1) * n_words + labels[:, None]).ravel()
-        ends = np.arange(n + 1) * len(cells.of_points)
-        member = csc_array((np.ones(len(rows)), rows, ends), shape=(n_cells * n_words, n))
+        member = _membership(cells.of_points, labels, n_cells, n_words)
         sums: NDArray[np.float64] = member @ residuals
-        sums = self._with_mirrors(sums.reshape(n_cells, n_words, k), cells, self._mirror)
+        sums = self._with_mirrors(sums.reshape(n_cells, n_words, -1), cells, self._mirror)
         # Differences that cancel out leave rounding errors, which intra-normalisation would blow up to full length.
-        counts = np.bincount(rows, minlength=n_cells * n_words).reshape(n_cells, n_words)
+        counts = np.bincount(member.indices, minlength=n_cells * n_words).reshape(n_cells, n_words)
         counts = self._with_mirrors(counts, cells)
         size = np.ones(1) if self.unit_residuals else np.abs(self.dictionary_.words_).max(axis=1)[: sums.shape[1]]
         sums[np.abs(sums).max(axis=2) <= _NOISE * counts * size] = 0
         return sums
+
+    def _share(
+        self, descriptors: NDArray[np.float32], cells: Cells, values: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        grids, labels = cells.of_points, self.dictionary_.predict(descriptors)
+        parts = self._residuals(descriptors, labels)
+        if self._mirror is not None:
+            # What belongs to a pair's second word is, mirrored, the first's, in the mirrored cell.
+            second, places = labels >= self._n_pooled, cells.mirrored(np.arange(cells.n_cells))
+            parts = np.where(second[:, None], self._mirror.apply(parts), parts)
+            grids = [np.where(second, places[grid], grid) for grid in grids]
+            labels = labels % self._n_pooled
+        if self.residual_pca is not None:
+            turned = np.empty((len(parts), self.residual_pca))
+            for word in np.unique(labels):
+                turned[labels == word] = parts[labels == word] @ self.axes_[word].astype(np.float64)
+            parts = turned
+        member = _membership(grids, labels, cells.n_cells, self._n_pooled)
+        each = per_part(values.reshape(member.shape[0], -1), member @ parts, member @ np.abs(parts))
+        return np.asarray(np.einsum("ij,ij->i", member.T @ each, parts))
 
     def _residuals(self, descriptors: NDArray[np.float32], labels: NDArray[np.int32]) -> NDArray[np.float64]:
         residuals: NDArray[np.float64] = np.subtract(descriptors, self.dictionary_.words_[labels], dtype=np.float64)
@@ -181,3 +198,10 @@ class VLAD(DictionaryEncoder):
                 raise ValueError(
                     f"axes_ must have the shape {shape}, (n_words, k, residual_pca), got {self.axes_.shape}"
                 )
+
+
+def _membership(grids: Sequence[NDArray[np.intp]], labels: NDArray[np.int32], n_cells: int, n_words: int) -> csc_array:
+    """Return ones where a descriptor is of a cell and word, (n_cells * n_words, n): in a column, one for each grid."""
+    rows = (np.stack(grids, axis=1) * n_words + labels[:, None]).ravel()
+    ends = np.arange(len(labels) + 1) * len(grids)
+    return csc_array((np.ones(len(rows)), rows, ends), shape=(n_cells * n_words, len(labels)))
