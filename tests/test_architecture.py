@@ -29,7 +29,7 @@ TIERS = (
     {"encoders"},
     {"backends"},
     {"classify", "matching"},
-    {"retrieval"},
+    {"explain", "retrieval"},
     {"index"},
     {"duplicates"},
     {"datasets", "presets"},

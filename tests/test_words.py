@@ -50,6 +50,7 @@ def test_every_encoder_tells_the_words_of_points(name: str) -> None:
     assert table.word.min() >= 0
     assert table.word.max() < table.n_words
     assert table.cell.shape == (60, 2)
+    assert table.n_cells == 7
     assert (table.distance >= 0).all()
     assert encoder.value_words.shape == (encoder.vector_length,)
     # Each word has its values in every cell: a point of a word is seen in those of its own.
@@ -90,7 +91,7 @@ def test_a_pyramid_in_a_pyramid_numbers_the_cells_of_both() -> None:
     encoder = SpatialPyramid(inner, grids=("1x1", "2x1"), normalization="none").fit(all_words(2))
     features = bag([0, 1, 1], [(1, 1), (30, 1), (30, 30)])
     table = encoder.words(features)
-    assert table.cell.shape == (3, 4)
+    assert (table.cell.shape, table.n_cells) == ((3, 4), 9)
     counts = np.zeros((9, 2))
     for cells, word in zip(table.cell, table.word, strict=True):
         counts[cells, word] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import joblib
@@ -199,7 +200,8 @@ class BagEncoder(ImageEncoder):
     def words_of(self, image: NDArray[np.uint8]) -> dict[str, WordTable]:
         if self.n_words is None:
             return {}
-        return {"all": self.encoder_.words(self._prepare(self._fitted_extractor.extract(image)))}
+        table = self.encoder_.words(self._prepare(self._fitted_extractor.extract(image)))
+        return {"all": replace(table, gray_only=self.gray_only)}
 
     @property
     def value_words(self) -> dict[str, NDArray[np.intp]]:

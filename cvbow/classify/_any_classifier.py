@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import has_fit_parameter
+
+from cvbow.classify.linear_svm import LinearSVM
 
 
 def has_method(classifier: object, name: str) -> bool:
@@ -27,6 +31,19 @@ def fit_parameters(classifier: Any, told: dict[str, Any]) -> dict[str, Any]:
     if step and not all(isinstance(part, OneToOneFeatureMixin) for _, part in classifier.steps[:-1]):
         told = {name: value for name, value in told.items() if name != "channels"}
     return {f"{step}__{name}" if step else name: told[name] for name in told if has_fit_parameter(last, name)}
+
+
+def linear_weights(classifier: Any) -> NDArray[np.floating] | None:
+    """Return the coefficients of each class (n_classes, d) in a classifier's decisions; None where it is not linear.
+
+    Of two classes, the first has those of the second with the other sign.
+    """
+    from sklearn.linear_model._base import LinearClassifierMixin
+
+    if not isinstance(classifier, LinearSVM | LinearClassifierMixin):
+        return None
+    weights: NDArray[np.floating] = classifier.coef_
+    return np.concatenate([-weights, weights]) if len(weights) == 1 else weights
 
 
 def limit_neighbors(classifier: Any, n_vectors: int) -> int | None:

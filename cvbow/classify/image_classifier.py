@@ -22,7 +22,13 @@ from cvbow._checks import check_choice, check_part
 from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import EncodedImages, ImageEncoder, ImageLike
 from cvbow.backends.loading import check_images, load_source, try_image
-from cvbow.classify._any_classifier import classifier_name, fit_parameters, has_method, limit_neighbors
+from cvbow.classify._any_classifier import (
+    classifier_name,
+    fit_parameters,
+    has_method,
+    limit_neighbors,
+    linear_weights,
+)
 from cvbow.classify._augmented import check_augmentation, with_copies
 from cvbow.classify._labels import check_class_names, take_labels
 from cvbow.classify._temperature import softmax
@@ -335,6 +341,15 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         probabilities = self._probabilities(encoded.vectors)
         labels = self._predict(encoded.vectors, probabilities)
         return Answers(labels, probabilities, encoded.rows + top, encoded.skipped)
+
+    @property
+    def class_weights(self) -> NDArray[np.floating] | None:
+        """The coefficients of each class in the decisions, (n_classes, values of a view); None if these are not linear.
+
+        Of two classes, the first has those of the second with the other sign.
+        """
+        check_is_fitted(self, "classifier_")
+        return linear_weights(self.classifier_)
 
     def encode(self, image: ImageLike) -> NDArray[np.float32]:
         """Return the vector of one image, shape (d,), float32; ImageError for one that cannot be read."""

@@ -26,8 +26,10 @@ class WordTable:
     distance : ndarray of shape (n,), float32
         Of the descriptor from its word: Euclidean; of binary words in bits; of a Gaussian in its standard deviations,
         from its mean; of a direction 1 less the cosine.
-    n_words : int
-        Words that there are: ``word`` is below it.
+    n_words, n_cells : int
+        Words and cells that there are: ``word`` and ``cell`` are below them.
+    gray_only : bool
+        Whether the points are known to be described by gray values alone.
 
     Examples
     --------
@@ -46,6 +48,8 @@ class WordTable:
     cell: NDArray[np.intp]
     distance: NDArray[np.float32]
     n_words: int
+    n_cells: int = 1
+    gray_only: bool = False
 
     def __len__(self) -> int:
         return len(self.points)

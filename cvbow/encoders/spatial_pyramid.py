@@ -128,14 +128,13 @@ class SpatialPyramid(Encoder):
     def words(self, features: Features) -> WordTable:
         check_is_fitted(self, "encoder_")
         table: WordTable = self.encoder_.words(features)
-        per_cell = self.encoder_.n_blocks
         cells: list[NDArray[np.intp]] = []
         start = 0
         for columns, rows in parse_grids(self.grids):
             outer = start + _cell_of_points(features, columns, rows)
-            cells.append(outer[:, None] * per_cell + table.cell)
+            cells.append(outer[:, None] * table.n_cells + table.cell)
             start += columns * rows
-        return replace(table, cell=np.hstack(cells))
+        return replace(table, cell=np.hstack(cells), n_cells=start * table.n_cells)
 
     @property
     def value_words(self) -> NDArray[np.intp]:

@@ -59,14 +59,21 @@ def percent(share: float) -> str:
     return MISSING if share != share else data(share, f"{100 * share:.1f}\u202f%")
 
 
-def figure(image: Any, alternative: str, caption: str, path: str) -> str:
-    """Return a Pillow image as a figure; the caption is HTML, and the path stands below it."""
+def picture(image: Any, alternative: str) -> str:
+    """Return a Pillow image as an element that holds it."""
     buffer = io.BytesIO()
     image.save(buffer, format="JPEG", quality=85)
     content = base64.b64encode(buffer.getvalue()).decode("ascii")
+    return (
+        f'<img src="data:image/jpeg;base64,{content}" width="{image.width}" height="{image.height}" '
+        f'alt="{escape(alternative)}">'
+    )
+
+
+def figure(image: Any, alternative: str, caption: str, path: str) -> str:
+    """Return a Pillow image as a figure; the caption is HTML, and the path stands below it."""
     return f"""<figure>
-<div class="frame"><img src="data:image/jpeg;base64,{content}" width="{image.width}" height="{image.height}" \
-alt="{escape(alternative)}"></div>
+<div class="frame">{picture(image, alternative)}</div>
 <figcaption>{caption}
 <span class="path">{breakable(path)}</span></figcaption>
 </figure>

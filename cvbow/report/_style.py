@@ -44,6 +44,8 @@ nav {{ display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin-top: 1.25rem;
 .figures .hint {{ display: block; white-space: normal; line-height: 1.35 }}
 .figures dd small {{ font-size: .95rem; font-weight: 400; color: var(--soft) }}
 
+.figures + p {{ margin-top: 1.25rem }}
+
 .scroll {{ overflow: auto; max-height: 85vh; max-width: max-content; border: 1px solid var(--line);
   border-radius: .5rem }}
 /* A matrix of many classes may be wider than the text. */
@@ -113,6 +115,22 @@ figure .frame {{ display: flex; align-items: center; justify-content: center; he
 figure img {{ max-width: 100%; max-height: 100%; width: auto; height: auto }}
 .found {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.5rem 1rem }}
 .found .frame {{ height: 20rem; padding: .25rem }}
+/* A word: the mean of its patches, and eight of them; the lines between these are drawn over them. */
+.words {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr)); gap: 1.75rem 1.5rem;
+  align-items: start }}
+.word .patches {{ display: flex; align-items: flex-start; gap: .5rem; margin-bottom: .4rem }}
+.word .patches img {{ display: block; max-height: none; width: 100% }}
+.word .mean {{ flex: 0 0 5rem; border-radius: .35rem; overflow: hidden }}
+.word .near {{ --columns: 4; --rows: 2; position: relative; flex: 0 1 auto }}
+.word .near::after {{ content: ""; position: absolute; inset: 0; background:
+  linear-gradient(to right, transparent calc(100% - 2px), var(--paper) 0) 0 0 / calc(100% / var(--columns)) 100%,
+  linear-gradient(to bottom, transparent calc(100% - 2px), var(--paper) 0) 0 0 / 100% calc(100% / var(--rows)) }}
+.word figcaption b {{ margin-right: .35rem }}
+.word figcaption .hint {{ display: block }}
+.word details {{ margin-top: .25rem }}
+.word summary {{ font-size: .8rem; margin: 0 }}
+.word table {{ font-size: .75rem; margin-top: .35rem; width: 100% }}
+.word th, .word td {{ padding: .15rem .4rem }}
 figcaption {{ overflow-wrap: anywhere }}
 .path {{ display: block; color: var(--soft); font-size: .75rem; overflow-wrap: anywhere }}
 code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Liberation Mono", "DejaVu Sans Mono",
