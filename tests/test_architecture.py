@@ -29,7 +29,7 @@ TIERS = (
     {"encoders"},
     {"backends"},
     {"classify", "matching"},
-    {"explain", "retrieval"},
+    {"explanation", "retrieval"},
     {"index"},
     {"duplicates"},
     {"datasets", "presets"},

@@ -21,8 +21,8 @@ from cvbow.classify import ImageClassifier, LinearSVM
 from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary, SphericalDictionary
 from cvbow.encoders import LLC, VLAD, BagOfWords, Encoder, FisherVector, SoftThreshold, SpatialPyramid
 from cvbow.errors import CvbowError, ImageError
-from cvbow.explain import WordGallery, word_gallery
-from cvbow.explain.patches import cut_patch, even_contrast
+from cvbow.explanation import WordGallery, word_gallery
+from cvbow.explanation.patches import cut_patch, even_contrast
 from cvbow.features import ColorStatistics, DenseSIFT
 from cvbow.parallel import executor
 from cvbow.report.words import write_words_page

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cvbow.classify import ImageClassifier
-from cvbow.explain import WordGallery, WordPatch, WordUse, word_gallery
+from cvbow.explanation import WordGallery, WordPatch, WordUse, word_gallery
 from cvbow.tables import Table
 from cvbow_cli._common import (
     echo_json,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_int
-from cvbow.explain import WordGallery, WordPatch, WordUse
+from cvbow.explanation import WordGallery, WordPatch, WordUse
 from cvbow.report._html import (
     MISSING,
     breakable,

@@ -20,7 +20,7 @@ from cvbow.backends.loading import check_images, load_source, path_of, try_image
 from cvbow.classify import ImageClassifier, place_labels
 from cvbow.encoders import WordTable
 from cvbow.errors import CvbowError, ImageError
-from cvbow.explain.patches import cut_patch, even_contrast
+from cvbow.explanation.patches import cut_patch, even_contrast
 from cvbow.images import from_gray, reading_as, to_gray
 from cvbow.parallel import run
 
@@ -46,7 +46,7 @@ class WordPatch:
     Examples
     --------
     >>> import numpy as np
-    >>> from cvbow.explain import WordPatch
+    >>> from cvbow.explanation import WordPatch
     >>> WordPatch("a.png", (7.5, 7.5, 16.0, 0.0), 0.3, np.zeros((40, 40), np.uint8)).box
     (-0.5, -0.5, 16.0, 16.0)
     """
@@ -96,7 +96,7 @@ class WordUse:
     Examples
     --------
     >>> import numpy as np
-    >>> from cvbow.explain import WordUse
+    >>> from cvbow.explanation import WordUse
     >>> none = np.full(2, np.nan)
     >>> WordUse("all", (3, 11), 0, (None, None), ((), ()), np.zeros(2, np.int64), none, none, none, none).name
     '3 and 11'
@@ -142,7 +142,7 @@ class WordGallery:
     --------
     >>> import numpy as np
     >>> from cvbow import BagEncoder, BagOfWords, DenseSIFT, ImageClassifier, KMeansDictionary
-    >>> from cvbow.explain import word_gallery
+    >>> from cvbow.explanation import word_gallery
     >>> random = np.random.default_rng(0)
     >>> fine = [random.integers(0, 256, (32, 32), np.uint8) for _ in range(4)]
     >>> coarse = [image[:8, :8].repeat(4, 0).repeat(4, 1) for image in fine]
