@@ -267,6 +267,12 @@ class Maker:
             words += ["--report", *self.output(".html")[1:]]
         return words + self.options(("--strict",)) + self.common()
 
+    def words(self) -> list[str]:
+        words = [self.model(), self.source()]
+        if self.chance(0.5):
+            words += self.output(".html")
+        return words + self.options(("--patches", "3"), ("--per-class", "0"), ("--strict",)) + self.common()
+
     def stats(self) -> list[str]:
         words = [self.source(), *self.folder(own="summary")]
         words += self.options(("--size", "20", "30"), ("--split", self.word("train", "no")), ("--strict",))
@@ -394,6 +400,7 @@ _COMMANDS: dict[str, tuple[float, Callable[[Maker], list[str]]]] = {
     "train": (10, Maker.train),
     "predict": (10, Maker.predict),
     "evaluate": (7, Maker.evaluate),
+    "words": (7, Maker.words),
     "stats": (8, Maker.stats),
     "augment": (8, Maker.augment),
     "compare": (2, Maker.compare),
