@@ -21,6 +21,8 @@ from cvbow.errors import DatasetError as DatasetError
 from cvbow.errors import ImageError as ImageError
 from cvbow.errors import IndexFileError as IndexFileError
 from cvbow.errors import ModelFileError as ModelFileError
+from cvbow.explanation import Explanation as Explanation
+from cvbow.explanation import explain as explain
 from cvbow.features import SIFT as SIFT
 from cvbow.features import DenseSIFT as DenseSIFT
 from cvbow.features import Features as Features

@@ -10,6 +10,7 @@ from cvbow.backends.loading import ImageLike
 from cvbow.backends.multi_crop import MultiCrop
 from cvbow.backends.raw_pixels import RawPixels
 from cvbow.backends.registry import BACKENDS
+from cvbow.backends.shares import ImageShares
 from cvbow.backends.union import ChannelUnion
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Gist",
     "ImageEncoder",
     "ImageLike",
+    "ImageShares",
     "MultiCrop",
     "RawPixels",
 ]

@@ -19,6 +19,7 @@ from sklearn.utils._set_output import _wrap_data_with_container
 
 from cvbow.backends.caching import CachedFunction
 from cvbow.backends.loading import ImageLike, check_images, load_source, path_of, tag_images, try_image
+from cvbow.backends.shares import ImageShares, leave_out
 from cvbow.encoders import WordTable
 from cvbow.errors import ImageError
 from cvbow.images import read_image
@@ -196,6 +197,45 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     @abstractmethod
     def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the vector of one image (H, W) or (H, W, 3), shape (vector_length,), float32."""
+
+    def shares_of(self, image: NDArray[np.uint8], weights: NDArray[np.floating]) -> ImageShares:
+        """Tell what the points and pixels of one image gave to the products of its vector and weights.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W) or (H, W, 3), uint8
+            As ``read`` returns it.
+        weights : ndarray of shape (n_answers, vector_length)
+
+        Returns
+        -------
+        ImageShares
+            Here, for a backend that knows no other way, how much the products fall where a part of the image is left
+            out; see ``without``.
+        """
+        return leave_out(
+            lambda boxes: self.without(image, boxes),
+            lambda vectors: vectors.astype(np.float64) @ weights.T,
+            self.encode_image(image),
+            image.shape[:2],
+        )
+
+    def without(self, image: NDArray[np.uint8], boxes: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the vectors of one image without what is in each of some boxes, (n, vector_length).
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W) or (H, W, 3), uint8
+        boxes : ndarray of shape (n, 4), intp
+            Left, top, right and bottom. Here the pixels get the image's mean colour.
+        """
+        vectors = np.empty((len(boxes), self.vector_length), np.float32)
+        mean = image.mean(axis=(0, 1)).round().astype(np.uint8)
+        for vector, (left, top, right, bottom) in zip(vectors, boxes, strict=True):
+            filled = image.copy()
+            filled[top:bottom, left:right] = mean
+            vector[:] = self.encode_image(filled)
+        return vectors
 
     @abstractmethod
     def fingerprint(self) -> str:

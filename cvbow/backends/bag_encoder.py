@@ -16,11 +16,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_flag, check_int, check_real
 from cvbow.backends._image_encoder import Call, ImageEncoder
-from cvbow.backends._mirror import mean_direction
+from cvbow.backends._mirror import halves, mean_direction
 from cvbow.backends.fitting import Sample, draw_sample
 from cvbow.backends.loading import ImageLike, check_images, load_source
+from cvbow.backends.shares import ImageShares
 from cvbow.dictionary import MirrorPCA
-from cvbow.encoders import Encoder, WordTable
+from cvbow.encoders import Cells, Encoder, WordTable
 from cvbow.errors import ImageError
 from cvbow.features import Extractor, Features, Mirror, make_extractor
 from cvbow.parallel import default_jobs, single_threaded
@@ -220,7 +221,40 @@ class BagEncoder(ImageEncoder):
         return features if descriptors is features.descriptors else features.with_descriptors(descriptors)
 
     def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self._encode(self._fitted_extractor.extract(image))
+
+    def shares_of(self, image: NDArray[np.uint8], weights: NDArray[np.floating]) -> ImageShares:
+        if not self.encoder_.has_shares:
+            return super().shares_of(image, weights)
         features = self._fitted_extractor.extract(image)
+        bags = [self._prepare(features)]
+        vectors = [self.encoder_.encode(bags[0])]
+        if self.mirror and self.mirror != "pairs":
+            bags.append(self._prepare(self._fitted_extractor.mirrored(features)))
+            vectors = list(halves(vectors[0], self.encoder_.encode(bags[1]), self.encoder_.n_blocks))
+        whole = Cells.whole(len(features))
+        shares = np.zeros((len(weights), len(features)))
+        for row, weight in enumerate(weights):
+            for bag, vector in zip(bags, vectors, strict=True):
+                shares[row] += self.encoder_.share_out(bag, whole, (vector.astype(np.float64) * weight)[None])
+        if self.n_words is None:
+            return ImageShares.of_points(features.points, shares, None)
+        words = self.encoder_.words(bags[0]).word % (int(self.encoder_.value_words.max()) + 1)
+        return ImageShares.of_points(features.points, shares, words)
+
+    def without(self, image: NDArray[np.uint8], boxes: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the vectors of the image without the points that lie in each of some boxes."""
+        features = self._fitted_extractor.extract(image)
+        vectors = np.empty((len(boxes), self.vector_length), np.float32)
+        for vector, box in zip(vectors, boxes, strict=True):
+            # The image's first pixel spans -1/2 to 1/2.
+            place = features.points[:, :2] + 0.5
+            inside = ((place >= box[:2]) & (place < box[2:])).all(axis=1)
+            vector[:] = self._encode(features.take(np.flatnonzero(~inside)))
+        return vectors
+
+    def _encode(self, features: Features) -> NDArray[np.float32]:
+        """Return the vector of an image by its features as they were extracted."""
         vector: NDArray[np.float32] = self.encoder_.encode(self._prepare(features))
         if vector.shape != (self.vector_length,):
             name = type(self.encoder_).__name__

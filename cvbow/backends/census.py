@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_flag, check_ints, check_real
-from cvbow.backends._mirror import mean_direction
+from cvbow.backends._mirror import halves, mean_direction
 from cvbow.backends._whole_image import WholeImageEncoder
 from cvbow.encoders.spatial_pyramid import parse_grids
 from cvbow.features import check_sides, to_working_size
@@ -120,12 +120,38 @@ class CensusPyramid(WholeImageEncoder):
         vector = self._normalize(counts)
         if not self.mirror:
             return vector
-        cells = _mirrored_cells(tuple(parse_grids(self.grids)))
-        mirrored = self._normalize(counts[:, cells][:, :, _MIRROR])
+        mirrored = self._normalize(self._mirrored(counts))
         if self.root:
             return mean_direction(vector, mirrored, counts.shape[0] * counts.shape[1])
         # Shares that sum to 1 have a mean that does.
         return (vector + mirrored) * np.float32(0.5)
+
+    def _share(self, gray: NDArray[np.uint8], weights: NDArray[np.floating]) -> NDArray[np.float64]:
+        self.check_params()
+        gray = to_working_size(gray, None, self.max_side)
+        counts = self._counts(gray)
+        # What a pixel of each radius, cell and pattern has of the vector's value, which all of them share.
+        each = _divide(self._normalize(counts), counts)
+        if self.mirror:
+            mirrored = self._mirrored(counts)
+            ours, theirs = self._normalize(counts), self._normalize(mirrored)
+            n_blocks = counts.shape[0] * counts.shape[1]
+            parts = halves(ours, theirs, n_blocks) if self.root else np.stack([ours, theirs]) / 2
+            each, of_mirror = _divide(parts[0], counts), _divide(parts[1], mirrored)
+        label, member = _partition(*gray.shape, tuple(parse_grids(self.grids)))
+        maps = np.zeros((len(weights), *gray.shape))
+        for index, radius in enumerate(self.radii):
+            places = label + self._codes(gray, int(radius))
+            for row, weight in enumerate(weights.reshape(-1, *counts.shape)):
+                given = weight * each
+                if self.mirror:
+                    given += self._mirrored(weight * of_mirror)
+                maps[row] += (member.T @ given[index]).ravel()[places]
+        return maps
+
+    def _mirrored(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values of the patterns (n_radii, n_cells, 256) as the mirrored image has them."""
+        return values[:, _mirrored_cells(tuple(parse_grids(self.grids)))][:, :, _MIRROR]
 
     def _counts(self, gray: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return how often each pattern occurs, shape (n_radii, n_cells, 256)."""
@@ -169,6 +195,14 @@ class CensusPyramid(WholeImageEncoder):
         check_flag("root", self.root)
         check_flag("mirror", self.mirror)
         check_sides(None, self.max_side)
+
+
+def _divide(values: NDArray[np.floating], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the vector's values, by the counts that they are of; 0 where nothing was counted."""
+    each: NDArray[np.float64] = np.divide(
+        values.reshape(counts.shape), counts, out=np.zeros_like(counts), where=counts > 0
+    )
+    return each
 
 
 Sizes = tuple[tuple[int, int], ...]

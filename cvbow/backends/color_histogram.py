@@ -67,6 +67,21 @@ class ColorHistogram(WholeImageEncoder):
 
     def _describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         self.check_params()
+        counts = self._counts(self._places(image))
+        return np.asarray(np.sqrt(counts / counts.sum()), np.float32)
+
+    def _share(self, image: NDArray[np.uint8], weights: NDArray[np.floating]) -> NDArray[np.float64]:
+        self.check_params()
+        places = self._places(image)
+        counts = self._counts(places)
+        each = np.sqrt(counts / counts.sum()) / np.maximum(counts, 1)
+        return np.asarray((weights * each)[:, places], np.float64)
+
+    def _counts(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
+        return np.bincount(places.ravel(), minlength=self.vector_length)
+
+    def _places(self, image: NDArray[np.uint8]) -> NDArray[np.intp]:
+        """Return the bin of each pixel, (H, W)."""
         codes = {"hsv": cv2.COLOR_RGB2HSV, "lab": cv2.COLOR_RGB2LAB}
         pixels = image if self.space == "rgb" else cv2.cvtColor(image, codes[self.space])
         places = np.zeros(pixels.shape[:2], np.intp)
@@ -74,8 +89,7 @@ class ColorHistogram(WholeImageEncoder):
             # A value v of a range [0, end) lies in bin v * count // end.
             table = np.arange(256) * int(count) // end
             places = places * int(count) + np.minimum(table, int(count) - 1)[pixels[..., channel]]
-        counts = np.bincount(places.ravel(), minlength=self.vector_length)
-        return np.asarray(np.sqrt(counts / counts.sum()), np.float32)
+        return places
 
     def check_params(self) -> None:
         check_choice("space", self.space, SPACES)

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_choice, check_flag, check_int, check_ints, check_real
-from cvbow.backends._mirror import mean_direction
+from cvbow.backends._mirror import halves, mean_direction
 from cvbow.backends._whole_image import WholeImageEncoder
+from cvbow.backends.shares import overlaps, stretched
 from cvbow.features import to_working_size
 
 #: Centre of the finest filters in cycles per pixel; each further scale's is lower by the ratio.
@@ -103,37 +104,79 @@ class Gist(WholeImageEncoder):
 
     def _describe(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
         self.check_params()
-        size = int(self.size)
         # No contrast is no energy: rounding errors would get the vector's whole length.
         if gray.max() == gray.min():
             return np.zeros(self.vector_length, np.float32)
+        energies = self._energies(self._square(gray))
+        vector = self._normalize(energies)
+        return mean_direction(vector, self._normalize(self._mirrored(energies))) if self.mirror else vector
+
+    def _share(self, gray: NDArray[np.uint8], weights: NDArray[np.floating]) -> NDArray[np.float64]:
+        self.check_params()
+        size, grid = int(self.size), int(self.grid)
+        maps = np.zeros((len(weights), size, size))
+        if gray.max() == gray.min():
+            return maps
+        responses = self._responses(self._square(gray))
+        energies = self._means(responses)
+        parts = [self._normalize(energies).astype(np.float64)]
+        if self.mirror:
+            theirs = self._mirrored(energies)
+            parts = list(halves(parts[0].astype(np.float32), self._normalize(theirs)))
+            parts[1] = self._mirrored(parts[1].reshape(energies.shape)).ravel()
+        for row, weight in enumerate(weights):
+            given = weight * parts[0]
+            if self.mirror:
+                given += self._mirrored(weight.reshape(energies.shape)).ravel() * parts[1]
+            values, start = given.reshape(energies.shape), 0
+            for magnitudes in responses:
+                # A cell's energy is the mean of what the magnitudes of its pixels are.
+                n, side = magnitudes.shape[:2]
+                belongs = grid * overlaps(grid, side)
+                sums = belongs @ magnitudes @ belongs.T
+                each = np.divide(values[start : start + n], sums, out=np.zeros(sums.shape), where=sums > 0)
+                maps[row] += stretched((magnitudes * (belongs.T @ each @ belongs)).sum(axis=0)[None], (size, size))[0]
+                start += n
+        return maps
+
+    def _mirrored(self, energies: NDArray[Any]) -> NDArray[Any]:
+        """Return energies (n_filters, grid, grid) as the mirrored image has them."""
+        return energies[self._mirrored_filters(), :, ::-1]
+
+    def _square(self, gray: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the image at the size at which it is described, its contrast evened out."""
+        size = int(self.size)
         # In two steps, so that the float copy of a photograph is a small one.
         gray = to_working_size(gray, None, 4 * size)
         square = cv2.resize(gray.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA)
-        energies = self._energies(_even_contrast(square, float(self.prefilter)))
-        vector = self._normalize(energies)
-        if not self.mirror:
-            return vector
-        return mean_direction(vector, self._normalize(energies[self._mirrored_filters(), :, ::-1]))
+        return _even_contrast(square, float(self.prefilter))
 
     def _energies(self, square: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the mean magnitude of each filter's response in each cell, shape (n_filters, grid, grid)."""
+        return self._means(self._responses(square))
+
+    def _means(self, responses: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        size = (self.grid, self.grid)
+        planes = (plane for magnitudes in responses for plane in magnitudes)
+        return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes])
+
+    def _responses(self, square: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Return the magnitudes of the filters' responses, scale by scale, (n_orientations, side, side) each."""
         from scipy import fft
 
         size = len(square)
         padding = int(size * _PADDING)
         padded = np.pad(square, padding, mode="symmetric")
         spectrum = fft.fft2(padded)
-        cells = []
+        found = []
         for scale, n in enumerate(self.orientations):
             keep, filters = _filters(len(padded), scale, int(n), _SAMPLES * int(self.grid))
             part = fft.ifft2(spectrum[np.ix_(keep, keep)] * filters, overwrite_x=True)
             # The inverse transform divides by the pixels it makes, the forward one did not multiply by as many.
             share = len(keep) / len(padded)
             inner = slice(round(padding * share), round((padding + size) * share))
-            magnitudes = np.abs(part[:, inner, inner]) * np.float32(share**2)
-            cells += [cv2.resize(plane, (self.grid, self.grid), interpolation=cv2.INTER_AREA) for plane in magnitudes]
-        return np.stack(cells)
+            found.append(np.abs(part[:, inner, inner]) * np.float32(share**2))
+        return found
 
     def _normalize(self, energies: NDArray[np.float32]) -> NDArray[np.float32]:
         values = energies.ravel().astype(np.float64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import joblib
@@ -15,6 +16,7 @@ from cvbow._checks import check_real
 from cvbow.backends._image_encoder import ImageEncoder
 from cvbow.backends.fitting import fit_inside
 from cvbow.backends.loading import ImageLike, check_images
+from cvbow.backends.shares import ImageShares
 from cvbow.encoders import WordTable
 from cvbow.storage import Learned, Part, storable
 
@@ -110,13 +112,34 @@ class MultiCrop(ImageEncoder):
         return self
 
     def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.concatenate([self.backend_.encode_image(view) for view in self._views(image)])
+        return np.concatenate([self.backend_.encode_image(view) for _, _, view in self._views(image)])
 
-    def _views(self, image: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    def shares_of(self, image: NDArray[np.uint8], weights: NDArray[np.floating]) -> ImageShares:
+        parts: list[ImageShares] = []
+        of_views = np.split(weights, self.n_views, axis=1)
+        for (x, y, view), of_view in zip(self._views(image), of_views, strict=True):
+            part = self.backend_.shares_of(view, of_view)
+            points, pixels = part.points + np.array([x, y, 0, 0], np.float32), part.pixels
+            if pixels is not None:
+                pixels = np.zeros((len(weights), *image.shape[:2]))
+                pixels[:, y : y + view.shape[0], x : x + view.shape[1]] = part.pixels
+            parts.append(replace(part, points=points, pixels=pixels))
+        return ImageShares.joined(parts)
+
+    def without(self, image: NDArray[np.uint8], boxes: NDArray[np.intp]) -> NDArray[np.float32]:
+        parts: list[NDArray[np.float32]] = []
+        for x, y, view in self._views(image):
+            size = np.array(view.shape[1::-1])
+            inside = np.clip(boxes - np.array([x, y, x, y]), 0, np.tile(size, 2))
+            parts.append(self.backend_.without(view, inside))
+        return np.concatenate(parts, axis=1)
+
+    def _views(self, image: NDArray[np.uint8]) -> list[tuple[int, int, NDArray[np.uint8]]]:
+        """Return the x and y of each view's first pixel, and the view."""
         height, width = image.shape[:2]
         h, w = max(1, round(height * self.share)), max(1, round(width * self.share))
-        corners = [(0, 0), (0, width - w), (height - h, 0), (height - h, width - w)]
-        return [image, *(np.ascontiguousarray(image[y : y + h, x : x + w]) for y, x in corners)]
+        corners = [(0, 0), (width - w, 0), (0, height - h), (width - w, height - h)]
+        return [(0, 0, image), *((x, y, np.ascontiguousarray(image[y : y + h, x : x + w])) for x, y in corners)]
 
     def fingerprint(self) -> str:
         check_is_fitted(self, "backend_")

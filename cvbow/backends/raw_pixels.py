@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_flag, check_int
 from cvbow.backends._image_encoder import Call, ImageEncoder
 from cvbow.backends.loading import ImageLike, check_images
+from cvbow.backends.shares import ImageShares, stretched
 from cvbow.errors import CvbowError, ImageError
 from cvbow.images import from_gray, resize, to_gray
 from cvbow.parallel import single_threaded
@@ -117,6 +118,13 @@ class RawPixels(ImageEncoder):
             # A data frame, where scikit-learn is configured so.
             components = np.asarray(self.pca_.transform(square[None]), np.float32)
         return components.ravel()
+
+    def shares_of(self, image: NDArray[np.uint8], weights: NDArray[np.floating]) -> ImageShares:
+        values = self._square(image).astype(np.float64)
+        if self.pca_ is not None:
+            values, weights = values - self.pca_.mean_, weights @ self.pca_.components_
+        maps = (values * weights).reshape(len(weights), int(self.size), int(self.size), -1).sum(axis=3)
+        return ImageShares.of_pixels(stretched(maps, image.shape[:2]))
 
     def _square(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         pixels = (from_gray if self.color else to_gray)(image, floats=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, Self
 
 import joblib
@@ -15,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow.backends._image_encoder import ImageEncoder
 from cvbow.backends.fitting import fit_inside
 from cvbow.backends.loading import ImageLike, check_images
+from cvbow.backends.shares import ImageShares
 from cvbow.encoders import WordTable
 from cvbow.errors import ImageError
 from cvbow.storage import storable
@@ -146,6 +148,18 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
 
     def encode_image(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.concatenate([encoder.encode_image(image) for _, encoder in self.channels_])
+
+    def shares_of(self, image: NDArray[np.uint8], weights: NDArray[np.floating]) -> ImageShares:
+        slices = self.channel_slices
+        parts: list[ImageShares] = []
+        for name, encoder in self.channels_:
+            part = encoder.shares_of(image, weights[:, slices[name]])
+            names = [_joined(name, inner) for inner in part.channel.tolist()]
+            parts.append(replace(part, channel=np.array(names, np.str_)))
+        return ImageShares.joined(parts)
+
+    def without(self, image: NDArray[np.uint8], boxes: NDArray[np.intp]) -> NDArray[np.float32]:
+        return np.concatenate([encoder.without(image, boxes) for _, encoder in self.channels_], axis=1)
 
     def fingerprint(self) -> str:
         check_is_fitted(self, "channels_")

@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import has_fit_parameter
 
+from cvbow.classify.fusion import FusionClassifier
+from cvbow.classify.kernel_svm import KernelSVM
 from cvbow.classify.linear_svm import LinearSVM
+from cvbow.classify.maps import AdditiveMap, HellingerMap
 
 
 def has_method(classifier: object, name: str) -> bool:
@@ -42,7 +45,38 @@ def linear_weights(classifier: Any) -> NDArray[np.floating] | None:
 
     if not isinstance(classifier, LinearSVM | LinearClassifierMixin):
         return None
-    weights: NDArray[np.floating] = classifier.coef_
+    return _by_class(np.atleast_2d(classifier.coef_))
+
+
+def weights_at(classifier: Any, vector: NDArray[np.float32]) -> tuple[NDArray[np.floating], bool] | None:
+    """Return the weights by which one vector's values (d,) make the decisions, (n_classes, d), of any classifier.
+
+    Also, whether that is exact; see ``ImageClassifier.weights_at``. None where there are no such weights. A pipeline
+    has them if its maps take each value by itself, zero to zero, and its last step has them.
+    """
+    from sklearn.kernel_approximation import AdditiveChi2Sampler
+    from sklearn.pipeline import Pipeline
+
+    weights = linear_weights(classifier)
+    if weights is not None:
+        return weights, True
+    if isinstance(classifier, KernelSVM | FusionClassifier):
+        weights, exact = classifier.weights_at(vector)
+        return _by_class(weights), exact
+    maps = (AdditiveMap, HellingerMap, AdditiveChi2Sampler)
+    if not isinstance(classifier, Pipeline) or not all(isinstance(step, maps) for _, step in classifier.steps[:-1]):
+        return None
+    mapped = classifier[:-1].transform(vector[None])[0]
+    inside = weights_at(classifier[-1], mapped)
+    if inside is None:
+        return None
+    # The maps of one value stand as far apart as there are values.
+    sums = (inside[0] * mapped).reshape(len(inside[0]), -1, len(vector)).sum(axis=1, dtype=np.float64)
+    return np.divide(sums, vector, out=np.zeros_like(sums), where=vector != 0), inside[1]
+
+
+def _by_class(weights: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return weights with a row for each class, where there is one for the second of two."""
     return np.concatenate([-weights, weights]) if len(weights) == 1 else weights
 
 

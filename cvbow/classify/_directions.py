@@ -50,6 +50,10 @@ class Directions:
             map_threads(multiply, cut(n, _ROWS), local_threads(None))
         return found.astype(np.float32)
 
+    def back(self, slopes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return slopes by the values along the directions, (n, n_components), as slopes by a vector's own, (n, d)."""
+        return np.asarray(slopes @ self.bytes * self.steps)
+
 
 def principal_directions(
     vectors: NDArray[np.float32], n_components: int, counts: NDArray[np.float64] | None = None

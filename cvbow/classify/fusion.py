@@ -266,6 +266,21 @@ class FusionClassifier(OneAgainstRestClassifier):
         vectors = self._shorten(self._vectors(X))
         return np.asarray(self._kernel(self.landmarks_, vectors).T @ self.dual_ + self.intercept_)
 
+    def weights_at(self, vector: NDArray[np.float32]) -> tuple[NDArray[np.float64], bool]:
+        """Return the weights by which one vector's values (d,) make its decisions, (n_classes, d) or (1, d) for two.
+
+        They are the gradient of the decisions, which is not exact.
+        """
+        check_is_fitted(self, "dual_")
+        short = self._shorten(vector[None])
+        pull = self._kernel(self.landmarks_, short) * self.dual_
+        slope = pull.T @ self.landmarks_ - pull.sum(axis=0)[:, None] * short
+        parts = zip(self.channels_, self._short_bounds(), self.factors_, strict=True)
+        found = {name: 2 * factor * slope[:, columns] for name, columns, factor in parts}
+        for name, directions in self.directions_.items():
+            found[name] = Directions(*directions).back(found[name])
+        return np.concatenate(list(found.values()), axis=1), False
+
     def check_params(self) -> None:
         super().check_params()
         check_choice("head", self.head, ("ridge", "svm"))

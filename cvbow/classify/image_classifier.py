@@ -28,6 +28,7 @@ from cvbow.classify._any_classifier import (
     has_method,
     limit_neighbors,
     linear_weights,
+    weights_at,
 )
 from cvbow.classify._augmented import check_augmentation, with_copies
 from cvbow.classify._labels import check_class_names, take_labels
@@ -390,6 +391,35 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise found
         table: WordTable = found[channel or names[0]]
         return table
+
+    def scores(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the score of each class for vectors (n, d) of the backend, (n, n_classes), columns as ``classes_``.
+
+        Decisions, or the probabilities of a classifier that makes none. Of two classes the second has the decision, and
+        the first the same with the other sign.
+        """
+        check_is_fitted(self, "classifier_")
+        if has_method(self.classifier_, "decision_function"):
+            decisions = np.asarray(self._answer("decision_function", vectors), np.float64)
+            return np.stack([-decisions, decisions], axis=1) if decisions.ndim == 1 else decisions
+        return np.asarray(self._answer("predict_proba", vectors), np.float64)
+
+    def weights_at(self, vector: NDArray[np.float32]) -> tuple[NDArray[np.floating], bool] | None:
+        """Return the weights by which one vector's values (d,) make the ``scores`` of the classes, (n_classes, d).
+
+        Also, whether that is exact: that a score is the sum of weights times values and of the score of a vector of
+        zeros. Otherwise the weights are the gradient at the vector. None of a classifier that has neither, such as
+        trees.
+        """
+        check_is_fitted(self, "classifier_")
+        n_views = self.backend_.n_views
+        with _plain_arrays():
+            found = [weights_at(self.classifier_, view) for view in self._by_view(vector[None])]
+        parts = [part for part in found if part is not None]
+        if len(parts) < n_views:
+            return None
+        weights = np.concatenate([weights for weights, _ in parts], axis=1) / n_views
+        return weights, all(exact for _, exact in parts)
 
     def save(self, path: str | os.PathLike[str]) -> str:
         """Write the model to one file, whole or not at all, and return its content hash.

@@ -97,6 +97,27 @@ class KernelSVM(OneAgainstRestClassifier):
         kernel, _ = kernel_matrix(self.kernel, self._vectors(X), self.vectors_, self.gamma_)
         return np.asarray(kernel @ self.dual_ + self.intercept_, np.float64)
 
+    def weights_at(self, vector: NDArray[np.float32]) -> tuple[NDArray[np.float64], bool]:
+        """Return the weights by which one vector's values (d,) make its decisions, (n_classes, d) or (1, d) for two.
+
+        Also, whether that is exact, as it is with the intersection kernel, where weights times values are what the
+        values give; otherwise the weights are the gradient of the decisions.
+        """
+        check_is_fitted(self, "dual_")
+        dual, trained, at = self.dual_.astype(np.float64), self.vectors_, vector.astype(np.float64)
+        if self.kernel == "intersection":
+            # What the minima of each value add up to, by the value; where it is 0, so are they.
+            sums = dual.T @ np.minimum(trained, at)
+            return np.divide(sums, at, out=np.zeros_like(sums), where=at > 0), True
+        kernel, _ = kernel_matrix(self.kernel, vector[None], trained, self.gamma_)
+        pull = dual * kernel.T
+        if self.kernel == "rbf":
+            return 2 * self.gamma_ * (pull.T @ trained - pull.sum(axis=0)[:, None] * at), False
+        # The derivative of (x - y)^2 / (x + y) by x is (x - y) (x + 3 y) / (x + y)^2.
+        both = at + trained
+        slope = np.divide((at - trained) * (at + 3.0 * trained), both**2, out=np.zeros_like(both), where=both > 0)
+        return -self.gamma_ * (pull.T @ slope), False
+
     def check_params(self) -> None:
         super().check_params()
         check_choice("kernel", self.kernel, KERNELS)

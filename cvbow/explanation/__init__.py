@@ -1,5 +1,16 @@
-"""Why: the points, the words and the pixels that a score is the sum of."""
+"""Why a model answers as it does: the points, the words and the pixels that its scores are the sums of."""
 
+from cvbow.explanation._explain import explain, explanations
+from cvbow.explanation._explanation import Explanation, WordShare
 from cvbow.explanation.words import WordGallery, WordPatch, WordUse, word_gallery
 
-__all__ = ["WordGallery", "WordPatch", "WordUse", "word_gallery"]
+__all__ = [
+    "Explanation",
+    "WordGallery",
+    "WordPatch",
+    "WordShare",
+    "WordUse",
+    "explain",
+    "explanations",
+    "word_gallery",
+]
