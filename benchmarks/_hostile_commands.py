@@ -267,6 +267,12 @@ class Maker:
             words += ["--report", *self.output(".html")[1:]]
         return words + self.options(("--strict",)) + self.common()
 
+    def explain(self) -> list[str]:
+        words = [self.model(), *(self.image() for _ in range(self.rng.integers(1, 4)))]
+        if self.chance(0.5):
+            words += self.output(".png")
+        return words + self.options(("--class", "checker"), ("--against", "no")) + self.common()
+
     def words(self) -> list[str]:
         words = [self.model(), self.source()]
         if self.chance(0.5):
@@ -400,6 +406,7 @@ _COMMANDS: dict[str, tuple[float, Callable[[Maker], list[str]]]] = {
     "train": (10, Maker.train),
     "predict": (10, Maker.predict),
     "evaluate": (7, Maker.evaluate),
+    "explain": (7, Maker.explain),
     "words": (7, Maker.words),
     "stats": (8, Maker.stats),
     "augment": (8, Maker.augment),

@@ -19,12 +19,13 @@ _KINDS = {
     ".png": ("a picture of cvbow's", "picture"),
     ".html": ("a page of cvbow's", "page"),
     ".htm": ("a page of cvbow's", "page"),
+    ".npz": ("heat maps of cvbow's", "heat"),
     ".json": ("a result of cvbow's", "result"),
 }
 _FORCE = "cvbow.force"
 
 
-class _OutputFile(click.Path):
+class OutputFile(click.Path):
     """A file to write, whose suffix says its format."""
 
     def __init__(self, suffixes: tuple[str, ...]) -> None:
@@ -42,7 +43,7 @@ class _OutputFile(click.Path):
 
 def output_option(*names: str, suffixes: tuple[str, ...] = (), **options: Any) -> Callable[[F], F]:
     """Add an option that names a file to write, in a format that its suffix says, or a folder, and ``--force``."""
-    kind = _OutputFile(suffixes) if suffixes else click.Path(file_okay=False)
+    kind = OutputFile(suffixes) if suffixes else click.Path(file_okay=False)
     of_file = click.option(*names, type=kind, **options)
     force = click.option(
         "--force",

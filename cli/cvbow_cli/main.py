@@ -24,6 +24,7 @@ COMMANDS = {
     "train": ("cvbow_cli.train", "Train a classifier on a folder of images."),
     "predict": ("cvbow_cli.predict", "Classify images."),
     "evaluate": ("cvbow_cli.evaluate", "Evaluate a model on labelled images."),
+    "explain": ("cvbow_cli.explain", "Show why a model gives images their scores: points, words, heat maps."),
     "words": ("cvbow_cli.words", "Show the visual words of a model, and what they mean to each class."),
     "compare": ("cvbow_cli.compare", "Compare backends, classical and CNN, with the same splits and classifier."),
     "features": ("cvbow_cli.features", "Show the edges, corners, blobs and keypoints of an image."),

@@ -2,6 +2,7 @@
 
 from cvbow.explanation._explain import explain, explanations
 from cvbow.explanation._explanation import Explanation, WordShare
+from cvbow.explanation.heat_file import heat_file
 from cvbow.explanation.words import WordGallery, WordPatch, WordUse, word_gallery
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "WordUse",
     "explain",
     "explanations",
+    "heat_file",
     "word_gallery",
 ]

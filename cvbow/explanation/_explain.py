@@ -189,8 +189,10 @@ def _words(found: ImageShares, shares: NDArray[np.float64], boxes: NDArray[np.in
     words: list[WordShare] = []
     for channel in dict.fromkeys(found.channel.tolist()):
         rows = np.flatnonzero((found.channel == channel) & (found.word >= 0))
-        rows = rows[np.lexsort((-np.abs(shares[rows]), found.word[rows]))]
+        rows = rows[np.lexsort((-shares[rows], found.word[rows]))]
         numbers, starts = np.unique(found.word[rows], return_index=True)
         for number, members in zip(numbers.tolist(), np.split(rows, starts[1:]), strict=True):
-            words.append(WordShare(number, channel, float(shares[members].sum()), len(members), boxes[members]))
+            share = float(shares[members].sum())
+            ordered = members[:: 1 if share >= 0 else -1]
+            words.append(WordShare(number, channel, share, len(members), boxes[ordered]))
     return sorted(words, key=lambda word: -word.share)

@@ -22,8 +22,8 @@ class WordShare:
     share : float
     n_points : int
     boxes : ndarray of shape (n_points, 4), intp
-        Left, top, right and bottom of each point's support in pixels, right and bottom excluded; those that gave most,
-        either way, come first.
+        Left, top, right and bottom of each point's support in pixels, right and bottom excluded; those that gave most
+        of the share come first.
 
     Examples
     --------

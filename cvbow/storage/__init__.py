@@ -38,13 +38,14 @@ from cvbow.storage._classes import check_state, storable
 from cvbow.storage._container import FORMAT_VERSION, canonical_json, content_hash, is_kind, read, readable_json, write
 from cvbow.storage._deserializer import Deserializer, holds_fitted_sklearn
 from cvbow.storage._lock import LOCK_FILES, WriterLock
-from cvbow.storage._marks import GENERATOR, check_suffix, kind_of
+from cvbow.storage._marks import GENERATOR, HEAT_MARK, check_suffix, kind_of
 from cvbow.storage._serializer import Serializer
 from cvbow.storage.learned import Array, ClassNames, Learned, Number, Part, check_learned
 
 __all__ = [
     "FORMAT_VERSION",
     "GENERATOR",
+    "HEAT_MARK",
     "LOCK_FILES",
     "Array",
     "ClassNames",

@@ -10,6 +10,8 @@ from cvbow.files import open_file
 
 #: What a picture has in its field "Software", a page in its meta element "generator", and a JSON file as its first key.
 GENERATOR = "cvbow"
+#: What each array of a file of heat maps has in a field of its entry.
+HEAT_MARK = b"cvbow-heat"
 
 _HEAD = 4096
 _MODEL = re.compile(
@@ -20,13 +22,14 @@ _KINDS = {
     "page": re.compile(rb'<!DOCTYPE html>.*?<meta name="generator" content="' + GENERATOR.encode() + rb'"', re.DOTALL),
     "summary": re.compile(rb'\{\s*"generator": "' + GENERATOR.encode() + rb'"'),
     "result": re.compile(rb'\{\s*"kind": "cvbow-'),
+    "heat": re.compile(rb"PK\x03\x04.*?\x63\x62\x0a\x00" + HEAT_MARK, re.DOTALL),
     "manifest": re.compile(rb'\{"format":"cvbow-index"'),
 }
 
 
 def kind_of(path: str | os.PathLike[str]) -> str | None:
     """Tell what of cvbow's a file is: the kind of a model file, "picture", "page", "summary" of a set of images,
-    "result" of a benchmark, or "manifest" of an index.
+    "result" of a benchmark, "heat" of maps, or "manifest" of an index.
 
     Only its head is read: one that is damaged further on is still cvbow's. None where it is something else, or cannot
     be read.

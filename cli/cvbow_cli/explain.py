@@ -1,0 +1,131 @@
+"""``cvbow explain``."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.classify import ImageClassifier
+from cvbow.errors import ImageError
+from cvbow.explanation import Explanation, explanations, heat_file
+from cvbow.images import gather_images, read_image, reading_as
+from cvbow_cli._common import echo_json, lines_of, option_json, option_max_pixels, printable, work_options
+from cvbow_cli._output import OutputFile, check_output, output_option
+
+__all__ = ["command"]
+
+#: Explanations that a picture has room for, and words of each that are printed.
+_DRAWN, _SHOWN = 12, 3
+
+
+@click.command(name="explain")
+@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@click.argument("paths", metavar="IMAGE|DIR...", nargs=-1, required=True)
+@output_option(
+    "--output",
+    "-o",
+    suffixes=(".png",),
+    metavar="FILE.png",
+    help=f"Picture to write, of at most {_DRAWN}.",
+)
+@click.option("--class", "classes", metavar="NAME", multiple=True, help="Class to explain; may be repeated.")
+@click.option("--against", metavar="NAME", help="Explain the difference from the score of this class.")
+@click.option(
+    "--heat",
+    type=OutputFile((".npz",)),
+    metavar="FILE.npz",
+    help="Heat maps to write, as arrays named path:class.",
+)
+@option_max_pixels
+@work_options
+@option_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    model: str,
+    paths: tuple[str, ...],
+    output: str | None,
+    classes: tuple[str, ...],
+    against: str | None,
+    heat: str | None,
+    n_jobs: int,
+    as_json: bool,
+) -> None:
+    """Show why a model gives images their scores: what each visual word gave, and each pixel.
+
+    A score is the sum of what the image's points gave, of a bias that the model has by itself, and of a remainder that
+    could not be shared out. By default each image's best class is explained. '-' reads paths from stdin, one per line.
+    If an image cannot be read, it is reported, the others are explained, and the exit code is 1.
+
+    --json gives path, class, score, bias, remainder, heat_sum (the sum of the heat map), method ("exact", "first order"
+    where the score is no sum of its parts, or "leaving out"), words (word, share, n_points, boxes: left, top, right,
+    bottom of the points in pixels), and nearest.
+
+    \b
+    Example:
+      cvbow explain photos.cvbow new.jpg -o why.png
+      cvbow explain photos.cvbow new.jpg --class coast --against highway --json
+      cvbow explain photos.cvbow new/ --heat heat.npz
+    """
+    images, _ = gather_images(list(lines_of(paths)))
+    for written in (output, heat):
+        check_output(written, [model, *images])
+    classifier = ImageClassifier.load(model, n_jobs=n_jobs)
+    n_wanted = len(images) * max(len(classes), 1)
+    if output is not None and n_wanted > _DRAWN:
+        raise click.UsageError(f"a picture has room for {_DRAWN} explanations, and these are {n_wanted}")
+    rows: list[dict[str, Any]] = []
+    drawn: list[tuple[NDArray[np.uint8], Explanation]] = []
+    failed = False
+    with contextlib.nullcontext(None) if heat is None else heat_file(heat) as write:
+        results = explanations(classifier, [str(path) for path in images], classes or None, against)
+        for path, result in zip(images, results, strict=True):
+            if isinstance(result, ImageError):
+                failed = True
+                rows.append({"path": str(path), "error": result.reason})
+                if not as_json:
+                    click.echo(f"cvbow: {printable(str(result))}", err=True)
+                continue
+            pixels = _shown(classifier, str(path)) if output is not None else None
+            for why in result:
+                if write is not None:
+                    write(why)
+                if pixels is not None:
+                    drawn.append((pixels, why))
+                if as_json:
+                    rows.append(why.as_json())
+                else:
+                    _tell(why)
+    if output is not None and drawn:
+        from cvbow.report.explanation import write_explanation_picture
+
+        write_explanation_picture(output, drawn)
+    if as_json:
+        echo_json(rows)
+    else:
+        for what, written in (("picture", output if drawn else None), ("heat", heat)):
+            if written is not None:
+                click.echo(f"{what:<7}  {printable(written)}")
+    if failed:
+        ctx.exit(1)
+
+
+def _shown(classifier: ImageClassifier, path: str) -> NDArray[np.uint8]:
+    """Return an image as a person sees it, at the size at which it was explained."""
+    with reading_as(background=classifier.background):
+        return read_image(path, shrunk_to=classifier.backend_.shrinks_to)
+
+
+def _tell(why: Explanation) -> None:
+    against = "" if why.against is None else f" against {why.against}"
+    click.echo(f"{printable(why.path or '')}\t{printable(why.class_name + against)} {why.score:+.3f}")
+    how = "" if why.method == "exact" else f", by {'the gradient' if why.method == 'first order' else why.method}"
+    click.echo(f"  image {why.heat_sum:+.3f}, bias {why.bias:+.3f}, remainder {why.remainder:+.3g}{how}")
+    best, worst = why.words[:_SHOWN], [word for word in why.words[: -_SHOWN - 1 : -1] if word.share < 0]
+    for name, words in (("for", [word for word in best if word.share > 0]), ("against", worst)):
+        if words:
+            click.echo(f"  {name:<8}" + ", ".join(f"word {word.word} {word.share:+.3g}" for word in words))

@@ -1,0 +1,176 @@
+"""The picture of an explanation: the image, what in it speaks for the class and against, and the words that count."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.explanation import Explanation, WordShare
+from cvbow.images import from_gray, to_gray
+from cvbow.report._canvas import (
+    BLUE,
+    DARK,
+    SOFT,
+    VERMILLION,
+    Picture,
+    blank,
+    display,
+    fit_text,
+    put_text,
+    text_height,
+    text_width,
+    write_picture,
+)
+
+#: Box that the image, and its heat beside it, is fitted into, in pixels.
+BOX = (420, 420)
+#: Words that are shown, of those for the class and of those against it, and patches of each.
+N_WORDS, N_PATCHES = 6, 6
+_MARGIN, _GAP = 16, 16
+_TITLE, _TEXT = 20, 15
+_PATCH = 44
+_BAR = 18
+#: Of the pixels, those above this quantile have the full colour.
+_FULL = 0.995
+
+
+def draw_explanation(image: NDArray[np.uint8], why: Explanation) -> NDArray[np.uint8]:
+    """Draw an image with the reasons for its score.
+
+    Parameters
+    ----------
+    image : ndarray of shape (H, W) or (H, W, 3), uint8
+        The image that was explained, of the size of its heat.
+    why : Explanation
+
+    Returns
+    -------
+    ndarray of shape (H', W', 3), uint8
+        RGB: the image; beside it, over a pale image, vermillion where it speaks for the class and blue where against
+        it, with a scale in units of the score; and the words that gave most, each with its patches.
+
+    Raises
+    ------
+    ValueError
+        If the image has another size than the heat.
+    """
+    if image.shape[:2] != why.heat.shape:
+        raise ValueError(f"image must have the height and width of the heat, {why.heat.shape}, got {image.shape[:2]}")
+    # What a hundredth of the image's area would give: the values of single pixels are too small to be read.
+    density = why.heat.astype(np.float64) * (why.heat.size / 100)
+    full = float(np.quantile(np.abs(density), _FULL)) or float(np.abs(density).max())
+    shown, _ = display(image, *BOX)
+    height, width = shown.shape[:2]
+    scale = [(f"{sign}{full:.2g}", place) for sign, place in (("+", 0.0), ("-", 1.0))] if full else []
+    side = max([text_width(text, _TEXT) for text, _ in scale], default=0) + _BAR + 6
+    line = text_height(_TEXT) + 4
+    top = _MARGIN + text_height(_TITLE) + 6 + 2 * line + 6
+    words = [part for part in (_words(why, True), _words(why, False)) if part]
+    row = _PATCH + line + 8
+    whole = max(2 * width + 2 * _GAP + side, 2 * _column() + _GAP)
+    n_columns = (whole + _GAP) // (_column() + _GAP)
+    below = sum(line + 6 + row * -(-len(part) // n_columns) for part in words)
+    canvas = blank(2 * _MARGIN + whole, top + height + _GAP + below)
+    put_text(canvas, [(_MARGIN, _MARGIN - 4, fit_text(_verdict(why), whole, _TITLE))], _TITLE)
+    put_text(canvas, [(_MARGIN, top - 2 * line - 8, fit_text(_sum(why), whole, _TEXT))], _TEXT, SOFT)
+    x = _MARGIN + width + _GAP
+    put_text(canvas, [(_MARGIN, top - line - 2, fit_text(why.path or "image", width, _TEXT))], _TEXT, DARK)
+    told = f"for {why.class_name} (orange) and against (blue): score of 1 % of the area"
+    what = told if full else "nothing was found in it"
+    put_text(canvas, [(x, top - line - 2, fit_text(what, whole - width - _GAP, _TEXT))], _TEXT, DARK)
+    canvas[top : top + height, _MARGIN : _MARGIN + width] = shown
+    canvas[top : top + height, x : x + width] = _heat(image, density / full if full else density)
+    if scale:
+        bar = np.linspace(1, -1, height)[:, None].repeat(_BAR, axis=1)
+        canvas[top : top + height, x + width + _GAP : x + width + _GAP + _BAR] = _colored(blank(_BAR, height), bar)
+        at = [(x + width + _GAP + _BAR + 6, round(top + (height - line) * place), text) for text, place in scale]
+        put_text(canvas, at, _TEXT, SOFT)
+    y = top + height + _GAP
+    for part, title in zip(words, _titles(why), strict=False):
+        put_text(canvas, [(_MARGIN, y, fit_text(title, whole, _TEXT))], _TEXT, DARK)
+        y += line + 6
+        for number, word in enumerate(part):
+            x = _MARGIN + (number % n_columns) * (_column() + _GAP)
+            _draw_word(canvas, image, word, x, y + row * (number // n_columns))
+        y += row * -(-len(part) // n_columns)
+    return canvas
+
+
+def write_explanation_picture(
+    path: str | os.PathLike[str], explained: Sequence[tuple[NDArray[np.uint8], Explanation]]
+) -> None:
+    """Write what ``draw_explanation`` draws for images and explanations, one below the other, as a PNG file."""
+    parts = [draw_explanation(image, why) for image, why in explained]
+    canvas = blank(max(part.shape[1] for part in parts), sum(len(part) for part in parts))
+    y = 0
+    for part in parts:
+        canvas[y : y + len(part), : part.shape[1]] = part
+        y += len(part)
+    write_picture(path, canvas)
+
+
+def _column() -> int:
+    """Width of a word with its patches."""
+    return N_PATCHES * (_PATCH + 4)
+
+
+def _words(why: Explanation, of_class: bool) -> list[WordShare]:
+    """Return the words that gave most to the class, or took most from it."""
+    if of_class:
+        return [word for word in why.words[:N_WORDS] if word.share > 0]
+    return [word for word in why.words[: -N_WORDS - 1 : -1] if word.share < 0]
+
+
+def _titles(why: Explanation) -> list[str]:
+    titles = [f"Words that speak for {why.class_name}", f"Words that speak against {why.class_name}"]
+    return [title for title, of_class in zip(titles, (True, False), strict=True) if _words(why, of_class)]
+
+
+def _verdict(why: Explanation) -> str:
+    against = "" if why.against is None else f", and not {why.against}"
+    return f"Why {why.class_name}{against}: {why.score:+.3f}"
+
+
+def _sum(why: Explanation) -> str:
+    parts = f"{why.heat_sum:+.3f} from the image, {why.bias:+.3f} from the model alone"
+    if abs(why.remainder) >= 0.0005:
+        parts += f", {why.remainder:+.3f} not shared out"
+    how = {"exact": "", "first order": " (by the gradient)", "leaving out": " (by leaving parts out)"}
+    return f"Score {why.score:+.3f} = {parts}{how[why.method]}"
+
+
+def _heat(image: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return values in [-1, 1] as colours over a pale gray image, at the size that is shown."""
+    gray = from_gray(to_gray(image, floats=False), floats=False)
+    shown, _ = display(gray, *BOX)
+    rows = np.clip((np.arange(shown.shape[0]) + 0.5) * len(values) / shown.shape[0], 0, len(values) - 1).astype(np.intp)
+    width = values.shape[1]
+    columns = np.clip((np.arange(shown.shape[1]) + 0.5) * width / shown.shape[1], 0, width - 1).astype(np.intp)
+    pale = (128 + shown.astype(np.float64) / 2).astype(np.uint8)
+    return _colored(pale, values[np.ix_(rows, columns)])
+
+
+def _colored(pixels: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return pixels (H, W, 3) with vermillion where values (H, W) are positive and blue where they are negative."""
+    strength = np.minimum(np.abs(values), 1)[..., None] * 0.9
+    colors = np.where(values[..., None] > 0, np.array(VERMILLION), np.array(BLUE))
+    return np.asarray(np.rint(pixels * (1 - strength) + colors * strength), np.uint8)
+
+
+def _draw_word(canvas: NDArray[np.uint8], image: NDArray[np.uint8], word: WordShare, x: int, y: int) -> None:
+    name = f"word {word.word}" if word.channel == "all" else f"word {word.word} of {word.channel}"
+    points = "1 point" if word.n_points == 1 else f"{word.n_points} points"
+    text = fit_text(f"{name}: {word.share:+.3g}, {points}", _column(), _TEXT)
+    put_text(canvas, [(x, y, text)], _TEXT, SOFT)
+    y += text_height(_TEXT) + 4
+    color = VERMILLION if word.share > 0 else BLUE
+    for left, top, right, bottom in word.boxes[:N_PATCHES]:
+        patch, _ = display(image[top:bottom, left:right], _PATCH, _PATCH)
+        canvas[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
+        x += _PATCH + 4
+    if len(word.boxes):
+        start = x - (_PATCH + 4) * min(len(word.boxes), N_PATCHES)
+        Picture(canvas).lines([[[start, y + _PATCH + 2], [x - 4, y + _PATCH + 2]]], color, width=2, rim=False)
