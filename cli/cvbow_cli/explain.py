@@ -61,8 +61,8 @@ def command(
     could not be shared out. By default each image's best class is explained. '-' reads paths from stdin, one per line.
     If an image cannot be read, it is reported, the others are explained, and the exit code is 1.
 
-    --json gives path, class, score, bias, remainder, heat_sum (the sum of the heat map), method ("exact", "first order"
-    where the score is no sum of its parts, or "leaving out"), words (word, share, n_points, boxes: left, top, right,
+    --json gives path, class, score, bias, remainder, heat_sum (the sum of the heat map), method ("exact", or, where the
+    score is no sum of parts, "mean gradient" or "leaving out"), words (word, share, n_points, boxes: left, top, right,
     bottom of the points in pixels), and nearest.
 
     \b
@@ -123,7 +123,7 @@ def _shown(classifier: ImageClassifier, path: str) -> NDArray[np.uint8]:
 def _tell(why: Explanation) -> None:
     against = "" if why.against is None else f" against {why.against}"
     click.echo(f"{printable(why.path or '')}\t{printable(why.class_name + against)} {why.score:+.3f}")
-    how = "" if why.method == "exact" else f", by {'the gradient' if why.method == 'first order' else why.method}"
+    how = "" if why.method == "exact" else f", by {why.method}"
     click.echo(f"  image {why.heat_sum:+.3f}, bias {why.bias:+.3f}, remainder {why.remainder:+.3g}{how}")
     best, worst = why.words[:_SHOWN], [word for word in why.words[: -_SHOWN - 1 : -1] if word.share < 0]
     for name, words in (("for", [word for word in best if word.share > 0]), ("against", worst)):

@@ -52,7 +52,11 @@ class Directions:
 
     def back(self, slopes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return slopes by the values along the directions, (n, n_components), as slopes by a vector's own, (n, d)."""
-        return np.asarray(slopes @ self.bytes * self.steps)
+        n, d = len(slopes), len(self.mean)
+        found, values = np.empty((n, d)), slopes.astype(np.float32)
+        for block in cut(d, _COLUMNS):
+            found[:, block] = (values @ self.bytes[:, block]) * self.steps[block]
+        return found
 
 
 def principal_directions(

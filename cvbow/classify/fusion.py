@@ -20,6 +20,7 @@ from cvbow.classify._channels import channel_bounds, channel_weights
 from cvbow.classify._directions import Directions, principal_directions
 from cvbow.classify._fusion_kernel import fusion_kernel, spreads
 from cvbow.classify._labels import Labels, targets
+from cvbow.classify._path import stations
 from cvbow.classify._ridge import left_out, ridge
 from cvbow.classify._squared_hinge import Solution, factorize, solve
 from cvbow.classify.one_against_rest import N_FOLDS, OneAgainstRestClassifier
@@ -269,12 +270,16 @@ class FusionClassifier(OneAgainstRestClassifier):
     def weights_at(self, vector: NDArray[np.float32]) -> tuple[NDArray[np.float64], bool]:
         """Return the weights by which one vector's values (d,) make its decisions, (n_classes, d) or (1, d) for two.
 
-        They are the gradient of the decisions, which is not exact.
+        They are the mean gradient on the way from zeros, see ``_path``, which is not exact.
         """
         check_is_fitted(self, "dual_")
-        short = self._shorten(vector[None])
-        pull = self._kernel(self.landmarks_, short) * self.dual_
-        slope = pull.T @ self.landmarks_ - pull.sum(axis=0)[:, None] * short
+        start, end = self._shorten(np.stack([np.zeros_like(vector), vector])).astype(np.float64)
+        places, shares = stations()
+        way = np.asarray(start + places[:, None] * (end - start), np.float32)
+        pulls = self._kernel(self.landmarks_, way) * shares
+        near, far = (self.dual_ * pull[:, None] for pull in (pulls.sum(axis=1), pulls @ places))
+        slope = near.T @ self.landmarks_
+        slope -= near.sum(axis=0)[:, None] * start + far.sum(axis=0)[:, None] * (end - start)
         parts = zip(self.channels_, self._short_bounds(), self.factors_, strict=True)
         found = {name: 2 * factor * slope[:, columns] for name, columns, factor in parts}
         for name, directions in self.directions_.items():

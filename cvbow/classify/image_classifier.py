@@ -407,9 +407,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def weights_at(self, vector: NDArray[np.float32]) -> tuple[NDArray[np.floating], bool] | None:
         """Return the weights by which one vector's values (d,) make the ``scores`` of the classes, (n_classes, d).
 
-        Also, whether that is exact: that a score is the sum of weights times values and of the score of a vector of
-        zeros. Otherwise the weights are the gradient at the vector. None of a classifier that has neither, such as
-        trees.
+        Also, whether that is exact: whether a score is a sum of what the values give, and of the score of a vector of
+        zeros. Otherwise the weights are the mean of the score's gradients on the straight way from zeros to the vector,
+        and weights times values sum to the score up to the accuracy of the mean. None of a classifier that has neither,
+        such as trees.
         """
         check_is_fitted(self, "classifier_")
         n_views = self.backend_.n_views

@@ -11,6 +11,7 @@ from scipy.linalg import solve_triangular
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
+from cvbow.classify._path import stations
 from cvbow.classify._squared_hinge import factorize
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.parallel import cut, local_threads, map_threads
@@ -101,7 +102,7 @@ class KernelSVM(OneAgainstRestClassifier):
         """Return the weights by which one vector's values (d,) make its decisions, (n_classes, d) or (1, d) for two.
 
         Also, whether that is exact, as it is with the intersection kernel, where weights times values are what the
-        values give; otherwise the weights are the gradient of the decisions.
+        values give; otherwise the weights are the mean gradient on the way from zeros, see ``_path``.
         """
         check_is_fitted(self, "dual_")
         dual, trained, at = self.dual_.astype(np.float64), self.vectors_, vector.astype(np.float64)
@@ -109,14 +110,22 @@ class KernelSVM(OneAgainstRestClassifier):
             # What the minima of each value add up to, by the value; where it is 0, so are they.
             sums = dual.T @ np.minimum(trained, at)
             return np.divide(sums, at, out=np.zeros_like(sums), where=at > 0), True
-        kernel, _ = kernel_matrix(self.kernel, vector[None], trained, self.gamma_)
-        pull = dual * kernel.T
+        places, parts = stations()
+        way = np.asarray(places[:, None] * at, np.float32)
+        pulls = kernel_matrix(self.kernel, way, trained, self.gamma_)[0] * parts[:, None]
         if self.kernel == "rbf":
-            return 2 * self.gamma_ * (pull.T @ trained - pull.sum(axis=0)[:, None] * at), False
-        # The derivative of (x - y)^2 / (x + y) by x is (x - y) (x + 3 y) / (x + y)^2.
-        both = at + trained
-        slope = np.divide((at - trained) * (at + 3.0 * trained), both**2, out=np.zeros_like(both), where=both > 0)
-        return -self.gamma_ * (pull.T @ slope), False
+            near, far = (dual * pull[:, None] for pull in (pulls.sum(axis=0), places @ pulls))
+            return 2 * self.gamma_ * (near.T @ trained - far.sum(axis=0)[:, None] * at), False
+        weights = np.zeros((dual.shape[1], len(at)))
+        for place, pull in zip(places, pulls, strict=True):
+            # The derivative of (x - y)^2 / (x + y) by x is (x - y) (x + 3 y) / (x + y)^2.
+            here = place * at
+            both = here + trained
+            slope = np.divide(
+                (here - trained) * (here + 3.0 * trained), both**2, out=np.zeros_like(both), where=both > 0
+            )
+            weights -= self.gamma_ * ((dual * pull[:, None]).T @ slope)
+        return weights, False
 
     def check_params(self) -> None:
         super().check_params()

@@ -153,7 +153,7 @@ class _Explainer:
             )
         else:
             found = backend.shares_of(pixels, answers @ weights[0])
-        method = "leaving out" if found.left_out else "exact" if weights is None or weights[1] else "first order"
+        method = "leaving out" if found.left_out else "exact" if weights is None or weights[1] else "mean gradient"
         names = [str(name) for name in model.classes_]
         boxes = supports(found.points, pixels.shape[:2])
         explained: list[Explanation] = []

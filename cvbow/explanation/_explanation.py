@@ -74,9 +74,9 @@ class Explanation:
     heat : ndarray of shape (H, W), float32
         What each pixel of the image gave, as it was read: the shares of points spread over their supports, and those of
         whole-image channels.
-    method : {"exact", "first order", "leaving out"}
-        How shares were found: the score is their sum; they are values times the score's gradient; or they tell how much
-        the score falls where a part of the image is left out.
+    method : {"exact", "mean gradient", "leaving out"}
+        How shares were found: the score is a sum of them; they are values times the mean of the score's gradients on
+        the way from a vector of zeros; or they tell how much the score falls where a part of the image is left out.
 
     Examples
     --------

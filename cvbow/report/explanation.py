@@ -138,7 +138,7 @@ def _sum(why: Explanation) -> str:
     parts = f"{why.heat_sum:+.3f} from the image, {why.bias:+.3f} from the model alone"
     if abs(why.remainder) >= 0.0005:
         parts += f", {why.remainder:+.3f} not shared out"
-    how = {"exact": "", "first order": " (by the gradient)", "leaving out": " (by leaving parts out)"}
+    how = {"exact": "", "mean gradient": " (by the mean gradient)", "leaving out": " (by leaving parts out)"}
     return f"Score {why.score:+.3f} = {parts}{how[why.method]}"
 
 
