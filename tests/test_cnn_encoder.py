@@ -509,3 +509,41 @@ def test_a_real_network_names_what_is_in_a_picture(shared_data: Path) -> None:
         assert scores.sum() == pytest.approx(1, abs=1e-3)
         best = [labels[row] for row in np.argsort(-scores)[:5]]
         assert any("bike" in label or "scooter" in label or "motor" in label for label in best), best
+
+
+@pytest.mark.parametrize("pooling", ["average", "max", "none"])
+@pytest.mark.parametrize("normalization", ["l2", "none"])
+@pytest.mark.parametrize("layer", ["conv", "relu"])
+def test_shares_of_places_sum_to_the_product(network: Path, layer: str, normalization: str, pooling: str) -> None:
+    backend = CnnEncoder(network, layer=layer, pooling=pooling, normalization=normalization, engine="opencv", **FACTS)
+    image, backend = color(), backend.fit([])
+    weights = np.random.default_rng(0).normal(size=(2, backend.vector_length))
+    found = backend.shares_of(image, weights)
+    assert not found.left_out
+    assert found.pixels is not None
+    assert found.pixels.shape == (2, 20, 30)
+    products = backend.encode_image(image) @ weights.T
+    np.testing.assert_allclose(found.pixels.sum(axis=(1, 2)), products, rtol=1e-4, atol=1e-5)
+
+
+def test_shares_lie_where_the_network_looks(network: Path) -> None:
+    image = np.full((20, 40, 3), (100, 110, 120), np.uint8)
+    image[4:8, 14:18] = 200
+    backend = CnnEncoder(network, layer="relu", normalization="none", resize="crop", engine="opencv", **FACTS).fit([])
+    found = backend.shares_of(image, np.ones((1, 5)))
+    assert found.pixels is not None
+    rows, columns = np.nonzero(found.pixels[0] > 0)
+    # The input is the middle 20 columns; a filter sees a pixel around its own.
+    assert 10 <= columns.min() <= 14
+    assert 18 <= columns.max() < 25
+    assert rows.max() < 14
+    np.testing.assert_allclose(found.pixels[0].sum(), backend.encode_image(image).sum(), rtol=1e-4)
+
+
+def test_a_layer_without_places_is_explained_by_leaving_out(network: Path) -> None:
+    backend = CnnEncoder(network, layer="features", engine="opencv", **FACTS).fit([])
+    found = backend.shares_of(color(), np.ones((1, 5)))
+    assert found.left_out
+    assert found.pixels is not None
+    assert found.pixels.shape == (1, 20, 30)
+    assert found.pixels.any()

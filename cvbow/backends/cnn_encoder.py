@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_choice, check_int
 from cvbow.backends._batches import BatchEncoder
 from cvbow.backends.loading import ImageLike, check_images
+from cvbow.backends.shares import ImageShares, stretched
 from cvbow.networks import ENGINES, PROVIDERS, Network, Preprocessing, check_network, open_network, open_same_network
 from cvbow.storage import Learned, Number
 
@@ -215,6 +216,36 @@ class CnnEncoder(BatchEncoder):
             values = places.mean(axis=2) if self.pooling == "average" else places.max(axis=2)
         return np.array(values.reshape(len(inputs), -1), np.float32)
 
+    def shares_of(self, image: NDArray[np.uint8], weights: NDArray[np.floating]) -> ImageShares:
+        """Tell what each place of a feature map gave; of a layer without places, what leaving out parts takes away.
+
+        B. Zhou et al., "Learning deep features for discriminative localization", CVPR 2016: class activation maps.
+        """
+        facts = Preprocessing.from_dict(self.preprocessing_)
+        values = np.asarray(self._network().run(facts.prepare(image)[None], self.layer_), np.float64)
+        height, width = image.shape[:2]
+        between, corner = facts.frame(width, height)
+        if values.ndim != 4 or min(corner) < 0:
+            return super().shares_of(image, weights)
+        channels, rows, columns = values.shape[1:]
+        places = values.reshape(channels, -1)
+        # What each place gives to each value of the vector before its normalisation.
+        if self.pooling == "max":
+            highest = places == places.max(axis=1, keepdims=True)
+            places = places * highest / highest.sum(axis=1, keepdims=True)
+        elif self.pooling == "average":
+            places = places / places.shape[1]
+        length = np.linalg.norm(places if self.pooling == "none" else places.sum(axis=1))
+        if self.normalization == "l2" and length > 0:
+            places = places / length
+        maps = (weights.reshape(len(weights), channels, -1) * places).sum(axis=1).reshape(-1, rows, columns)
+        # The part of the image that the network sees.
+        left, right = _span(corner[0], facts.size[0], width / between[0], width)
+        top, bottom = _span(corner[1], facts.size[1], height / between[1], height)
+        pixels = np.zeros((len(weights), height, width))
+        pixels[:, top:bottom, left:right] = stretched(maps, (bottom - top, right - left))
+        return ImageShares.of_pixels(pixels)
+
     def _network(self) -> Network:
         check_is_fitted(self, "network_hash_")
         return open_same_network(
@@ -244,3 +275,9 @@ class CnnEncoder(BatchEncoder):
             if not isinstance(layer, str) or not isinstance(facts, dict):
                 raise ValueError("layer_ must be a text and preprocessing_ a dict")
             Preprocessing.from_dict(facts)
+
+
+def _span(first: int, side: int, scale: float, length: int) -> tuple[int, int]:
+    """Return where the pixels of an image begin and end that the network's input stands for, along one axis."""
+    start = min(round(first * scale), length - 1)
+    return start, min(max(round((first + side) * scale), start + 1), length)
