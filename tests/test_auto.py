@@ -81,9 +81,13 @@ def test_images_in_color_get_a_channel_of_color() -> None:
     assert isinstance(color, BagEncoder)
     assert isinstance(local.extractor, DenseSIFT)
     assert isinstance(color.extractor, ColorStatistics)
-    # But for the features the channels are alike.
-    assert repr(local.encoder) == repr(color.encoder)
+    # But for the features, and how many words they need, the channels are alike.
+    words = "encoder__encoder__dictionary__n_words"
+    assert (local.get_params()[words], color.get_params()[words]) == (128, 64)
+    assert (local.reduce.n_components, color.reduce.n_components) == (64, 48)
+    assert repr(local.encoder) == repr(color.encoder.set_params(encoder__dictionary__n_words=128))
     assert color.extractor.step == local.extractor.step
+    assert (local.mirror, color.mirror) == ("pairs", "pairs")
 
 
 @pytest.mark.parametrize(("n_colored", "channels"), [(4, ["local"]), (5, ["local", "color"])])

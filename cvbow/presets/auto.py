@@ -234,8 +234,10 @@ def _any(facts: _Facts, settings: Mapping[str, Any]) -> _Choice:
     because += f", and their {vectors:,} vectors would fill the memory"
     if halvings > HALVINGS and preset == "fisher":
         return _Choice("fast", changes, because)
-    n_words = PRESETS[preset].settings["n_words"] >> min(halvings, HALVINGS)
-    return _Choice(preset, {**changes, "n_words": n_words}, because)
+    for key in ("n_words", "color__n_words"):
+        if key in PRESETS[preset].settings and (key == "n_words" or facts.have_color):
+            changes[key] = PRESETS[preset].settings[key] >> min(halvings, HALVINGS)
+    return _Choice(preset, changes, because)
 
 
 def _fast(facts: _Facts, settings: Mapping[str, Any]) -> _Choice:

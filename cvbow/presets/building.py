@@ -83,8 +83,9 @@ def build_model(
     check_part(classifier)
     recipe = {"preset": preset}
     for key, value in values.items():
-        setting = _setting(key)
-        if setting.applies(values) and (setting.said or value != setting.default):
+        setting, channel = _setting(key), key.partition("__")[0]
+        is_of_other = channel != key and channel in BACKENDS and channel not in values["channels"]
+        if not is_of_other and setting.applies(values) and (setting.said or value != setting.default):
             recipe[key] = value
     for key, value in {**CLASSIFIERS[values["classifier"]].defaults, **for_classifier}.items():
         # Some of a classifier's parameters have the name of a setting: max_iter, random_state, algorithm.
