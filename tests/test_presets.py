@@ -447,7 +447,8 @@ def test_a_changed_preset_learns(settings: dict[str, Any], tiny_dataset: Path, t
     images = list_images(tiny_dataset)
     settings = settings | {"n_words": 20, "reduce": None, "weighting": "binary", "grids": ("2x2",), "C": 1.0}
     model = make_model("fast", settings=settings, n_jobs=1).fit(images.paths, images.labels)
-    assert model.backend_.vector_length == (40 if model.backend_.mirror else 80)  # four cells of words, or of pairs
+    # Four cells of words, or of pairs of words.
+    assert model.backend_.vector_length == (40 if model.backend_.mirror else 80)
     assert model.score(images.paths, images.labels) >= 0.8
     model.save(tmp_path / "model.cvbow")
     loaded = ImageClassifier.load(tmp_path / "model.cvbow")

@@ -29,7 +29,7 @@ class Preset:
     >>> from cvbow import PRESETS
     >>> preset = PRESETS["fast"]
     >>> preset.summary
-    'dense RootSIFT at two scales, and colour where there is any, 400 words, pyramid 1x1 2x2, linear SVM'
+    'dense RootSIFT at two scales, and colour where there is any, 200 mirrored pairs of words, linear SVM'
     >>> preset.settings["n_words"], preset.reasons["n_words"]
     (400, 'the time of finding words grows with them')
     """
@@ -100,8 +100,7 @@ _RECIPES = (
     _recipe("bow", "the textbook: dense RootSIFT at four scales, 1000 words, grids 1x1 2x2 1x3, linear SVM", _BOW),
     _recipe(
         "fast",
-        "dense RootSIFT at two scales, and colour where there is any, 200 mirrored pairs of words, grids 1x1 2x2, linear "
-        "SVM",
+        "dense RootSIFT at two scales, and colour where there is any, 200 mirrored pairs of words, linear SVM",
         {
             "step": (8, "a quarter of the descriptors of step 4"),
             "bin_sizes": ((4, 8), "a fine and a coarse scale; each further one costs as much again"),
