@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -429,3 +430,7 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
     assert isinstance(results[0], list)
     assert isinstance(results[1], ImageError)
     assert explain(model, []) == []
+    with pytest.raises(ValueError, match="model must be an ImageClassifier, got LinearSVM"):
+        explain(model.classifier_, pixels)
+    with pytest.raises(NotFittedError):
+        explain(ImageClassifier(BACKENDS["words"]), pixels)

@@ -128,4 +128,4 @@ def _tell(why: Explanation) -> None:
     best, worst = why.words[:_SHOWN], [word for word in why.words[: -_SHOWN - 1 : -1] if word.share < 0]
     for name, words in (("for", [word for word in best if word.share > 0]), ("against", worst)):
         if words:
-            click.echo(f"  {name:<8}" + ", ".join(f"word {word.word} {word.share:+.3g}" for word in words))
+            click.echo(f"  {name:<8}" + ", ".join(f"{printable(word.name)} {word.share:+.3g}" for word in words))

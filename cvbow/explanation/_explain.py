@@ -57,7 +57,7 @@ def explain(
     NotFittedError
         If the model is not trained.
     ValueError
-        If the model has no such class.
+        If the model is no ImageClassifier, or has no such class.
     ImageError
         For the first image that cannot be read; ``explanations`` goes on.
 
@@ -95,6 +95,8 @@ def explanations(
     The model, images (a sequence), classes, against and errors are as for ``explain``; no more than a few images'
     explanations are held at a time.
     """
+    if not isinstance(model, ImageClassifier):
+        raise ValueError(f"model must be an ImageClassifier, got {type(model).__name__}")
     check_is_fitted(model, "classifier_")
     images = check_images(images)
     if classes is None:

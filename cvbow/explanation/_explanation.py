@@ -46,6 +46,11 @@ class WordShare:
     n_points: int
     boxes: NDArray[np.intp]
 
+    @property
+    def name(self) -> str:
+        """What to call it: "word 7", or "word 7 of color" where the model has channels."""
+        return f"word {self.word}" if self.channel == "all" else f"word {self.word} of {self.channel}"
+
 
 @dataclass(frozen=True, eq=False)
 class Explanation:

@@ -161,9 +161,8 @@ def _colored(pixels: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[
 
 
 def _draw_word(canvas: NDArray[np.uint8], image: NDArray[np.uint8], word: WordShare, x: int, y: int) -> None:
-    name = f"word {word.word}" if word.channel == "all" else f"word {word.word} of {word.channel}"
     points = "1 point" if word.n_points == 1 else f"{word.n_points} points"
-    text = fit_text(f"{name}: {word.share:+.3g}, {points}", _column(), _TEXT)
+    text = fit_text(f"{word.name}: {word.share:+.3g}, {points}", _column(), _TEXT)
     put_text(canvas, [(x, y, text)], _TEXT, SOFT)
     y += text_height(_TEXT) + 4
     color = VERMILLION if word.share > 0 else BLUE
