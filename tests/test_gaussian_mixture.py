@@ -454,3 +454,21 @@ def test_the_start_is_k_means() -> None:
     single = GaussianMixtureDictionary(n_words=1).fit(x)
     assert GaussianMixtureDictionary(n_words=8, max_iter=1).fit(x).score(x) > single.score(x) + 0.3
     assert KMeansDictionary(n_words=8).fit(x).words_.shape == (8, 3)
+
+
+# --- the first share -----------------------------------------------------------------------------------------------
+
+
+def test_a_share_shows_the_way_as_well_as_the_whole() -> None:
+    data = draw(random_mixture(4, 3), 12_000)
+    whole, part = (GaussianMixtureDictionary(n_words=4, first_share=share).fit(data) for share in (1, 0.25))
+    assert part.score(data) == pytest.approx(whole.score(data), abs=0.02)
+    assert not np.array_equal(part.means_, whole.means_)
+
+
+@pytest.mark.parametrize(("n", "max_iter"), [(3_196, 50), (12_000, 3)])
+def test_a_small_share_is_not_used(n: int, max_iter: int) -> None:
+    """With fewer than 200 descriptors a Gaussian in it, or with no iterations left for it."""
+    data = draw(random_mixture(4, 3), n)
+    fitted = [GaussianMixtureDictionary(n_words=4, max_iter=max_iter, first_share=share).fit(data) for share in (1, 0.25)]
+    np.testing.assert_array_equal(fitted[0].means_, fitted[1].means_)

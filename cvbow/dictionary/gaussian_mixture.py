@@ -8,7 +8,7 @@ CVPR 2007.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,6 +33,10 @@ _PARTS = 64
 _PART = 8192
 #: A component keeps this share of one descriptor at least, so that its weight has a logarithm.
 _LEAST_MASS = 1e-3
+#: The first share is left for the whole sample when an iteration gains less than this, or when so many are left.
+_FIRST_TOL = 0.05
+_LAST = 3
+_FIRST_PER_WORD = 200
 _FLOAT32 = np.finfo(np.float32)
 
 
@@ -45,6 +49,10 @@ class GaussianMixtureDictionary(Dictionary):
         Gaussians, iterations of EM, threads and seed; see ``Dictionary``.
     tol : float, default 0.01
         Stop when an iteration raises the mean log-likelihood of a descriptor by less than this, in nats.
+    first_share : float, default 0.25
+        Share of the sample that the first iterations look at, as in ``KMeansDictionary``: the whole sample comes in
+        once they gain less than 0.05 nats, and has at least the last three iterations. A share with fewer than 200
+        descriptors per Gaussian is not used; 1 looks at the whole sample throughout.
     min_variance : float, default 1e-3
         No variance falls below this share of the sample's variance averaged over its dimensions.
 
@@ -69,6 +77,8 @@ class GaussianMixtureDictionary(Dictionary):
     ([0.25, 0.75], [5.0, 20.0])
     """
 
+    #: Model files from before there was one looked at all descriptors.
+    added: ClassVar[Mapping[str, Any]] = {"first_share": 1.0}
     learns_pairs = True
     learned: ClassVar[Mapping[str, Learned]] = {
         "weights_": Array("float32", "n_words", above=0),
@@ -85,6 +95,7 @@ class GaussianMixtureDictionary(Dictionary):
         n_words: int = 128,
         max_iter: int = 50,
         tol: float = 0.01,
+        first_share: float = 0.25,
         min_variance: float = 1e-3,
         n_jobs: int | None = None,
         random_state: int = 0,
@@ -92,6 +103,7 @@ class GaussianMixtureDictionary(Dictionary):
         self.n_words = n_words
         self.max_iter = max_iter
         self.tol = tol
+        self.first_share = first_share
         self.min_variance = min_variance
         self.n_jobs = n_jobs
         self.random_state = random_state
@@ -109,18 +121,25 @@ class GaussianMixtureDictionary(Dictionary):
         floor = self.min_variance * (float(variance.mean()) or 1.0)
         mixture = self._start(data, center, np.maximum(variance, floor), floor)
         note(_cost(data, mixture, self.max_iter, threads))
-        before = -np.inf
+        done, first = 0, self._first_part(data)
         with progress("Gaussian mixture", self.max_iter) as update:
-            for iteration in range(1, self.max_iter + 1):
-                sums, likelihood = _expect(data, mixture, threads)
-                mixture = _maximize(sums, mixture, floor)
-                update(iteration)
-                if likelihood - before < self.tol:
-                    break
-                before = likelihood
+            if first is not None:
+                steps = range(1, self.max_iter - _LAST + 1)
+                mixture, _, done = _iterate(first, mixture, floor, steps, max(self.tol, _FIRST_TOL), threads, update)
+            steps = range(done + 1, self.max_iter + 1)
+            mixture, self.log_likelihood_, self.n_iter_ = _iterate(
+                data, mixture, floor, steps, self.tol, threads, update
+            )
         self._keep(mixture)
-        self.log_likelihood_ = likelihood
-        self.n_iter_ = iteration
+
+    def _first_part(self, data: NDArray[np.float32]) -> NDArray[np.float32] | None:
+        """Return what the first iterations look at; None where that is all of the data."""
+        n_first = int(self.first_share * len(data))
+        if n_first == len(data) or n_first < _FIRST_PER_WORD * self.n_words or self.max_iter <= _LAST:
+            return None
+        # Other descriptors than those that the start was learned from, as far as there are others.
+        order = np.random.default_rng((self.random_state, 1)).permutation(len(data))
+        return data[np.sort(order[:n_first])]
 
     def _predict(self, data: NDArray[np.float32], threads: int) -> NDArray[np.int32]:
         labels, mixture = np.empty(len(data), np.int32), self._mixture
@@ -199,6 +218,7 @@ class GaussianMixtureDictionary(Dictionary):
 
     def check_params(self) -> None:
         self._check_iterations("n_words")
+        check_real("first_share", self.first_share, minimum=0, maximum=1, open_minimum=True)
         check_real("min_variance", self.min_variance, minimum=1e-8, maximum=1)
 
 
@@ -248,6 +268,27 @@ def _expect(data: NDArray[np.float32], mixture: Mixture, threads: int) -> tuple[
         sums += partial[rows.start][0]
         density += partial[rows.start][1]
     return sums, density / len(data) - k * (0.5 * np.log(2 * np.pi) + np.log(mixture.scale))
+
+
+def _iterate(
+    data: NDArray[np.float32],
+    mixture: Mixture,
+    floor: float,
+    steps: range,
+    tol: float,
+    threads: int,
+    update: Callable[[int], None],
+) -> tuple[Mixture, float, int]:
+    """Iterate until a step gains less than ``tol``; return mixture, likelihood and number of the last."""
+    before = -np.inf
+    for step in steps:
+        sums, likelihood = _expect(data, mixture, threads)
+        mixture = _maximize(sums, mixture, floor)
+        update(step)
+        if likelihood - before < tol:
+            break
+        before = likelihood
+    return mixture, likelihood, step
 
 
 def _maximize(sums: NDArray[np.float64], mixture: Mixture, floor: float) -> Mixture:
