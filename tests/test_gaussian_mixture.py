@@ -470,5 +470,7 @@ def test_a_share_shows_the_way_as_well_as_the_whole() -> None:
 def test_a_small_share_is_not_used(n: int, max_iter: int) -> None:
     """With fewer than 200 descriptors a Gaussian in it, or with no iterations left for it."""
     data = draw(random_mixture(4, 3), n)
-    fitted = [GaussianMixtureDictionary(n_words=4, max_iter=max_iter, first_share=share).fit(data) for share in (1, 0.25)]
+    fitted = [
+        GaussianMixtureDictionary(n_words=4, max_iter=max_iter, first_share=share).fit(data) for share in (1, 0.25)
+    ]
     np.testing.assert_array_equal(fitted[0].means_, fitted[1].means_)

@@ -62,8 +62,8 @@ class Cells:
         group = self.of_points[0]
         for cell in self.of_points[1:]:
             # Numbered anew for each grid, so that the numbers stay below n * n_cells however many grids there are.
-            group = np.unique(group * self.n_cells + cell, return_inverse=True)[1]
-        order = np.argsort(group, kind="stable")
+            group = np.unique(_narrow(group * self.n_cells + cell), return_inverse=True)[1]
+        order = np.argsort(_narrow(group), kind="stable")
         ordered = group[order]
         starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(order) else order
         members = np.stack([cell[order[starts]] for cell in self.of_points], axis=1)
@@ -76,6 +76,11 @@ def cut_by_group(bounds: NDArray[np.intp], start: int, stop: int) -> Iterator[tu
     last = int(np.searchsorted(bounds, stop, side="left"))
     for group in range(first, last):
         yield group, slice(max(int(bounds[group]) - start, 0), min(int(bounds[group + 1]), stop) - start)
+
+
+def _narrow(numbers: NDArray[np.intp]) -> NDArray[np.integer]:
+    """Return non-negative numbers in 16 bits where they fit, which NumPy sorts without comparing them."""
+    return numbers.astype(np.uint16) if numbers.max(initial=0) < 1 << 16 else numbers
 
 
 def pool_sparse(
