@@ -124,6 +124,8 @@ def _all(folder: Path) -> Iterator[tuple[str, Any, Answer]]:
     chooser = Auto("fast", {"n_words": 8, "sample": 200, "max_iter": 2})
     model = ImageClassifier(chooser, None).fit(_IMAGES, _LABELS[:9])
     yield "model that was chosen", model, lambda built: (built.predict(_IMAGES), built.predict_proba(_IMAGES))
+    model = ImageClassifier(ColorHistogram(bins=(2, 2, 2)), n_kept=6).fit(_IMAGES, _LABELS[:9])
+    yield "model that keeps images", model, _nearest
     for made in _transformers():
         yield f"transformer {type(made).__name__}", made.fit(_VECTORS), lambda built: built.transform(_VECTORS)
     yield "labels", LabelBinarizer().fit(_LABELS), lambda built: built.transform(_LABELS)
@@ -204,3 +206,8 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as place:
         for name, built, answer in fitted_states(place):
             print(name, type(built).__name__, type(answer(built)).__name__)
+
+
+def _nearest(built: Any) -> Any:
+    found = built.nearest(built.encode(_IMAGES[0]))
+    return [near.class_name for near in found], [near.distance for near in found]

@@ -183,7 +183,7 @@ def hostile(value: Any) -> dict[str, Any]:
                 spoilt.flat[spoilt.size // 2] = bad
                 found[name] = spoilt
             found["all nan"] = np.full_like(value, np.nan)
-        if value.dtype.kind in "iU":
+        if value.dtype.kind in "iU" and value.dtype.itemsize > 1:  # a byte is a value like any other, no label
             found["all equal"] = np.full_like(value, value.flat[0]) if value.dtype.kind == "U" else value - 1000
     if isinstance(value, list | tuple) and len(value):
         found |= {"a part gone": value[:-1], "a part more": (*value, value[-1]), "a part none": [None, *value[1:]]}

@@ -100,6 +100,20 @@ def test_the_picture(folder: Path, tmp_path: Path) -> None:
     assert "a picture has room for 12 explanations, and these are 18" in result.stderr
 
 
+def test_the_nearest_training_images(folder: Path, tmp_path: Path) -> None:
+    model, picture = tmp_path / "kept.cvbow", tmp_path / "why.png"
+    options = ("--preset", "fast", "--set", "n_words=8", "--set", "reduce=none", "--keep-neighbours", "6")
+    trained = CliRunner().invoke(cli, ["train", str(folder / "tiny"), "-o", str(model), *options])
+    assert trained.exit_code == 0, trained.output
+    path = folder / "tiny" / "checker" / "00.png"
+    plain, near = (run(name, path, "-o", picture) for name in (folder / "model.cvbow", model))
+    assert "  nearest " not in plain.stdout
+    assert "  nearest checker " in near.stdout
+    document = json.loads(run(model, path, "--json").stdout)
+    assert [list(found) for found in document[0]["nearest"]] == [["path", "class", "distance"]] * 5
+    assert document[0]["nearest"][0]["path"] == str(path)
+
+
 def test_the_picture_shows_where() -> None:
     red, blue = np.zeros((40, 40, 3), np.uint8), np.zeros((40, 40, 3), np.uint8)
     red[:, :, 0], blue[:, :, 2] = 255, 255

@@ -28,6 +28,7 @@ from cvbow.classify import (
     FusionClassifier,
     HellingerMap,
     ImageClassifier,
+    KeptImages,
     KernelSVM,
     LinearSVM,
     make_classifier,
@@ -178,7 +179,16 @@ def test_every_estimator_of_matrices_is_checked() -> None:
     assert found - abstract - of_images <= checked
 
 
-_OF_IMAGES = (ImageEncoder, ImageClassifier, ImageAugmenter, FeaturewiseScaler, VisualWords, ImageVectors, Encoder)
+_OF_IMAGES = (
+    Encoder,
+    FeaturewiseScaler,
+    ImageAugmenter,
+    ImageClassifier,
+    ImageEncoder,
+    ImageVectors,
+    KeptImages,
+    VisualWords,
+)
 
 
 def _subclasses(cls: type) -> set[type]:

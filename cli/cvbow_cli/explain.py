@@ -63,7 +63,8 @@ def command(
 
     --json gives path, class, score, bias, remainder, heat_sum (the sum of the heat map), method ("exact", or, where the
     score is no sum of parts, "mean gradient" or "leaving out"), words (word, share, n_points, boxes: left, top, right,
-    bottom of the points in pixels), and nearest.
+    bottom of the points in pixels), and nearest: path, class and distance of the nearest training images, of those that
+    train --keep-neighbours kept.
 
     \b
     Example:
@@ -126,6 +127,10 @@ def _tell(why: Explanation) -> None:
     how = "" if why.method == "exact" else f", by {why.method}"
     click.echo(f"  image {why.heat_sum:+.3f}, bias {why.bias:+.3f}, remainder {why.remainder:+.3g}{how}")
     best, worst = why.words[:_SHOWN], [word for word in why.words[: -_SHOWN - 1 : -1] if word.share < 0]
+    if why.nearest:
+        click.echo(
+            "  nearest " + ", ".join(f"{printable(near.class_name)} {near.distance:.3g}" for near in why.nearest)
+        )
     for name, words in (("for", [word for word in best if word.share > 0]), ("against", worst)):
         if words:
             click.echo(f"  {name:<8}" + ", ".join(f"{printable(word.name)} {word.share:+.3g}" for word in words))

@@ -46,6 +46,14 @@ __all__ = ["command"]
 @click.option(
     "--augment", type=int, metavar="N", help="Short for --set augment=N: learn from N more variants of each image."
 )
+@click.option(
+    "--keep-neighbours",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Keep thumbnails and short vectors of N training images, so that cvbow explain shows the nearest.",
+)
 @click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
 @click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Keep vectors there for the next run.")
 @option_own_background
@@ -59,6 +67,7 @@ def command(
     settings: tuple[str, ...],
     classifier: str | None,
     augment: int | None,
+    keep_neighbours: int,
     strict: bool,
     cache: str | None,
     background: str | None,
@@ -86,6 +95,7 @@ def command(
     if augment is not None:
         changes["augment"] = augment
     model = make_model(preset, settings=changes, n_jobs=n_jobs, memory=cache)
+    model.set_params(n_kept=keep_neighbours)
     if background is not None:
         model.set_params(background=background)
     storage.check_storable(model, "model")

@@ -3,6 +3,7 @@
 from cvbow.classify.chooser import Chosen, ModelChooser
 from cvbow.classify.fusion import FusionClassifier
 from cvbow.classify.image_classifier import Answers, ImageClassifier
+from cvbow.classify.kept_images import KeptImages, NearImage
 from cvbow.classify.kernel_svm import KernelSVM
 from cvbow.classify.linear_svm import LinearSVM, TunedLinearSVM
 from cvbow.classify.maps import AdditiveMap, HellingerMap
@@ -20,9 +21,11 @@ __all__ = [
     "FusionClassifier",
     "HellingerMap",
     "ImageClassifier",
+    "KeptImages",
     "KernelSVM",
     "LinearSVM",
     "ModelChooser",
+    "NearImage",
     "PretrainedClassifier",
     "TunedLinearSVM",
     "classification_report",

@@ -18,7 +18,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from cvbow import storage
-from cvbow._checks import check_choice, check_part
+from cvbow._checks import check_choice, check_int, check_part
 from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import EncodedImages, ImageEncoder, ImageLike
 from cvbow.backends.loading import check_images, load_source, try_image
@@ -34,6 +34,7 @@ from cvbow.classify._augmented import check_augmentation, with_copies
 from cvbow.classify._labels import check_class_names, take_labels
 from cvbow.classify._temperature import softmax
 from cvbow.classify.chooser import Chosen, ModelChooser
+from cvbow.classify.kept_images import KeptImages, NearImage
 from cvbow.classify.metrics import ClassificationReport, classification_report, place_labels
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.classify.registry import make_classifier
@@ -71,6 +72,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     augment_seed : int, default 0
     background : str, default "white"
         What transparent images are laid onto, in learning and in answering: a colour as ``Reading`` takes it.
+    n_kept : int, default 0
+        Training images that the model keeps at most, as thumbnails and short vectors, so that an explanation shows the
+        nearest of them.
 
     Attributes
     ----------
@@ -80,6 +84,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Labels in sorted order.
     recipe_ : mapping or None
         What to say of the making of a model that was chosen; None of any other, whose ``recipe`` says it.
+    kept_ : KeptImages or None
     skipped_ : list of ImageError
         Training images that could not be read.
     seconds_ : dict
@@ -107,12 +112,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         "backend_": Part(ImageEncoder),
         "classifier_": Part(object, method="predict"),
         "classes_": ClassNames(optional=True),
+        "kept_": Part(KeptImages, only_if="n_kept"),
     }
     # Model files from before there was augmentation have no such values.
     augmenter: ImageAugmenter | None = None
     n_augmented: int = 0
     augment_seed: int = 0
-    added: ClassVar[Mapping[str, Any]] = {"background": "white"}
+    added: ClassVar[Mapping[str, Any]] = {"background": "white", "n_kept": 0}
+    kept_: KeptImages | None = None
 
     def __init__(
         self,
@@ -124,6 +131,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         n_augmented: int = 0,
         augment_seed: int = 0,
         background: str = "white",
+        n_kept: int = 0,
     ) -> None:
         self.backend = backend
         self.classifier = classifier
@@ -132,6 +140,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_augmented = n_augmented
         self.augment_seed = augment_seed
         self.background = background
+        self.n_kept = n_kept
 
     def fit(
         self,
@@ -212,8 +221,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with _plain_arrays(), default_jobs(self.backend_.n_jobs):
             self.classifier_ = classifier.fit(self._by_view(encoded.vectors), labels.repeat(per_image), **told)
         self.classes_ = self.classifier_.classes_
+        slices = self.backend_.channel_slices
         if isinstance(self.classifier_, OneAgainstRestClassifier):
             self._drop_unused_channels(self.classifier_)
+        self.kept_ = self._keep(images, encoded, labels, slices) if self.n_kept else None
         ended = time.perf_counter()
         self.seconds_ = {
             **({} if self.recipe_ is None else {"choose": chosen - started}),
@@ -223,6 +234,36 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "total": ended - started,
         }
         return self
+
+    def _keep(
+        self,
+        images: Sequence[ImageLike],
+        encoded: EncodedImages,
+        labels: NDArray[Any],
+        slices: Mapping[str, slice] | None,
+    ) -> KeptImages:
+        """Return the images to keep, with the vectors of the whole images.
+
+        ``slices`` are the columns of all channels that were encoded, also of those that the backend has no more.
+        """
+        vectors = self._of_whole(encoded.vectors[:: self.n_augmented + 1])
+        if slices is not None:
+            vectors = np.concatenate([vectors[:, slices[name]] for name in self.backend_.channel_slices or ()], axis=1)
+        read = [images[row] for row in encoded.rows]
+        with reading_as(background=self.background):
+            return KeptImages(self.n_kept).fit(read, vectors, labels, n_jobs=self.backend_.n_jobs)
+
+    def nearest(self, vector: NDArray[np.float32]) -> list[NearImage]:
+        """Return the nearest of the training images that the model keeps, for a vector (d,) of the backend.
+
+        None are kept unless ``n_kept`` says so.
+        """
+        check_is_fitted(self, "classifier_")
+        return [] if self.kept_ is None else self.kept_.nearest(self._of_whole(vector[None])[0])
+
+    def _of_whole(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return vectors (n, d) without what is of other views than the whole image."""
+        return vectors[:, : vectors.shape[1] // self.backend_.n_views]
 
     def _drop_unused_channels(self, classifier: OneAgainstRestClassifier) -> None:
         """Say which shares were found, and have no vectors made any more of channels that have none."""
@@ -532,6 +573,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.recipe_ is not None and not isinstance(self.recipe_, Mapping):
             raise ValueError(f"recipe_ must be a mapping or None, got {self.recipe_!r}")
         check_background(self.background)
+        check_int("n_kept", self.n_kept, minimum=0)
 
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""
@@ -540,6 +582,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return
         if not np.array_equal(self.classes_, self.classifier_.classes_):
             raise ValueError("classes_ must be those of classifier_")
+        if self.kept_ is not None and len(self.kept_.mean_) * self.backend_.n_views != self.backend_.vector_length:
+            raise ValueError("kept_ must be of vectors as long as those of backend_")
         # Parts that fit together answer with a finite number for each class, also where the vector is zero.
         vectors = np.zeros((1, int(self.backend_.vector_length)), np.float32)
         if has_method(self.classifier_, "predict_proba") or has_method(self.classifier_, "decision_function"):

@@ -177,6 +177,7 @@ class _Explainer:
                     _words(found, shares, boxes),
                     heat.astype(np.float32),
                     method,
+                    model.nearest(vector),
                 )
             )
         return explained

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cvbow.classify import NearImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +84,8 @@ class Explanation:
     method : {"exact", "mean gradient", "leaving out"}
         How shares were found: the score is a sum of them; they are values times the mean of the score's gradients on
         the way from a vector of zeros; or they tell how much the score falls where a part of the image is left out.
+    nearest : list of NearImage
+        Training images with the nearest vectors, of those that the model keeps.
 
     Examples
     --------
@@ -110,6 +114,7 @@ class Explanation:
     words: list[WordShare]
     heat: NDArray[np.float32]
     method: str
+    nearest: list[NearImage] = field(default_factory=list)
 
     @property
     def heat_sum(self) -> float:
@@ -141,5 +146,7 @@ class Explanation:
                 }
                 for found in self.words
             ],
-            "nearest": [],
+            "nearest": [
+                {"path": near.path, "class": near.class_name, "distance": near.distance} for near in self.nearest
+            ],
         }

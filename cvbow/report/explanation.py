@@ -32,6 +32,8 @@ N_WORDS, N_PATCHES = 6, 6
 _MARGIN, _GAP = 16, 16
 _TITLE, _TEXT = 20, 15
 _PATCH = 44
+#: Side of a training image's thumbnail.
+_NEAR = 64
 _BAR = 18
 #: Of the pixels, those above this quantile have the full colour.
 _FULL = 0.995
@@ -73,6 +75,7 @@ def draw_explanation(image: NDArray[np.uint8], why: Explanation) -> NDArray[np.u
     whole = max(2 * width + 2 * _GAP + side, 2 * _column() + _GAP)
     n_columns = (whole + _GAP) // (_column() + _GAP)
     below = sum(line + 6 + row * -(-len(part) // n_columns) for part in words)
+    below += (2 * line + 6 + _NEAR + _GAP) if why.nearest else 0
     canvas = blank(2 * _MARGIN + whole, top + height + _GAP + below)
     put_text(canvas, [(_MARGIN, _MARGIN - 4, fit_text(_verdict(why), whole, _TITLE))], _TITLE)
     put_text(canvas, [(_MARGIN, top - 2 * line - 8, fit_text(_sum(why), whole, _TEXT))], _TEXT, SOFT)
@@ -96,6 +99,14 @@ def draw_explanation(image: NDArray[np.uint8], why: Explanation) -> NDArray[np.u
             x = _MARGIN + (number % n_columns) * (_column() + _GAP)
             _draw_word(canvas, image, word, x, y + row * (number // n_columns))
         y += row * -(-len(part) // n_columns)
+    if why.nearest:
+        put_text(canvas, [(_MARGIN, y, "Nearest training images")], _TEXT, DARK)
+        y += line + 6
+        for number, near in enumerate(why.nearest[: (whole + _GAP) // (2 * _NEAR + _GAP)]):
+            x = _MARGIN + number * (2 * _NEAR + _GAP)
+            canvas[y : y + _NEAR, x : x + _NEAR] = near.thumbnail
+            text = fit_text(f"{near.class_name} {near.distance:.2g}", 2 * _NEAR, _TEXT)
+            put_text(canvas, [(x, y + _NEAR + 2, text)], _TEXT, SOFT)
     return canvas
 
 
