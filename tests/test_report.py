@@ -158,7 +158,7 @@ def write(
     report = classification_report([labels[i] for i in answers.rows], answers.probabilities, names, answers.labels)
     model = knowing(model, names)
     write_evaluation_report(
-        path, model=model, report=report, answers=answers, paths=paths, labels=labels, title="A & <b>"
+        path, model=model, report=report, answers=answers, paths=paths, labels=labels, title="A & <b>", most_reasons=0
     )
     document = path.read_text(encoding="utf-8")
     return parse(document), report, document

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
-from cvbow.explanation import Explanation, explanations, heat_file
-from cvbow.images import gather_images, read_image, reading_as
+from cvbow.explanation import Explanation, explanations, heat_file, shown_image
+from cvbow.images import gather_images
 from cvbow_cli._common import echo_json, lines_of, option_json, option_max_pixels, printable, work_options
 from cvbow_cli._output import OutputFile, check_output, output_option
 
@@ -91,7 +91,7 @@ def command(
                 if not as_json:
                     click.echo(f"cvbow: {printable(str(result))}", err=True)
                 continue
-            pixels = _shown(classifier, str(path)) if output is not None else None
+            pixels = shown_image(classifier, path) if output is not None else None
             for why in result:
                 if write is not None:
                     write(why)
@@ -113,12 +113,6 @@ def command(
                 click.echo(f"{what:<7}  {printable(written)}")
     if failed:
         ctx.exit(1)
-
-
-def _shown(classifier: ImageClassifier, path: str) -> NDArray[np.uint8]:
-    """Return an image as a person sees it, at the size at which it was explained."""
-    with reading_as(background=classifier.background):
-        return read_image(path, shrunk_to=classifier.backend_.shrinks_to)
 
 
 def _tell(why: Explanation) -> None:

@@ -1,6 +1,6 @@
 """Why a model answers as it does: the points, the words and the pixels that its scores are the sums of."""
 
-from cvbow.explanation._explain import explain, explanations
+from cvbow.explanation._explain import explain, explanations, explanations_of, shown_image
 from cvbow.explanation._explanation import Explanation, WordShare
 from cvbow.explanation.heat_file import heat_file
 from cvbow.explanation.words import WordGallery, WordPatch, WordUse, word_gallery
@@ -13,6 +13,8 @@ __all__ = [
     "WordUse",
     "explain",
     "explanations",
+    "explanations_of",
     "heat_file",
+    "shown_image",
     "word_gallery",
 ]

@@ -24,7 +24,7 @@ from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation._explanation import Explanation, WordShare
 from cvbow.explanation._heat import spread, supports
-from cvbow.images import DerivedImage, reading_as
+from cvbow.images import DerivedImage, read_image, reading_as
 from cvbow.images.pixels import is_lone_image
 from cvbow.parallel import run
 
@@ -95,21 +95,47 @@ def explanations(
     The model, images (a sequence), classes, against and errors are as for ``explain``; no more than a few images'
     explanations are held at a time.
     """
+    images = check_images(images)
+    if classes is None:
+        wanted: list[Any] = []
+    elif isinstance(classes, str) or not isinstance(classes, Sequence | np.ndarray):
+        wanted = [classes]
+    else:
+        wanted = list(classes)
+    return explanations_of(model, images, [wanted] * len(images), against)
+
+
+def explanations_of(
+    model: ImageClassifier, images: Sequence[ImageLike], classes: Sequence[Sequence[Any]], against: Any = None
+) -> Iterator[list[Explanation] | ImageError]:
+    """Yield what ``explanations`` does, where each image has classes of its own.
+
+    The model, images and against are as for ``explanations``; the classes (n_images,) hold sequences of labels. Where
+    one is empty, the class with the highest score is explained. ValueError also if there are more or fewer of them.
+    """
     if not isinstance(model, ImageClassifier):
         raise ValueError(f"model must be an ImageClassifier, got {type(model).__name__}")
     check_is_fitted(model, "classifier_")
     images = check_images(images)
-    if classes is None:
-        wanted: list[int] = []
-    elif isinstance(classes, str) or not isinstance(classes, Sequence | np.ndarray):
-        wanted = [_row(model, classes)]
-    else:
-        wanted = [_row(model, name) for name in classes]
+    if len(classes) != len(images):
+        raise ValueError(f"classes must be as many as images, got {len(classes)} and {len(images)}")
+    rows = {name: _row(model, name) for name in dict.fromkeys(name for wanted in classes for name in wanted)}
     other = None if against is None else _row(model, against)
-    if other in wanted:
+    if other in rows.values():
         raise ValueError(f"against must be another class than the one that is explained, got {against!r}")
-    explainer = _Explainer(model, wanted, other)
-    return run(explainer, images, n_jobs=model.backend_.n_jobs, task="explain", total=len(images))
+    items = zip(images, ([rows[name] for name in wanted] for wanted in classes), strict=True)
+    explainer = _Explainer(model, other)
+    return run(explainer, items, n_jobs=model.backend_.n_jobs, task="explain", total=len(images))
+
+
+def shown_image(model: ImageClassifier, image: ImageLike) -> NDArray[np.uint8]:
+    """Return an image (H, W) or (H, W, 3), uint8, as a person sees it, at the size at which a model explains it.
+
+    ImageError if it cannot be read.
+    """
+    source, name = load_source(image)
+    with reading_as(background=model.background):
+        return read_image(source, shrunk_to=model.backend_.shrinks_to, name=name)
 
 
 def _row(model: ImageClassifier, wanted: object) -> int:
@@ -127,20 +153,20 @@ class _Explainer:
     """Explains one image; picklable."""
 
     model: ImageClassifier
-    wanted: list[int]
     other: int | None
 
-    def __call__(self, image: ImageLike) -> list[Explanation] | ImageError:
-        found: list[Explanation] | ImageError = try_image(image, lambda: self._explain(image))
+    def __call__(self, item: tuple[ImageLike, list[int]]) -> list[Explanation] | ImageError:
+        image, wanted = item
+        found: list[Explanation] | ImageError = try_image(image, lambda: self._explain(image, wanted))
         return found
 
-    def _explain(self, image: ImageLike) -> list[Explanation]:
+    def _explain(self, image: ImageLike, wanted: list[int]) -> list[Explanation]:
         model, backend = self.model, self.model.backend_
         with reading_as(background=model.background):
             pixels = backend.read(*load_source(image))
         vector = backend.encode_image(pixels)
         scores = np.concatenate([model.scores(each[None]) for each in (vector, np.zeros_like(vector))])
-        rows = self.wanted or [self._best(scores[0])]
+        rows = wanted or [self._best(scores[0])]
         # What is explained as sums and differences of the classes' scores.
         answers = np.eye(len(model.classes_))[rows]
         if self.other is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 
 import numpy as np
 
 from cvbow.classify import ClassificationReport
-from cvbow.report._html import MISSING, count, escape, isolate, percent, scroll_box, table
+from cvbow.report._html import MISSING, count, escape, isolate, link, percent, scroll_box, table
 
 # Upper bounds of the shades, in shares of a row. They widen upwards, since what is worth seeing among the mistakes
 # are small shares.
@@ -19,12 +20,19 @@ _DENSE_FROM = 40
 _MOST_PAIRS = 100
 
 
-def confusions(report: ClassificationReport) -> str:
-    """Return the confusion matrix as a heat table, or the most frequent confusions of very many classes."""
-    return _matrix(report) if len(report.classes) <= MOST_CLASSES else _pairs(report)
+#: Where the mistakes of some true classes and answers, as their numbers, are shown on the page.
+Anchors = Mapping[tuple[int, int], str]
 
 
-def class_table(report: ClassificationReport) -> str:
+def confusions(report: ClassificationReport, anchors: Anchors) -> str:
+    """Return the confusion matrix as a heat table, or the most frequent confusions of very many classes.
+
+    Numbers of mistakes are links to where these are shown.
+    """
+    return (_matrix if len(report.classes) <= MOST_CLASSES else _pairs)(report, anchors)
+
+
+def class_table(report: ClassificationReport, anchors: Anchors) -> str:
     """Return a row for each class, the worst first, and say which the model does not know."""
     numbers = report.confusion.sum(axis=1)
     # NaN, for a class without images, sorts last.
@@ -37,7 +45,8 @@ def class_table(report: ClassificationReport) -> str:
         mistaken = MISSING
         if wrong.any():
             j = int(wrong.argmax())
-            mistaken = f'{isolate(report.classes[j])} <span class="hint">{count(int(wrong[j]))}</span>'
+            taken_for = link(anchors.get((i, j), ""), isolate(report.classes[j]))
+            mistaken = f'{taken_for} <span class="hint">{count(int(wrong[j]))}</span>'
         bar = "" if recall != recall else f'<span class="meter"><span style="width:{100 * recall:.1f}%"></span></span>'
         name = isolate(report.classes[i])
         if report.classes[i] in report.unknown_classes:
@@ -47,7 +56,7 @@ def class_table(report: ClassificationReport) -> str:
     return scroll_box(table(head, rows, numbers=(1, 2, 3)), "Classes")
 
 
-def _matrix(report: ClassificationReport) -> str:
+def _matrix(report: ClassificationReport, anchors: Anchors) -> str:
     totals = report.confusion.sum(axis=1).tolist()
     top = "".join(f'<th scope="col" title="{escape(name)}"><span>{escape(name)}</span></th>' for name in report.classes)
     rows = []
@@ -60,8 +69,9 @@ def _matrix(report: ClassificationReport) -> str:
             share = number / total
             kind = "hit" if i == j else "miss"
             said = f"{escape(name)} → {escape(report.classes[j])}: {count(number)} of {count(total)}"
+            shown = link(anchors.get((i, j), ""), str(number))
             shade = bisect_left(_BOUNDS, share) + 1
-            cells.append(f'<td class="{kind} s{shade}" title="{said} ({100 * share:.1f}\u202f%)">{number}</td>')
+            cells.append(f'<td class="{kind} s{shade}" title="{said} ({100 * share:.1f}\u202f%)">{shown}</td>')
         label = f'<th scope="row" title="{escape(name)}"><span>{escape(name)}</span></th>'
         rows.append(f"<tr>{label}{''.join(cells)}</tr>")
     body = "\n".join(rows)
@@ -70,7 +80,7 @@ def _matrix(report: ClassificationReport) -> str:
     matrix = f'<table class="{look}">\n<thead><tr>{corner}{top}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>'
     return (
         "<p>A row is a true class, a column an answer. The numbers count images; "
-        "the shade is their share of the row.</p>\n"
+        f"the shade is their share of the row.{' A number of mistakes leads to their images.' * bool(anchors)}</p>\n"
         f"{_legend()}\n{scroll_box(matrix, 'Confusion matrix')}"
     )
 
@@ -83,7 +93,7 @@ def _legend() -> str:
     return f'<div class="legend" aria-hidden="true">\n{"".join(lines)}\n</div>'
 
 
-def _pairs(report: ClassificationReport) -> str:
+def _pairs(report: ClassificationReport, anchors: Anchors) -> str:
     wrong = report.confusion.copy()
     np.fill_diagonal(wrong, 0)
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_PAIRS]
@@ -92,7 +102,8 @@ def _pairs(report: ClassificationReport) -> str:
     for i, j in zip(*(axis.tolist() for axis in np.unravel_index(order, wrong.shape)), strict=True):
         if wrong[i, j]:
             share = float(wrong[i, j] / totals[i])
-            row = (isolate(report.classes[i]), isolate(report.classes[j]), count(int(wrong[i, j])), percent(share))
+            number = link(anchors.get((i, j), ""), count(int(wrong[i, j])))
+            row = (isolate(report.classes[i]), isolate(report.classes[j]), number, percent(share))
             rows.append(row)
     if not rows:
         return "<p>No mistakes.</p>"

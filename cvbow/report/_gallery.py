@@ -20,13 +20,17 @@ SIDE = 128
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer: where its image is read and what it is called, its class, the answer and the answer's probability."""
+    """One answer: where its image is read and what it is called, its class, the answer and the answer's probability.
+
+    The anchor is where on the page more is said of it; empty for nowhere.
+    """
 
     path: str | os.PathLike[str]
     shown_path: str
     truth: str
     answer: str
     confidence: float
+    anchor: str = ""
 
 
 def gallery(answers: Iterable[Answered], most: int) -> str:
@@ -44,14 +48,20 @@ def gallery(answers: Iterable[Answered], most: int) -> str:
     return f'<div class="gallery">\n{"".join(figures)}\n</div>' if figures else ""
 
 
-def _figure(answered: Answered, thumbnail: Any) -> str:
+def said_of(answered: Answered) -> str:
+    """Return an answer as HTML: its class, what it was taken for, and how sure the model was."""
     truth = isolate(answered.truth)
     if answered.truth == answered.answer:
-        said, spoken = f'<span class="right">{truth}</span>', f"{answered.truth}, rightly answered"
+        said = f'<span class="right">{truth}</span>'
     else:
         said = f'{truth} → <span class="wrong">{isolate(answered.answer)}</span>'
-        spoken = f"{answered.truth}, taken for {answered.answer}"
-    return figure(thumbnail, spoken, f"{said} {percent(answered.confidence)}", answered.shown_path)
+    return f"{said} {percent(answered.confidence)}"
+
+
+def _figure(answered: Answered, thumbnail: Any) -> str:
+    is_right = answered.truth == answered.answer
+    spoken = f"{answered.truth}, {'rightly answered' if is_right else f'taken for {answered.answer}'}"
+    return figure(thumbnail, spoken, said_of(answered), answered.shown_path, answered.anchor)
 
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> Any:

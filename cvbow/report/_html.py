@@ -70,10 +70,18 @@ def picture(image: Any, alternative: str) -> str:
     )
 
 
-def figure(image: Any, alternative: str, caption: str, path: str) -> str:
-    """Return a Pillow image as a figure; the caption is HTML, and the path stands below it."""
+def link(anchor: str, content: str) -> str:
+    """Return HTML as a link to a place on the page; as it is, where there is no such place."""
+    return f'<a href="#{anchor}">{content}</a>' if anchor else content
+
+
+def figure(image: Any, alternative: str, caption: str, path: str, anchor: str = "") -> str:
+    """Return a Pillow image as a figure; the caption is HTML, and the path stands below it.
+
+    With an anchor the image is a link to there.
+    """
     return f"""<figure>
-<div class="frame">{picture(image, alternative)}</div>
+<div class="frame">{link(anchor, picture(image, alternative))}</div>
 <figcaption>{caption}
 <span class="path">{breakable(path)}</span></figcaption>
 </figure>

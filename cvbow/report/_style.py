@@ -115,6 +115,20 @@ figure .frame {{ display: flex; align-items: center; justify-content: center; he
 figure img {{ max-width: 100%; max-height: 100%; width: auto; height: auto }}
 .found {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.5rem 1rem }}
 .found .frame {{ height: 20rem; padding: .25rem }}
+/* Heat: the image and its maps side by side, and the values of the colours. */
+.reasons {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(33rem, 100%), 1fr)); gap: 1.75rem;
+  align-items: start }}
+.maps {{ --columns: 1; display: grid; grid-template-columns: repeat(var(--columns), minmax(0, 12rem)); gap: .5rem;
+  margin-top: .4rem }}
+.maps img {{ display: block; max-height: none; border-radius: .35rem }}
+.maps p {{ margin: .2rem 0 0; max-width: 12rem; overflow-wrap: anywhere }}
+.scale {{ display: flex; flex-wrap: wrap; align-items: center; gap: .1rem .4rem; margin: .3rem 0 0; color: var(--soft);
+  font-size: .75rem }}
+.scale .bar {{ width: 6rem; height: .6rem; border-radius: .3rem;
+  background: linear-gradient(to right, rgb(0 114 178), #ececec, rgb(213 94 0)) }}
+td a {{ color: inherit }}
+h3, .reason {{ scroll-margin-top: 1rem }}
+h3:target, .reason:target {{ outline: 2px solid var(--mark); outline-offset: .35rem; border-radius: .1rem }}
 /* A word: the mean of its patches, and eight of them; the lines between these are drawn over them. */
 .words {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(18rem, 100%), 1fr)); gap: 1.75rem 1.5rem;
   align-items: start }}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import platform
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cvbow import __version__
+from cvbow._checks import check_int
 from cvbow.classify import Answers, ClassificationReport, ImageClassifier, place_labels
 from cvbow.errors import ImageError
 from cvbow.presets import SETTINGS
@@ -21,6 +23,7 @@ from cvbow.report._calibration import Reliability, diagram, reliability, reliabi
 from cvbow.report._classes import MOST_CLASSES, class_table, confusions
 from cvbow.report._gallery import Answered, gallery
 from cvbow.report._html import count, data, escape, isolate, page, percent, scroll_box, section, table, write_page
+from cvbow.report._mistakes import by_pair, explain_mistakes
 
 _MOST_MISTAKES = 24
 _MOST_UNSURE = 8
@@ -42,12 +45,17 @@ def write_evaluation_report(
     paths: Sequence[Path],
     labels: ArrayLike,
     title: str,
+    most_reasons: int = 100,
 ) -> None:
     """Write an evaluation as one HTML page that needs no other file and no network.
 
     It holds the figures of `report`, the confusion matrix, a table of the classes from the worst to the best, a
     reliability diagram, thumbnails of the surest mistakes and of the least sure right answers, the images that could
     not be read, and the recipe. An image that has gone since it was judged has no thumbnail.
+
+    Numbers of mistakes lead to thumbnails of these, 400 at most, and thumbnails to the reason of the mistake: heat for
+    the answer and for the true class, as ``cvbow.explain`` finds it. Reasons take a minute at most, and are left out
+    of models whose scores are no sums of parts.
 
     Parameters
     ----------
@@ -65,27 +73,41 @@ def write_evaluation_report(
         Their classes.
     title : str
         Heading of the page.
+    most_reasons : int, default 100
+        Mistakes that are explained, the surest ones, at most.
 
     Raises
     ------
     ValueError
-        If the report, the answers, the paths and the labels do not belong together.
+        If the report, the answers, the paths and the labels do not belong together, or `most_reasons` is negative.
     FileNotFoundError, PermissionError, IsADirectoryError
         Where the folder of `path` is missing or read-only, or `path` is a folder.
     """
+    check_int("most_reasons", most_reasons, minimum=0)
     judged = _Judged.of(model.classes_, report, answers, paths, labels)
     measured = reliability(judged.confidence, judged.truth == judged.answer)
     base = _base(paths)
+    wrong = judged.mistakes
+    mistakes, reasons = explain_mistakes(model, list(judged.answered(wrong, paths, base)), most_reasons)
+    pairs = list(zip(judged.truth[wrong].tolist(), judged.answer[wrong].tolist(), strict=True))
+    confused, anchors = by_pair(mistakes, pairs)
+    # What has no reason is at least among its like.
+    linked = [
+        dataclasses.replace(each, anchor=each.anchor or anchors.get(pair, ""))
+        for each, pair in zip(mistakes, pairs, strict=True)
+    ]
     sections = [
         section(
             "confusion",
             "Confusion matrix" if len(report.classes) <= MOST_CLASSES else "Most frequent confusions",
-            confusions(report),
+            confusions(report, anchors),
         ),
-        section("classes", "Classes, the worst first", class_table(report)),
+        section("classes", "Classes, the worst first", class_table(report, anchors)),
         section("calibration", "Calibration", _calibration(measured)),
-        section("mistakes", "The surest mistakes", _mistakes(judged, paths, base)),
+        section("mistakes", "The surest mistakes", _mistakes(linked, len(judged.rows))),
         section("unsure", "The least sure right answers", _unsure(judged, paths, base)),
+        *([section("confused", "Mistakes by class", confused)] if anchors else []),
+        *([section("reasons", "Reasons of mistakes", reasons)] if anchors and most_reasons else []),
         section("skipped", "Skipped files", _skipped(answers.skipped, base)),
         section("recipe", "How it was made", _making(model, base)),
     ]
@@ -128,6 +150,12 @@ class _Judged:
         # A report's classes begin with the model's, in the order of the probabilities' columns.
         confidence = np.asarray(answers.probabilities, np.float64)[np.arange(len(rows)), answer]
         return cls(report.classes, rows, truth, answer, confidence)
+
+    @property
+    def mistakes(self) -> NDArray[np.intp]:
+        """Positions of the wrong answers, the surest first."""
+        wrong = np.flatnonzero(self.truth != self.answer)
+        return wrong[np.argsort(-self.confidence[wrong], kind="stable")]
 
     def answered(self, positions: NDArray[np.intp], paths: Sequence[Path], base: str) -> Iterator[Answered]:
         return (
@@ -183,15 +211,14 @@ number of images. Thin lines are 95\u202f% intervals; the bars below count the i
 </div>"""
 
 
-def _mistakes(judged: _Judged, paths: Sequence[Path], base: str) -> str:
-    wrong = np.flatnonzero(judged.truth != judged.answer)
-    if not len(wrong):
+def _mistakes(mistakes: Sequence[Answered], n_answers: int) -> str:
+    if not mistakes:
         return "<p>There are no mistakes.</p>"
-    order = wrong[np.argsort(-judged.confidence[wrong], kind="stable")]
-    shown = gallery(judged.answered(order, paths, base), _MOST_MISTAKES)
+    shown = gallery(mistakes, _MOST_MISTAKES)
+    reason = " An image leads to the reason." * any(each.anchor.startswith("why") for each in mistakes)
     said = (
-        "<p>True class → answer, and the probability the model gave to it. "
-        f"{count(len(wrong))} of {count(len(judged.rows))} answers are wrong.</p>"
+        f"<p>True class → answer, and the probability the model gave to it. "
+        f"{count(len(mistakes))} of {count(n_answers)} answers are wrong.{reason}</p>"
     )
     return f"{said}\n{shown or _GONE}"
 

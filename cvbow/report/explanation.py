@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.explanation import Explanation, WordShare
-from cvbow.images import from_gray, to_gray
 from cvbow.report._canvas import (
     BLUE,
     DARK,
@@ -24,6 +23,7 @@ from cvbow.report._canvas import (
     text_width,
     write_picture,
 )
+from cvbow.report._heat import colored, densities, draw_heat, full_color
 
 #: Box that the image, and its heat beside it, is fitted into, in pixels.
 BOX = (420, 420)
@@ -35,8 +35,6 @@ _PATCH = 44
 #: Side of a training image's thumbnail.
 _NEAR = 64
 _BAR = 18
-#: Of the pixels, those above this quantile have the full colour.
-_FULL = 0.995
 
 
 def draw_explanation(image: NDArray[np.uint8], why: Explanation) -> NDArray[np.uint8]:
@@ -61,9 +59,8 @@ def draw_explanation(image: NDArray[np.uint8], why: Explanation) -> NDArray[np.u
     """
     if image.shape[:2] != why.heat.shape:
         raise ValueError(f"image must have the height and width of the heat, {why.heat.shape}, got {image.shape[:2]}")
-    # What a hundredth of the image's area would give: the values of single pixels are too small to be read.
-    density = why.heat.astype(np.float64) * (why.heat.size / 100)
-    full = float(np.quantile(np.abs(density), _FULL)) or float(np.abs(density).max())
+    density = densities(why.heat)
+    full = full_color(density)
     shown, _ = display(image, *BOX)
     height, width = shown.shape[:2]
     scale = [(f"{sign}{full:.2g}", place) for sign, place in (("+", 0.0), ("-", 1.0))] if full else []
@@ -85,10 +82,10 @@ def draw_explanation(image: NDArray[np.uint8], why: Explanation) -> NDArray[np.u
     what = told if full else "nothing was found in it"
     put_text(canvas, [(x, top - line - 2, fit_text(what, whole - width - _GAP, _TEXT))], _TEXT, DARK)
     canvas[top : top + height, _MARGIN : _MARGIN + width] = shown
-    canvas[top : top + height, x : x + width] = _heat(image, density / full if full else density)
+    canvas[top : top + height, x : x + width] = draw_heat(image, density, full, BOX)
     if scale:
         bar = np.linspace(1, -1, height)[:, None].repeat(_BAR, axis=1)
-        canvas[top : top + height, x + width + _GAP : x + width + _GAP + _BAR] = _colored(blank(_BAR, height), bar)
+        canvas[top : top + height, x + width + _GAP : x + width + _GAP + _BAR] = colored(blank(_BAR, height), bar)
         at = [(x + width + _GAP + _BAR + 6, round(top + (height - line) * place), text) for text, place in scale]
         put_text(canvas, at, _TEXT, SOFT)
     y = top + height + _GAP
@@ -151,24 +148,6 @@ def _sum(why: Explanation) -> str:
         parts += f", {why.remainder:+.3f} not shared out"
     how = {"exact": "", "mean gradient": " (by the mean gradient)", "leaving out": " (by leaving parts out)"}
     return f"Score {why.score:+.3f} = {parts}{how[why.method]}"
-
-
-def _heat(image: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return values in [-1, 1] as colours over a pale gray image, at the size that is shown."""
-    gray = from_gray(to_gray(image, floats=False), floats=False)
-    shown, _ = display(gray, *BOX)
-    rows = np.clip((np.arange(shown.shape[0]) + 0.5) * len(values) / shown.shape[0], 0, len(values) - 1).astype(np.intp)
-    width = values.shape[1]
-    columns = np.clip((np.arange(shown.shape[1]) + 0.5) * width / shown.shape[1], 0, width - 1).astype(np.intp)
-    pale = (128 + shown.astype(np.float64) / 2).astype(np.uint8)
-    return _colored(pale, values[np.ix_(rows, columns)])
-
-
-def _colored(pixels: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return pixels (H, W, 3) with vermillion where values (H, W) are positive and blue where they are negative."""
-    strength = np.minimum(np.abs(values), 1)[..., None] * 0.9
-    colors = np.where(values[..., None] > 0, np.array(VERMILLION), np.array(BLUE))
-    return np.asarray(np.rint(pixels * (1 - strength) + colors * strength), np.uint8)
 
 
 def _draw_word(canvas: NDArray[np.uint8], image: NDArray[np.uint8], word: WordShare, x: int, y: int) -> None:

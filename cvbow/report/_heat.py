@@ -1,0 +1,83 @@
+"""Heat in colours that a colour-blind person tells apart: vermillion for, blue against, over a pale image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.explanation import Explanation
+from cvbow.images import from_gray, to_gray
+from cvbow.report._canvas import BLUE, VERMILLION, display
+from cvbow.report._html import data, isolate, picture
+
+#: Of the pixels, those above this quantile have the full colour.
+_FULL = 0.995
+
+
+def densities(heat: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return what a hundredth of the image's area would give, pixel by pixel (H, W), in units of the score.
+
+    The values of single pixels are too small to be read.
+    """
+    return heat.astype(np.float64) * (heat.size / 100)
+
+
+def full_color(*maps: NDArray[np.float64]) -> float:
+    """Return the value that has the full colour in all of some maps; 0 where they are 0 everywhere."""
+    return max(float(np.quantile(np.abs(each), _FULL)) or float(np.abs(each).max()) for each in maps)
+
+
+def draw_heat(
+    image: NDArray[np.uint8], values: NDArray[np.float64], full: float, box: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """Return values (H, W) as colours over an image of their size, RGB, at the size that fits into a box."""
+    gray = from_gray(to_gray(image, floats=False), floats=False)
+    shown, _ = display(gray, *box)
+    rows, columns = (
+        np.clip((np.arange(n) + 0.5) * of / n, 0, of - 1).astype(np.intp)
+        for n, of in zip(shown.shape[:2], values.shape, strict=True)
+    )
+    pale = (128 + shown.astype(np.float64) / 2).astype(np.uint8)
+    return colored(pale, values[np.ix_(rows, columns)] / (full or 1))
+
+
+def colored(pixels: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Return pixels (H, W, 3) with vermillion where values (H, W) are positive and blue where they are negative.
+
+    At 1 and -1 the colour is full.
+    """
+    strength = np.minimum(np.abs(values), 1)[..., None] * 0.9
+    colors = np.where(values[..., None] > 0, np.array(VERMILLION), np.array(BLUE))
+    return np.asarray(np.rint(pixels * (1 - strength) + colors * strength), np.uint8)
+
+
+def heat_maps(image: NDArray[np.uint8], explained: Sequence[Explanation], side: int) -> str:
+    """Return HTML of an image, (H, W) or (H, W, 3), and beside it its heat for each class, with one scale for all."""
+    from PIL import Image
+
+    box = (side, side)
+    maps = [densities(why.heat) for why in explained]
+    full = full_color(*maps)
+    parts = [f"<div>{picture(Image.fromarray(display(image, *box)[0]), 'the image')}<p>the image</p></div>"]
+    for why, values in zip(explained, maps, strict=True):
+        against = "" if why.against is None else f", not {isolate(why.against)}"
+        shown = picture(Image.fromarray(draw_heat(image, values, full, box)), f"heat for {why.class_name}")
+        parts.append(f"<div>{shown}<p>{isolate(why.class_name)}{against}: {signed(why.score)}</p></div>")
+    return f'<div class="maps" style="--columns:{len(parts)}">\n{"".join(parts)}\n</div>\n{scale(full)}'
+
+
+def scale(full: float) -> str:
+    """Return HTML that says which values the colours are, up to the full one."""
+    if not full:
+        return '<p class="hint">Nothing was found in it.</p>'
+    return (
+        f'<p class="scale"><span>{signed(-full, ".2g")}</span><span class="bar"></span><span>{signed(full, ".2g")}'
+        "</span> <span>score of 1\u202f% of the area</span></p>"
+    )
+
+
+def signed(value: float, form: str = ".3g") -> str:
+    """Return a number with its sign, as HTML."""
+    return data(value, f"{value:+{form}}".replace("-", "\u2212"))

@@ -1,0 +1,134 @@
+"""Mistakes: those of each class and answer, and the reason of each, as heat for the answer and for the truth."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+
+from cvbow.classify import ImageClassifier
+from cvbow.errors import ImageError
+from cvbow.explanation import Explanation, explanations_of, shown_image
+from cvbow.report._gallery import Answered, gallery, said_of
+from cvbow.report._heat import heat_maps
+from cvbow.report._html import breakable, count, counted, isolate
+
+#: Thumbnails of mistakes, at most: so many are less than 6 MB.
+MOST_SHOWN = 400
+#: Seconds that reasons may take, and the longest side of their pictures in pixels.
+_SECONDS = 60
+_SIDE = 192
+#: What may be wrong with an image that has gone since the model answered, or is another one now.
+_GONE = (ImageError, FileNotFoundError, ValueError)
+
+Pair = tuple[int, int]
+
+
+def explain_mistakes(model: ImageClassifier, mistakes: Sequence[Answered], most: int) -> tuple[list[Answered], str]:
+    """Tell why images were mistaken for others.
+
+    Parameters
+    ----------
+    model : ImageClassifier
+    mistakes : sequence of Answered
+        Those that are explained first come first.
+    most : int
+        How many are explained at most; fewer where that would take long.
+
+    Returns
+    -------
+    mistakes : list of Answered
+        The same; those that are explained have the anchor of their reason.
+    reasons : str
+        HTML of the reasons, and of why some have none.
+    """
+    known = {str(name) for name in model.classes_}
+    linked, figures = list(mistakes), list[str]()
+    started, n_tried, is_exact = time.perf_counter(), 0, True
+    # The first tells whether the others can be explained quickly.
+    for part in (mistakes[: min(1, most)], mistakes[1:most]):
+        wanted = [[name for name in (each.answer, each.truth) if name in known] for each in part]
+        for found in explanations_of(model, [each.path for each in part], wanted) if part and is_exact else ():
+            place, n_tried = n_tried, n_tried + 1
+            if isinstance(found, ImageError):
+                continue
+            is_exact = found[0].method != "leaving out"
+            if not is_exact or time.perf_counter() - started > _SECONDS:
+                break
+            anchor = f"why{place + 1}"
+            try:
+                figures.append(_reason(model, mistakes[place], found, anchor))
+            except _GONE:
+                continue
+            linked[place] = dataclasses.replace(mistakes[place], anchor=anchor)
+        else:
+            continue
+        break
+    return linked, _reasons(figures, len(mistakes), is_exact)
+
+
+def by_pair(mistakes: Sequence[Answered], pairs: Sequence[Pair], most: int = MOST_SHOWN) -> tuple[str, dict[Pair, str]]:
+    """Show the mistakes of each class and answer, as many of one as of another where not all have room.
+
+    Parameters
+    ----------
+    mistakes : sequence of Answered
+        The surest first.
+    pairs : sequence of (int, int)
+        The class and the answer of each, as numbers.
+    most : int, default 400
+        How many are shown at most.
+
+    Returns
+    -------
+    content : str
+        HTML; empty if none of the images can be read.
+    anchors : dict
+        Where the mistakes of a class and an answer are.
+    """
+    groups: dict[Pair, list[int]] = {}
+    ranks = []
+    for place, pair in enumerate(pairs):
+        groups.setdefault(pair, []).append(place)
+        ranks.append(len(groups[pair]))
+    shown = set(sorted(range(len(pairs)), key=lambda place: (ranks[place], place))[:most])
+    parts, anchors = [], {}
+    for pair, places in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
+        content = gallery((mistakes[place] for place in places if place in shown), most)
+        if not content:
+            continue
+        anchors[pair] = f"from{pair[0]}to{pair[1]}"
+        first, n_shown = mistakes[places[0]], sum(place in shown for place in places)
+        number = count(len(places)) if n_shown == len(places) else f"{count(n_shown)} of {count(len(places))}"
+        title = f'{isolate(first.truth)} → <span class="wrong">{isolate(first.answer)}</span>'
+        parts.append(f'<h3 id="{anchors[pair]}">{title} <span class="hint">{number}</span></h3>\n{content}')
+    if len(shown) < len(pairs):
+        parts.insert(0, f"<p>{count(len(shown))} of {counted(len(pairs), 'mistake')}, the surest of each kind.</p>")
+    return "\n".join(parts), anchors
+
+
+def _reason(model: ImageClassifier, mistake: Answered, explained: Sequence[Explanation], anchor: str) -> str:
+    maps = heat_maps(shown_image(model, mistake.path), explained, _SIDE)
+    return f"""<figure class="reason" id="{anchor}">
+<figcaption>{said_of(mistake)}
+<span class="path">{breakable(mistake.shown_path)}</span></figcaption>
+{maps}
+</figure>
+"""
+
+
+def _reasons(figures: Sequence[str], n_mistakes: int, is_exact: bool) -> str:
+    if not is_exact:
+        return (
+            "<p>The scores of this model are no sums over parts of an image, so that reasons take long. "
+            "<code>cvbow explain</code> finds them for single images.</p>"
+        )
+    if not figures:
+        return "<p>No mistake is explained.</p>"
+    said = f"The reasons of {count(len(figures))} of {counted(n_mistakes, 'mistake')}, the surest first. "
+    rest = " <code>cvbow explain</code> has those of the others." * (len(figures) < n_mistakes)
+    return (
+        f"<p>{said}What is orange speaks for the class below the picture, what is blue against it; the number is the "
+        f"class's score.{rest}</p>\n"
+        f'<div class="reasons">\n{"".join(figures)}</div>'
+    )
