@@ -58,7 +58,7 @@ def _values(reasoned: Mapping[str, _Reasoned]) -> dict[str, Any]:
 _FISHER: dict[str, _Reasoned] = {
     "step": (8, "4 and 6 take longer and are no better by cross-validation"),
     "bin_sizes": ((4, 6, 8, 12, 16), "patches from 16 to 64 pixels"),
-    "magnification": (0.0, "a point over smoothing each scale, and all scales share their gradients"),
+    "magnification": (0.0, "no smoothing: a point on scenes and flowers, and all scales share their gradients"),
     "contrast_threshold": (0.0, "plain areas have Gaussians of their own: half a point"),
     "reduce": (64, "the mixture's covariances are diagonal, so the dimensions should not depend on each other"),
     "whiten": (True, "a quarter of a point"),
@@ -104,11 +104,10 @@ _RECIPES = (
         {
             "step": (8, "a quarter of the descriptors of step 4"),
             "bin_sizes": ((4, 8), "a fine and a coarse scale; each further one costs as much again"),
-            "magnification": (0.0, "a point over smoothing the coarse scale, and both share their gradients"),
             "reduce": (64, "halves the time of finding words"),
             "sample": (60_000, "150 descriptors per word are enough for k-means"),
             "sample_images": (300, "fewer images are read twice"),
-            "mirror": ("pairs", "two points, and half the values"),
+            "mirror": ("pairs", "two points on scenes, and half the values"),
             "n_words": (400, "the time of finding words grows with them"),
             "grids": (("1x1", "2x2"), "5 cells keep vectors short"),
             "level_weights": ("cells", "each level the same share"),
