@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import time
 import urllib.error
@@ -14,6 +15,10 @@ from typing import Any, Self
 
 #: Seconds that a page may take to come to rest.
 _PATIENCE = 10
+
+
+def has_browser() -> bool:
+    return shutil.which("chromedriver") is not None and shutil.which("chromium") is not None
 
 
 class Browser:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from headless_browser import Browser
+from headless_browser import Browser, has_browser
 
 from cvbow import ImageClassifier, explain
 from cvbow.backends import BagEncoder, ColorHistogram
@@ -180,7 +179,7 @@ def test_no_mistakes_need_no_reasons(folder: Path, model: ImageClassifier) -> No
     assert {"confused", "reasons"}.isdisjoint(links(document)[1])
 
 
-@pytest.mark.skipif(not (shutil.which("chromedriver") and shutil.which("chromium")), reason="no Chromium to drive")
+@pytest.mark.skipif(not has_browser(), reason="no Chromium to drive")
 @pytest.mark.parametrize("width", [1280, 390])
 def test_from_the_matrix_to_a_mistake_to_its_reason(page: Path, width: int) -> None:
     with Browser(width=width) as browser:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -28,9 +30,9 @@ _DRAWN, _SHOWN = 12, 3
 @output_option(
     "--output",
     "-o",
-    suffixes=(".png",),
-    metavar="FILE.png",
-    help=f"Picture to write, of at most {_DRAWN}.",
+    suffixes=(".png", ".html", ".htm"),
+    metavar="FILE.png|FILE.html",
+    help=f"Picture to write, of at most {_DRAWN}, or page.",
 )
 @click.option("--class", "classes", metavar="NAME", multiple=True, help="Class to explain; may be repeated.")
 @click.option("--against", metavar="NAME", help="Explain the difference from the score of this class.")
@@ -61,6 +63,10 @@ def command(
     could not be shared out. By default each image's best class is explained. '-' reads paths from stdin, one per line.
     If an image cannot be read, it is reported, the others are explained, and the exit code is 1.
 
+    A page has all images, as many as fit into 15 MB, and what each class is recognised by: over the images that it is
+    explained for, the mean heat, and the words that gave most on average. So a shortcut is seen at once, such as a
+    border, a watermark or a time stamp.
+
     --json gives path, class, score, bias, remainder, heat_sum (the sum of the heat map), method ("exact", or, where the
     score is no sum of parts, "mean gradient" or "leaving out"), words (word, share, n_points, boxes: left, top, right,
     bottom of the points in pixels), and nearest: path, class and distance of the nearest training images, of those that
@@ -70,19 +76,22 @@ def command(
     Example:
       cvbow explain photos.cvbow new.jpg -o why.png
       cvbow explain photos.cvbow new.jpg --class coast --against highway --json
-      cvbow explain photos.cvbow new/ --heat heat.npz
+      cvbow explain photos.cvbow new/ -o why.html --heat heat.npz
     """
     images, _ = gather_images(list(lines_of(paths)))
     for written in (output, heat):
         check_output(written, [model, *images])
     classifier = ImageClassifier.load(model, n_jobs=n_jobs)
     n_wanted = len(images) * max(len(classes), 1)
-    if output is not None and n_wanted > _DRAWN:
+    is_picture = output is not None and output.lower().endswith(".png")
+    if is_picture and n_wanted > _DRAWN:
         raise click.UsageError(f"a picture has room for {_DRAWN} explanations, and these are {n_wanted}")
     rows: list[dict[str, Any]] = []
-    drawn: list[tuple[NDArray[np.uint8], Explanation]] = []
     failed = False
-    with contextlib.nullcontext(None) if heat is None else heat_file(heat) as write:
+
+    def explained() -> Iterator[tuple[NDArray[np.uint8], Explanation]]:
+        """Print, or note, one explanation after another; those that are drawn come with their images."""
+        nonlocal failed
         results = explanations(classifier, [str(path) for path in images], classes or None, against)
         for path, result in zip(images, results, strict=True):
             if isinstance(result, ImageError):
@@ -95,24 +104,39 @@ def command(
             for why in result:
                 if write is not None:
                     write(why)
-                if pixels is not None:
-                    drawn.append((pixels, why))
                 if as_json:
                     rows.append(why.as_json())
                 else:
                     _tell(why)
-    if output is not None and drawn:
-        from cvbow.report.explanation import write_explanation_picture
+                if pixels is not None:
+                    yield pixels, why
 
-        write_explanation_picture(output, drawn)
+    with contextlib.nullcontext(None) if heat is None else heat_file(heat) as write:
+        drawn = explained()
+        first = list(itertools.islice(drawn, 1))
+        if output is not None and first:
+            _write(output, classifier, itertools.chain(first, drawn), f"Why: {model}")
     if as_json:
         echo_json(rows)
     else:
-        for what, written in (("picture", output if drawn else None), ("heat", heat)):
+        for what, written in (("picture" if is_picture else "page", output if first else None), ("heat", heat)):
             if written is not None:
                 click.echo(f"{what:<7}  {printable(written)}")
     if failed:
         ctx.exit(1)
+
+
+def _write(
+    output: str, classifier: ImageClassifier, drawn: Iterator[tuple[NDArray[np.uint8], Explanation]], title: str
+) -> None:
+    if output.lower().endswith(".png"):
+        from cvbow.report.explanation import write_explanation_picture
+
+        write_explanation_picture(output, list(drawn))
+    else:
+        from cvbow.report.explanation_page import write_explanation_page
+
+        write_explanation_page(output, classifier, drawn, title=title)
 
 
 def _tell(why: Explanation) -> None:

@@ -3,10 +3,14 @@
 from cvbow.explanation._explain import explain, explanations, explanations_of, shown_image
 from cvbow.explanation._explanation import Explanation, WordShare
 from cvbow.explanation.heat_file import heat_file
+from cvbow.explanation.recognition import ClassReasons, MeanWord, Recognition
 from cvbow.explanation.words import WordGallery, WordPatch, WordUse, word_gallery
 
 __all__ = [
+    "ClassReasons",
     "Explanation",
+    "MeanWord",
+    "Recognition",
     "WordGallery",
     "WordPatch",
     "WordShare",

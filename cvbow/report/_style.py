@@ -126,6 +126,11 @@ figure img {{ max-width: 100%; max-height: 100%; width: auto; height: auto }}
   font-size: .75rem }}
 .scale .bar {{ width: 6rem; height: .6rem; border-radius: .3rem;
   background: linear-gradient(to right, rgb(0 114 178), #ececec, rgb(213 94 0)) }}
+.reason .hint {{ margin: .5rem 0 .25rem }}
+.strips {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .4rem .75rem }}
+.strips img {{ display: block; max-height: none; border-radius: .2rem }}
+.strips p {{ margin: .1rem 0 0; font-size: .75rem; overflow-wrap: anywhere }}
+.near-images {{ grid-template-columns: repeat(auto-fill, minmax(4.5rem, 1fr)) }}
 td a {{ color: inherit }}
 h3, .reason {{ scroll-margin-top: 1rem }}
 h3:target, .reason:target {{ outline: 2px solid var(--mark); outline-offset: .35rem; border-radius: .1rem }}

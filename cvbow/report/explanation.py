@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ _PATCH = 44
 _NEAR = 64
 _BAR = 18
 
+Word = TypeVar("Word", bound=WordShare)
+
 
 def draw_explanation(image: NDArray[np.uint8], why: Explanation) -> NDArray[np.uint8]:
     """Draw an image with the reasons for its score.
@@ -67,7 +70,7 @@ def draw_explanation(image: NDArray[np.uint8], why: Explanation) -> NDArray[np.u
     side = max([text_width(text, _TEXT) for text, _ in scale], default=0) + _BAR + 6
     line = text_height(_TEXT) + 4
     top = _MARGIN + text_height(_TITLE) + 6 + 2 * line + 6
-    words = [part for part in (_words(why, True), _words(why, False)) if part]
+    words = [part for part in (telling_words(why.words, True), telling_words(why.words, False)) if part]
     row = _PATCH + line + 8
     whole = max(2 * width + 2 * _GAP + side, 2 * _column() + _GAP)
     n_columns = (whole + _GAP) // (_column() + _GAP)
@@ -125,16 +128,16 @@ def _column() -> int:
     return N_PATCHES * (_PATCH + 4)
 
 
-def _words(why: Explanation, of_class: bool) -> list[WordShare]:
-    """Return the words that gave most to the class, or took most from it."""
+def telling_words(words: Sequence[Word], of_class: bool) -> list[Word]:
+    """Return the words, of those by falling share, that gave most to the class, or took most from it."""
     if of_class:
-        return [word for word in why.words[:N_WORDS] if word.share > 0]
-    return [word for word in why.words[: -N_WORDS - 1 : -1] if word.share < 0]
+        return [word for word in words[:N_WORDS] if word.share > 0]
+    return [word for word in words[: -N_WORDS - 1 : -1] if word.share < 0]
 
 
 def _titles(why: Explanation) -> list[str]:
     titles = [f"Words that speak for {why.class_name}", f"Words that speak against {why.class_name}"]
-    return [title for title, of_class in zip(titles, (True, False), strict=True) if _words(why, of_class)]
+    return [title for title, of_class in zip(titles, (True, False), strict=True) if telling_words(why.words, of_class)]
 
 
 def _verdict(why: Explanation) -> str:
