@@ -3,6 +3,7 @@
 from cvbow.experiments.classification import ClassificationDefinition, ClassificationResult, Variant
 from cvbow.experiments.comparison import ComparisonDefinition, ComparisonResult, compare
 from cvbow.experiments.definition import Definition
+from cvbow.experiments.explanation import ExplanationDefinition, ExplanationResult
 from cvbow.experiments.kinds import (
     KINDS,
     Kind,
@@ -30,6 +31,8 @@ __all__ = [
     "ComparisonDefinition",
     "ComparisonResult",
     "Definition",
+    "ExplanationDefinition",
+    "ExplanationResult",
     "FixedSplit",
     "HeldOut",
     "KFold",

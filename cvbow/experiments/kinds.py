@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cvbow._toml import TEXT, TomlTable, bundled, one_of
-from cvbow.experiments import classification, comparison, matching, retrieval, scripts
+from cvbow.experiments import classification, comparison, explanation, matching, retrieval, scripts
 from cvbow.experiments.definition import Definition
 from cvbow.experiments.published import Row, beside
 from cvbow.experiments.results import FORMAT, DataFolders, Job, read_json
@@ -40,7 +40,7 @@ class Kind:
     --------
     >>> from cvbow.experiments import KINDS
     >>> [name for name, kind in KINDS.items() if kind.read is not None]
-    ['classification', 'comparison', 'matching', 'retrieval']
+    ['classification', 'comparison', 'explanation', 'matching', 'retrieval']
     >>> KINDS["matching"].made({"kind": KINDS["matching"].result})
     True
     """
@@ -68,6 +68,12 @@ KINDS: dict[str, Kind] = {
         tables=classification.tables,
     ),
     "comparison": Kind(result=comparison.RESULT, read=comparison.read, run=comparison.run, tables=comparison.tables),
+    "explanation": Kind(
+        result=explanation.RESULT,
+        read=explanation.read,
+        run=explanation.run,
+        tables=explanation.tables,
+    ),
     "matching": Kind(result=matching.RESULT, read=matching.read, run=matching.run, tables=matching.tables),
     "retrieval": Kind(
         result=retrieval.RESULT,

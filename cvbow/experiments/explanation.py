@@ -1,0 +1,490 @@
+"""Benchmarks of explanations: whether maps are whole, whether what they point at matters, and is where it should be.
+
+The other maps and the curves are those of ``cvbow.experiments._attribution``, whose sources stand there. Shuffled
+weights: J. Adebayo and others, "Sanity checks for saliency maps", NeurIPS 2018. The pointing game: J. Zhang and others,
+"Top-down neural attention by excitation backprop", ECCV 2016. Mosaics: A. Arias-Duart, F. Pares, D. Garcia-Gasulla and
+V. Gimenez-Abalos, "Focus! Rating XAI methods and finding biases", FUZZ-IEEE 2022.
+"""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from cvbow._toml import COUNT, TomlTable, one_of
+from cvbow.backends import ImageLike
+from cvbow.backends.loading import load_source
+from cvbow.classify import ImageClassifier, LinearSVM
+from cvbow.datasets import LabelledImages, dataset_names, load_dataset
+from cvbow.experiments._attribution import FILLS, aopc, by_cell, cut_cells, edges, filled, lime, occlusion
+from cvbow.experiments._drawing import Split, by_class, shuffled, smoke_split
+from cvbow.experiments.definition import Definition, different, take_common, take_settings
+from cvbow.experiments.environment import environment
+from cvbow.experiments.protocols import FixedSplit, SplitProtocol, read_protocol
+from cvbow.experiments.results import FORMAT, DatasetFacts, Job, Result, dataset_facts, find_places, plain, rounded
+from cvbow.explanation import Explanation, explain
+from cvbow.images import read_image
+from cvbow.parallel import note
+from cvbow.parallel import run as run_parallel
+from cvbow.presets import PRESETS, make_model
+from cvbow.tables import Table, figure, percent
+
+RESULT = "cvbow-explanation-result"
+#: The first is ``cvbow.explain``'s. The coarse occlusion is that of ``COARSE`` rows and columns, which asks for as many
+#: scores as a map of ``cvbow.explain`` takes time for.
+MAPS = ("explain", "coarse occlusion", "occlusion", "LIME", "edges", "random")
+COARSE = 2
+ORDERS = ("most", "least")
+#: Steps of a curve, from the whole image to one of which nothing is left.
+STEPS = 8
+#: Pixels of the side of a quarter of a mosaic.
+QUARTER = 240
+#: Of the stamp, as a share of the image's area, and pixels of the squares of its chequers.
+STAMP, CHEQUER = 0.01, 4
+SHOWN, OTHER = "shown", "other"
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """How much is looked at.
+
+    Attributes
+    ----------
+    images : int
+        Test images whose maps are judged, and as many that are stamped.
+    mosaics : int
+    grid : int
+        Rows and columns of the cells that are taken away.
+    samples : int
+        Of LIME.
+    """
+
+    images: int = 20
+    mosaics: int = 20
+    grid: int = 8
+    samples: int = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplanationDefinition(Definition):
+    """A benchmark of explanations.
+
+    Attributes
+    ----------
+    protocol : SplitProtocol
+        Its first split counts.
+    presets : tuple of str
+    masked : str
+        A data set with a split, in two folders ``images`` and ``masks``: what is shown, and where it is.
+    settings : mapping
+        Changes to every preset.
+    amounts : Amounts
+
+    Examples
+    --------
+    >>> from cvbow.experiments import find_benchmark
+    >>> definition = find_benchmark("scene15-explanation")
+    >>> definition.presets, definition.masked
+    (('fisher',), 'weizmann-horses')
+    """
+
+    kind: ClassVar[str] = "explanation"
+
+    protocol: SplitProtocol
+    presets: tuple[str, ...]
+    masked: str
+    settings: Mapping[str, Any]
+    amounts: Amounts
+
+
+class ExplanationResult(Result):
+    """A result of explanations.
+
+    ``variants`` has for each preset:
+
+    ``remainder``
+        Mean and largest of what was not shared out, as a share of the absolute shares of an image's points.
+    ``error``
+        Largest difference of a score from the sum of its parts, as a share of the largest of them.
+    ``same``
+        Whether maps are the same bits on repetition and with two workers.
+    ``aopc``
+        By map, fill and order (most or least relevant cells first), the area over the curve of each image.
+    ``ms``
+        By map, the median milliseconds of wall time for one, on one thread.
+    ``shuffled``
+        By image, the rank correlation of cells' heat with that of the model with its weights shuffled.
+    ``quarters``
+        Share of a class's positive heat in its own quarter of a mosaic of four, by quarter.
+    ``stamp``
+        Of a model one of whose classes was stamped: by stamped image of another class, whether that class has the
+        highest score (``taken``), the share of its positive heat in the stamp (``heat``), and the share within a
+        point's size of it (``near``), with the area of that.
+    ``masked``
+        Of a model that tells what is masked from the training images of all classes; by test image, whether the map's
+        highest point and the image's centre are on what is shown, the share of positive heat on it, and its share of
+        the area.
+    """
+
+    definition: dict[str, Any]
+    others: list[DatasetFacts]
+    variants: list[dict[str, Any]]
+
+
+def read(name: str, table: TomlTable) -> ExplanationDefinition:
+    """Take a definition from a table; ValueError that names the file and the key that is missing, unknown or wrong."""
+    return ExplanationDefinition(
+        **take_common(name, table, dataset_names()),
+        protocol=read_protocol(table.table("protocol", needed=True)),
+        presets=tuple(table.take("presets", different("presets", lambda value: value in PRESETS))),
+        masked=table.take("masked", one_of(dataset_names())),
+        settings=take_settings(table.table("settings")),
+        amounts=table.table("amounts").build(Amounts, dict.fromkeys(("images", "mosaics", "grid", "samples"), COUNT)),
+    )
+
+
+def run(definition: ExplanationDefinition, job: Job) -> ExplanationResult:
+    """Train each preset on the first split, once more with a class stamped, and once to tell what is masked from it.
+
+    Nothing is kept in the job's ``memory``, as the result tells times. A quick run is of a few images.
+    """
+    surroundings = environment(n_jobs=job.n_jobs)
+    places = find_places([definition.dataset, definition.masked], job.data)
+    images, masked = (load_dataset(places[name]) for name in (definition.dataset, definition.masked))
+    split, amounts = definition.protocol.splits(images, seed=0)[0], definition.amounts
+    (halves,) = FixedSplit().splits(masked)
+    if job.quick:
+        split, halves = smoke_split(images, split), smoke_split(masked, halves)
+        amounts = Amounts(images=2, mosaics=1, grid=2, samples=10)
+    shown = [[masked.images[place] for place in part] for part in (halves.train, halves.test)]
+    facts = [
+        dataset_facts(places[name], part, n_jobs=job.n_jobs)
+        for name, part in zip(places, (images, masked), strict=True)
+    ]
+    variants = []
+    for preset in definition.presets:
+        note(f"{definition.name}: {preset}")
+        variants.append(
+            {"name": preset} | _Trial(preset, definition.settings, images, split, shown, amounts, job.n_jobs).measure()
+        )
+    whole: ExplanationResult = {
+        "kind": RESULT,
+        "format": FORMAT,
+        "benchmark": definition.name,
+        "title": definition.title,
+        "quick": job.quick,
+        "definition": {
+            "dataset": definition.dataset,
+            "masked": definition.masked,
+            "settings": plain(definition.settings),
+            "protocol": {"text": definition.protocol.describe()} | plain(vars(definition.protocol)),
+            "amounts": asdict(amounts),
+            "notes": definition.notes,
+        },
+        "dataset": facts[0],
+        "others": facts[1:],
+        "environment": surroundings,
+        "variants": variants,
+    }
+    return whole
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """All that is measured of one preset."""
+
+    preset: str
+    settings: Mapping[str, Any]
+    images: LabelledImages
+    split: Split
+    #: To train on, and to test with.
+    shown: Sequence[Sequence[ImageLike]]
+    amounts: Amounts
+    n_jobs: int | None
+
+    def measure(self) -> dict[str, Any]:
+        train = [self.images.images[place] for place in self.split.train]
+        labels = [self.images.labels[place] for place in self.split.train]
+        test = shuffled(self.images, self.split.test.tolist(), "explanation")
+        looked_at = [self.images.images[place] for place in test[: self.amounts.images]]
+        model = self._train(train, labels)
+        found: dict[str, Any] = {"same": self._same(model, looked_at[:4])}
+        judged = self._each(_Judge(model, _shuffled(model), self.amounts), list(enumerate(looked_at)), "judge")
+        found |= _gathered(judged)
+        found["quarters"] = self._each(_Quarters(model), self._mosaics(test), "mosaics")
+        first = min(labels)
+        stamped = [_stamp(image) if label == first else image for image, label in zip(train, labels, strict=True)]
+        others = [self.images.images[place] for place in test if self.images.labels[place] != first]
+        stamps = _Stamped(self._train(stamped, labels), first)
+        found["stamp"] = {"class": first} | _columns(self._each(stamps, others[: self.amounts.images], "stamps"))
+        scenes = [*self.shown[0], *train]
+        names = [SHOWN] * len(self.shown[0]) + [OTHER] * len(train)
+        found["masked"] = _columns(self._each(_Masked(self._train(scenes, names)), self.shown[1], "masks"))
+        return found
+
+    def _train(self, images: Sequence[ImageLike], labels: Sequence[str]) -> ImageClassifier:
+        model = make_model(self.preset, settings=self.settings, n_jobs=self.n_jobs)
+        model.fit(images, labels, strict=True)
+        model.backend_.set_params(n_jobs=1)  # images are shared out to workers here
+        return model
+
+    def _each(self, function: Callable[[Any], Any], items: Sequence[Any], task: str) -> list[Any]:
+        return list(run_parallel(function, items, n_jobs=self.n_jobs, task=task, total=len(items)))
+
+    def _same(self, model: ImageClassifier, images: Sequence[ImageLike]) -> bool:
+        workers = copy.deepcopy(model)
+        workers.backend_.set_params(n_jobs=2)
+        whys = [cast(list[Explanation], explain(one, images)) for one in (model, model, workers)]
+        maps = [[why.heat.tobytes() for why in each] for each in whys]
+        return maps[0] == maps[1] == maps[2]
+
+    def _mosaics(self, test: Sequence[int]) -> list[list[tuple[ImageLike, str]]]:
+        """Return mosaics, each of the images of four classes, with their labels; every class in its turn."""
+        members = {label: iter(places) for label, places in by_class(self.images, test).items()}
+        labels = list(members)
+        found: list[list[tuple[ImageLike, str]]] = []
+        for number in range(self.amounts.mosaics):
+            turn = [labels[(4 * number + place) % len(labels)] for place in range(min(4, len(labels)))]
+            chosen = [(next(members[label], None), label) for label in turn]
+            if any(place is None for place, _ in chosen):
+                break
+            found.append([(self.images.images[place], label) for place, label in chosen if place is not None])
+        return found
+
+
+def _why(model: ImageClassifier, image: ImageLike, name: str | None = None) -> Explanation:
+    """Explain one image's score for one class, or for that with the highest score."""
+    return cast(Explanation, explain(model, image, name))
+
+
+def _shuffled(model: ImageClassifier) -> ImageClassifier | None:
+    """Return the model with the weights of each class in another order; None where it is no linear SVM."""
+    if not isinstance(model.classifier_, LinearSVM):
+        return None
+    other = copy.deepcopy(model)
+    other.classifier_.coef_ = np.random.default_rng(0).permuted(other.classifier_.coef_, axis=1)
+    return other
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Judges the maps of one image; picklable."""
+
+    model: ImageClassifier
+    other: ImageClassifier | None
+    amounts: Amounts
+
+    def __call__(self, numbered: tuple[int, ImageLike]) -> dict[str, Any]:
+        number, source = numbered
+        model, backend, random = self.model, self.model.backend_, np.random.default_rng(number)
+        image = backend.read(*load_source(source))
+        cells, coarse = (cut_cells(image.shape[:2], n) for n in (self.amounts.grid, COARSE))
+        row = int(np.argmax(model.scores(backend.encode_image(image)[None])[0]))
+
+        def score(shown: NDArray[np.uint8]) -> float:
+            return float(model.scores(backend.encode_image(shown)[None])[0, row])
+
+        why = _why(model, image, model.classes_[row])
+        makers: dict[str, Callable[[], NDArray[np.float64]]] = {
+            "explain": lambda: by_cell(_why(model, image, model.classes_[row]).heat, cells),
+            "coarse occlusion": lambda: by_cell(occlusion(score, image, coarse)[coarse], cells),
+            "occlusion": lambda: occlusion(score, image, cells),
+            "LIME": lambda: lime(score, image, cells, self.amounts.samples, random),
+            "edges": lambda: by_cell(edges(image), cells),
+            "random": lambda: random.random(self.amounts.grid**2),
+        }
+        maps, seconds = {}, {}
+        for name in MAPS:
+            started = time.perf_counter()
+            maps[name] = makers[name]()
+            seconds[name] = time.perf_counter() - started
+        curves: dict[str, dict[str, dict[str, float]]] = {name: {} for name in MAPS}
+        for fill in FILLS:
+            other = filled(image, fill, random)
+            for name, values in maps.items():
+                most = np.argsort(-values, kind="stable")
+                falls = [aopc(score, image, other, cells, order, STEPS) for order in (most, most[::-1])]
+                curves[name][fill] = dict(zip(ORDERS, map(_round, falls), strict=True))
+        parts = (why.heat_sum, why.bias, why.remainder, why.score)
+        shuffled_heat = (
+            None if self.other is None else by_cell(_why(self.other, image, model.classes_[row]).heat, cells)
+        )
+        correlation = None if shuffled_heat is None else spearmanr(maps["explain"], shuffled_heat).statistic
+        return {
+            "remainder": abs(why.remainder) / float(np.abs(why.shares).sum() or np.abs(why.heat).sum() or 1),
+            "error": abs(sum(parts[:3]) - why.score) / max(map(abs, parts)),
+            "seconds": seconds,
+            "aopc": curves,
+            "shuffled": None if correlation is None or np.isnan(correlation) else _round(correlation),
+        }
+
+
+def _gathered(judged: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what was found of each image as lists by what it is, and the means."""
+    remainders = [one["remainder"] for one in judged]
+    return {
+        "remainder": {"mean": statistics.fmean(remainders), "largest": max(remainders)},
+        "error": max(one["error"] for one in judged),
+        "ms": {name: rounded(1000 * statistics.median(one["seconds"][name] for one in judged)) for name in MAPS},
+        "aopc": {
+            name: {
+                fill: {order: [one["aopc"][name][fill][order] for one in judged] for order in ORDERS} for fill in FILLS
+            }
+            for name in MAPS
+        },
+        "shuffled": [one["shuffled"] for one in judged if one["shuffled"] is not None],
+    }
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {key: [row[key] for row in rows] for key in rows[0]}
+
+
+def _share(heat: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
+    """Return the share of positive heat where a mask of any size, laid over the image, is true; 0 without any."""
+    positive = np.maximum(heat, 0, dtype=np.float64)
+    return _round(positive[_fit(where, heat)].sum() / (positive.sum() or 1))
+
+
+def _fit(where: NDArray[np.bool_], heat: NDArray[np.float32]) -> NDArray[np.bool_]:
+    height, width = heat.shape
+    return np.asarray(cv2.resize(where.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0)
+
+
+@dataclass(frozen=True)
+class _Quarters:
+    """Explains each class of a mosaic of up to four images; picklable."""
+
+    model: ImageClassifier
+
+    def __call__(self, parts: Sequence[tuple[ImageLike, str]]) -> list[float]:
+        tiles = [cv2.resize(_pixels(image), (QUARTER, QUARTER), interpolation=cv2.INTER_AREA) for image, _ in parts]
+        mosaic = np.zeros((2, QUARTER, 2, QUARTER, *tiles[0].shape[2:]), np.uint8)
+        for place, tile in enumerate(tiles):
+            mosaic[place // 2, :, place % 2] = tile
+        whole = mosaic.reshape(2 * QUARTER, 2 * QUARTER, *tiles[0].shape[2:])
+        whys = [_why(self.model, whole, label) for _, label in parts]
+        return [_share(why.heat, np.arange(4).reshape(2, 2) == place) for place, why in enumerate(whys)]
+
+
+def _pixels(image: ImageLike) -> NDArray[np.uint8]:
+    return np.asarray(image, np.uint8) if isinstance(image, np.ndarray) else read_image(image)
+
+
+def _stamp_box(shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return where the stamp is: a square in the lower right corner, its own side away from the edges."""
+    side = max(round((STAMP * shape[0] * shape[1]) ** 0.5), 1)
+    return slice(shape[0] - 2 * side, shape[0] - side), slice(shape[1] - 2 * side, shape[1] - side)
+
+
+def _stamp(image: ImageLike) -> NDArray[np.uint8]:
+    """Return the image with a chequered square."""
+    stamped = _pixels(image).copy()
+    box = stamped[_stamp_box(stamped.shape)]
+    y, x = np.indices(box.shape[:2]) // CHEQUER
+    box[:] = (255 * ((y + x) % 2)).reshape(*y.shape, *[1] * (box.ndim - 2))
+    return stamped
+
+
+@dataclass(frozen=True)
+class _Stamped:
+    """Explains the class that was stamped, in a stamped image of another one; picklable."""
+
+    model: ImageClassifier
+    name: str
+
+    def __call__(self, image: ImageLike) -> dict[str, Any]:
+        stamped = _stamp(image)
+        why = _why(self.model, stamped, self.name)
+        where = np.zeros(stamped.shape[:2], bool)
+        where[_stamp_box(stamped.shape)] = True
+        # Heat of points that see the stamp lies as far from it as their support reaches.
+        size = int(np.median(why.points[:, 2])) if len(why.points) else 1
+        near = cv2.dilate(where.astype(np.uint8), np.ones((2 * size + 1, 2 * size + 1), np.uint8)).astype(bool)
+        return {
+            "taken": _why(self.model, stamped).class_name == self.name,
+            "heat": _share(why.heat, where),
+            "near": _share(why.heat, near),
+            "near_area": _round(near.mean()),
+        }
+
+
+@dataclass(frozen=True)
+class _Masked:
+    """Explains what an image shows, where a mask says where that is; picklable."""
+
+    model: ImageClassifier
+
+    def __call__(self, path: Path) -> dict[str, Any]:
+        heat = _why(self.model, path, SHOWN).heat
+        mask = read_image(path.parent.parent / "masks" / f"{path.stem}.png", gray=True) > 0
+        where = _fit(mask, heat)
+        height, width = heat.shape
+        return {
+            "point": bool(where[np.unravel_index(np.argmax(heat), heat.shape)]),
+            "centre": bool(where[height // 2, width // 2]),
+            "heat": _share(heat, mask),
+            "area": _round(where.mean()),
+        }
+
+
+def _round(value: float | np.floating[Any]) -> float:
+    return round(float(value), 4)
+
+
+def tables(result: Mapping[str, Any]) -> dict[str, Table]:
+    """Return what taking cells away does to scores, map by map, and what else each recipe's maps were found to be."""
+    rows = []
+    for part in result["variants"]:
+        name = part["name"]
+        for one in MAPS:
+            curves = part["aopc"][one]
+            means = [[statistics.fmean(curves[fill][order]) for fill in FILLS] for order in ORDERS]
+            rows.append((name, one, *(f"{mean:.3f}" for order in means for mean in order), figure(part["ms"][one])))
+            name = ""
+    heads = ["recipe", "map", *(f"{order} first, {fill}" for order in ORDERS for fill in FILLS), "ms a map"]
+    amounts = result["definition"]["amounts"]
+    what = (
+        f"{result['title']}: mean fall of the score while the cells of {amounts['grid']} rows and columns are "
+        "replaced, the most relevant first (more is better) or the least relevant first (less is better), over "
+        f"{amounts['images']} test images; LIME with {amounts['samples']:,} samples, occlusion with one for each cell, "
+        f"coarse occlusion with {COARSE**2}"
+    )
+    checks = [_checks(part) for part in result["variants"]]
+    facts = [(label, *(one[label] for one in checks)) for label in checks[0]]
+    names = [part["name"] for part in result["variants"]]
+    return {"figures": Table(heads, rows, what), "checks": Table(["what", *names], facts, result["title"])}
+
+
+def _checks(part: Mapping[str, Any]) -> dict[str, str]:
+    stamp, masked, ms = part["stamp"], part["masked"], part["ms"]
+    quarters = [share for mosaic in part["quarters"] for share in mosaic]
+    shuffled_ = statistics.fmean(part["shuffled"]) if part["shuffled"] else None
+    return {
+        "remainder, % of absolute shares: mean": f"{100 * part['remainder']['mean']:.4f}",
+        "remainder, % of absolute shares: largest": f"{100 * part['remainder']['largest']:.4f}",
+        "largest error of the sum, of its size": f"{part['error']:.1e}",
+        "same bits on repetition, and with two workers": "yes" if part["same"] else "no",
+        "rank correlation with shuffled weights": "" if shuffled_ is None else f"{shuffled_:.2f}",
+        "mosaics: % of positive heat in the class's quarter": percent(statistics.fmean(quarters)) if quarters else "",
+        "stamp: % of stamped images taken for its class": percent(statistics.fmean(stamp["taken"])),
+        "stamp: % of positive heat on it, 1 % of the area": percent(statistics.fmean(stamp["heat"])),
+        "stamp: % of positive heat within a point's size of it": percent(statistics.fmean(stamp["near"])),
+        "stamp: the area of that, %": percent(statistics.fmean(stamp["near_area"])),
+        "masks: highest point on it, % of images": percent(statistics.fmean(masked["point"])),
+        "masks: the image's centre on it, % of images": percent(statistics.fmean(masked["centre"])),
+        "masks: % of positive heat on it": percent(statistics.fmean(masked["heat"])),
+        "masks: its area, %": percent(statistics.fmean(masked["area"])),
+        "LIME takes longer than a map, times": figure(ms["LIME"] / ms["explain"]),
+        "occlusion takes longer than a map, times": figure(ms["occlusion"] / ms["explain"]),
+    }
