@@ -270,7 +270,7 @@ class Maker:
     def explain(self) -> list[str]:
         words = [self.model(), *(self.image() for _ in range(self.rng.integers(1, 4)))]
         if self.chance(0.5):
-            words += self.output(".png")
+            words += self.output(".html" if self.chance(0.5) else ".png")
         return words + self.options(("--class", "checker"), ("--against", "no")) + self.common()
 
     def words(self) -> list[str]:

@@ -136,6 +136,17 @@ def test_reasons_that_take_long_are_left_out(
     assert "No mistake is explained." in said
 
 
+def test_how_scores_are_shared_out_is_said(images: tuple[list[Path], list[str]]) -> None:
+    names = [name for name in CLASSES if name != "spots"]
+    learned = [texture(name, seed) for name in names for seed in range(50, 56)]
+    model = ImageClassifier(ColorHistogram(), "rbf-svm").fit(learned, np.repeat(names, 6))
+    answered = [Answered(images[0][0], "", "vertical", "checker", 0.5)]
+    assert explain(model, images[0][0]).method == "mean gradient"  # type: ignore[union-attr]
+    linked, said = explain_mistakes(model, answered, 5)
+    assert linked[0].anchor == "why1"
+    assert "shared out by its mean gradient" in said
+
+
 def test_an_image_that_vanished_has_no_reason(images: tuple[list[Path], list[str]], model: ImageClassifier) -> None:
     paths = [images[0][0], images[0][0].with_name("gone.png"), images[0][6]]
     answered = [Answered(path, path.name, "vertical", "checker", 0.5) for path in paths]

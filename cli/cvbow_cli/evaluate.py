@@ -42,6 +42,9 @@ def command(
 ) -> None:
     """Evaluate a model on DIR/<class>/<image>: accuracy, log loss, confusions.
 
+    The report leads from each number of mistakes to their images, and from these to the reasons: what in an image
+    speaks for the answer, and what for its true class.
+
     If DIR holds train/ and test/ folders, or is a CSV file with a split column, the test split is used.
 
     \b

@@ -44,16 +44,16 @@ def explain_mistakes(model: ImageClassifier, mistakes: Sequence[Answered], most:
     """
     known = {str(name) for name in model.classes_}
     linked, figures = list(mistakes), list[str]()
-    started, n_tried, is_exact = time.perf_counter(), 0, True
+    started, n_tried, method = time.perf_counter(), 0, "exact"
     # The first tells whether the others can be explained quickly.
     for part in (mistakes[: min(1, most)], mistakes[1:most]):
         wanted = [[name for name in (each.answer, each.truth) if name in known] for each in part]
-        for found in explanations_of(model, [each.path for each in part], wanted) if part and is_exact else ():
+        for found in explanations_of(model, [each.path for each in part], wanted) if part else ():
             place, n_tried = n_tried, n_tried + 1
             if isinstance(found, ImageError):
                 continue
-            is_exact = found[0].method != "leaving out"
-            if not is_exact or time.perf_counter() - started > _SECONDS:
+            method = found[0].method
+            if method == "leaving out" or time.perf_counter() - started > _SECONDS:
                 break
             anchor = f"why{place + 1}"
             try:
@@ -64,7 +64,7 @@ def explain_mistakes(model: ImageClassifier, mistakes: Sequence[Answered], most:
         else:
             continue
         break
-    return linked, _reasons(figures, len(mistakes), is_exact)
+    return linked, _reasons(figures, len(mistakes), method)
 
 
 def by_pair(mistakes: Sequence[Answered], pairs: Sequence[Pair], most: int = MOST_SHOWN) -> tuple[str, dict[Pair, str]]:
@@ -117,8 +117,8 @@ def _reason(model: ImageClassifier, mistake: Answered, explained: Sequence[Expla
 """
 
 
-def _reasons(figures: Sequence[str], n_mistakes: int, is_exact: bool) -> str:
-    if not is_exact:
+def _reasons(figures: Sequence[str], n_mistakes: int, method: str) -> str:
+    if method == "leaving out":
         return (
             "<p>The scores of this model are no sums over parts of an image, so that reasons take long. "
             "<code>cvbow explain</code> finds them for single images.</p>"
@@ -126,9 +126,10 @@ def _reasons(figures: Sequence[str], n_mistakes: int, is_exact: bool) -> str:
     if not figures:
         return "<p>No mistake is explained.</p>"
     said = f"The reasons of {count(len(figures))} of {counted(n_mistakes, 'mistake')}, the surest first. "
+    how = " The score is no sum of parts, and shared out by its mean gradient." if method == "mean gradient" else ""
     rest = " <code>cvbow explain</code> has those of the others." * (len(figures) < n_mistakes)
     return (
         f"<p>{said}What is orange speaks for the class below the picture, what is blue against it; the number is the "
-        f"class's score.{rest}</p>\n"
+        f"class's score.{how}{rest}</p>\n"
         f'<div class="reasons">\n{"".join(figures)}</div>'
     )
