@@ -215,6 +215,8 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "curve": _shown("scene15-robustness", "curve"),
     "corruptions": _shown("scene15-robustness", "corruptions"),
     "buildings": _shown("buildings"),
+    "explanations": _shown("scene15-explanation"),
+    "explanation-checks": _shown("scene15-explanation", "checks"),
     "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),
     "retrieval": _shown("speed", "growth", "retrieval", command=SPEED),
     "retrieval-contenders": _shown("speed", "contenders", "retrieval", command=SPEED),

@@ -621,6 +621,42 @@ def test_the_tables_of_matching(tables: ModuleType) -> None:
     ]
 
 
+def test_the_tables_of_explanations(tables: ModuleType) -> None:
+    names = ("explain", "coarse occlusion", "occlusion", "LIME", "edges", "random")
+    curve = {"most": [0.5, 1.0], "least": [0.25, 0.0]}
+    part = {
+        "name": "fisher",
+        "aopc": {name: dict.fromkeys(("mean", "blur", "noise"), curve) for name in names},
+        "ms": dict.fromkeys(names, 20.0) | {"LIME": 2000.0},
+        "remainder": {"mean": 0.001, "largest": 0.02},
+        "error": 3e-10,
+        "same": True,
+        "shuffled": [0.25, -0.25],
+        "quarters": [[0.5, 0.25], [0.75, 0.5]],
+        "stamp": {"taken": [True, False], "heat": [0.5, 0.25], "near": [0.75, 0.75], "near_area": [0.1, 0.1]},
+        "masked": {"point": [True, True], "centre": [True, False], "heat": [0.5, 0.5], "area": [0.2, 0.3]},
+    }
+    amounts = {"images": 2, "grid": 8, "samples": 1000}
+    made = {"kind": "cvbow-explanation-result", "definition": {"amounts": amounts}, "variants": [part]}
+    found = details(scene15_explanation=made)
+    lines = tables.DETAILS["explanations"](found).splitlines()
+    assert lines[2] == "| fisher | explain | 0.750 | 0.750 | 0.750 | 0.125 | 0.125 | 0.125 | 20.0 |"
+    assert lines[5] == "| | LIME | 0.750 | 0.750 | 0.750 | 0.125 | 0.125 | 0.125 | 2,000 |"
+    checks = tables.DETAILS["explanation-checks"](found)
+    for cells in (
+        "absolute shares: mean | 0.1000",
+        "its size | 3.0e-10",
+        "two workers | yes",
+        "shuffled weights | 0.00",
+        "quarter | 50.0",
+        "for its class | 50.0",
+        "of the area | 37.5",
+        "highest point on it, % of images | 100.0",
+        "LIME takes longer than a map, times | 100",
+    ):
+        assert f"{cells} |" in checks
+
+
 def test_the_table_of_detectors(tables: ModuleType) -> None:
     contenders = [{"seconds": 0.011}, {"seconds": 0.01}]
     row = {"name": "fast", "points": 8465.25, "overhead": 0.0999, "contenders": contenders}
