@@ -798,7 +798,7 @@ def test_markers_must_stand_once(
 def test_tables_smoke_runs_without_results(tmp_path: Path) -> None:
     done = run_script("tables.py", "--smoke", "--results", str(tmp_path), folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("no results yet") == 17
+    assert done.stdout.count("no results yet") == 19
 
 
 def test_the_readme_has_the_figures_of_the_results(tables: ModuleType) -> None:
