@@ -21,6 +21,7 @@ NAMES = {
     "opencv-bow": "OpenCV SIFT + BOWKMeansTrainer + SVM",
     "cvbow-fast": "cvbow --preset fast",
     "cvbow": "cvbow --preset bow",
+    "cvbow-auto": "cvbow, the default",
 }
 
 

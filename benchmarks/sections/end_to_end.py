@@ -26,6 +26,7 @@ LABELS = {
     "opencv-bow": "the popular recipe: OpenCV SIFT, BOWKMeansTrainer(500), RBF SVM",
     "cvbow-fast": "cvbow train --preset fast",
     "cvbow": "cvbow train --preset bow",
+    "cvbow-auto": "cvbow train, whose default recipe is auto",
 }
 
 NOTES = (
@@ -39,7 +40,7 @@ NOTES = (
 
 
 def run(options: Options) -> dict[str, Any]:
-    """Time the three recipes and give the section's record."""
+    """Time the recipes and give the section's record."""
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         if options.smoke:
@@ -67,6 +68,7 @@ def run(options: Options) -> dict[str, Any]:
             "opencv-bow": peer,
             "cvbow-fast": functools.partial(_cvbow, train, test, work, "fast"),
             "cvbow": functools.partial(_cvbow, train, test, work, "bow"),
+            "cvbow-auto": functools.partial(_cvbow, train, test, work, "auto"),
         }
         rounds = options.rounds or ROUNDS
         turns = alternate(contenders, rounds=rounds, warm_up=False, keep=True)
