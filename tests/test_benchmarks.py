@@ -318,9 +318,9 @@ def test_smoke_run_end_to_end(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     section = json.loads(target.read_text())["end-to-end"]
     rows = {row["name"]: row for row in section["contenders"]}
-    assert list(rows) == ["opencv-bow", "cvbow-fast", "cvbow"]
+    assert list(rows) == ["opencv-bow", "cvbow-fast", "cvbow", "cvbow-auto"]
     assert (section["input"]["n_train"], section["input"]["n_test"]) == (18, 12)
-    for name in ("cvbow-fast", "cvbow"):
+    for name in ("cvbow-fast", "cvbow", "cvbow-auto"):
         assert rows[name]["mean_class_accuracy"] >= 0.9
         stages = rows[name]["stages"][0]
         assert rows[name]["seconds"] >= stages["train, whole process"] + stages["evaluate, whole process"] - 0.01

@@ -175,7 +175,8 @@ def test_a_signal_ends_a_command_and_its_workers(tmp_path: Path, number: signal.
         errors = process.stderr.read()
         process.wait(timeout=60)
     assert process.returncode == 130, errors
-    assert errors.splitlines()[-1].startswith(b"cvbow: interrupted; ")
+    # On a busy machine joblib's tracker of files, a process of its own, may have a last word.
+    assert any(line.startswith(b"cvbow: interrupted; ") for line in errors.splitlines()), errors
     assert b"Traceback" not in errors
     for _ in range(100):
         try:

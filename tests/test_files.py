@@ -127,6 +127,7 @@ OWN = {
     "experiments/environment.py": 2,
     "files.py": 1,
     "index/_segment.py": 3,
+    "main.py": 1,
     "storage/_atomic.py": 1,
     "storage/_lock.py": 1,
 }
