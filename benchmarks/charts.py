@@ -17,6 +17,8 @@ from tables import RESULTS, load
 
 WIDTH, HEIGHT = 720, 340
 LEFT, RIGHT, TOP, BOTTOM = 70, 30, 50, 60
+#: Width of a bold letter, about.
+LETTER = 6.9
 NAMES = {
     "opencv-bow": "OpenCV SIFT + BOWKMeansTrainer + SVM",
     "cvbow-fast": "cvbow --preset fast",
@@ -59,15 +61,17 @@ def scene15_chart(results: Mapping[str, Any]) -> str:
     )
     for name, seconds, score in rows:
         ours = name.startswith("cvbow")
-        # A label on the right half stands on its point's left and above, others right and below.
-        anchor, shift, lift = ("end", -10, -8) if x(seconds) > WIDTH / 2 else ("start", 10, 18)
+        # A label stands at the height of its point: on its right, or on its left where that leaves no room.
+        text = f"{name}: {score:.1f} %, {seconds:.0f} s"
+        fits = x(seconds) + LETTER * len(text) < WIDTH - RIGHT
+        anchor, shift = ("start", 12) if fits else ("end", -12)
         parts.append(
             f'<circle cx="{x(seconds):.1f}" cy="{y(score):.1f}" r="6" fill="{"#1765c1" if ours else "#999"}"/>'
         )
         parts.append(
-            f'<text x="{x(seconds) + shift:.1f}" y="{y(score) + lift:.1f}" text-anchor="{anchor}"'
+            f'<text x="{x(seconds) + shift:.1f}" y="{y(score) + 5:.1f}" text-anchor="{anchor}"'
             f"{' font-weight=' + chr(34) + 'bold' + chr(34) if ours else ''}>"
-            f"{html.escape(name)}: {score:.1f} %, {seconds:.0f} s</text>"
+            f"{html.escape(text)}</text>"
         )
     return "\n".join([*parts, "</svg>", ""])
 

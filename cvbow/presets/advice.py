@@ -42,5 +42,5 @@ def next_step(model: ImageClassifier, labels: Sequence[str]) -> str | None:
         return f"{few}: --augment 8, copies of each image, may gain a point or two"
     recipe = model.shown_recipe
     if recipe.get("chosen") == "fisher" and recipe["channels"] == ["local"] and sum(counts) <= BEST:
-        return "--preset best was two points better on 15-Scene, also gray images, at two to three times the time"
+        return "--preset best was a point better on 15-Scene, also gray images, at nine times the time"
     return None
