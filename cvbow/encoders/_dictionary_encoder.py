@@ -72,7 +72,9 @@ class DictionaryEncoder(Encoder):
         return self._fit(features_sample, {})
 
     def fit_pairs(self, features_sample: Sequence[Features], mirror: Mirror) -> Self:
-        return self._fit(features_sample, {"mirror": mirror}) if self.pools_pairs else super().fit_pairs([], mirror)
+        if not self.pools_pairs:
+            return super().fit_pairs(features_sample, mirror)
+        return self._fit(features_sample, {"mirror": mirror})
 
     @property
     def pools_pairs(self) -> bool:
