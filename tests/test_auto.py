@@ -265,7 +265,7 @@ def test_the_choice_and_the_model_are_the_same_for_any_workers(tmp_path: Path) -
 
 
 def test_in_a_cross_validation_the_training_part_decides() -> None:
-    gray, red = GRAY[:60, :60], RED[:60, :60]
+    gray, red = GRAY[:64, :64], RED[:64, :64]
     # Each fold trains on the other half, of which one is gray and the other in colour.
     chosen: list[list[str]] = []
 
@@ -401,8 +401,8 @@ def run(*arguments: object) -> Result:
 
 
 def test_the_command_says_what_was_chosen_and_why(tmp_path: Path) -> None:
-    data, model = write_dataset(tmp_path / "data", per_class=4, size=60), tmp_path / "m.cvbow"
-    because = "half of the images are 60 pixels high and wide, or more, and the images are gray"
+    data, model = write_dataset(tmp_path / "data", per_class=4, size=64), tmp_path / "m.cvbow"
+    because = "half of the images are 64 pixels high and wide, or more, and the images are gray"
     few = ("--set", "n_words=8", "--set", "max_iter=2", "--n-jobs", 1)
     result = run("train", data, "-o", model, *few)
     assert f"recipe auto: fisher, because {because}" in result.stderr.splitlines()

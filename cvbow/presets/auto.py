@@ -23,8 +23,8 @@ from cvbow.storage import storable
 
 #: Images that are looked at: a share of 5 % among them is known to 2 %, and reading them takes seconds.
 LOOKED_AT = 100
-#: Median of the shorter sides, in pixels, below which an image is tiny: dense SIFT's patches are 16 to 64 pixels wide.
-TINY = 48
+#: Median of the shorter sides, in pixels, below which an image is tiny: it does not hold dense SIFT's largest patch.
+TINY = 64
 #: Share of images in colour from which on colour is described: in fewer it could tell few images apart.
 COLORED = 0.05
 #: Vectors that take 4 GB, of "fisher" those of one channel: training takes twice that, which a computer with 16 GB
