@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from cvbow._checks import check_flag, check_ints, check_real
 from cvbow.backends._mirror import halves, mean_direction
 from cvbow.backends._whole_image import WholeImageEncoder
-from cvbow.encoders.spatial_pyramid import parse_grids
+from cvbow.encoders.spatial_pyramid import mirrored_cells, parse_grids
 from cvbow.features import check_sides, to_working_size
 
 N_CODES = 256
@@ -151,7 +151,7 @@ class CensusPyramid(WholeImageEncoder):
 
     def _mirrored(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return values of the patterns (n_radii, n_cells, 256) as the mirrored image has them."""
-        return values[:, _mirrored_cells(tuple(parse_grids(self.grids)))][:, :, _MIRROR]
+        return values[:, mirrored_cells(parse_grids(self.grids))][:, :, _MIRROR]
 
     def _counts(self, gray: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return how often each pattern occurs, shape (n_radii, n_cells, 256)."""
@@ -230,12 +230,3 @@ def _cut(length: int, counts: list[int]) -> tuple[NDArray[np.intp], list[NDArray
     return part_of.ravel(), [
         (parts[index] == np.arange(count)[:, None]).astype(np.float64) for index, count in enumerate(counts)
     ]
-
-
-def _mirrored_cells(sizes: Sizes) -> NDArray[np.intp]:
-    """Return for each cell the one that its mirror is."""
-    cells, start = [], 0
-    for columns, rows in sizes:
-        cells.append(start + np.arange(columns * rows).reshape(rows, columns)[:, ::-1].ravel())
-        start += columns * rows
-    return np.concatenate(cells)

@@ -137,7 +137,7 @@ class GaussianMixtureDictionary(Dictionary):
         n_first = int(self.first_share * len(data))
         if n_first == len(data) or n_first < _FIRST_PER_WORD * self.n_words or self.max_iter <= _LAST:
             return None
-        # Other descriptors than those that the start was learned from, as far as there are others.
+        # Drawn by itself: the start was learned from a draw of its own.
         order = np.random.default_rng((self.random_state, 1)).permutation(len(data))
         return data[np.sort(order[:n_first])]
 

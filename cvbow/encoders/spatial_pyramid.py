@@ -164,7 +164,7 @@ class SpatialPyramid(Encoder):
     def _pyramids(self, features: Features, cells: Cells) -> Cells:
         """Return the cells of all grids in each of the given cells."""
         sizes = parse_grids(self.grids)
-        mirror = _mirrored_cells(sizes)
+        mirror = mirrored_cells(sizes)
         per_pyramid, n_cells = len(mirror), cells.n_cells
         inner: list[NDArray[np.intp]] = []
         for outer in cells.of_points:
@@ -225,13 +225,13 @@ def _parse_grid(grid: object) -> tuple[int, int]:
     raise ValueError(f"grids must hold grids like '2x2' (columns x rows, 1 to 99 each), got {grid!r}")
 
 
-def _mirrored_cells(sizes: Sequence[tuple[int, int]]) -> NDArray[np.intp]:
-    """Return each cell's place in the mirrored image, for the cells of all grids."""
-    found: list[NDArray[np.intp]] = []
+def mirrored_cells(sizes: Sequence[tuple[int, int]]) -> NDArray[np.intp]:
+    """Return each cell's place in the mirrored image, for the cells of all (columns, rows)."""
+    cells, start = [], 0
     for columns, rows in sizes:
-        start = sum(map(len, found))
-        found.append(start + np.arange(columns * rows).reshape(rows, columns)[:, ::-1].ravel())
-    return np.concatenate(found)
+        cells.append(start + np.arange(columns * rows).reshape(rows, columns)[:, ::-1].ravel())
+        start += columns * rows
+    return np.concatenate(cells)
 
 
 def _cell_of_points(features: Features, columns: int, rows: int) -> NDArray[np.intp]:
