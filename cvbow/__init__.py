@@ -34,6 +34,7 @@ _HOME = {
     "LinearSVM": "cvbow.classify",
     "LocalFeatures": "cvbow.features",
     "ModelFileError": "cvbow.errors",
+    "Objects": "cvbow.annotations",
     "PRESETS": "cvbow.presets",
     "SIFT": "cvbow.features",
     "SpatialPyramid": "cvbow.encoders",
@@ -45,6 +46,7 @@ _HOME = {
     "make_model": "cvbow.presets",
     "match_images": "cvbow.matching",
     "read_image": "cvbow.images",
+    "read_objects": "cvbow.annotations",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -1,5 +1,7 @@
 # What an editor and a type checker see of the names that __init__.py loads lazily; a test keeps the two lists equal.
 
+from cvbow.annotations import Objects as Objects
+from cvbow.annotations import read_objects as read_objects
 from cvbow.augmentation import ImageAugmenter as ImageAugmenter
 from cvbow.backends import BagEncoder as BagEncoder
 from cvbow.classify import CLASSIFIERS as CLASSIFIERS

@@ -23,7 +23,7 @@ TIERS = (
     {"_checks", "_toml", "storage", "tables"},
     {"parallel", "registry"},
     {"images"},
-    {"augmentation", "networks"},
+    {"annotations", "augmentation", "networks"},
     {"features"},
     {"dictionary"},
     {"encoders"},

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from synthetic import textured
 
-from cvbow import list_images, read_image
+from cvbow import list_images, read_image, read_objects
 from cvbow._toml import TomlTable
 from cvbow.classify import read_labels
 from cvbow.dictionary import import_words
@@ -90,6 +90,9 @@ READERS: dict[str, Callable[[Path], object]] = {
     "words": lambda path: import_words(path.rename(path.with_name("words.npz"))),
     "settings": TomlTable.read,
     "manifest of images": lambda path: list_images(path.rename(path.with_name("images.csv"))),
+    "objects": lambda path: read_objects(path.rename(path.with_name("boxes.csv"))),
+    "objects of COCO": lambda path: read_objects(path.rename(path.with_name("boxes.json"))),
+    "objects of VOC": lambda path: read_objects(path.rename(path.with_name("1.xml")).parent),
     "ground truth": lambda path: read_ground_truth(path.rename(path.with_name("truth.csv"))),
     "ground truth of Oxford": lambda path: read_oxford(
         path.rename(path.with_name("a_query.txt")).parent, images=path.parent

@@ -22,6 +22,7 @@ _KINDS = {
     "page": re.compile(rb'<!DOCTYPE html>.*?<meta name="generator" content="' + GENERATOR.encode() + rb'"', re.DOTALL),
     "summary": re.compile(rb'\{\s*"generator": "' + GENERATOR.encode() + rb'"'),
     "result": re.compile(rb'\{\s*"kind": "cvbow-'),
+    "objects": re.compile(rb'\{\s*"info": \{\s*"generator": "' + GENERATOR.encode() + rb'"'),
     "heat": re.compile(rb"PK\x03\x04.*?\x63\x62\x0a\x00" + HEAT_MARK, re.DOTALL),
     "manifest": re.compile(rb'\{"format":"cvbow-index"'),
 }
@@ -29,7 +30,7 @@ _KINDS = {
 
 def kind_of(path: str | os.PathLike[str]) -> str | None:
     """Tell what of cvbow's a file is: the kind of a model file, "picture", "page", "summary" of a set of images,
-    "result" of a benchmark, "heat" of maps, or "manifest" of an index.
+    "result" of a benchmark, "heat" of maps, "objects" found on images, or "manifest" of an index.
 
     Only its head is read: one that is damaged further on is still cvbow's. None where it is something else, or cannot
     be read.
