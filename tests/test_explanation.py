@@ -13,6 +13,7 @@ from bags import PixelWords, all_words, dictionary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import RidgeClassifier
@@ -40,8 +41,17 @@ from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary, Mirror
 from cvbow.encoders import LLC, VLAD, BagOfWords, Encoder, FisherVector, SpatialPyramid
 from cvbow.errors import ImageError
 from cvbow.explanation import explanations
-from cvbow.explanation._heat import spread, supports
-from cvbow.features import DenseSIFT, Features
+from cvbow.explanation._heat import densities, gradients, spread, supports
+from cvbow.features import (
+    DESCRIPTORS,
+    SIFT,
+    ColorStatistics,
+    DenseSIFT,
+    Features,
+    LocalFeatures,
+    WhitenedPatches,
+    make_descriptor,
+)
 
 Pixels = NDArray[np.uint8]
 PATCHES = DenseSIFT(step=8, bin_sizes=(4, 6))
@@ -130,10 +140,14 @@ def test_what_a_mirrored_image_gave_is_mirrored(name: str) -> None:
     heats = []
     for each in (pixels, np.ascontiguousarray(pixels[:, ::-1])):
         found = backend.shares_of(each, weights)
-        heat = spread(supports(found.points, (50, 59)), found.shares[0], (50, 59))
-        heats.append(heat if found.pixels is None else heat + found.pixels[0])
-    # By a pixel, where a square's edge is as near to one as to the next.
-    near = [np.corrcoef(np.roll(heats[1][:, ::-1], off, axis=1).ravel(), heats[0].ravel())[0, 1] for off in (-1, 0)]
+        heat = np.zeros((50, 59)) if found.pixels is None else found.pixels[0]
+        boxes = supports(found.points, (50, 59))
+        for rows, density in densities(found.pools_gradients, each):
+            heat = heat + spread(boxes[rows], found.shares[0][rows], density)
+        heats.append(heat)
+    # But for a pixel, where a square's edge is as near to one as to the next.
+    ours, theirs = (uniform_filter(heat, 5) for heat in (heats[0], heats[1][:, ::-1]))
+    near = [np.corrcoef(np.roll(theirs, off, axis=1).ravel(), ours.ravel())[0, 1] for off in (-1, 0)]
     assert max(near) > 0.97
 
 
@@ -170,24 +184,65 @@ def test_a_census_pattern_belongs_to_its_pixels() -> None:
     ),
     st.integers(1, 12),
     st.integers(1, 15),
+    st.integers(0, 99),
 )
-def test_shares_spread_evenly_over_their_squares(rows: Any, height: int, width: int) -> None:
+def test_shares_spread_over_their_squares_by_density(rows: Any, height: int, width: int, seed: int) -> None:
     table = np.array(rows, np.float64).reshape(-1, 4)
     points = np.column_stack([table[:, :3], np.full(len(table), -1)]).astype(np.float32)
     boxes = supports(points, (height, width))
-    heat = spread(boxes, table[:, 3], (height, width))
+    density = np.random.default_rng(seed).uniform(1, 100, (height, width))
+    heat = spread(boxes, table[:, 3], density)
     expected = np.zeros((height, width))
     for (left, top, right, bottom), share in zip(boxes, table[:, 3], strict=True):
         assert 0 <= left < right <= width
         assert 0 <= top < bottom <= height
-        expected[top:bottom, left:right] += share / ((right - left) * (bottom - top))
-    np.testing.assert_allclose(heat, expected, atol=1e-12)
+        part = density[top:bottom, left:right]
+        expected[top:bottom, left:right] += share * part / part.sum()
+    np.testing.assert_allclose(heat, expected, atol=1e-10)
     assert abs(heat.sum() - table[:, 3].sum()) < 1e-9
 
 
 def test_a_square_is_that_of_the_point() -> None:
     points = np.array([[10, 5, 4, -1], [0, 0, 6, -1], [3, 4, 1, -1]], np.float32)
     assert supports(points, (20, 20)).tolist() == [[8, 3, 12, 7], [0, 0, 3, 3], [3, 4, 4, 5]]
+
+
+def test_a_gradient_is_as_strong_as_gray_values_change_in_a_pixel() -> None:
+    pixels = np.zeros((4, 6), np.uint8)
+    pixels[:, 3:] = 60
+    along = gradients(np.dstack([pixels] * 3))
+    np.testing.assert_array_equal(along, gradients(pixels))
+    assert along[2].tolist() == [1, 1, 31, 31, 1, 1]
+    np.testing.assert_array_equal(gradients(np.ascontiguousarray(pixels.T)), along.T)
+
+
+def test_what_pools_gradients_is_known() -> None:
+    known = {name for name in DESCRIPTORS if make_descriptor(name).pools_gradients}
+    assert known == {"sift", "rootsift", "kaze", "daisy"}
+    assert LocalFeatures("fast", "daisy").pools_gradients
+    assert not LocalFeatures("fast", "orb").pools_gradients
+    assert [part.pools_gradients for part in (SIFT(), DenseSIFT(), ColorStatistics(), WhitenedPatches())] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_flat_part_of_a_patch_has_little_of_its_share() -> None:
+    rng = np.random.default_rng(0)
+    pixels = np.full((64, 64), 128, np.uint8)
+    pixels[:, :32] = rng.integers(0, 256, (64, 32))
+    backend = fitted("words")
+    found = backend.shares_of(pixels, np.ones((1, backend.vector_length)))
+    assert found.pools_gradients.all()
+    boxes = supports(found.points, (64, 64))
+    across = np.flatnonzero((boxes[:, 0] < 26) & (boxes[:, 2] > 38))
+    assert len(across)
+    ((rows, density),) = densities(found.pools_gradients, pixels)
+    heat = spread(boxes[rows][across], found.shares[0][across], density)
+    assert heat[:, 33:].sum() < 0.1 * heat.sum()
+    assert heat.sum() == pytest.approx(found.shares[0][across].sum())
 
 
 # Classifiers.

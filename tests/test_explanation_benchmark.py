@@ -14,6 +14,7 @@ from tiny_images import texture
 
 from cvbow.experiments import ExplanationDefinition, find_benchmark, read_benchmark, result_tables, run_benchmark
 from cvbow.experiments._attribution import FILLS, aopc, by_cell, cut_cells, edges, filled, lime, occlusion, replaced
+from cvbow.experiments._known_places import pointed_at
 from cvbow.experiments.explanation import MAPS
 from cvbow.images import read_image
 
@@ -77,15 +78,42 @@ def test_a_run_and_its_tables(data: dict[str, Path], tmp_path: Path) -> None:
     for curves in part["aopc"].values():
         assert {len(curves[fill][order]) for fill in FILLS for order in ("most", "least")} == {3}
     assert len(part["shuffled"]) == 3
-    assert [len(shares) for shares in part["quarters"]] == [3, 3], "there are three classes"
+    assert len(part["quarters"]["heat"]) == 6, "two mosaics of three classes"
+    assert part["quarters"]["point"].count(True) > 2, "more than a third"
     assert len(part["stamp"]["taken"]) == 3
     assert all(0 <= heat <= near <= 1 for heat, near in zip(part["stamp"]["heat"], part["stamp"]["near"], strict=True))
     assert part["masked"]["area"] == [0.25] * 4
     assert part["masked"]["point"] == part["masked"]["centre"] == [True] * 4
     assert min(part["masked"]["heat"]) > 0.25
+    assert part["hidden"]["area"] == [0.0625] * 2
+    assert part["hidden"]["centre"] == [0.25] * 2
+    assert part["hidden"]["point"] == [True] * 2
     tables = result_tables(result)
     assert [row[1] for row in tables["figures"].rows] == list(MAPS)
     assert dict(tables["checks"].rows)["same bits on repetition, and with two workers"] == "yes"  # type: ignore[arg-type]
+
+
+def test_a_map_points_at_the_square_with_the_most_heat() -> None:
+    heat = np.zeros((64, 80), np.float32)
+    heat[5, 5] = 3
+    heat[40:44, 60:64] = 1
+    heat[40:44, 58:60] = -1
+    row, column = pointed_at(heat)
+    assert 38 <= row <= 46
+    assert 60 <= column <= 67
+    assert pointed_at(np.ones((1, 1), np.float32)) == (0, 0)
+
+
+def test_a_network_takes_part(
+    data: dict[str, Path], tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CVBOW_NETWORKS", str(shared_data / "models"))
+    (tmp_path / "tiny-explained.toml").write_text(
+        DEFINITION.replace('"bow"', '"squeezenet1.1"').replace("n_words = 20", "")
+    )
+    (part,) = run_benchmark(read(tmp_path), data, n_jobs=1, quick=True)["variants"]
+    assert part["name"] == "squeezenet1.1"
+    assert part["error"] < 1e-5
 
 
 def test_figures_do_not_depend_on_the_number_of_workers(data: dict[str, Path], tmp_path: Path) -> None:
@@ -98,13 +126,13 @@ def test_figures_do_not_depend_on_the_number_of_workers(data: dict[str, Path], t
 def test_the_shipped_definition() -> None:
     definition = find_benchmark("scene15-explanation")
     assert isinstance(definition, ExplanationDefinition)
-    assert (definition.presets, definition.amounts.samples) == (("fisher",), 1000)
+    assert (definition.presets, definition.amounts.samples) == (("fisher", "bow", "squeezenet1.1"), 1000)
 
 
 def test_a_preset_that_there_is_not(tmp_path: Path, data: dict[str, Path]) -> None:
     path = tmp_path / "tiny-explained.toml"
     path.write_text(DEFINITION.replace('"bow"', '"no-such"'))
-    with pytest.raises(ValueError, match="presets must be a list of different presets"):
+    with pytest.raises(ValueError, match="presets must be a list of different presets or known networks"):
         read_benchmark(path)
 
 

@@ -237,10 +237,11 @@ class BagEncoder(ImageEncoder):
         for row, weight in enumerate(weights):
             for bag, vector in zip(bags, vectors, strict=True):
                 shares[row] += self.encoder_.share_out(bag, whole, (vector.astype(np.float64) * weight)[None])
-        if self.n_words is None:
-            return ImageShares.of_points(features.points, shares, None)
-        words = self.encoder_.words(bags[0]).word % (int(self.encoder_.value_words.max()) + 1)
-        return ImageShares.of_points(features.points, shares, words)
+        words = None
+        if self.n_words is not None:
+            words = self.encoder_.words(bags[0]).word % (int(self.encoder_.value_words.max()) + 1)
+        found = ImageShares.of_points(features.points, shares, words)
+        return replace(found, pools_gradients=np.full(len(features), self._fitted_extractor.pools_gradients))
 
     def without(self, image: NDArray[np.uint8], boxes: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return the vectors of the image without the points that lie in each of some boxes."""

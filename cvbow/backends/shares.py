@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +28,9 @@ class ImageShares:
         The word of each point; of mirrored pairs, the first of the pair; -1 where there are no words.
     channel : ndarray of shape (n,), str
         The channel of each point, "all" without channels.
+    pools_gradients : ndarray of shape (n,), bool
+        Whether what describes a point pools the image's gradients in its support, by their strength, as SIFT does, and
+        not the values there.
     pixels : ndarray of shape (n_answers, H, W), float64, or None
         What each pixel gave, other than through points.
     left_out : bool
@@ -48,22 +51,23 @@ class ImageShares:
     shares: NDArray[np.float64]
     word: NDArray[np.int64]
     channel: NDArray[np.str_]
+    pools_gradients: NDArray[np.bool_]
     pixels: NDArray[np.float64] | None = None
     left_out: bool = False
 
     @classmethod
     def of_points(cls, points: NDArray[np.float32], shares: NDArray[np.float64], word: NDArray[Any] | None) -> Self:
-        """Return shares of points alone; ``word`` is None where they have no words."""
+        """Return shares of points alone, which pool values; ``word`` is None where they have no words."""
         n = len(points)
         words = np.full(n, -1) if word is None else word
-        return cls(points, shares, words.astype(np.int64), np.full(n, "all"))
+        return cls(points, shares, words.astype(np.int64), np.full(n, "all"), np.zeros(n, bool))
 
     @classmethod
     def of_pixels(cls, pixels: NDArray[np.float64], *, left_out: bool = False) -> Self:
         """Return shares of pixels alone."""
         n_answers = len(pixels)
-        none = np.zeros(0, np.int64)
-        return cls(np.zeros((0, 4), np.float32), np.zeros((n_answers, 0)), none, none.astype(str), pixels, left_out)
+        points = cls.of_points(np.zeros((0, 4), np.float32), np.zeros((n_answers, 0)), None)
+        return replace(points, pixels=pixels, left_out=left_out)
 
     @classmethod
     def joined(cls, parts: Sequence[ImageShares]) -> Self:
@@ -74,6 +78,7 @@ class ImageShares:
             np.concatenate([part.shares for part in parts], axis=1),
             np.concatenate([part.word for part in parts]),
             np.concatenate([part.channel for part in parts]),
+            np.concatenate([part.pools_gradients for part in parts]),
             np.asarray(sum(maps[1:], maps[0])) if maps else None,
             any(part.left_out for part in parts),
         )

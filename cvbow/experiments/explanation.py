@@ -1,9 +1,8 @@
 """Benchmarks of explanations: whether maps are whole, whether what they point at matters, and is where it should be.
 
-The other maps and the curves are those of ``cvbow.experiments._attribution``, whose sources stand there. Shuffled
-weights: J. Adebayo and others, "Sanity checks for saliency maps", NeurIPS 2018. The pointing game: J. Zhang and others,
-"Top-down neural attention by excitation backprop", ECCV 2016. Mosaics: A. Arias-Duart, F. Pares, D. Garcia-Gasulla and
-V. Gimenez-Abalos, "Focus! Rating XAI methods and finding biases", FUZZ-IEEE 2022.
+The other maps and the curves are those of ``cvbow.experiments._attribution``, and images in which it is known where
+something is those of ``cvbow.experiments._known_places``; their sources stand there. Shuffled weights: J. Adebayo and
+others, "Sanity checks for saliency maps", NeurIPS 2018.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
@@ -28,15 +26,16 @@ from cvbow.classify import ImageClassifier, LinearSVM
 from cvbow.datasets import LabelledImages, dataset_names, load_dataset
 from cvbow.experiments._attribution import FILLS, aopc, by_cell, cut_cells, edges, filled, lime, occlusion
 from cvbow.experiments._drawing import Split, by_class, shuffled, smoke_split
+from cvbow.experiments._known_places import OTHER, SHOWN, Masked, Quarters, Stamped, stamped, why_of
 from cvbow.experiments.definition import Definition, different, take_common, take_settings
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import FixedSplit, SplitProtocol, read_protocol
 from cvbow.experiments.results import FORMAT, DatasetFacts, Job, Result, dataset_facts, find_places, plain, rounded
 from cvbow.explanation import Explanation, explain
-from cvbow.images import read_image
+from cvbow.networks import known_networks
 from cvbow.parallel import note
 from cvbow.parallel import run as run_parallel
-from cvbow.presets import PRESETS, make_model
+from cvbow.presets import PRESETS, make_model, parse_contender
 from cvbow.tables import Table, figure, percent
 
 RESULT = "cvbow-explanation-result"
@@ -47,11 +46,6 @@ COARSE = 2
 ORDERS = ("most", "least")
 #: Steps of a curve, from the whole image to one of which nothing is left.
 STEPS = 8
-#: Pixels of the side of a quarter of a mosaic.
-QUARTER = 240
-#: Of the stamp, as a share of the image's area, and pixels of the squares of its chequers.
-STAMP, CHEQUER = 0.01, 4
-SHOWN, OTHER = "shown", "other"
 
 
 @dataclass(frozen=True)
@@ -84,6 +78,7 @@ class ExplanationDefinition(Definition):
     protocol : SplitProtocol
         Its first split counts.
     presets : tuple of str
+        Presets, and networks that cvbow knows: these with the default classifier.
     masked : str
         A data set with a split, in two folders ``images`` and ``masks``: what is shown, and where it is.
     settings : mapping
@@ -95,7 +90,7 @@ class ExplanationDefinition(Definition):
     >>> from cvbow.experiments import find_benchmark
     >>> definition = find_benchmark("scene15-explanation")
     >>> definition.presets, definition.masked
-    (('fisher',), 'weizmann-horses')
+    (('fisher', 'bow', 'squeezenet1.1'), 'weizmann-horses')
     """
 
     kind: ClassVar[str] = "explanation"
@@ -125,15 +120,19 @@ class ExplanationResult(Result):
     ``shuffled``
         By image, the rank correlation of cells' heat with that of the model with its weights shuffled.
     ``quarters``
-        Share of a class's positive heat in its own quarter of a mosaic of four, by quarter.
+        By class of a mosaic of four, the share of its positive heat in its own quarter (``heat``), and whether its map
+        points there (``point``).
     ``stamp``
         Of a model one of whose classes was stamped: by stamped image of another class, whether that class has the
         highest score (``taken``), the share of its positive heat in the stamp (``heat``), and the share within a
         point's size of it (``near``), with the area of that.
     ``masked``
-        Of a model that tells what is masked from the training images of all classes; by test image, whether the map's
-        highest point and the image's centre are on what is shown, the share of positive heat on it, and its share of
-        the area.
+        Of a model that tells what is masked from the training images of all classes; by test image, whether the map
+        points, and whether the image's centre is, on what is shown (``point``, ``centre``), the share of positive heat
+        on it, and its share of the area.
+    ``hidden``
+        The same of a mosaic of such an image and three of the classes; ``centre`` is the share of the centres of the
+        quarters that are on what is shown.
     """
 
     definition: dict[str, Any]
@@ -146,7 +145,7 @@ def read(name: str, table: TomlTable) -> ExplanationDefinition:
     return ExplanationDefinition(
         **take_common(name, table, dataset_names()),
         protocol=read_protocol(table.table("protocol", needed=True)),
-        presets=tuple(table.take("presets", different("presets", lambda value: value in PRESETS))),
+        presets=tuple(table.take("presets", different("presets or known networks", _is_known))),
         masked=table.take("masked", one_of(dataset_names())),
         settings=take_settings(table.table("settings")),
         amounts=table.table("amounts").build(Amounts, dict.fromkeys(("images", "mosaics", "grid", "samples"), COUNT)),
@@ -221,19 +220,30 @@ class _Trial:
         found: dict[str, Any] = {"same": self._same(model, looked_at[:4])}
         judged = self._each(_Judge(model, _shuffled(model), self.amounts), list(enumerate(looked_at)), "judge")
         found |= _gathered(judged)
-        found["quarters"] = self._each(_Quarters(model), self._mosaics(test), "mosaics")
+        mosaics = self._mosaics(test)
+        quarters = [one for each in self._each(Quarters(model), mosaics, "mosaics") for one in each]
+        found["quarters"] = _columns(quarters)
         first = min(labels)
-        stamped = [_stamp(image) if label == first else image for image, label in zip(train, labels, strict=True)]
+        marked = [stamped(image) if label == first else image for image, label in zip(train, labels, strict=True)]
         others = [self.images.images[place] for place in test if self.images.labels[place] != first]
-        stamps = _Stamped(self._train(stamped, labels), first)
+        stamps = Stamped(self._train(marked, labels), first)
         found["stamp"] = {"class": first} | _columns(self._each(stamps, others[: self.amounts.images], "stamps"))
         scenes = [*self.shown[0], *train]
         names = [SHOWN] * len(self.shown[0]) + [OTHER] * len(train)
-        found["masked"] = _columns(self._each(_Masked(self._train(scenes, names)), self.shown[1], "masks"))
+        masks = Masked(self._train(scenes, names))
+        paths = [Path(str(image)) for image in self.shown[1]]
+        threes = [[image for image, _ in mosaic][:3] for mosaic in mosaics]
+        alone: list[tuple[Path, Sequence[ImageLike], int]] = [(path, [], 0) for path in paths]
+        hidden = [(path, three, number % 4) for number, (path, three) in enumerate(zip(paths, threes, strict=False))]
+        found["masked"] = _columns(self._each(masks, alone, "masks"))
+        found["hidden"] = _columns(self._each(masks, hidden, "masks in mosaics"))
         return found
 
     def _train(self, images: Sequence[ImageLike], labels: Sequence[str]) -> ImageClassifier:
-        model = make_model(self.preset, settings=self.settings, n_jobs=self.n_jobs)
+        if self.preset in PRESETS:
+            model = make_model(self.preset, settings=self.settings, n_jobs=self.n_jobs)
+        else:
+            model = ImageClassifier(parse_contender(self.preset).backend(n_jobs=self.n_jobs))
         model.fit(images, labels, strict=True)
         model.backend_.set_params(n_jobs=1)  # images are shared out to workers here
         return model
@@ -260,11 +270,6 @@ class _Trial:
                 break
             found.append([(self.images.images[place], label) for place, label in chosen if place is not None])
         return found
-
-
-def _why(model: ImageClassifier, image: ImageLike, name: str | None = None) -> Explanation:
-    """Explain one image's score for one class, or for that with the highest score."""
-    return cast(Explanation, explain(model, image, name))
 
 
 def _shuffled(model: ImageClassifier) -> ImageClassifier | None:
@@ -294,9 +299,9 @@ class _Judge:
         def score(shown: NDArray[np.uint8]) -> float:
             return float(model.scores(backend.encode_image(shown)[None])[0, row])
 
-        why = _why(model, image, model.classes_[row])
+        why = why_of(model, image, model.classes_[row])
         makers: dict[str, Callable[[], NDArray[np.float64]]] = {
-            "explain": lambda: by_cell(_why(model, image, model.classes_[row]).heat, cells),
+            "explain": lambda: by_cell(why_of(model, image, model.classes_[row]).heat, cells),
             "coarse occlusion": lambda: by_cell(occlusion(score, image, coarse)[coarse], cells),
             "occlusion": lambda: occlusion(score, image, cells),
             "LIME": lambda: lime(score, image, cells, self.amounts.samples, random),
@@ -317,7 +322,7 @@ class _Judge:
                 curves[name][fill] = dict(zip(ORDERS, map(_round, falls), strict=True))
         parts = (why.heat_sum, why.bias, why.remainder, why.score)
         shuffled_heat = (
-            None if self.other is None else by_cell(_why(self.other, image, model.classes_[row]).heat, cells)
+            None if self.other is None else by_cell(why_of(self.other, image, model.classes_[row]).heat, cells)
         )
         correlation = None if shuffled_heat is None else spearmanr(maps["explain"], shuffled_heat).statistic
         return {
@@ -350,94 +355,6 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     return {key: [row[key] for row in rows] for key in rows[0]}
 
 
-def _share(heat: NDArray[np.float32], where: NDArray[np.bool_]) -> float:
-    """Return the share of positive heat where a mask of any size, laid over the image, is true; 0 without any."""
-    positive = np.maximum(heat, 0, dtype=np.float64)
-    return _round(positive[_fit(where, heat)].sum() / (positive.sum() or 1))
-
-
-def _fit(where: NDArray[np.bool_], heat: NDArray[np.float32]) -> NDArray[np.bool_]:
-    height, width = heat.shape
-    return np.asarray(cv2.resize(where.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0)
-
-
-@dataclass(frozen=True)
-class _Quarters:
-    """Explains each class of a mosaic of up to four images; picklable."""
-
-    model: ImageClassifier
-
-    def __call__(self, parts: Sequence[tuple[ImageLike, str]]) -> list[float]:
-        tiles = [cv2.resize(_pixels(image), (QUARTER, QUARTER), interpolation=cv2.INTER_AREA) for image, _ in parts]
-        mosaic = np.zeros((2, QUARTER, 2, QUARTER, *tiles[0].shape[2:]), np.uint8)
-        for place, tile in enumerate(tiles):
-            mosaic[place // 2, :, place % 2] = tile
-        whole = mosaic.reshape(2 * QUARTER, 2 * QUARTER, *tiles[0].shape[2:])
-        whys = [_why(self.model, whole, label) for _, label in parts]
-        return [_share(why.heat, np.arange(4).reshape(2, 2) == place) for place, why in enumerate(whys)]
-
-
-def _pixels(image: ImageLike) -> NDArray[np.uint8]:
-    return np.asarray(image, np.uint8) if isinstance(image, np.ndarray) else read_image(image)
-
-
-def _stamp_box(shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """Return where the stamp is: a square in the lower right corner, its own side away from the edges."""
-    side = max(round((STAMP * shape[0] * shape[1]) ** 0.5), 1)
-    return slice(shape[0] - 2 * side, shape[0] - side), slice(shape[1] - 2 * side, shape[1] - side)
-
-
-def _stamp(image: ImageLike) -> NDArray[np.uint8]:
-    """Return the image with a chequered square."""
-    stamped = _pixels(image).copy()
-    box = stamped[_stamp_box(stamped.shape)]
-    y, x = np.indices(box.shape[:2]) // CHEQUER
-    box[:] = (255 * ((y + x) % 2)).reshape(*y.shape, *[1] * (box.ndim - 2))
-    return stamped
-
-
-@dataclass(frozen=True)
-class _Stamped:
-    """Explains the class that was stamped, in a stamped image of another one; picklable."""
-
-    model: ImageClassifier
-    name: str
-
-    def __call__(self, image: ImageLike) -> dict[str, Any]:
-        stamped = _stamp(image)
-        why = _why(self.model, stamped, self.name)
-        where = np.zeros(stamped.shape[:2], bool)
-        where[_stamp_box(stamped.shape)] = True
-        # Heat of points that see the stamp lies as far from it as their support reaches.
-        size = int(np.median(why.points[:, 2])) if len(why.points) else 1
-        near = cv2.dilate(where.astype(np.uint8), np.ones((2 * size + 1, 2 * size + 1), np.uint8)).astype(bool)
-        return {
-            "taken": _why(self.model, stamped).class_name == self.name,
-            "heat": _share(why.heat, where),
-            "near": _share(why.heat, near),
-            "near_area": _round(near.mean()),
-        }
-
-
-@dataclass(frozen=True)
-class _Masked:
-    """Explains what an image shows, where a mask says where that is; picklable."""
-
-    model: ImageClassifier
-
-    def __call__(self, path: Path) -> dict[str, Any]:
-        heat = _why(self.model, path, SHOWN).heat
-        mask = read_image(path.parent.parent / "masks" / f"{path.stem}.png", gray=True) > 0
-        where = _fit(mask, heat)
-        height, width = heat.shape
-        return {
-            "point": bool(where[np.unravel_index(np.argmax(heat), heat.shape)]),
-            "centre": bool(where[height // 2, width // 2]),
-            "heat": _share(heat, mask),
-            "area": _round(where.mean()),
-        }
-
-
 def _round(value: float | np.floating[Any]) -> float:
     return round(float(value), 4)
 
@@ -450,9 +367,15 @@ def tables(result: Mapping[str, Any]) -> dict[str, Table]:
         for one in MAPS:
             curves = part["aopc"][one]
             means = [[statistics.fmean(curves[fill][order]) for fill in FILLS] for order in ORDERS]
-            rows.append((name, one, *(f"{mean:.3f}" for order in means for mean in order), figure(part["ms"][one])))
+            cells = [f"{mean:.3f}" for order in means for mean in (*order, statistics.fmean(order))]
+            rows.append((name, one, *cells, figure(part["ms"][one])))
             name = ""
-    heads = ["recipe", "map", *(f"{order} first, {fill}" for order in ORDERS for fill in FILLS), "ms a map"]
+    heads = [
+        "recipe",
+        "map",
+        *(f"{order} first, {fill}" for order in ORDERS for fill in (*FILLS, "all three")),
+        "ms a map",
+    ]
     amounts = result["definition"]["amounts"]
     what = (
         f"{result['title']}: mean fall of the score while the cells of {amounts['grid']} rows and columns are "
@@ -466,9 +389,17 @@ def tables(result: Mapping[str, Any]) -> dict[str, Table]:
     return {"figures": Table(heads, rows, what), "checks": Table(["what", *names], facts, result["title"])}
 
 
+def _is_known(value: object) -> bool:
+    return value in PRESETS or value in known_networks()
+
+
+def _percent(values: Sequence[float]) -> str:
+    return percent(statistics.fmean(values)) if values else ""
+
+
 def _checks(part: Mapping[str, Any]) -> dict[str, str]:
-    stamp, masked, ms = part["stamp"], part["masked"], part["ms"]
-    quarters = [share for mosaic in part["quarters"] for share in mosaic]
+    stamp, ms = part["stamp"], part["ms"]
+    taken = [heat for heat, is_taken in zip(stamp["heat"], stamp["taken"], strict=True) if is_taken]
     shuffled_ = statistics.fmean(part["shuffled"]) if part["shuffled"] else None
     return {
         "remainder, % of absolute shares: mean": f"{100 * part['remainder']['mean']:.4f}",
@@ -476,15 +407,23 @@ def _checks(part: Mapping[str, Any]) -> dict[str, str]:
         "largest error of the sum, of its size": f"{part['error']:.1e}",
         "same bits on repetition, and with two workers": "yes" if part["same"] else "no",
         "rank correlation with shuffled weights": "" if shuffled_ is None else f"{shuffled_:.2f}",
-        "mosaics: % of positive heat in the class's quarter": percent(statistics.fmean(quarters)) if quarters else "",
-        "stamp: % of stamped images taken for its class": percent(statistics.fmean(stamp["taken"])),
-        "stamp: % of positive heat on it, 1 % of the area": percent(statistics.fmean(stamp["heat"])),
-        "stamp: % of positive heat within a point's size of it": percent(statistics.fmean(stamp["near"])),
-        "stamp: the area of that, %": percent(statistics.fmean(stamp["near_area"])),
-        "masks: highest point on it, % of images": percent(statistics.fmean(masked["point"])),
-        "masks: the image's centre on it, % of images": percent(statistics.fmean(masked["centre"])),
-        "masks: % of positive heat on it": percent(statistics.fmean(masked["heat"])),
-        "masks: its area, %": percent(statistics.fmean(masked["area"])),
+        "mosaics: % of positive heat in the class's quarter": _percent(part["quarters"]["heat"]),
+        "mosaics: % of maps that point there": _percent(part["quarters"]["point"]),
+        "stamp: % of stamped images taken for its class": _percent(stamp["taken"]),
+        "stamp: % of positive heat on it, 1 % of the area": _percent(stamp["heat"]),
+        "stamp: the same of the images that were taken": _percent(taken),
+        "stamp: % of positive heat within a point's size of it": _percent(stamp["near"]),
+        "stamp: the area of that, %": _percent(stamp["near_area"]),
+        **{
+            f"{name}: {what}": _percent(part[key][value])
+            for name, key in (("masks", "masked"), ("masks in mosaics", "hidden"))
+            for what, value in (
+                ("% of maps that point at it", "point"),
+                ("% of centres that are on it", "centre"),
+                ("% of positive heat on it", "heat"),
+                ("its area, %", "area"),
+            )
+        },
         "LIME takes longer than a map, times": figure(ms["LIME"] / ms["explain"]),
         "occlusion takes longer than a map, times": figure(ms["occlusion"] / ms["explain"]),
     }

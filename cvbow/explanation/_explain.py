@@ -23,7 +23,7 @@ from cvbow.backends.shares import leave_out
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation._explanation import Explanation, WordShare
-from cvbow.explanation._heat import spread, supports
+from cvbow.explanation._heat import densities, spread, supports
 from cvbow.images import DerivedImage, read_image, reading_as
 from cvbow.images.pixels import is_lone_image
 from cvbow.parallel import run
@@ -184,12 +184,13 @@ class _Explainer:
         method = "leaving out" if found.left_out else "exact" if weights is None or weights[1] else "mean gradient"
         names = [str(name) for name in model.classes_]
         boxes = supports(found.points, pixels.shape[:2])
+        pooled = densities(found.pools_gradients, pixels)
         explained: list[Explanation] = []
         for place, (row, (score, bias)) in enumerate(zip(rows, answers @ scores.T, strict=True)):
             shares = found.shares[place]
-            heat = spread(boxes, shares, pixels.shape[:2])
-            if found.pixels is not None:
-                heat += found.pixels[place]
+            heat = np.zeros(pixels.shape[:2]) if found.pixels is None else found.pixels[place].copy()
+            for members, density in pooled:
+                heat += spread(boxes[members], shares[members], density)
             explained.append(
                 Explanation(
                     path_of(image),

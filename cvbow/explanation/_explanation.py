@@ -79,8 +79,8 @@ class Explanation:
     words : list of WordShare
         What the words gave, by falling share.
     heat : ndarray of shape (H, W), float32
-        What each pixel of the image gave, as it was read: the shares of points spread over their supports, and those of
-        whole-image channels.
+        What each pixel of the image gave, as it was read: the shares of points spread over their supports as these were
+        pooled, evenly or, of descriptors of gradients, by the gradients' strength; and those of whole-image channels.
     method : {"exact", "mean gradient", "leaving out"}
         How shares were found: the score is a sum of them; they are values times the mean of the score's gradients on
         the way from a vector of zeros; or they tell how much the score falls where a part of the image is left out.

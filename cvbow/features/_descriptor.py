@@ -37,6 +37,8 @@ class Descriptor(BaseEstimator):  # type: ignore[misc]
 
     #: Descriptors are bits, eight to a byte; otherwise float32, of length 1 or zero.
     is_binary: ClassVar[bool] = False
+    #: It pools the image's gradients, by their strength, and not its values.
+    pools_gradients: ClassVar[bool] = False
     #: The direction of a point makes no difference.
     upright: ClassVar[bool] = False
 

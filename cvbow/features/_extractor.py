@@ -37,6 +37,8 @@ class Extractor(BaseEstimator):  # type: ignore[misc]
 
     #: A reader may skip the colours when this is True.
     gray_only = True
+    #: Descriptors pool the image's gradients, by their strength, and not its values: a flat part gives nothing to them.
+    pools_gradients = False
     #: SHA-256 of the network that a settled extractor runs, without which it finds nothing; None where there is none.
     network_hash: str | None = None
 

@@ -121,6 +121,8 @@ class DenseSIFT(Extractor):
         self.min_side = min_side
         self.max_side = max_side
 
+    pools_gradients = True
+
     @property
     def gray_only(self) -> bool:  # type: ignore[override]
         """Whether only gray values are used."""

@@ -30,6 +30,7 @@ class SIFTDescriptor(PyramidDescriptor):
     patch_factor: ClassVar[float] = SIFTDetector.patch_factor
     smallest: ClassVar[int] = 4
     descriptor_size = 128
+    pools_gradients = True
 
     def _octaves(self, sizes: NDArray[np.float32], detector: SIFTDetector, side: int) -> NDArray[np.int32]:
         """Pack octave and layer as OpenCV does: a byte each, the octave from -1 (twice the image's size) upwards."""
@@ -66,6 +67,8 @@ class KAZEDescriptor(KeypointDescriptor):
     """
 
     algorithm = "KAZE"
+
+    pools_gradients = True
 
     def __init__(self, *, extended: bool = False) -> None:
         self.extended = extended
@@ -131,6 +134,8 @@ class DAISYDescriptor(KeypointDescriptor):
     """
 
     algorithm = "DAISY"
+
+    pools_gradients = True
 
     def __init__(self, *, radius: float = 15.0, n_rings: int = 3, n_around: int = 8, n_directions: int = 8) -> None:
         self.radius = radius

@@ -95,6 +95,11 @@ class LocalFeatures(Extractor):
         """Whether descriptors are bits, eight to a byte."""
         return make_descriptor(self.descriptor).is_binary
 
+    @property
+    def pools_gradients(self) -> bool:  # type: ignore[override]
+        """Whether descriptors pool the image's gradients, by their strength, and not its values."""
+        return make_descriptor(self.descriptor).pools_gradients
+
     def check_params(self) -> None:
         super().check_params()
         detector, descriptor = make_detector(self.detector), make_descriptor(self.descriptor)

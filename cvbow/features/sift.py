@@ -46,6 +46,7 @@ class SIFT(Extractor):
     """
 
     descriptor_size = 128
+    pools_gradients = True
 
     def __init__(
         self,
