@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cvbow.classify import ClassificationReport, ImageClassifier
 from cvbow.datasets import load_dataset, locate
+from cvbow.explanation import Explanation, explain
 from cvbow.presets import make_model
 
 __all__ = ["DIGIT_SETTINGS", "DigitsResult", "run_digits"]
@@ -33,6 +36,9 @@ class DigitsResult:
         On images that the model was not trained on.
     seconds : dict
         Time to ``train`` and to ``evaluate``.
+    mistake : tuple of ndarray and Explanation, or None
+        Of the surest mistake, the image, (8, 8) uint8, and why the model took the one class and not the true one. None
+        if there was no mistake.
 
     Examples
     --------
@@ -49,6 +55,7 @@ class DigitsResult:
     n_train: int
     report: ClassificationReport
     seconds: dict[str, float]
+    mistake: tuple[NDArray[np.uint8], Explanation] | None = None
 
 
 def run_digits(*, n_jobs: int | None = -1) -> DigitsResult:
@@ -63,6 +70,12 @@ def run_digits(*, n_jobs: int | None = -1) -> DigitsResult:
     started = time.perf_counter()
     model = make_model("bow", settings=DIGIT_SETTINGS, n_jobs=n_jobs).fit(train, train_labels)
     trained = time.perf_counter()
-    report, _ = model.evaluate(test, list(test_labels))
+    report, answers = model.evaluate(test, list(test_labels))
     seconds = {"train": trained - started, "evaluate": time.perf_counter() - trained}
-    return DigitsResult(model, len(train), report, seconds)
+    probabilities = np.where(answers.labels == test_labels, -1, answers.probabilities.max(axis=1))
+    place = int(probabilities.argmax())
+    mistake = None
+    if probabilities[place] >= 0:
+        why = explain(model, test[place], answers.labels[place], against=test_labels[place])
+        mistake = test[place], cast(Explanation, why)
+    return DigitsResult(model, len(train), report, seconds, mistake)

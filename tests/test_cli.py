@@ -18,9 +18,12 @@ import pytest
 from click.testing import CliRunner, Result
 from tiny_images import write_dataset
 
+from cvbow.images import read_image
 from cvbow_cli.main import COMMANDS, cli
 
 SMALL = ["--preset", "bow", "--set", "n_words=30", "--set", "step=8", "--set", "reduce=none", "--n-jobs", "1"]
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(*arguments: object, stdin: str | None = None) -> Result:
@@ -401,9 +404,12 @@ def test_killing_the_training_leaves_no_half_written_model(
             model.unlink()
 
 
-def test_demo() -> None:
-    result = run("demo", "--json")
+def test_demo_and_the_picture_in_the_readme(tmp_path: Path) -> None:
+    result = run("demo", "--json", "-o", tmp_path / "why.png")
     assert result.exit_code == 0
+    made, shown = (read_image(path).astype(int) for path in (tmp_path / "why.png", ROOT / "docs" / "why.png"))
+    assert made.shape == shown.shape
+    assert np.abs(made - shown).mean() < 2, "docs/why.png is another picture than cvbow demo -o makes"
     document = json.loads(result.stdout)
     assert document["n_images"] == 540
     assert document["accuracy"] >= 0.97

@@ -33,6 +33,8 @@ DARK: Color = (20, 20, 20)
 SOFT: Color = (90, 90, 90)
 _WHITE: Color = (255, 255, 255)
 
+#: Pixels of a longer side at which a person sees what is in an image.
+_SEEN = 240
 #: Fractional bits of a coordinate.
 _SHIFT = 4
 #: Coordinates beyond this, in pixels, are not drawn: OpenCV counts in 32-bit integers.
@@ -47,6 +49,8 @@ def blank(width: int, height: int) -> Pixels:
 def display(image: Pixels, width: int, height: int, *, enlarge: float = 8.0) -> tuple[Pixels, NDArray[np.float64]]:
     """Bring an image, (H, W) or (H, W, 3), to the largest size that fits into a box, but at most ``enlarge`` times.
 
+    Beyond that it is enlarged only as far as a person needs to see it: to a longer side of ``_SEEN``.
+
     Returns
     -------
     pixels : ndarray of shape (H', W', 3), uint8
@@ -58,7 +62,7 @@ def display(image: Pixels, width: int, height: int, *, enlarge: float = 8.0) -> 
 
     pixels = from_gray(image, floats=False)
     rows, columns = pixels.shape[:2]
-    scale = min(width / columns, height / rows, enlarge)
+    scale = min(width / columns, height / rows, max(enlarge, _SEEN / max(rows, columns)))
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
     if size == (columns, rows):
         pixels = pixels.copy()

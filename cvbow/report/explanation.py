@@ -36,6 +36,8 @@ _PATCH = 44
 #: Side of a training image's thumbnail.
 _NEAR = 64
 _BAR = 18
+#: Gray of the line around an image.
+_LINE = 205
 
 Word = TypeVar("Word", bound=WordShare)
 
@@ -81,11 +83,11 @@ def draw_explanation(image: NDArray[np.uint8], why: Explanation) -> NDArray[np.u
     put_text(canvas, [(_MARGIN, top - 2 * line - 8, fit_text(_sum(why), whole, _TEXT))], _TEXT, SOFT)
     x = _MARGIN + width + _GAP
     put_text(canvas, [(_MARGIN, top - line - 2, fit_text(why.path or "image", width, _TEXT))], _TEXT, DARK)
-    told = f"for {why.class_name} (orange) and against (blue): score of 1 % of the area"
+    told = f"orange for {why.class_name}, blue against: score of 1 % of the area"
     what = told if full else "nothing was found in it"
     put_text(canvas, [(x, top - line - 2, fit_text(what, whole - width - _GAP, _TEXT))], _TEXT, DARK)
-    canvas[top : top + height, _MARGIN : _MARGIN + width] = shown
-    canvas[top : top + height, x : x + width] = draw_heat(image, density, full, BOX)
+    _frame(canvas, _MARGIN, top, shown)
+    _frame(canvas, x, top, draw_heat(image, density, full, BOX))
     if scale:
         bar = np.linspace(1, -1, height)[:, None].repeat(_BAR, axis=1)
         canvas[top : top + height, x + width + _GAP : x + width + _GAP + _BAR] = colored(blank(_BAR, height), bar)
@@ -161,8 +163,15 @@ def _draw_word(canvas: NDArray[np.uint8], image: NDArray[np.uint8], word: WordSh
     color = VERMILLION if word.share > 0 else BLUE
     for left, top, right, bottom in word.boxes[:N_PATCHES]:
         patch, _ = display(image[top:bottom, left:right], _PATCH, _PATCH)
-        canvas[y : y + patch.shape[0], x : x + patch.shape[1]] = patch
+        _frame(canvas, x, y, patch)
         x += _PATCH + 4
     if len(word.boxes):
         start = x - (_PATCH + 4) * min(len(word.boxes), N_PATCHES)
         Picture(canvas).lines([[[start, y + _PATCH + 2], [x - 4, y + _PATCH + 2]]], color, width=2, rim=False)
+
+
+def _frame(canvas: NDArray[np.uint8], x: int, y: int, pixels: NDArray[np.uint8]) -> None:
+    """Put pixels onto the canvas, with a line around them, so that a white image ends somewhere."""
+    height, width = pixels.shape[:2]
+    canvas[y - 1 : y + height + 1, x - 1 : x + width + 1] = _LINE
+    canvas[y : y + height, x : x + width] = pixels
