@@ -41,6 +41,8 @@ _MIRROR = features.Mirror(np.array([1, 0, *range(2, 8)]), np.array([1] * 7 + [-1
 _BITS = _RNG.integers(0, 256, (60, 8)).astype(np.uint8)
 _VECTORS = _RNG.random((30, 6)).astype(np.float32)
 _LABELS = np.array(["cat", "dog", "owl"] * 10)
+#: Of each image; one label is that of all.
+_SETS = [["all", *["cat"] * (row % 2), *["dog"] * (row % 3 == 0)] for row in range(9)]
 _IMAGES = [np.kron(_RNG.integers(0, 256, (6, 6, 3)), np.ones((6, 6, 1))).astype(np.uint8) for _ in range(9)]
 _BAG = Features(_POINTS, _DESCRIPTORS, (40, 40))
 _BIT_BAG = Features(_POINTS, _BITS, (40, 40))
@@ -126,6 +128,9 @@ def _all(folder: Path) -> Iterator[tuple[str, Any, Answer]]:
     yield "model that was chosen", model, lambda built: (built.predict(_IMAGES), built.predict_proba(_IMAGES))
     model = ImageClassifier(ColorHistogram(bins=(2, 2, 2)), n_kept=6).fit(_IMAGES, _LABELS[:9])
     yield "model that keeps images", model, _nearest
+    for classifier in ("linear-svm", "naive-bayes"):
+        model = ImageClassifier(ColorHistogram(bins=(2, 2, 2)), classifier).fit(_IMAGES, _SETS)
+        yield f"model of many labels, {classifier}", model, lambda built: built.predict_proba(_IMAGES)
     for made in _transformers():
         yield f"transformer {type(made).__name__}", made.fit(_VECTORS), lambda built: built.transform(_VECTORS)
     yield "labels", LabelBinarizer().fit(_LABELS), lambda built: built.transform(_LABELS)

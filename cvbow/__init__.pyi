@@ -8,8 +8,10 @@ from cvbow.classify import CLASSIFIERS as CLASSIFIERS
 from cvbow.classify import ClassificationReport as ClassificationReport
 from cvbow.classify import ImageClassifier as ImageClassifier
 from cvbow.classify import KernelSVM as KernelSVM
+from cvbow.classify import LabelsReport as LabelsReport
 from cvbow.classify import LinearSVM as LinearSVM
 from cvbow.classify import classification_report as classification_report
+from cvbow.classify import labels_report as labels_report
 from cvbow.classify import make_classifier as make_classifier
 from cvbow.dictionary import GaussianMixtureDictionary as GaussianMixtureDictionary
 from cvbow.dictionary import KMeansDictionary as KMeansDictionary

@@ -376,6 +376,9 @@ ASKED_BY_NAME: dict[str, set[tuple[str, str]]] = {
     "each thread has its own attributes in a threading.local": {
         ("cvbow/networks/engines.py", "hasattr(self.local, 'net')"),
     },
+    "a data frame is known by its columns, of whatever package it is": {
+        ("cvbow/classify/label_sets.py", "getattr(y, 'columns', None)"),
+    },
     "a pipeline of scikit-learn has steps, other classifiers have none": {
         ("cvbow/classify/registry.py", "getattr(classifier, 'steps', None)"),
     },

@@ -31,6 +31,7 @@ from cvbow.classify import (
     KeptImages,
     KernelSVM,
     LinearSVM,
+    MultiLabelClassifier,
     make_classifier,
 )
 from cvbow.dictionary import DICTIONARIES, ZCA, BinaryDictionary, KMeansDictionary, MirrorPCA
@@ -79,7 +80,10 @@ ESTIMATORS: dict[str, Any] = {
     "binary, of numbers": small(BytesOfNumbers()),
 }
 #: Estimators of matrices whose ``fit`` is not scikit-learn's.
-OTHERS = {HammingEmbedding: "fit takes the words of the descriptors and the number of all words besides"}
+OTHERS = {
+    HammingEmbedding: "fit takes the words of the descriptors and the number of all words besides",
+    MultiLabelClassifier: "fit takes the labels of vectors that have several, and the checks give each a class",
+}
 
 ROUNDING = (
     "vectors and their products are float32, and the products of one row and of many differ in the last digit; "

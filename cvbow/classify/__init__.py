@@ -1,13 +1,17 @@
 """Classifiers of image vectors, models from folder to answer, and measures of both."""
 
+from cvbow.classify.answers import Answers
 from cvbow.classify.chooser import Chosen, ModelChooser
 from cvbow.classify.fusion import FusionClassifier
-from cvbow.classify.image_classifier import Answers, ImageClassifier
+from cvbow.classify.image_classifier import ImageClassifier
 from cvbow.classify.kept_images import KeptImages, NearImage
 from cvbow.classify.kernel_svm import KernelSVM
+from cvbow.classify.label_measures import LabelsReport, average_precision, labels_report, place_sets
+from cvbow.classify.label_sets import LabelSets
 from cvbow.classify.linear_svm import LinearSVM, TunedLinearSVM
 from cvbow.classify.maps import AdditiveMap, HellingerMap
 from cvbow.classify.metrics import ClassificationReport, classification_report, place_labels
+from cvbow.classify.multi_label import MultiLabelClassifier
 from cvbow.classify.pretrained import PretrainedClassifier, read_labels
 from cvbow.classify.registry import CLASSIFIERS, ClassifierEntry, make_classifier
 
@@ -23,13 +27,19 @@ __all__ = [
     "ImageClassifier",
     "KeptImages",
     "KernelSVM",
+    "LabelSets",
+    "LabelsReport",
     "LinearSVM",
     "ModelChooser",
+    "MultiLabelClassifier",
     "NearImage",
     "PretrainedClassifier",
     "TunedLinearSVM",
+    "average_precision",
     "classification_report",
+    "labels_report",
     "make_classifier",
     "place_labels",
+    "place_sets",
     "read_labels",
 ]

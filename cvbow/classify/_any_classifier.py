@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import has_fit_parameter
 
-from cvbow.classify.fusion import FusionClassifier
-from cvbow.classify.kernel_svm import KernelSVM
 from cvbow.classify.linear_svm import LinearSVM
 from cvbow.classify.maps import AdditiveMap, HellingerMap
 
@@ -22,7 +20,7 @@ def has_method(classifier: object, name: str) -> bool:
 
 def classifier_name(classifier: Any) -> str:
     """Return the name of a classifier's class, of a pipeline that of its last step."""
-    return type(_last_step(classifier)[1]).__name__
+    return type(last_step(classifier)[1]).__name__
 
 
 def fit_parameters(classifier: Any, told: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +28,7 @@ def fit_parameters(classifier: Any, told: dict[str, Any]) -> dict[str, Any]:
 
     Channels are columns of the vectors: behind a step that makes other columns of them, there are none.
     """
-    step, last = _last_step(classifier)
+    step, last = last_step(classifier)
     if step and not all(isinstance(part, OneToOneFeatureMixin) for _, part in classifier.steps[:-1]):
         told = {name: value for name, value in told.items() if name != "channels"}
     return {f"{step}__{name}" if step else name: told[name] for name in told if has_fit_parameter(last, name)}
@@ -43,6 +41,9 @@ def linear_weights(classifier: Any) -> NDArray[np.floating] | None:
     """
     from sklearn.linear_model._base import LinearClassifierMixin
 
+    if has_method(classifier, "linear_weights"):
+        found: NDArray[np.floating] | None = classifier.linear_weights()
+        return found
     if not isinstance(classifier, LinearSVM | LinearClassifierMixin):
         return None
     return _by_class(np.atleast_2d(classifier.coef_))
@@ -60,9 +61,9 @@ def weights_at(classifier: Any, vector: NDArray[np.float32]) -> tuple[NDArray[np
     weights = linear_weights(classifier)
     if weights is not None:
         return weights, True
-    if isinstance(classifier, KernelSVM | FusionClassifier):
-        weights, exact = classifier.weights_at(vector)
-        return _by_class(weights), exact
+    if has_method(classifier, "weights_at"):
+        found = classifier.weights_at(vector)
+        return None if found is None else (_by_class(found[0]), found[1])
     maps = (AdditiveMap, HellingerMap, AdditiveChi2Sampler)
     if not isinstance(classifier, Pipeline) or not all(isinstance(step, maps) for _, step in classifier.steps[:-1]):
         return None
@@ -89,7 +90,8 @@ def limit_neighbors(classifier: Any, n_vectors: int) -> int | None:
     return wanted
 
 
-def _last_step(classifier: Any) -> tuple[str, Any]:
+def last_step(classifier: Any) -> tuple[str, Any]:
+    """Return the name and the last step of a pipeline; any other classifier as it is, with an empty name."""
     from sklearn.pipeline import Pipeline
 
     name, step = classifier.steps[-1] if isinstance(classifier, Pipeline) else ("", classifier)

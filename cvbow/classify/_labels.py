@@ -17,7 +17,7 @@ from cvbow._checks import check_int, check_labels
 class Labels:
     """Classes and weights of n vectors, which go image by image: each of its copies, of each its views."""
 
-    #: The class of each vector, counted from 0.
+    #: The class of each vector, counted from 0; of vectors that have several labels, the rarest.
     index: NDArray[np.intp]
     #: The weight of each vector's loss.
     weights: NDArray[np.float64]
@@ -27,6 +27,8 @@ class Labels:
     views: int = 1
     #: Pictures of one image: the image itself, then what augmentation made of it.
     copies: int = 1
+    #: Which labels each vector has, (n, k), where it may have several; None where it has the one of ``index``.
+    has: NDArray[np.bool_] | None = None
 
     @property
     def size(self) -> int:
@@ -36,14 +38,17 @@ class Labels:
     @property
     def images(self) -> Self:
         """The same of images in place of vectors."""
-        first = slice(None, None, self.size)
-        counts = None if self.counts is None else self.counts[first]
-        return replace(self, index=self.index[first], weights=self.weights[first], counts=counts, views=1, copies=1)
+        return replace(self.part(slice(None, None, self.size)), views=1, copies=1)
 
-    def part(self, rows: NDArray[np.bool_]) -> Self:
+    def part(self, rows: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Self:
         """Return the labels of some of the vectors, all or none of an image's."""
         counts = None if self.counts is None else self.counts[rows]
-        return replace(self, index=self.index[rows], weights=self.weights[rows], counts=counts)
+        has = None if self.has is None else self.has[rows]
+        return replace(self, index=self.index[rows], weights=self.weights[rows], counts=counts, has=has)
+
+    def targets(self, n_classes: int) -> NDArray[np.float64]:
+        """Return -1/+1 targets: a column per label, or those that ``targets`` makes of classes."""
+        return targets(self.index, n_classes) if self.has is None else np.where(self.has, 1.0, -1.0)
 
     def class_counts(self, n_classes: int) -> NDArray[np.float64]:
         """Return how many vectors each class has, (n_classes,), each as often as it counts."""
@@ -80,11 +85,11 @@ def check_class_names(y: NDArray[Any]) -> None:
 
 
 def check_groups(y: NDArray[Any], counts: NDArray[np.float64] | None, views: int, copies: int) -> None:
-    """Raise ValueError unless the vectors of each image have one label and one weight."""
+    """Raise ValueError unless the vectors of each image have one label, or row of labels (n, k), and one weight."""
     check_int("views", views, minimum=1)
     check_int("copies", copies, minimum=1)
     size = views * copies
-    if len(y) % size or (y.reshape(-1, size) != y[::size, None]).any():
+    if len(y) % size or (y.reshape(-1, size, *y.shape[1:]) != y[::size, None]).any():
         raise ValueError(
             f"y must give the same label to the {size} views and copies of an image, which follow one another"
         )

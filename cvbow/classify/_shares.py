@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.classify._labels import Labels, targets
+from cvbow.classify._labels import Labels
 from cvbow.classify._ridge import left_out_of_kernel
 from cvbow.classify._squared_hinge import gram
 from cvbow.classify._standardize import Standardization, column_sums
@@ -103,8 +103,8 @@ class _Search:
         self.penalties = penalties
         images = labels.images
         n_classes = int(labels.index.max()) + 1
-        self.y = targets(labels.index, n_classes)
-        self.wanted = targets(images.index, n_classes)
+        self.y = labels.targets(n_classes)
+        self.wanted = images.targets(n_classes)
         counts = np.ones(len(images.index)) if images.counts is None else images.counts
         # Every class weighs the same, as in the mean class accuracy.
         self.weights = counts / np.maximum(images.class_counts(n_classes), 1)[images.index]

@@ -19,7 +19,7 @@ from cvbow._checks import check_choice, check_int, check_real
 from cvbow.classify._channels import channel_bounds, channel_weights
 from cvbow.classify._directions import Directions, principal_directions
 from cvbow.classify._fusion_kernel import fusion_kernel, spreads
-from cvbow.classify._labels import Labels, targets
+from cvbow.classify._labels import Labels
 from cvbow.classify._path import stations
 from cvbow.classify._ridge import left_out, ridge
 from cvbow.classify._squared_hinge import Solution, factorize, solve
@@ -199,7 +199,7 @@ class FusionClassifier(OneAgainstRestClassifier):
         if self.head == "svm":
             return self._fit_factor(factor, labels)
         self.n_iter_ = 1
-        y = targets(labels.index, len(self.classes_))
+        y = labels.targets(len(self.classes_))
         solution = ridge(factor, y, labels.weights, float(self.alpha))
         self._fit_temperature(left_out(factor, y, labels.weights, solution, labels.size), labels)
         return solution[:2]
@@ -222,7 +222,7 @@ class FusionClassifier(OneAgainstRestClassifier):
         return factor, *self._solve(data, labels)
 
     def _solve(self, data: NDArray[np.float64], labels: Labels) -> Solution:
-        y = targets(labels.index, len(self.classes_))
+        y = labels.targets(len(self.classes_))
         if self.head == "svm":
             w, b, self.n_iter_ = solve(data, y, labels.weights, C=self.C, max_iter=self.max_iter)
             return w, b

@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -31,11 +30,13 @@ from cvbow.classify._any_classifier import (
     weights_at,
 )
 from cvbow.classify._augmented import check_augmentation, with_copies
-from cvbow.classify._labels import check_class_names, take_labels
+from cvbow.classify._taught import Taught, take, take_for
 from cvbow.classify._temperature import softmax
+from cvbow.classify.answers import Answers
 from cvbow.classify.chooser import Chosen, ModelChooser
 from cvbow.classify.kept_images import KeptImages, NearImage
-from cvbow.classify.metrics import ClassificationReport, classification_report, place_labels
+from cvbow.classify.label_sets import LabelSets
+from cvbow.classify.multi_label import MultiLabelClassifier
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.classify.registry import make_classifier
 from cvbow.encoders import WordTable
@@ -46,6 +47,8 @@ from cvbow.storage import ClassNames, Learned, Part, storable
 from cvbow.tables import shares
 
 KIND = "classifier"
+#: Those whose decisions have probabilities of their own.
+_CALIBRATED = (OneAgainstRestClassifier, MultiLabelClassifier)
 #: Bytes of vectors that are held to answer.
 _VECTORS_AT_ONCE = 1 << 30
 
@@ -155,8 +158,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         images : sequence of paths or arrays
-        y : array of shape (n_images,)
-            Labels.
+        y : array of shape (n_images,), or sequence of (list, tuple or set of labels), or indicator matrix
+            The class of each image; or the labels that each has, of which there may be several or none: then the model
+            tells for each label which images have it, see ``MultiLabelClassifier``. The columns of a matrix
+            (n_images, k) are the labels 0 to k - 1, or called as those of a data frame.
         sample_weight : array of shape (n_images,) or None, default None
             How much each image counts for the classifier, which has to take such weights; its augmented copies share
             its weight. The backend learns from all images alike.
@@ -174,8 +179,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         started = time.perf_counter()
         self.check_params()
         images = check_images(images)
-        labels = take_labels(y, len(images))
-        check_class_names(labels)
+        taught = take(y, len(images))
+        taught.check_names()
         if "recipe_" in vars(self):
             del self.recipe_
         backend, classifier, chosen = self.backend, self.classifier, started
@@ -185,12 +190,14 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             classifier = found.classifier if classifier is None else classifier
         classifier = make_classifier(classifier) if isinstance(classifier, str) else clone(classifier)
         check_part(classifier)
-        weights = np.ones(len(labels))
+        weights = np.ones(len(taught))
         if sample_weight is not None:
             if not fit_parameters(classifier, {"sample_weight": None}):
                 raise ValueError(f"sample_weight must be None: {classifier_name(classifier)} takes no weights")
-            weights = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
-        _need_two_classes(labels[weights > 0], "the images")
+            weights = _image_weights(sample_weight, len(taught))
+        _need_two_classes(taught.part(weights > 0), "the images")
+        classifier = taught.learner(classifier)
+        check_part(classifier)
         with reading_as(background=self.background):
             self.backend_ = clone(backend).fit(images)
         if strict and self.backend_.skipped_:
@@ -200,16 +207,15 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         with reading_as(background=self.background):
             encoded = with_copies(self.backend_, images, self.augmenter, n_copies, self.augment_seed, strict)
         self.skipped_: list[ImageError] = encoded.skipped
-        labels, weights = labels[encoded.rows], weights[encoded.rows]
-        _need_two_classes(labels[weights > 0], f"the {len(labels)} images that could be read")
+        taught, weights = taught.part(encoded.rows), weights[encoded.rows]
+        _need_two_classes(taught.part(weights > 0), f"the {len(taught)} images that could be read")
         done = time.perf_counter()
         for doubt in encoded.doubtful:
             note(f"{doubt}; it is kept")
-        names, counts = np.unique(labels, return_counts=True)
-        for name in names[counts == 1]:
-            note(f"class {name}: a single image to learn from")
+        for line in taught.doubts():
+            note(line)
         n_vectors, length = encoded.vectors.shape
-        note(f"classifier: {n_vectors} vectors of {length} values, {len(names)} classes")
+        note(f"classifier: {n_vectors} vectors of {length} values, {len(taught.counts)} classes")
         wanted = limit_neighbors(classifier, n_vectors)
         if wanted is not None:
             note(f"classifier: only {n_vectors} neighbours instead of {wanted}")
@@ -219,12 +225,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             told["sample_weight"] = weights.repeat(per_image)
         told = fit_parameters(classifier, told)
         with _plain_arrays(), default_jobs(self.backend_.n_jobs):
-            self.classifier_ = classifier.fit(self._by_view(encoded.vectors), labels.repeat(per_image), **told)
+            self.classifier_ = classifier.fit(self._by_view(encoded.vectors), taught.repeated(per_image), **told)
         self.classes_ = self.classifier_.classes_
         slices = self.backend_.channel_slices
-        if isinstance(self.classifier_, OneAgainstRestClassifier):
+        if isinstance(self.classifier_, _CALIBRATED):
             self._drop_unused_channels(self.classifier_)
-        self.kept_ = self._keep(images, encoded, labels, slices) if self.n_kept else None
+        self.kept_ = self._keep(images, encoded, taught.texts, slices) if self.n_kept else None
         ended = time.perf_counter()
         self.seconds_ = {
             **({} if self.recipe_ is None else {"choose": chosen - started}),
@@ -265,7 +271,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return vectors (n, d) without what is of other views than the whole image."""
         return vectors[:, : vectors.shape[1] // self.backend_.n_views]
 
-    def _drop_unused_channels(self, classifier: OneAgainstRestClassifier) -> None:
+    def _drop_unused_channels(self, classifier: OneAgainstRestClassifier | MultiLabelClassifier) -> None:
         """Say which shares were found, and have no vectors made any more of channels that have none."""
         if classifier.shares_ is not None:
             note(f"channels: {', '.join(shares(classifier.shares_))}")
@@ -274,7 +280,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self.backend_ = self.backend_.keep(used)
 
     def predict(self, images: Sequence[ImageLike]) -> NDArray[Any]:
-        """Return the class of each image, (n_images,); ImageError for one that cannot be read."""
+        """Return the class of each image, (n_images,); ImageError for one that cannot be read.
+
+        Where images have several labels, return an indicator matrix (n_images, n_classes).
+        """
         return self._predict(self._vectors(images))
 
     def predict_proba(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
@@ -308,9 +317,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "classifier_")
         images = check_images(images, minimum=1)
-        labels, weights = take_labels(y, len(images)), None
-        if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, labels, dtype=np.float64, ensure_non_negative=True)
+        taught = take_for(y, len(images), multilabel=self.multilabel)
+        weights = None if sample_weight is None else _image_weights(sample_weight, len(images))
         encoded = self.backend_.encode_images(images)
         rows, skipped = _some_read(encoded), encoded.skipped
         if skipped:
@@ -318,13 +326,10 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"{len(skipped)} of {len(images)} images cannot be read and are not judged; the first: {skipped[0]}",
                 stacklevel=2,
             )
-        truth = place_labels(labels[rows], self.classes_)[1]
-        answer = place_labels(self._predict(encoded.vectors), self.classes_)[1]
-        return float(np.average(answer == truth, weights=None if weights is None else weights[rows]))
+        right = taught.part(rows).is_right(self.classes_, self._predict(encoded.vectors))
+        return float(np.average(right, weights=None if weights is None else weights[rows]))
 
-    def evaluate(
-        self, images: Sequence[ImageLike], y: ArrayLike, *, strict: bool = False
-    ) -> tuple[ClassificationReport, Answers]:
+    def evaluate(self, images: Sequence[ImageLike], y: ArrayLike, *, strict: bool = False) -> tuple[Any, Answers]:
         """Evaluate the model on labelled images.
 
         Parameters
@@ -332,57 +337,65 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images : sequence of paths or arrays
         y : array of shape (n_images,)
             True labels, by position and value: a pandas Series counts in its order, and 1, 1.0 and True are one label.
-            A text also stands for the class that is called so.
+            A text also stands for the class that is called so. Or labels as ``fit`` takes them, of images that may
+            have several.
         strict : bool, default False
             As in ``fit``.
 
         Returns
         -------
-        ClassificationReport
+        ClassificationReport, or LabelsReport where images have several labels
         Answers
             Image by image; those that could not be read were not judged.
 
         Raises
         ------
         ValueError
-            If images and labels differ in number, or labels are missing or of another kind than the classes.
+            If images and labels differ in number, or labels are missing or of another kind than the classes; or if
+            there are several an image, and the model gives one.
         CvbowError
             If no image could be read, or none is of a class that the model knows.
         """
         images = check_images(images, minimum=1)
-        labels = take_labels(y, len(images))
-        answers = self.answer(images, strict=strict)
-        labels = labels[_some_read(answers)]
-        report = classification_report(labels, answers.probabilities, self.classes_, answers.labels)
+        taught = take_for(y, len(images), multilabel=self.multilabel)
+        predicted, answers = self._answers(images, strict)
+        report = taught.part(_some_read(answers)).report(self.classes_, answers.probabilities, predicted)
         n_known, unknown = len(self.classes_), _some(report.unknown_classes)
-        if not report.confusion[:n_known].any():
+        if not report.counts[:n_known].any():
             known = _some(report.classes[:n_known])
             raise CvbowError(f"no image is of a class that the model knows: they are of {unknown}; it knows {known}")
         if unknown:
-            note(f"the model does not know {unknown}: {report.confusion[n_known:].sum()} images, each a mistake")
+            note(f"the model does not know {unknown}: {report.counts[n_known:].sum()} images, each a mistake")
         return report, answers
 
     def answer(self, images: Sequence[ImageLike], *, strict: bool = False) -> Answers:
         """Classify the images that can be read, and tell which could not."""
+        return self._answers(images, strict)[1]
+
+    def _answers(self, images: Sequence[ImageLike], strict: bool) -> tuple[NDArray[Any], Answers]:
+        """Return what ``predict`` gives for the images that can be read, and the answers."""
         check_is_fitted(self, "classifier_")
         images = check_images(images)
         # Long vectors of many images would fill the memory, and an answer is all that is wanted of them.
         size = max(1, _VECTORS_AT_ONCE // (4 * self.backend_.vector_length))
-        parts = [self._answer_part(images, top, size, strict) for top in range(0, max(len(images), 1), size)]
-        return Answers(
-            np.concatenate([part.labels for part in parts]),
-            np.concatenate([part.probabilities for part in parts]),
-            np.concatenate([part.rows for part in parts]),
-            [error for part in parts for error in part.skipped],
-        )
+        none = np.zeros((0, len(self.classes_)))
+        predicted, probabilities, rows, skipped = [self._chosen(none)], [none], [np.zeros(0, np.intp)], []
+        for top in range(0, len(images), size):
+            encoded = self._encoded(images[top : top + size], strict=strict)
+            skipped += encoded.skipped
+            if len(encoded.rows):
+                rows.append(encoded.rows + top)
+                probabilities.append(self._probabilities(encoded.vectors))
+                predicted.append(self._predict(encoded.vectors, probabilities[-1]))
+        found = np.concatenate(predicted)
+        labels = LabelSets(self.classes_, found.astype(bool)).names if self.multilabel else found
+        return found, Answers(labels, np.concatenate(probabilities), np.concatenate(rows), skipped)
 
-    def _answer_part(self, images: Sequence[ImageLike], top: int, size: int, strict: bool) -> Answers:
-        encoded = self._encoded(images[top : top + size], strict=strict)
-        if not len(encoded.rows):
-            return Answers(self.classes_[:0], np.zeros((0, len(self.classes_))), encoded.rows, encoded.skipped)
-        probabilities = self._probabilities(encoded.vectors)
-        labels = self._predict(encoded.vectors, probabilities)
-        return Answers(labels, probabilities, encoded.rows + top, encoded.skipped)
+    @property
+    def multilabel(self) -> bool:
+        """Whether an image may have several labels, or none, rather than one class."""
+        check_is_fitted(self, "classifier_")
+        return isinstance(self.classifier_, MultiLabelClassifier)
 
     @property
     def class_weights(self) -> NDArray[np.floating] | None:
@@ -445,6 +458,12 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             return np.stack([-decisions, decisions], axis=1) if decisions.ndim == 1 else decisions
         return np.asarray(self._answer("predict_proba", vectors), np.float64)
 
+    def given(self, vector: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Return the places among ``classes_`` of what ``predict`` answers for a vector (d,) of the backend."""
+        check_is_fitted(self, "classifier_")
+        (predicted,) = self._predict(vector[None])
+        return np.flatnonzero(predicted if self.multilabel else self.classes_ == predicted)
+
     def weights_at(self, vector: NDArray[np.float32]) -> tuple[NDArray[np.floating], bool] | None:
         """Return the weights by which one vector's values (d,) make the ``scores`` of the classes, (n_classes, d).
 
@@ -481,7 +500,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
         if self.background != "white":
             summary["background"] = self.background
-        if isinstance(self.classifier_, OneAgainstRestClassifier) and self.classifier_.shares_ is not None:
+        if self.multilabel:
+            summary["multilabel"] = True
+        if isinstance(self.classifier_, _CALIBRATED) and self.classifier_.shares_ is not None:
             summary["channels"] = dict(self.classifier_.shares_)
         hashes = sorted(self.backend_.network_hashes)
         if hashes:
@@ -538,26 +559,32 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the class of each image; of several views by their probabilities, found here where none are given."""
         if self.backend_.n_views == 1:
             return np.asarray(self._answer("predict", vectors))
-        found = self._probabilities(vectors) if probabilities is None else probabilities
-        return np.asarray(self.classes_[found.argmax(axis=1)])
+        return self._chosen(self._probabilities(vectors) if probabilities is None else probabilities)
+
+    def _chosen(self, probabilities: NDArray[np.float64]) -> NDArray[Any]:
+        """Return what probabilities (n_images, n_classes) answer."""
+        if isinstance(self.classifier_, MultiLabelClassifier):
+            return self.classifier_.choose(probabilities)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
     def _answer(self, method: str, vectors: NDArray[np.float32]) -> Any:
         """Return what a method of the classifier gives for images: of several views, the mean of theirs."""
         # scikit-learn's forests add their trees' votes up as the workers finish: in the last digits, another sum.
-        is_own = isinstance(self.classifier_, OneAgainstRestClassifier)
+        is_own = isinstance(self.classifier_, OneAgainstRestClassifier) or (self.multilabel and self.classifier_.is_own)
         with _plain_arrays(), default_jobs(self.backend_.n_jobs if is_own else None):
             answers = getattr(self.classifier_, method)(self._by_view(vectors))
         n_views = self.backend_.n_views
         return answers if n_views == 1 else answers.reshape(len(vectors), n_views, *answers.shape[1:]).mean(axis=1)
 
     def _probabilities(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        # The temperature of our own classifiers is that of the views' mean decisions.
-        by_temperature = self.backend_.n_views > 1 and isinstance(self.classifier_, OneAgainstRestClassifier)
-        if has_method(self.classifier_, "predict_proba") and not by_temperature:
+        # Our own classifiers make probabilities of the views' mean decisions.
+        by_decisions = self.backend_.n_views > 1 and isinstance(self.classifier_, _CALIBRATED)
+        if has_method(self.classifier_, "predict_proba") and not by_decisions:
             return np.asarray(self._answer("predict_proba", vectors), np.float64)
         decisions = np.asarray(self._answer("decision_function", vectors), np.float64)
-        two = np.stack([-decisions, decisions], axis=1) / 2 if decisions.ndim == 1 else decisions
-        return softmax(two * self.classifier_.temperature_ if by_temperature else two)
+        if isinstance(self.classifier_, _CALIBRATED):
+            return self.classifier_.to_probabilities(decisions)
+        return softmax(np.stack([-decisions, decisions], axis=1) / 2 if decisions.ndim == 1 else decisions)
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
@@ -598,36 +625,6 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """Answers for the images that could be read.
-
-    Attributes
-    ----------
-    labels : ndarray of shape (n_read,)
-    probabilities : ndarray of shape (n_read, n_classes), float64
-    rows : ndarray of shape (n_read,), intp
-        Position of each in the sequence of images that was given.
-    skipped : list of ImageError
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from cvbow import ImageClassifier
-    >>> from cvbow.backends import ColorHistogram
-    >>> white, black = np.full((8, 8, 3), 255, np.uint8), np.zeros((8, 8, 3), np.uint8)
-    >>> model = ImageClassifier(ColorHistogram(), "naive-bayes").fit([white, black] * 3, ["white", "black"] * 3)
-    >>> answers = model.answer([black, "missing.png", white])
-    >>> answers.labels.tolist(), answers.rows.tolist(), len(answers.skipped)
-    (['black', 'white'], [0, 2], 1)
-    """
-
-    labels: NDArray[Any]
-    probabilities: NDArray[np.float64]
-    rows: NDArray[np.intp]
-    skipped: list[ImageError]
-
-
 @contextmanager
 def _plain_arrays() -> Iterator[None]:
     """Let scikit-learn's part run on one core, and put out arrays where a script asked for data frames everywhere."""
@@ -648,8 +645,14 @@ def _some(names: Sequence[str], limit: int = 5) -> str:
     return ", ".join(names[:limit]) + more
 
 
-def _need_two_classes(labels: NDArray[Any], of: str) -> None:
-    classes = np.unique(labels)
-    if len(classes) < 2:
-        found = f"only {str(classes[0])!r}" if len(classes) else "none"
-        raise CvbowError(f"a classifier needs at least two classes; {of} have {found}")
+def _need_two_classes(taught: Taught, of: str) -> None:
+    trouble = taught.trouble()
+    if trouble is not None:
+        raise CvbowError(f"a classifier needs at least two classes; {of} have {trouble}")
+
+
+def _image_weights(weights: ArrayLike, n_images: int) -> NDArray[np.float64]:
+    found: NDArray[np.float64] = _check_sample_weight(
+        weights, np.empty((n_images, 1)), dtype=np.float64, ensure_non_negative=True
+    )
+    return found

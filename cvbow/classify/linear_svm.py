@@ -12,10 +12,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_flag, check_int, check_real
 from cvbow.classify._channels import channel_bounds, channel_weights
-from cvbow.classify._labels import Labels, targets
+from cvbow.classify._labels import Labels
 from cvbow.classify._shares import learn_shares, scaled_channels
 from cvbow.classify._squared_hinge import Solution, factorize, gram, solve
 from cvbow.classify._standardize import Standardization, standardization
+from cvbow.classify.label_measures import average_precision
 from cvbow.classify.one_against_rest import N_FOLDS, OneAgainstRestClassifier
 from cvbow.storage import Array, Learned, Number, storable
 
@@ -222,7 +223,7 @@ class LinearSVM(OneAgainstRestClassifier):
 
         The held-out vectors are left out by a weight of zero: an index would copy all the others.
         """
-        y = targets(labels.index, len(self.classes_))
+        y = labels.targets(len(self.classes_))
         out = labels.folds(N_FOLDS, 0) == 0
         kept = np.where(out, 0.0, labels.weights)
         w, b, _ = solve(vectors, y, kept, C=self.C, max_iter=self.max_iter, standard=standard)
@@ -282,7 +283,8 @@ class TunedLinearSVM(LinearSVM):
     C_ : float
         The candidate that was taken.
     scores_ : ndarray of shape (n_candidates,)
-        Mean class accuracies on held-out vectors, in the order of ascending C.
+        Mean class accuracies on held-out vectors, in the order of ascending C; of several labels an image, mean average
+        precisions.
     classes_, coef_, intercept_, temperature_, channels_, shares_, n_features_in_, feature_names_in_, n_iter_
         As for ``LinearSVM``.
 
@@ -349,25 +351,31 @@ class TunedLinearSVM(LinearSVM):
         parts: list[NDArray[np.bool_]],
     ) -> None:
         """Set ``C_`` and ``scores_`` by the decisions for each part, which is left out by weights of zero."""
-        n_classes = len(self.classes_)
-        y = targets(labels.index, n_classes)
+        y = labels.targets(len(self.classes_))
         candidates = sorted(float(C) for C in self.Cs)
-        right, judged = np.zeros((len(candidates), n_classes)), np.zeros(n_classes)
+        decided: list[list[NDArray[np.float64]]] = [[] for _ in candidates]
         for out in parts:
             start = None
             kept = np.where(out, 0.0, labels.weights)
-            images = labels.part(out).images
-            judged += images.class_counts(n_classes)
-            for row, C in enumerate(candidates):
+            for place, C in enumerate(candidates):
                 w, b, _ = solve(data, y, kept, C=C, max_iter=self.max_iter, start=start, standard=standard)
                 start = w, b
                 if standard is not None:
                     w, b = standard.raw(w, b)
-                decisions = labels.of_images(np.asarray(data[out] @ w.astype(data.dtype) + b, np.float64))
-                answers = decisions.argmax(axis=1) if decisions.shape[1] > 1 else (decisions[:, 0] > 0).astype(np.intp)
-                right[row] += images.part(answers == images.index).class_counts(n_classes)
-        self.scores_ = (right[:, judged > 0] / judged[judged > 0]).mean(axis=1)
+                decided[place].append(labels.of_images(np.asarray(data[out] @ w.astype(data.dtype) + b, np.float64)))
+        rows = np.concatenate([np.flatnonzero(out) for out in parts])
+        images = labels.part(rows).images
+        self.scores_ = np.array([self._judge(np.concatenate(each), images) for each in decided])
         self.C_ = candidates[int(self.scores_.argmax())]
+
+    def _judge(self, decisions: NDArray[np.float64], images: Labels) -> float:
+        """Return the mean class accuracy of decisions for images, or the mean average precision by label."""
+        if images.has is not None:
+            return float(np.nanmean(average_precision(images.has, decisions)))
+        answers = decisions.argmax(axis=1) if decisions.shape[1] > 1 else (decisions[:, 0] > 0).astype(np.intp)
+        n_classes = len(self.classes_)
+        judged, right = images.class_counts(n_classes), images.part(answers == images.index).class_counts(n_classes)
+        return float((right[judged > 0] / judged[judged > 0]).mean())
 
     def check_params(self) -> None:
         if isinstance(self.Cs, str) or not isinstance(self.Cs, Sequence) or len(self.Cs) == 0:

@@ -55,6 +55,12 @@ class ClassificationReport:
         return int(self.confusion.sum())
 
     @property
+    def counts(self) -> NDArray[np.int64]:
+        """How many images each class has, (n_classes,)."""
+        totals: NDArray[np.int64] = self.confusion.sum(axis=1)
+        return totals
+
+    @property
     def accuracy(self) -> float:
         """Share of images that were given their true class."""
         return float(np.trace(self.confusion) / self.confusion.sum())

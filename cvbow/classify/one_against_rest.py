@@ -11,9 +11,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_sample_weight
 
 from cvbow._checks import check_choice, check_int, check_labels, check_matrix, check_real
-from cvbow.classify._labels import Labels, check_class_names, check_groups, class_weights, targets
+from cvbow.classify._labels import Labels, check_class_names, check_groups, class_weights
 from cvbow.classify._squared_hinge import Solution, solve
 from cvbow.classify._temperature import fit_temperature, softmax
+from cvbow.classify.label_sets import LabelSets
 from cvbow.storage import Array, ClassNames, Learned, Number
 
 #: The temperature is learned on vectors that were left out in so many parts.
@@ -25,9 +26,13 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     A subclass has the parameters ``C``, ``class_weight`` and ``max_iter``. Its ``fit`` begins with ``_prepare``, solves
     by ``_fit_factor`` or in a way of its own with ``_fit_temperature``, and ``_decide`` gives its decisions.
+
+    In ``MultiLabelClassifier`` it learns from ``LabelSets``: there is a decision per label also where there are two
+    (``n_labels_``), no temperature is learned, and ``held_out_`` are decisions for images that were left out, (m, k),
+    with the labels of these.
     """
 
-    unstored = ("n_iter_",)
+    unstored = ("n_iter_", "held_out_")
     C: float
     class_weight: Any
     max_iter: int
@@ -36,9 +41,13 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     feature_names_in_: NDArray[np.object_]
     #: The part of each channel in the vectors' squared length, by name; None where that is as it is.
     shares_: dict[str, float] | None = None
+    #: How many labels an image may have some of; None where it has one class of several.
+    n_labels_: int | None = None
+    held_out_: tuple[NDArray[np.float64], Labels]
 
     learned: ClassVar[Mapping[str, Learned]] = {
         "n_features_in_": Number(integer=True, minimum=1),
+        "n_labels_": Number(integer=True, minimum=2, optional=True),
         "classes_": ClassNames(),
         "intercept_": Array("floating", "n_scores"),
         "temperature_": Number(above=0),
@@ -55,6 +64,10 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, views: int, copies: int
     ) -> tuple[NDArray[np.float32], Labels]:
         """Check what ``fit`` was given, set ``classes_``, and return the vectors of weight above 0 and their labels."""
+        if "n_labels_" in vars(self):
+            del self.n_labels_
+        if isinstance(y, LabelSets):
+            return self._prepare_sets(X, y, sample_weight, views, copies)
         y = y if y is None else check_labels("y", y)
         vectors, names = check_matrix(self, X, y, fitting=True, non_negative=self._non_negative)
         check_class_names(names)
@@ -72,6 +85,18 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         weights = class_weights(self.class_weight, self.classes_, index, counts)[index] / copies
         return vectors, Labels(index, weights if counts is None else weights * counts, counts, views, copies)
 
+    def _prepare_sets(
+        self, X: ArrayLike, sets: LabelSets, sample_weight: ArrayLike | None, views: int, copies: int
+    ) -> tuple[NDArray[np.float32], Labels]:
+        """Do the same for sets of labels, which ``MultiLabelClassifier`` has checked."""
+        if self.class_weight is not None:
+            raise ValueError(f"class_weight must be None where images have several labels, got {self.class_weight!r}")
+        vectors = check_matrix(self, X, fitting=True, non_negative=self._non_negative)
+        counts = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+        self.classes_, self.n_labels_ = sets.classes, len(sets.classes)
+        weights = np.full(len(sets), 1 / copies) if counts is None else counts / copies
+        return vectors, Labels(sets.rarest, weights, counts, views, copies, sets.has)
+
     @property
     def _non_negative(self) -> bool:
         """Whether vectors must have no negative values."""
@@ -79,7 +104,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def _fit_factor(self, factor: NDArray[np.float64], labels: Labels) -> Solution:
         """Solve on a Gram matrix's factor, and set the temperature by cross-validation on it."""
-        y, weights = targets(labels.index, len(self.classes_)), labels.weights
+        y, weights = labels.targets(len(self.classes_)), labels.weights
         folds = labels.folds(N_FOLDS, 0)
         held_out = np.empty_like(y)
         w, b, self.n_iter_ = solve(factor, y, weights, C=self.C, max_iter=self.max_iter)
@@ -93,8 +118,11 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def _fit_temperature(self, held_out: NDArray[np.float64], labels: Labels) -> None:
         """Set the temperature by decisions for vectors that were left out."""
-        images = labels.images
-        self.temperature_ = fit_temperature(_two_columns(labels.of_images(held_out)), images.index, images.counts)
+        images, decisions = labels.images, labels.of_images(held_out)
+        if images.has is not None:
+            self.held_out_, self.temperature_ = (decisions, images), 1.0
+            return
+        self.temperature_ = fit_temperature(_two_columns(decisions), images.index, images.counts)
 
     def drop_unused_channels(self) -> list[str] | None:
         """Take in vectors without the channels that have no share from now on, and return the names of the others.
@@ -125,7 +153,11 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return class probabilities (n, n_classes): a softmax of the decisions times ``temperature_``."""
-        return softmax(_two_columns(self._decide(X)) * self.temperature_)
+        return self.to_probabilities(self._decide(X))
+
+    def to_probabilities(self, decisions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the class probabilities (n, n_classes) that decisions (n, n_classes), (n, 1) or (n,) stand for."""
+        return softmax(_two_columns(decisions.reshape(len(decisions), -1)) * self.temperature_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -11,7 +11,7 @@ import numpy as np
 
 from cvbow.backends import CnnEncoder, ImageLike
 from cvbow.classify._temperature import softmax
-from cvbow.classify.image_classifier import Answers
+from cvbow.classify.answers import Answers
 from cvbow.files import read_text
 from cvbow.networks import open_network
 

@@ -43,14 +43,16 @@ def explain(
         Trained.
     images : path, array, or sequence of them
     classes : label, sequence of labels, or None, default None
-        Whose scores to explain; None: that of the class with the highest score, image by image.
+        Whose scores to explain; None: that of the class with the highest score, image by image, or of each label that
+        the image is given, where it may have several.
     against : label or None, default None
         Explain the difference from this class's score: why the one and not the other.
 
     Returns
     -------
     Explanation or list of Explanation
-        For each image one for each class; of one image and one class it is no list.
+        For each image one for each class; of one image and one class it is no list. The score of a label, of which an
+        image may have several, is that of the label against the rest.
 
     Raises
     ------
@@ -111,7 +113,8 @@ def explanations_of(
     """Yield what ``explanations`` does, where each image has classes of its own.
 
     The model, images and against are as for ``explanations``; the classes (n_images,) hold sequences of labels. Where
-    one is empty, the class with the highest score is explained. ValueError also if there are more or fewer of them.
+    one is empty, what the image is answered with is explained, as for ``explain``. ValueError also if there are more or
+    fewer of them.
     """
     if not isinstance(model, ImageClassifier):
         raise ValueError(f"model must be an ImageClassifier, got {type(model).__name__}")
@@ -166,7 +169,7 @@ class _Explainer:
             pixels = backend.read(*load_source(image))
         vector = backend.encode_image(pixels)
         scores = np.concatenate([model.scores(each[None]) for each in (vector, np.zeros_like(vector))])
-        rows = wanted or [self._best(scores[0])]
+        rows = wanted or self._answered(vector, scores[0])
         # What is explained as sums and differences of the classes' scores.
         answers = np.eye(len(model.classes_))[rows]
         if self.other is not None:
@@ -208,6 +211,11 @@ class _Explainer:
                 )
             )
         return explained
+
+    def _answered(self, vector: NDArray[np.float32], scores: NDArray[np.float64]) -> list[int]:
+        """Return the labels that the image is given, where it may have several; otherwise the best class."""
+        given = self.model.given(vector).tolist() if self.model.multilabel else []
+        return [row for row in given if row != self.other] or [self._best(scores)]
 
     def _best(self, scores: NDArray[np.float64]) -> int:
         """Return the class with the highest score, of those that are not the one to compare with."""

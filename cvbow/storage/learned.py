@@ -150,7 +150,8 @@ class ClassNames(Learned):
     """The names of the classes, ascending and each once.
 
     Their number is the length ``n_classes``, and ``n_scores`` is as many, but 1 for two classes: one score tells them
-    apart.
+    apart. Where the length ``n_labels_`` is known, they are labels of which an image may have several, each with a
+    score.
 
     Examples
     --------
@@ -166,7 +167,10 @@ class ClassNames(Learned):
         fits = fits and (value.dtype.kind != "f" or bool(np.isfinite(value).all()))
         if not fits or not bool(np.all(value[:-1] < value[1:])):
             raise ValueError(f"{name} must be names of classes, ascending and each once, got {_show(value)}")
-        for length, n in (("n_classes", len(value)), ("n_scores", 1 if len(value) == 2 else len(value))):
+        found = {"n_classes": len(value), "n_scores": 1 if len(value) == 2 else len(value)}
+        if "n_labels_" in lengths:
+            found |= {"n_scores": len(value), "n_labels_": len(value)}
+        for length, n in found.items():
             if lengths.setdefault(length, n) != n:
                 raise ValueError(f"{name} must have a name for each of {lengths[length]} classes, got {len(value)}")
 
