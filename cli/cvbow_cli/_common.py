@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from cvbow import parallel
+from cvbow.annotations import has_objects, read_objects
 from cvbow.errors import ImageError
 from cvbow.images import ImageList, Reading, list_images, reading_as
 from cvbow.storage import readable_json
@@ -157,9 +158,12 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def labelled_images(source: str, split: str) -> ImageList:
-    """List a folder or CSV; where it has splits, take the one that is wanted and say so."""
-    images = list_images(source)
+def labelled_images(source: str, split: str, *, several: bool = False) -> ImageList:
+    """List a folder or CSV; where it has splits, take the one that is wanted and say so.
+
+    With ``several`` an image may have several labels: in a CSV, or by the classes of the objects that are marked on it.
+    """
+    images = _labelled_by_objects(source) if several and has_objects(source) else list_images(source, several=several)
     if images.ignored:
         reasons = "hidden, not images, outside a class folder, or listed already"
         parallel.note(f"{images.ignored} files left out: {reasons}")
@@ -174,6 +178,12 @@ def labelled_images(source: str, split: str) -> ImageList:
             found = sorted({name for name in images.splits if name})
             raise click.UsageError(f"{source} has no images to train on; its splits are {', '.join(found)}")
     return images
+
+
+def _labelled_by_objects(source: str) -> ImageList:
+    found = read_objects(source)
+    parallel.note(f"{found.n_objects} objects are marked on {len(found)} images, whose labels are the objects' classes")
+    return ImageList(found.paths, found.labels, (None,) * len(found))
 
 
 def lines_of(paths: Iterable[str]) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""Tables of a classification report, for a person."""
+"""Tables of a report, of classes or of labels, for a person."""
 
 from __future__ import annotations
 
-from cvbow.classify import ClassificationReport
+from cvbow.classify import ClassificationReport, LabelsReport
 from cvbow.tables import Table
 
-__all__ = ["report_tables"]
+__all__ = ["labels_tables", "report_tables"]
 
 #: With more classes than this a confusion matrix does not fit a terminal; the worst confusions are listed instead.
 MATRIX_LIMIT = 20
@@ -31,6 +31,26 @@ def report_tables(report: ClassificationReport) -> list[Table]:
     classes = list(zip(names, counts, *shares, strict=True))
     confusions = _matrix(report, names) if len(names) <= MATRIX_LIMIT else _worst(report, names)
     return [Table((), measures), Table(("class", "images", "recall", "precision"), classes), confusions]
+
+
+def labels_tables(report: LabelsReport) -> list[Table]:
+    """Return the measures, and a row per label."""
+    measures = [
+        ("images", str(report.n_images)),
+        (
+            "mean average precision",
+            f"{report.mean_average_precision:.4f} (VOC 2007 {report.mean_average_precision_2007:.4f})",
+        ),
+        ("F1", f"{report.macro_f1:.4f} mean over labels, {report.micro_f1:.4f} over all answers"),
+        ("Hamming loss", f"{report.hamming_loss:.4f}"),
+        ("all labels right", f"{report.subset_accuracy:.4f}"),
+    ]
+    if report.unknown_classes:
+        measures.append(("unknown labels", ", ".join(map(_short, report.unknown_classes))))
+    columns = (report.average_precision, report.precision, report.recall, report.f1)
+    shares = ([_share(value) for value in values] for values in columns)
+    rows = list(zip(map(_short, report.classes), map(str, report.counts), *shares, strict=True))
+    return [Table((), measures), Table(("label", "images", "average precision", "precision", "recall", "F1"), rows)]
 
 
 def _share(value: float) -> str:

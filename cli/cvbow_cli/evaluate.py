@@ -19,7 +19,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, output_option
-from cvbow_cli._tables import report_tables
+from cvbow_cli._tables import labels_tables, report_tables
 
 __all__ = ["command"]
 
@@ -47,6 +47,9 @@ def command(
 
     If DIR holds train/ and test/ folders, or is a CSV file with a split column, the test split is used.
 
+    Where images have several labels, the measures are average precision, F1, Hamming loss and the share of images whose
+    labels are all right, and DIR may be all that train takes.
+
     \b
     Example:
       cvbow evaluate photos.cvbow held-out/
@@ -54,19 +57,21 @@ def command(
     """
     started = time.perf_counter()
     classifier = ImageClassifier.load(model, n_jobs=n_jobs)
-    images = labelled_images(source, "test")
+    images = labelled_images(source, "test", several=True)
     check_output(report, [source, *images.paths])
     judged, answers = classifier.evaluate(images.paths, images.labels, strict=strict)
     if report is not None:
-        from cvbow.report import write_evaluation_report
+        from cvbow.report import write_evaluation_report, write_labels_report
 
-        write_evaluation_report(
+        one_each = classifier.multilabel and not images.multilabel
+        write = write_labels_report if classifier.multilabel else write_evaluation_report
+        write(
             report,
             model=classifier,
             report=judged,
             answers=answers,
             paths=images.paths,
-            labels=images.labels,
+            labels=[[name] for name in images.labels] if one_each else images.labels,
             title=f"{model} on {source}",
         )
     seconds = time.perf_counter() - started
@@ -75,7 +80,7 @@ def command(
         echo_json({**judged.as_dict(), "skipped": skipped, "seconds": round(seconds, 3)})
         return
     tell_skipped(answers.skipped)
-    echo_tables(report_tables(judged))
+    echo_tables(labels_tables(judged) if classifier.multilabel else report_tables(judged))
     click.echo(f"\nseconds              {seconds:.1f}")
     if report is not None:
         click.echo(f"report               {printable(report)}")

@@ -15,6 +15,7 @@ from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation import Explanation, explanations, heat_file, shown_image
 from cvbow.images import gather_images
+from cvbow.parallel import note
 from cvbow_cli._common import echo_json, lines_of, option_json, option_max_pixels, printable, work_options
 from cvbow_cli._output import OutputFile, check_output, output_option
 
@@ -60,7 +61,8 @@ def command(
     """Show why a model gives images their scores: what each visual word gave, and each pixel.
 
     A score is the sum of what the image's points gave, of a bias that the model has by itself, and of a remainder that
-    could not be shared out. By default each image's best class is explained. '-' reads paths from stdin, one per line.
+    could not be shared out. By default each image's best class is explained; of a model for several labels an image,
+    each label that it is given. '-' reads paths from stdin, one per line.
     If an image cannot be read, it is reported, the others are explained, and the exit code is 1.
 
     A page has all images, as many as fit into 15 MB, and what each class is recognised by: over the images that it is
@@ -82,8 +84,8 @@ def command(
     for written in (output, heat):
         check_output(written, [model, *images])
     classifier = ImageClassifier.load(model, n_jobs=n_jobs)
-    n_wanted = len(images) * max(len(classes), 1)
     is_picture = output is not None and output.lower().endswith(".png")
+    n_wanted = len(images) * max(len(classes), 1)
     if is_picture and n_wanted > _DRAWN:
         raise click.UsageError(f"a picture has room for {_DRAWN} explanations, and these are {n_wanted}")
     rows: list[dict[str, Any]] = []
@@ -132,7 +134,11 @@ def _write(
     if output.lower().endswith(".png"):
         from cvbow.report.explanation import write_explanation_picture
 
-        write_explanation_picture(output, list(drawn))
+        # How many labels images are given is not known before.
+        write_explanation_picture(output, list(itertools.islice(drawn, _DRAWN)))
+        left_out = sum(1 for _ in drawn)
+        if left_out:
+            note(f"a picture has room for {_DRAWN} explanations; {left_out} are left out")
     else:
         from cvbow.report.explanation_page import write_explanation_page
 

@@ -40,7 +40,7 @@ def command(model: str, as_json: bool) -> None:
         "vector_length": stored.metadata.get("vector_length"),
     }
     # Few models have these.
-    some = ("background", "channels", "network_hashes")
+    some = ("multilabel", "background", "channels", "network_hashes")
     document |= {key: stored.metadata[key] for key in some if key in stored.metadata}
     if as_json:
         echo_json(document)

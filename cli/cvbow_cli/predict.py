@@ -76,6 +76,9 @@ def command(
     shown. How to preprocess images for the network is read from FILE.toml beside it, unless cvbow or torchvision knows
     the network.
 
+    Of a model for several labels an image, the labels that the image is given are shown, with --top the K most probable
+    ones, and --json gives labels in place of label.
+
     \b
     Example:
       cvbow predict photos.cvbow new/*.jpg --top 3
@@ -101,12 +104,15 @@ def command(
             label, probabilities = result
             order = sorted(range(len(names)), key=lambda i: -probabilities[i])
             shown = order[:top] if given or not as_json else order
+            several = not isinstance(label, str)
             if as_json:
                 scores = {names[i]: float(probabilities[i]) for i in shown}
-                rows.append({"path": path, "label": label, "scores": scores})
+                rows.append({"path": path, "labels" if several else "label": label, "scores": scores})
             else:
+                if several and not given:
+                    shown = [i for i in order if names[i] in label]
                 best = "  ".join(f"{printable(names[i])} {probabilities[i]:.3f}" for i in shown)
-                click.echo(f"{printable(path)}\t{best}")
+                click.echo(f"{printable(path)}\t{best or 'no label'}")
     if as_json:
         echo_json(rows)
     if failed:
@@ -141,10 +147,10 @@ def _chunks(images: tuple[str, ...]) -> Iterator[list[str]]:
 
 
 def _answers(classifier: ImageClassifier | PretrainedClassifier, paths: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yield each path with its label and probabilities, or with its ImageError, in order."""
+    """Yield each path with its label, or list of labels, and probabilities, or with its ImageError, in order."""
     answers = classifier.answer(paths)
     found: dict[int, Any] = {
-        int(row): (str(label), probabilities)
+        int(row): ([str(name) for name in label] if isinstance(label, list) else str(label), probabilities)
         for row, label, probabilities in zip(answers.rows, answers.labels, answers.probabilities, strict=True)
     }
     errors = iter(answers.skipped)

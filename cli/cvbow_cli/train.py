@@ -79,6 +79,11 @@ def command(
     DIR may also hold train/, validation/ and test/ folders of classes (train/ is used), or be a CSV file with the
     columns path,label[,split]. An unknown setting is answered with the list of settings.
 
+    Images may have several labels, or none: in a CSV file with the columns path,labels[,split] and '|' between labels,
+    or by the classes of the objects that are marked on them, in a CSV file with the columns
+    image,class,xmin,ymin,xmax,ymax, a JSON file of COCO, or a folder of VOC or YOLO. The model then tells for each
+    label whether an image has it.
+
     The recipe auto goes by the images: by their size, their colour and their number. What it chose, and why, is said
     on stderr and in cvbow info.
 
@@ -86,6 +91,7 @@ def command(
     Example:
       cvbow train photos/ -o photos.cvbow
       cvbow train photos/ -o photos.cvbow --preset fast --set n_words=200 --set C=1
+      cvbow train labels.csv -o photos.cvbow
       cvbow train photos/ -o photos.cvbow --augment 4 --set augment_with=zoom,shift
       cvbow --import my_parts train photos/ -o photos.cvbow --set detector=mine
     """
@@ -99,7 +105,7 @@ def command(
     if background is not None:
         model.set_params(background=background)
     storage.check_storable(model, "model")
-    images = labelled_images(source, "train")
+    images = labelled_images(source, "train", several=True)
     check_output(output, images.paths)
     model.fit(images.paths, images.labels, strict=strict)
     content_hash = model.save(output)
@@ -113,6 +119,7 @@ def command(
                 "n_images": n_read,
                 "skipped": skipped_as_json(model.skipped_),
                 "classes": [str(name) for name in model.classes_],
+                "multilabel": model.multilabel,
                 "seconds": {step: round(value, 3) for step, value in model.seconds_.items()},
                 "model": output,
             }
@@ -121,7 +128,8 @@ def command(
     tell_skipped(model.skipped_)
     steps = ", ".join(f"{step} {value:.1f}" for step, value in model.seconds_.items() if step != "total")
     click.echo(f"images      {n_read}, {len(model.skipped_)} skipped")
-    click.echo(f"classes     {len(model.classes_)}: {printable(', '.join(map(str, model.classes_)))}")
+    what = "labels" if model.multilabel else "classes"
+    click.echo(f"{what:<11} {len(model.classes_)}: {printable(', '.join(map(str, model.classes_)))}")
     click.echo(f"seconds     {model.seconds_['total']:.1f} ({steps})")
     click.echo(f"model       {printable(output)}")
     click.echo(f"hash        {content_hash}")

@@ -16,6 +16,12 @@ _OPTIONAL = ("score", "ignored")
 _EXPECTED = f"expected the columns {','.join(_COLUMNS)}[,score]"
 
 
+def is_boxes(source: Path) -> bool:
+    """Tell whether a CSV has columns of images and boxes; DatasetError where it cannot be read."""
+    header = next(csv_rows(source), (0, []))[1]
+    return {"image", *SIDES} <= {cell.casefold() for cell in header}
+
+
 def read_csv(source: Path) -> ObjectList:
     """Read the objects of a CSV; DatasetError that gives the line."""
     rows = csv_rows(source)

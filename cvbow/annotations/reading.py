@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 
 from cvbow.annotations._coco import read_coco
-from cvbow.annotations._csv import read_csv
+from cvbow.annotations._csv import is_boxes, read_csv
 from cvbow.annotations._voc import read_voc, xml_files
 from cvbow.annotations._yolo import is_yolo, read_yolo
 from cvbow.annotations.objects import ObjectList
 from cvbow.errors import DatasetError
+from cvbow.images import list_images
 
 _EXPECTED = (
     "a .csv file with the columns image,class,xmin,ymin,xmax,ymax, a .json file of COCO, a folder with XML files of "
@@ -76,3 +77,35 @@ def read_objects(source: str | os.PathLike[str]) -> ObjectList:
     if root.suffix.casefold() not in readers:
         raise DatasetError(root, f"expected {_EXPECTED}")
     return readers[root.suffix.casefold()](root)
+
+
+def has_objects(source: str | os.PathLike[str]) -> bool:
+    r"""Tell whether objects are marked in what could also be a folder of class folders, or a CSV of images and labels.
+
+    Nothing is read but the first line of a CSV. A folder of class folders stays one also where XML files lie beside
+    these.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from cvbow.annotations import has_objects
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "labels.csv")
+    ...     _ = path.write_text("path,label\n1.jpg,dog\n")
+    ...     has_objects(path)
+    False
+    """
+    root = Path(source)
+    if root.is_dir():
+        files = xml_files(root)
+        return is_yolo(root) or (bool(files) and (files[0].parent != root or not _has_class_folders(root)))
+    if root.suffix.casefold() == ".csv":
+        return is_boxes(root)
+    return root.suffix.casefold() == ".json"
+
+
+def _has_class_folders(root: Path) -> bool:
+    try:
+        return bool(list_images(root).classes)
+    except DatasetError:
+        return False

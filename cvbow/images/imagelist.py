@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 #: The splits of a data set, by the names that they go by.
 SPLITS = {
@@ -57,8 +60,8 @@ class ImageList:
     Attributes
     ----------
     paths : tuple of Path
-    labels : tuple of str
-        One per path.
+    labels : tuple of str, or tuple of tuples of str
+        One per path; or of each the labels that it has, of which there may be several or none, in natural order.
     splits : tuple of str or None
         ``"train"``, ``"validation"``, ``"test"`` or None, one per path.
     ignored : int
@@ -77,7 +80,7 @@ class ImageList:
     """
 
     paths: tuple[Path, ...]
-    labels: tuple[str, ...]
+    labels: tuple[Any, ...]
     splits: tuple[str | None, ...]
     ignored: int = 0
     empty: tuple[str, ...] = ()
@@ -98,13 +101,23 @@ class ImageList:
     @property
     def classes(self) -> tuple[str, ...]:
         """The distinct labels in natural order."""
-        return tuple(sorted(set(self.labels), key=natural_key))
+        return tuple(sorted(set(self._each), key=natural_key))
 
     @property
     def counts(self) -> dict[str, int]:
         """The number of images of each class, in the order of `classes`."""
-        counted = Counter(self.labels)
+        counted = Counter(self._each)
         return {name: counted[name] for name in self.classes}
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return not all(isinstance(label, str) for label in self.labels)
+
+    @property
+    def _each(self) -> Iterator[str]:
+        """Each label of each image."""
+        return itertools.chain.from_iterable(self.labels) if self.multilabel else iter(self.labels)
 
     @property
     def has_splits(self) -> bool:

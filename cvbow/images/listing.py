@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cvbow.errors import DatasetError
 from cvbow.images.imagelist import ImageList, natural_key, split_name
-from cvbow.images.manifest import read_manifest
+from cvbow.images.manifest import BETWEEN, read_manifest
 
 _ALWAYS_READ = ".jpg .jpeg .jpe .jfif .mpo .png .apng .gif .tif .tiff .bmp .webp .pbm .pgm .ppm .pnm"
 # Where their decoder is missing, these are reported when they are read: to leave them out without a word could hide
@@ -25,7 +26,7 @@ _MAX_DEPTH = 100
 _LAYOUT = "DIR/<class>/<image> or DIR/<split>/<class>/<image>"
 
 
-def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageList:
+def list_images(source: str | os.PathLike[str], *, flat: bool = False, several: bool = False) -> ImageList:
     """List the images of a folder or of a CSV, with their labels.
 
     In a folder, the label is the name of the first folder below the root, however deep the image lies below that.
@@ -35,7 +36,8 @@ def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageL
     is listed once: under its own name if that lies below the root, else under that of the first link to it.
 
     A CSV has the columns ``path,label[,split]``; relative paths are relative to its folder, and rows keep their order.
-    A path may occur more than once, but with one label.
+    A path may occur more than once, but with one label. In place of ``label`` it may have the column ``labels``, with
+    ``|`` between the labels of an image, which may have none.
 
     Parameters
     ----------
@@ -43,6 +45,8 @@ def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageL
         A folder, or a file that ends in ``.csv``.
     flat : bool, default False
         Take a folder with images in it and no folders of images as well; the label of its images is empty.
+    several : bool, default False
+        Take a CSV whose images have several labels as well; their labels are tuples.
 
     Returns
     -------
@@ -76,7 +80,10 @@ def list_images(source: str | os.PathLike[str], *, flat: bool = False) -> ImageL
         raise FileNotFoundError(f"no such file or folder: {root}")
     if root.suffix.casefold() != ".csv":
         raise DatasetError(root, f"expected a folder, {_LAYOUT}, or a .csv file with the columns path,label[,split]")
-    return _with_one_label_each(root, read_manifest(root))
+    images = _with_one_label_each(root, read_manifest(root))
+    if images.multilabel and not several:
+        raise DatasetError(root, "its column labels gives images several labels, where each must have one: label")
+    return images
 
 
 def gather_images(sources: Sequence[str | os.PathLike[str]]) -> tuple[tuple[Path, ...], int]:
@@ -200,11 +207,12 @@ def _holds_splits(root: Path, filled: list[_Folder]) -> bool:
 
 
 def _with_one_label_each(source: Path, images: ImageList) -> ImageList:
-    labels: dict[str, str] = {}
+    labels: dict[str, Any] = {}
     for path, label in zip(images.paths, images.labels, strict=True):
         first = labels.setdefault(os.path.normpath(path), label)
         if first != label:
-            raise DatasetError(source, f"{path} is listed as {first} and as {label}; an image has one label")
+            names = [other if isinstance(other, str) else BETWEEN.join(other) for other in (first, label)]
+            raise DatasetError(source, f"{path} is listed as {names[0]} and as {names[1]}; an image has one label")
     return images
 
 

@@ -6,16 +6,21 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from cvbow.errors import DatasetError
 from cvbow.files import read_text
-from cvbow.images.imagelist import SPLITS, ImageList, split_name
+from cvbow.images.imagelist import SPLITS, ImageList, natural_key, split_name
 
 _EXPECTED = "expected the columns path,label[,split]"
+#: Between the labels of an image that has several.
+BETWEEN = "|"
 
 
 def read_manifest(source: Path) -> ImageList:
     """Read a CSV with the columns ``path``, ``label`` and perhaps ``split``, in any order, among any others.
+
+    In place of ``label`` it may have ``labels``, with ``|`` between those of an image; it may be empty.
 
     Rows keep the order of the file, and a path may occur more than once. Whether the files exist is not looked at.
 
@@ -30,26 +35,26 @@ def read_manifest(source: Path) -> ImageList:
         When a column is missing, a path or label is empty, or a split has no known name; the line is given.
     """
     paths: list[Path] = []
-    labels: list[str] = []
+    labels: list[Any] = []
     splits: list[str | None] = []
     folder = source.parent
     rows = csv_rows(source)
     _, header = next(rows, (0, None))
     if header is None:
         raise DatasetError(source, f"the file is empty; {_EXPECTED}")
-    path_at, label_at, split_at = _columns(source, header)
+    path_at, label_at, split_at, several = _columns(source, header)
 
     for line, row in rows:
         cells = [row[at] if at is not None and at < len(row) else "" for at in (path_at, label_at, split_at)]
         for name, cell in zip(("path", "label"), cells, strict=False):
-            if not cell:
+            if not cell and not (name == "label" and several):
                 raise DatasetError(source, f"line {line}: the {name} is empty")
         split = split_name(cells[2])
         if cells[2] and split is None:
             choices = ", ".join(name for names in SPLITS.values() for name in names)
             raise DatasetError(source, f"line {line}: the split must be one of {choices} or empty, got {cells[2]!r}")
         paths.append(folder / cells[0])
-        labels.append(cells[1])
+        labels.append(_several(source, line, cells[1]) if several else cells[1])
         splits.append(split)
     if not paths:
         raise DatasetError(source, "no images are listed below the header")
@@ -74,13 +79,24 @@ def csv_rows(source: Path) -> Iterator[tuple[int, list[str]]]:
         raise DatasetError(source, f"the file cannot be read ({(error.strerror or 'error').lower()})") from error
 
 
-def _columns(source: Path, header: list[str]) -> tuple[int, int, int | None]:
+def _several(source: Path, line: int, cell: str) -> tuple[str, ...]:
+    """Return the labels of a cell, each once, in natural order."""
+    labels = [label.strip() for label in cell.split(BETWEEN)] if cell else []
+    if not all(labels):
+        raise DatasetError(source, f"line {line}: one of the labels in {cell!r} is empty")
+    return tuple(sorted(set(labels), key=natural_key))
+
+
+def _columns(source: Path, header: list[str]) -> tuple[int, int, int | None, bool]:
+    """Return where the path, the label and the split are, and whether there are several labels an image."""
     names = [name.casefold() for name in header]
-    missing = [name for name in ("path", "label") if name not in names]
+    label = "labels" if "label" not in names and "labels" in names else "label"
+    missing = [name for name in ("path", label) if name not in names]
     if missing:
         found = ",".join(header)
         raise DatasetError(source, f"no column {' or '.join(missing)}; {_EXPECTED}, found {found!r}")
-    for name in ("path", "label", "split"):
+    for name in ("path", label, "split"):
         if names.count(name) > 1:
             raise DatasetError(source, f"the column {name} occurs {names.count(name)} times")
-    return names.index("path"), names.index("label"), names.index("split") if "split" in names else None
+    split_at = names.index("split") if "split" in names else None
+    return names.index("path"), names.index(label), split_at, label == "labels"

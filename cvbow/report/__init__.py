@@ -2,9 +2,11 @@
 
 from cvbow.report.comparison_plots import PLOTS, write_comparison_plots
 from cvbow.report.evaluation import write_evaluation_report
+from cvbow.report.labels import write_labels_report
 
 __all__ = [
     "PLOTS",
     "write_comparison_plots",
     "write_evaluation_report",
+    "write_labels_report",
 ]

@@ -5,6 +5,7 @@ Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,9 +65,12 @@ def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_], *, n_
         )
 
 
-def diagram(measured: Reliability) -> str:
-    """Return the reliability diagram as SVG: accuracy over confidence, and how many answers each bin has."""
-    parts = [_axes(), _histogram(measured.counts)]
+def diagram(measured: Reliability, right: str = "right answers") -> str:
+    """Return the reliability diagram as SVG: accuracy over confidence, and how many answers each bin has.
+
+    ``right`` says what those are that accuracy is the share of.
+    """
+    parts = [_axes(right), _histogram(measured.counts)]
     filled = np.flatnonzero(measured.counts)
     places = [(_x(measured.confidence[i]), _y(measured.accuracy[i])) for i in filled]
     for i, (x, _) in zip(filled, places, strict=True):
@@ -76,18 +80,18 @@ def diagram(measured: Reliability) -> str:
     for i, (x, y) in zip(filled, places, strict=True):
         said = (
             f"{count(int(measured.counts[i]))} answers: mean confidence {100 * measured.confidence[i]:.1f} %, "
-            f"right {100 * measured.accuracy[i]:.1f} %"
+            f"{right} {100 * measured.accuracy[i]:.1f} %"
         )
         parts.append(f'<circle class="point" cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{said}</title></circle>')
     drawn = "\n".join(parts)
     return (
         f'<svg class="diagram" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
-        f'aria-label="Reliability diagram: share of right answers over confidence">\n{drawn}\n</svg>'
+        f'aria-label="Reliability diagram: share of {right} over confidence">\n{drawn}\n</svg>'
     )
 
 
-def reliability_table(measured: Reliability) -> str:
-    """Return the numbers behind the diagram as a table."""
+def reliability_table(measured: Reliability, heads: Sequence[str] = ("Images", "Right")) -> str:
+    """Return the numbers behind the diagram as a table; ``heads`` say what is counted, and of what there is a share."""
     n_bins = len(measured.counts)
     rows = [
         (
@@ -98,7 +102,7 @@ def reliability_table(measured: Reliability) -> str:
         )
         for i in range(n_bins)
     ]
-    return table(("Confidence", "Images", "Mean", "Right"), rows, numbers=(1, 2, 3))
+    return table(("Confidence", heads[0], "Mean", heads[1]), rows, numbers=(1, 2, 3))
 
 
 def _x(share: float) -> float:
@@ -109,7 +113,7 @@ def _y(share: float) -> float:
     return _TOP + _SIDE * (1 - share)
 
 
-def _axes() -> str:
+def _axes(right_answers: str) -> str:
     bottom, right, foot = _TOP + _SIDE, _LEFT + _SIDE, _BARS_TOP + _BARS_HEIGHT
     parts = [f'<rect class="frame" x="{_LEFT}" y="{_TOP}" width="{_SIDE}" height="{_SIDE}"></rect>']
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -122,7 +126,7 @@ def _axes() -> str:
     parts.append(f'<line class="ideal" x1="{_LEFT}" y1="{bottom}" x2="{right}" y2="{_TOP}"></line>')
     parts.append(f'<text x="{_LEFT + _SIDE / 2}" y="{foot + 34}" text-anchor="middle">confidence, %</text>')
     middle = _TOP + _SIDE / 2
-    parts.append(f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">right answers, %</text>')
+    parts.append(f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">{right_answers}, %</text>')
     return "\n".join(parts)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +19,35 @@ from cvbow.report._html import figure, isolate, percent
 SIDE = 128
 
 
-@dataclass(frozen=True)
-class Answered:
-    """One answer: where its image is read and what it is called, its class, the answer and the answer's probability.
+class Shown(ABC):
+    """An image with an answer: where it is read, and what it is called.
 
     The anchor is where on the page more is said of it; empty for nowhere.
     """
+
+    path: str | os.PathLike[str]
+    shown_path: str
+    anchor: str
+
+    @property
+    @abstractmethod
+    def said(self) -> str:
+        """The answer as HTML."""
+
+    @property
+    @abstractmethod
+    def spoken(self) -> str:
+        """The answer for those who do not see the image, as text."""
+
+    @property
+    @abstractmethod
+    def in_question(self) -> tuple[str, ...]:
+        """The classes whose scores tell why it was answered so."""
+
+
+@dataclass(frozen=True)
+class Answered(Shown):
+    """One answer: the class of its image, the answer and the answer's probability."""
 
     path: str | os.PathLike[str]
     shown_path: str
@@ -32,8 +56,58 @@ class Answered:
     confidence: float
     anchor: str = ""
 
+    @property
+    def said(self) -> str:
+        truth = isolate(self.truth)
+        if self.truth == self.answer:
+            said = f'<span class="right">{truth}</span>'
+        else:
+            said = f'{truth} → <span class="wrong">{isolate(self.answer)}</span>'
+        return f"{said} {percent(self.confidence)}"
 
-def gallery(answers: Iterable[Answered], most: int) -> str:
+    @property
+    def spoken(self) -> str:
+        is_right = self.truth == self.answer
+        return f"{self.truth}, {'rightly answered' if is_right else f'taken for {self.answer}'}"
+
+    @property
+    def in_question(self) -> tuple[str, ...]:
+        return self.answer, self.truth
+
+
+@dataclass(frozen=True)
+class AnsweredLabels(Shown):
+    """The labels that an image was given: those that it has, those that it has not, and those that were missed.
+
+    Of the wrong ones the probabilities are known.
+    """
+
+    path: str | os.PathLike[str]
+    shown_path: str
+    right: tuple[str, ...]
+    false: Mapping[str, float]
+    missed: Mapping[str, float]
+    anchor: str = ""
+
+    @property
+    def said(self) -> str:
+        parts = [f'<span class="right">{isolate(name)}</span>' for name in self.right]
+        for what, names in (("missed", self.missed), ("false", self.false)):
+            wrong = ", ".join(f'<span class="wrong">{isolate(name)}</span> {percent(p)}' for name, p in names.items())
+            parts += [f"{what} {wrong}"] * bool(names)
+        return ", ".join(parts) or "no label, rightly"
+
+    @property
+    def spoken(self) -> str:
+        parts = (("right", self.right), ("missed", self.missed), ("false", self.false))
+        return "; ".join(f"{what} {', '.join(names)}" for what, names in parts if names) or "no label"
+
+    @property
+    def in_question(self) -> tuple[str, ...]:
+        return (*self.missed, *self.false)
+
+
+def gallery(answers: Iterable[Shown], most: int) -> str:
     """Return figures of the first `most` images that can still be read; empty when there is none."""
     figures: list[str] = []
     for answered in answers:
@@ -48,20 +122,8 @@ def gallery(answers: Iterable[Answered], most: int) -> str:
     return f'<div class="gallery">\n{"".join(figures)}\n</div>' if figures else ""
 
 
-def said_of(answered: Answered) -> str:
-    """Return an answer as HTML: its class, what it was taken for, and how sure the model was."""
-    truth = isolate(answered.truth)
-    if answered.truth == answered.answer:
-        said = f'<span class="right">{truth}</span>'
-    else:
-        said = f'{truth} → <span class="wrong">{isolate(answered.answer)}</span>'
-    return f"{said} {percent(answered.confidence)}"
-
-
-def _figure(answered: Answered, thumbnail: Any) -> str:
-    is_right = answered.truth == answered.answer
-    spoken = f"{answered.truth}, {'rightly answered' if is_right else f'taken for {answered.answer}'}"
-    return figure(thumbnail, spoken, said_of(answered), answered.shown_path, answered.anchor)
+def _figure(answered: Shown, thumbnail: Any) -> str:
+    return figure(thumbnail, answered.spoken, answered.said, answered.shown_path, answered.anchor)
 
 
 def _thumbnail(pixels: NDArray[np.uint8]) -> Any:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation import Explanation, explanations_of, shown_image
-from cvbow.report._gallery import Answered, gallery, said_of
+from cvbow.report._gallery import Answered, Shown, gallery
 from cvbow.report._heat import heat_maps
 from cvbow.report._html import breakable, count, counted, isolate
 
@@ -22,22 +23,27 @@ _SIDE = 192
 _GONE = (ImageError, FileNotFoundError, ValueError)
 
 Pair = tuple[int, int]
+AnyShown = TypeVar("AnyShown", bound=Shown)
 
 
-def explain_mistakes(model: ImageClassifier, mistakes: Sequence[Answered], most: int) -> tuple[list[Answered], str]:
+def explain_mistakes(
+    model: ImageClassifier, mistakes: Sequence[AnyShown], most: int, each: str = "mistake", first: str = "surest"
+) -> tuple[list[AnyShown], str]:
     """Tell why images were mistaken for others.
 
     Parameters
     ----------
     model : ImageClassifier
-    mistakes : sequence of Answered
+    mistakes : sequence of Answered or AnsweredLabels
         Those that are explained first come first.
     most : int
         How many are explained at most; fewer where that would take long.
+    each, first : str, default "mistake" and "surest"
+        What one of them is called, and what those that come first are.
 
     Returns
     -------
-    mistakes : list of Answered
+    mistakes : list
         The same; those that are explained have the anchor of their reason.
     reasons : str
         HTML of the reasons, and of why some have none.
@@ -47,8 +53,8 @@ def explain_mistakes(model: ImageClassifier, mistakes: Sequence[Answered], most:
     started, n_tried, method = time.perf_counter(), 0, "exact"
     # The first tells whether the others can be explained quickly.
     for part in (mistakes[: min(1, most)], mistakes[1:most]):
-        wanted = [[name for name in (each.answer, each.truth) if name in known] for each in part]
-        for found in explanations_of(model, [each.path for each in part], wanted) if part else ():
+        wanted = [[name for name in shown.in_question if name in known] for shown in part]
+        for found in explanations_of(model, [shown.path for shown in part], wanted) if part else ():
             place, n_tried = n_tried, n_tried + 1
             if isinstance(found, ImageError):
                 continue
@@ -60,15 +66,22 @@ def explain_mistakes(model: ImageClassifier, mistakes: Sequence[Answered], most:
                 figures.append(_reason(model, mistakes[place], found, anchor))
             except _GONE:
                 continue
-            linked[place] = dataclasses.replace(mistakes[place], anchor=anchor)
+            linked[place] = with_anchor(mistakes[place], anchor)
         else:
             continue
         break
-    return linked, _reasons(figures, len(mistakes), method)
+    return linked, _reasons(figures, f"{counted(len(mistakes), each)}, the {first} first", len(mistakes), method)
+
+
+def with_anchor(shown: AnyShown, anchor: str) -> AnyShown:
+    """Return the same answer, of which more is said at an anchor."""
+    changed: Any = shown
+    found: AnyShown = dataclasses.replace(changed, anchor=anchor)
+    return found
 
 
 def by_pair(mistakes: Sequence[Answered], pairs: Sequence[Pair], most: int = MOST_SHOWN) -> tuple[str, dict[Pair, str]]:
-    """Show the mistakes of each class and answer, as many of one as of another where not all have room.
+    """Show the mistakes of each class and answer, as ``grouped`` does.
 
     Parameters
     ----------
@@ -86,6 +99,17 @@ def by_pair(mistakes: Sequence[Answered], pairs: Sequence[Pair], most: int = MOS
     anchors : dict
         Where the mistakes of a class and an answer are.
     """
+    return grouped(mistakes, pairs, lambda first, pair: _titled(first), most)
+
+
+def grouped(
+    mistakes: Sequence[AnyShown], pairs: Sequence[Pair], title: Callable[[AnyShown, Pair], str], most: int = MOST_SHOWN
+) -> tuple[str, dict[Pair, str]]:
+    """Show mistakes in groups, as many of one as of another where not all have room.
+
+    The parameters and what is returned are those of ``by_pair``; ``title`` gives the HTML of a group's heading, for its
+    first mistake and its pair.
+    """
     groups: dict[Pair, list[int]] = {}
     ranks = []
     for place, pair in enumerate(pairs):
@@ -100,24 +124,29 @@ def by_pair(mistakes: Sequence[Answered], pairs: Sequence[Pair], most: int = MOS
         anchors[pair] = f"from{pair[0]}to{pair[1]}"
         first, n_shown = mistakes[places[0]], sum(place in shown for place in places)
         number = count(len(places)) if n_shown == len(places) else f"{count(n_shown)} of {count(len(places))}"
-        title = f'{isolate(first.truth)} → <span class="wrong">{isolate(first.answer)}</span>'
-        parts.append(f'<h3 id="{anchors[pair]}">{title} <span class="hint">{number}</span></h3>\n{content}')
+        parts.append(
+            f'<h3 id="{anchors[pair]}">{title(first, pair)} <span class="hint">{number}</span></h3>\n{content}'
+        )
     if len(shown) < len(pairs):
         parts.insert(0, f"<p>{count(len(shown))} of {counted(len(pairs), 'mistake')}, the surest of each kind.</p>")
     return "\n".join(parts), anchors
 
 
-def _reason(model: ImageClassifier, mistake: Answered, explained: Sequence[Explanation], anchor: str) -> str:
+def _titled(first: Answered) -> str:
+    return f'{isolate(first.truth)} → <span class="wrong">{isolate(first.answer)}</span>'
+
+
+def _reason(model: ImageClassifier, mistake: Shown, explained: Sequence[Explanation], anchor: str) -> str:
     maps = heat_maps(shown_image(model, mistake.path), explained, _SIDE)
     return f"""<figure class="reason" id="{anchor}">
-<figcaption>{said_of(mistake)}
+<figcaption>{mistake.said}
 <span class="path">{breakable(mistake.shown_path)}</span></figcaption>
 {maps}
 </figure>
 """
 
 
-def _reasons(figures: Sequence[str], n_mistakes: int, method: str) -> str:
+def _reasons(figures: Sequence[str], mistakes: str, n_mistakes: int, method: str) -> str:
     if method == "leaving out":
         return (
             "<p>The scores of this model are no sums over parts of an image, so that reasons take long. "
@@ -125,7 +154,7 @@ def _reasons(figures: Sequence[str], n_mistakes: int, method: str) -> str:
         )
     if not figures:
         return "<p>No mistake is explained.</p>"
-    said = f"The reasons of {count(len(figures))} of {counted(n_mistakes, 'mistake')}, the surest first. "
+    said = f"The reasons of {count(len(figures))} of {mistakes}. "
     how = " The score is no sum of parts, and shared out by its mean gradient." if method == "mean gradient" else ""
     rest = " <code>cvbow explain</code> has those of the others." * (len(figures) < n_mistakes)
     return (

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import datetime
 import os
-import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,26 +11,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from cvbow import __version__
 from cvbow._checks import check_int
 from cvbow.classify import Answers, ClassificationReport, ImageClassifier, place_labels
-from cvbow.errors import ImageError
-from cvbow.presets import SETTINGS
 from cvbow.report._calibration import Reliability, diagram, reliability, reliability_table
 from cvbow.report._classes import MOST_CLASSES, class_table, confusions
 from cvbow.report._gallery import Answered, gallery
-from cvbow.report._html import count, data, escape, isolate, page, percent, scroll_box, section, table, write_page
-from cvbow.report._mistakes import by_pair, explain_mistakes
+from cvbow.report._html import count, data, isolate, page, percent, scroll_box, section, write_page
+from cvbow.report._judged import GONE, below, common_folder, figures, how_made, skipped_files
+from cvbow.report._mistakes import by_pair, explain_mistakes, with_anchor
 
 _MOST_MISTAKES = 24
 _MOST_UNSURE = 8
-#: What a recipe says beside its settings.
-_OF_RECIPE = {
-    "preset": "the recipe that the settings come from",
-    "chosen": "what it chose by the training images",
-    "because": "why",
-}
-_GONE = "<p>None of the images can be read any more.</p>"
 
 
 def write_evaluation_report(
@@ -86,15 +74,14 @@ def write_evaluation_report(
     check_int("most_reasons", most_reasons, minimum=0)
     judged = _Judged.of(model.classes_, report, answers, paths, labels)
     measured = reliability(judged.confidence, judged.truth == judged.answer)
-    base = _base(paths)
+    base = common_folder(paths)
     wrong = judged.mistakes
     mistakes, reasons = explain_mistakes(model, list(judged.answered(wrong, paths, base)), most_reasons)
     pairs = list(zip(judged.truth[wrong].tolist(), judged.answer[wrong].tolist(), strict=True))
     confused, anchors = by_pair(mistakes, pairs)
     # What has no reason is at least among its like.
     linked = [
-        dataclasses.replace(each, anchor=each.anchor or anchors.get(pair, ""))
-        for each, pair in zip(mistakes, pairs, strict=True)
+        with_anchor(each, each.anchor or anchors.get(pair, "")) for each, pair in zip(mistakes, pairs, strict=True)
     ]
     sections = [
         section(
@@ -108,8 +95,8 @@ def write_evaluation_report(
         section("unsure", "The least sure right answers", _unsure(judged, paths, base)),
         *([section("confused", "Mistakes by class", confused)] if anchors else []),
         *([section("reasons", "Reasons of mistakes", reasons)] if anchors and most_reasons else []),
-        section("skipped", "Skipped files", _skipped(answers.skipped, base)),
-        section("recipe", "How it was made", _making(model, base)),
+        section("skipped", "Skipped files", skipped_files(answers.skipped, base)),
+        section("recipe", "How it was made", how_made(model, base)),
     ]
     write_page(path, page(title, _introduction(report, len(answers.skipped)), sections))
 
@@ -161,7 +148,7 @@ class _Judged:
         return (
             Answered(
                 path=paths[self.rows[i]],
-                shown_path=_below(os.fspath(paths[self.rows[i]]), base),
+                shown_path=below(os.fspath(paths[self.rows[i]]), base),
                 truth=self.classes[self.truth[i]],
                 answer=self.classes[self.answer[i]],
                 confidence=float(self.confidence[i]),
@@ -180,18 +167,20 @@ def _introduction(report: ClassificationReport, n_skipped: int) -> str:
     among = "class among the five most probable" if n_classes > 5 else f"says nothing: there are {n_classes} classes"
     unread = '<a href="#skipped">could not be read</a>' if n_skipped else "every image could be read"
     guess = f"0 is perfect; guessing evenly gives {np.log(n_classes):.3f}"
-    figures = (
-        ("Accuracy", percent(report.accuracy), f"{right} right; {constant} by always saying {largest_name}"),
-        ("Mean class accuracy", f"{percent(report.mean_class_accuracy)} {spread}", "± standard deviation over classes"),
-        ("Top 5", percent(report.top5_accuracy), among),
-        ("Log loss", data(report.log_loss, f"{report.log_loss:.3f}"), guess),
-        ("Images", data(report.n_images, count(report.n_images)), f"in {count(n_classes)} classes"),
-        ("Skipped", data(n_skipped, count(n_skipped)), unread),
+    return figures(
+        (
+            ("Accuracy", percent(report.accuracy), f"{right} right; {constant} by always saying {largest_name}"),
+            (
+                "Mean class accuracy",
+                f"{percent(report.mean_class_accuracy)} {spread}",
+                "± standard deviation over classes",
+            ),
+            ("Top 5", percent(report.top5_accuracy), among),
+            ("Log loss", data(report.log_loss, f"{report.log_loss:.3f}"), guess),
+            ("Images", data(report.n_images, count(report.n_images)), f"in {count(n_classes)} classes"),
+            ("Skipped", data(n_skipped, count(n_skipped)), unread),
+        )
     )
-    body = "\n".join(
-        f'<div><dt>{name}</dt><dd>{value}<span class="hint">{hint}</span></dd></div>' for name, value, hint in figures
-    )
-    return f'<dl class="figures">\n{body}\n</dl>'
 
 
 def _calibration(measured: Reliability) -> str:
@@ -220,7 +209,7 @@ def _mistakes(mistakes: Sequence[Answered], n_answers: int) -> str:
         f"<p>True class → answer, and the probability the model gave to it. "
         f"{count(len(mistakes))} of {count(n_answers)} answers are wrong.{reason}</p>"
     )
-    return f"{said}\n{shown or _GONE}"
+    return f"{said}\n{shown or GONE}"
 
 
 def _unsure(judged: _Judged, paths: Sequence[Path], base: str) -> str:
@@ -228,69 +217,4 @@ def _unsure(judged: _Judged, paths: Sequence[Path], base: str) -> str:
     if not len(right):
         return "<p>There are no right answers.</p>"
     order = right[np.argsort(judged.confidence[right], kind="stable")]
-    return gallery(judged.answered(order, paths, base), _MOST_UNSURE) or _GONE
-
-
-def _skipped(skipped: Sequence[ImageError], base: str) -> str:
-    if not skipped:
-        return "<p>None: every image could be read.</p>"
-    rows = [(isolate(_below(error.path, base)), escape(error.reason)) for error in skipped]
-    return scroll_box(table(("File", "Reason"), rows), "Skipped files")
-
-
-def _making(model: ImageClassifier, base: str) -> str:
-    import cv2
-    import sklearn
-
-    parts = []
-    if model.shown_recipe:
-        rows = [
-            (f"<code>{escape(key)}</code>", f"<code>{escape(_plain(value))}</code>", _meaning(key))
-            for key, value in model.shown_recipe.items()
-        ]
-        parts.append(scroll_box(table(("Setting", "Value", "Meaning"), rows), "Recipe"))
-    else:
-        made = escape(f"{model.backend!r}\n{model.classifier!r}")
-        parts.append(f"<p>Built from its parts, without a recipe:</p>\n<pre>{made}</pre>")
-    versions = {
-        "cvbow": __version__,
-        "Python": platform.python_version(),
-        "NumPy": np.__version__,
-        "scikit-learn": sklearn.__version__,
-        "OpenCV": cv2.__version__,
-    }
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    parts.append(
-        f'<p class="made">An image becomes {count(int(model.backend_.vector_length))} numbers. '
-        f"Written on {today} with {', '.join(f'{name} {escape(version)}' for name, version in versions.items())}.</p>"
-    )
-    if base:
-        parts.append(f"<p>Paths on this page begin at <code>{isolate(base)}</code></p>")
-    return "\n".join(parts)
-
-
-def _plain(value: object) -> str:
-    """Return a setting's value as ``--set key=value`` takes it."""
-    if isinstance(value, list | tuple):
-        return ",".join(map(str, value))
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
-
-
-def _meaning(key: str) -> str:
-    if key in _OF_RECIPE:
-        return _OF_RECIPE[key]
-    part, is_nested, _ = key.partition("__")
-    return escape(SETTINGS[key].meaning) if key in SETTINGS else f"of the {part}" if is_nested else "of the classifier"
-
-
-def _base(paths: Sequence[Path]) -> str:
-    """Return the folder that all images are in, or nothing when there is none to speak of."""
-    try:
-        return os.path.commonpath([os.path.dirname(path) for path in paths])
-    except ValueError:  # absolute and relative paths, or two drives
-        return ""
-
-
-def _below(path: str, base: str) -> str:
-    inside = os.path.join(base, "")
-    return path[len(inside) :] if base and path.startswith(inside) else path
+    return gallery(judged.answered(order, paths, base), _MOST_UNSURE) or GONE
