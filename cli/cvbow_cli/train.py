@@ -119,7 +119,7 @@ def command(
                 "n_images": n_read,
                 "skipped": skipped_as_json(model.skipped_),
                 "classes": [str(name) for name in model.classes_],
-                "multilabel": model.multilabel,
+                **({"multilabel": True} if model.multilabel else {}),
                 "seconds": {step: round(value, 3) for step, value in model.seconds_.items()},
                 "model": output,
             }

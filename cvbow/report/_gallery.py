@@ -91,11 +91,12 @@ class AnsweredLabels(Shown):
 
     @property
     def said(self) -> str:
-        parts = [f'<span class="right">{isolate(name)}</span>' for name in self.right]
+        right = ", ".join(f'<span class="right">{isolate(name)}</span>' for name in self.right)
+        parts = [right] * bool(self.right)
         for what, names in (("missed", self.missed), ("false", self.false)):
             wrong = ", ".join(f'<span class="wrong">{isolate(name)}</span> {percent(p)}' for name, p in names.items())
             parts += [f"{what} {wrong}"] * bool(names)
-        return ", ".join(parts) or "no label, rightly"
+        return "; ".join(parts) or "no label, rightly"
 
     @property
     def spoken(self) -> str:
