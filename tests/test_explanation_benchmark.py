@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from own_datasets import register, tiny_manifest, write_split
 from tiny_images import texture
 
+from cvbow import BagEncoder, BagOfWords, DenseSIFT, ImageClassifier, KMeansDictionary
 from cvbow.experiments import ExplanationDefinition, find_benchmark, read_benchmark, result_tables, run_benchmark
 from cvbow.experiments._attribution import FILLS, aopc, by_cell, cut_cells, edges, filled, lime, occlusion, replaced
-from cvbow.experiments._known_places import pointed_at
+from cvbow.experiments._known_places import pointed_at, shown_first, stamped
 from cvbow.experiments.explanation import MAPS
 from cvbow.images import read_image
 
@@ -81,6 +82,7 @@ def test_a_run_and_its_tables(data: dict[str, Path], tmp_path: Path) -> None:
     assert len(part["quarters"]["heat"]) == 6, "two mosaics of three classes"
     assert part["quarters"]["point"].count(True) > 2, "more than a third"
     assert len(part["stamp"]["taken"]) == 3
+    assert set(part["stamp"]["first"]) == {"heat", "word"}
     assert all(0 <= heat <= near <= 1 for heat, near in zip(part["stamp"]["heat"], part["stamp"]["near"], strict=True))
     assert part["masked"]["area"] == [0.25] * 4
     assert part["masked"]["point"] == part["masked"]["centre"] == [True] * 4
@@ -102,6 +104,15 @@ def test_a_map_points_at_the_square_with_the_most_heat() -> None:
     assert 38 <= row <= 46
     assert 60 <= column <= 67
     assert pointed_at(np.ones((1, 1), np.float32)) == (0, 0)
+
+
+def test_what_a_class_is_recognised_by_shows_its_stamp_first() -> None:
+    random = np.random.default_rng(0)
+    plain = [texture("horizontal", size=64, rng=random) for _ in range(6)]
+    backend = BagEncoder(DenseSIFT(step=4, bin_sizes=(4,)), BagOfWords(KMeansDictionary(n_words=30)))
+    model = ImageClassifier(backend).fit([*plain, *map(stamped, plain)], ["without"] * 6 + ["with"] * 6)
+    assert shown_first(model, plain, "with") == {"heat": True, "word": 1.0}
+    assert not shown_first(model, plain, "without")["heat"]
 
 
 def test_a_network_takes_part(

@@ -8,7 +8,7 @@ FUZZ-IEEE 2022.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike
 from cvbow.classify import ImageClassifier
-from cvbow.explanation import Explanation, explain
+from cvbow.explanation import Explanation, Recognition, explain
 from cvbow.images import from_gray, read_image
 
 #: Pixels of the side of a quarter of a mosaic.
@@ -103,6 +103,32 @@ class Stamped:
             "near": share_within(why.heat, near),
             "near_area": round(float(near.mean()), 4),
         }
+
+
+def shown_first(model: ImageClassifier, images: Sequence[ImageLike], name: str) -> dict[str, Any]:
+    """Return whether what a class is recognised by, over its stamped images, shows the stamp first.
+
+    ``heat``: whether the mean heat is highest on it; ``word``: the share of the places of the first word, those that
+    are shown, that meet it, None without words.
+    """
+    found, boxes = Recognition(), {}
+    for number, image in enumerate(images):
+        pixels = stamped(image)
+        # The places of words come with the images' names.
+        why = replace(why_of(model, pixels, name), path=str(number))
+        found.add(pixels, why)
+        boxes[why.path] = _stamp_box(pixels.shape)
+    (reasons,) = found.classes()
+    side = len(reasons.heat)
+    rows, columns = _stamp_box((side, side))
+    y, x = np.unravel_index(np.argmax(reasons.heat), reasons.heat.shape)
+    on_it = rows.start <= y < rows.stop and columns.start <= x < columns.stop
+    met = []
+    for word in reasons.words[:1]:
+        for (left, top, right, bottom), path in zip(word.boxes, word.paths, strict=True):
+            below, along = boxes[path]
+            met.append(left < along.stop and right > along.start and top < below.stop and bottom > below.start)
+    return {"heat": bool(on_it), "word": round(float(np.mean(met)), 4) if met else None}
 
 
 @dataclass(frozen=True)

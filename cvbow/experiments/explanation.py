@@ -26,7 +26,7 @@ from cvbow.classify import ImageClassifier, LinearSVM
 from cvbow.datasets import LabelledImages, dataset_names, load_dataset
 from cvbow.experiments._attribution import FILLS, aopc, by_cell, cut_cells, edges, filled, lime, occlusion
 from cvbow.experiments._drawing import Split, by_class, shuffled, smoke_split
-from cvbow.experiments._known_places import OTHER, SHOWN, Masked, Quarters, Stamped, stamped, why_of
+from cvbow.experiments._known_places import OTHER, SHOWN, Masked, Quarters, Stamped, shown_first, stamped, why_of
 from cvbow.experiments.definition import Definition, different, take_common, take_settings
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import FixedSplit, SplitProtocol, read_protocol
@@ -125,7 +125,8 @@ class ExplanationResult(Result):
     ``stamp``
         Of a model one of whose classes was stamped: by stamped image of another class, whether that class has the
         highest score (``taken``), the share of its positive heat in the stamp (``heat``), and the share within a
-        point's size of it (``near``), with the area of that.
+        point's size of it (``near``), with the area of that. ``first`` tells whether what the class is recognised by
+        shows the stamp first: in its mean heat, and by the share of places of the first word.
     ``masked``
         Of a model that tells what is masked from the training images of all classes; by test image, whether the map
         points, and whether the image's centre is, on what is shown (``point``, ``centre``), the share of positive heat
@@ -228,6 +229,8 @@ class _Trial:
         others = [self.images.images[place] for place in test if self.images.labels[place] != first]
         stamps = Stamped(self._train(marked, labels), first)
         found["stamp"] = {"class": first} | _columns(self._each(stamps, others[: self.amounts.images], "stamps"))
+        own = [image for image, label in zip(train, labels, strict=True) if label == first]
+        found["stamp"]["first"] = shown_first(stamps.model, own[: self.amounts.images], first)
         scenes = [*self.shown[0], *train]
         names = [SHOWN] * len(self.shown[0]) + [OTHER] * len(train)
         masks = Masked(self._train(scenes, names))
@@ -414,6 +417,10 @@ def _checks(part: Mapping[str, Any]) -> dict[str, str]:
         "stamp: the same of the images that were taken": _percent(taken),
         "stamp: % of positive heat within a point's size of it": _percent(stamp["near"]),
         "stamp: the area of that, %": _percent(stamp["near_area"]),
+        "stamp: the class's mean heat is highest on it": "yes" if stamp["first"]["heat"] else "no",
+        "stamp: % of places of the class's first word that meet it": _percent(
+            [] if stamp["first"]["word"] is None else [stamp["first"]["word"]]
+        ),
         **{
             f"{name}: {what}": _percent(part[key][value])
             for name, key in (("masks", "masked"), ("masks in mosaics", "hidden"))
