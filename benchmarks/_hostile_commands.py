@@ -273,6 +273,14 @@ class Maker:
             words += self.output(".html" if self.chance(0.5) else ".png")
         return words + self.options(("--class", "checker"), ("--against", "no")) + self.common()
 
+    def locate(self) -> list[str]:
+        words = [self.model(), *(self.image() for _ in range(self.rng.integers(1, 4)))]
+        if self.chance(0.5):
+            words += self.output(".png")
+        return (
+            words + self.options(("--class", self.word("checker", "no")), ("-n", self.word("2", "0"))) + self.common()
+        )
+
     def words(self) -> list[str]:
         words = [self.model(), self.source()]
         if self.chance(0.5):
@@ -407,6 +415,7 @@ _COMMANDS: dict[str, tuple[float, Callable[[Maker], list[str]]]] = {
     "predict": (10, Maker.predict),
     "evaluate": (7, Maker.evaluate),
     "explain": (7, Maker.explain),
+    "locate": (5, Maker.locate),
     "words": (7, Maker.words),
     "stats": (8, Maker.stats),
     "augment": (8, Maker.augment),

@@ -44,6 +44,7 @@ _HOME = {
     "explain": "cvbow.explanation",
     "labels_report": "cvbow.classify",
     "list_images": "cvbow.images",
+    "locate": "cvbow.localization",
     "make_classifier": "cvbow.classify",
     "make_model": "cvbow.presets",
     "match_images": "cvbow.matching",

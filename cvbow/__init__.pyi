@@ -35,6 +35,7 @@ from cvbow.images import ImageList as ImageList
 from cvbow.images import list_images as list_images
 from cvbow.images import read_image as read_image
 from cvbow.index import ImageIndex as ImageIndex
+from cvbow.localization import locate as locate
 from cvbow.matching import match_images as match_images
 from cvbow.presets import PRESETS as PRESETS
 from cvbow.presets import make_model as make_model

@@ -56,6 +56,9 @@ def test_objects_hold_what_they_are_given() -> None:
     none = Objects.of()
     assert (none.boxes.shape, none.classes.shape, none.labels, none.as_json()) == ((0, 4), (0,), (), [])
     assert len(none.within(1, 1)) == 0
+    both = Objects.joined([objects, none, objects.take([1])])
+    assert (both.classes.tolist(), both.ignored.tolist()) == (["b", "a10", "a10"], [True, False, False])
+    assert len(Objects.joined([])) == 0
     assert Objects.of([[0, 0, 1, 1]] * 2, "dog").classes.tolist() == ["dog", "dog"]
 
 

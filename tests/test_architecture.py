@@ -30,7 +30,7 @@ TIERS = (
     {"backends"},
     {"classify", "matching"},
     {"explanation", "retrieval"},
-    {"index"},
+    {"index", "localization"},
     {"duplicates"},
     {"datasets", "presets"},
     {"demo", "experiments"},

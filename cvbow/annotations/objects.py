@@ -97,6 +97,13 @@ class Objects:
             np.zeros(n, np.bool_) if ignored is None else np.array(ignored, np.bool_),
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[Objects]) -> Self:
+        """Return the objects of all parts together."""
+        every: list[Objects] = [cls.of(), *parts]
+        columns = zip(*((part.boxes, part.classes, part.scores, part.ignored) for part in every), strict=True)
+        return cls(*(np.concatenate(column) for column in columns))
+
     def __len__(self) -> int:
         return len(self.boxes)
 

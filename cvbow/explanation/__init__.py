@@ -4,6 +4,7 @@ from cvbow.explanation._explain import explain, explanations, explanations_of, s
 from cvbow.explanation._explanation import Explanation, WordShare
 from cvbow.explanation.heat_file import heat_file
 from cvbow.explanation.recognition import ClassReasons, MeanWord, Recognition
+from cvbow.explanation.shares import ScoreShares, score_shares, wanted_classes
 from cvbow.explanation.words import WordGallery, WordPatch, WordUse, word_gallery
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Explanation",
     "MeanWord",
     "Recognition",
+    "ScoreShares",
     "WordGallery",
     "WordPatch",
     "WordShare",
@@ -19,6 +21,8 @@ __all__ = [
     "explanations",
     "explanations_of",
     "heat_file",
+    "score_shares",
     "shown_image",
+    "wanted_classes",
     "word_gallery",
 ]

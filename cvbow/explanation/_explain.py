@@ -1,13 +1,11 @@
 """From a model and images to the reasons for their scores.
 
-The way back of the way that an image goes: weights of a vector's values, shares of its points, heat of its pixels.
-S. Lapuschkin, A. Binder, G. Montavon, K.-R. Mueller and W. Samek, "Analyzing classifiers: Fisher vectors and deep
-neural networks", CVPR 2016.
+The last part of the way back, from the shares of points to the heat of pixels. S. Lapuschkin, A. Binder, G. Montavon,
+K.-R. Mueller and W. Samek, "Analyzing classifiers: Fisher vectors and deep neural networks", CVPR 2016.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,18 +13,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils.validation import check_is_fitted
 
 from cvbow.backends import ImageLike, ImageShares
-from cvbow.backends.loading import check_images, load_source, path_of, try_image
-from cvbow.backends.shares import leave_out
+from cvbow.backends.loading import check_images, load_source
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation._explanation import Explanation, WordShare
 from cvbow.explanation._heat import densities, spread, supports
+from cvbow.explanation.shares import ScoreShares, score_shares, wanted_classes
 from cvbow.images import DerivedImage, read_image, reading_as
 from cvbow.images.pixels import is_lone_image
-from cvbow.parallel import run
 
 
 def explain(
@@ -98,13 +94,7 @@ def explanations(
     explanations are held at a time.
     """
     images = check_images(images)
-    if classes is None:
-        wanted: list[Any] = []
-    elif isinstance(classes, str) or not isinstance(classes, Sequence | np.ndarray):
-        wanted = [classes]
-    else:
-        wanted = list(classes)
-    return explanations_of(model, images, [wanted] * len(images), against)
+    return explanations_of(model, images, wanted_classes(classes, len(images)), against)
 
 
 def explanations_of(
@@ -116,19 +106,7 @@ def explanations_of(
     one is empty, what the image is answered with is explained, as for ``explain``. ValueError also if there are more or
     fewer of them.
     """
-    if not isinstance(model, ImageClassifier):
-        raise ValueError(f"model must be an ImageClassifier, got {type(model).__name__}")
-    check_is_fitted(model, "classifier_")
-    images = check_images(images)
-    if len(classes) != len(images):
-        raise ValueError(f"classes must be as many as images, got {len(classes)} and {len(images)}")
-    rows = {name: _row(model, name) for name in dict.fromkeys(name for wanted in classes for name in wanted)}
-    other = None if against is None else _row(model, against)
-    if other in rows.values():
-        raise ValueError(f"against must be another class than the one that is explained, got {against!r}")
-    items = zip(images, ([rows[name] for name in wanted] for wanted in classes), strict=True)
-    explainer = _Explainer(model, other)
-    return run(explainer, items, n_jobs=model.backend_.n_jobs, task="explain", total=len(images))
+    return score_shares(model, images, classes, make=_Explainer(model), against=against)
 
 
 def shown_image(model: ImageClassifier, image: ImageLike) -> NDArray[np.uint8]:
@@ -141,85 +119,40 @@ def shown_image(model: ImageClassifier, image: ImageLike) -> NDArray[np.uint8]:
         return read_image(source, shrunk_to=model.backend_.shrinks_to, name=name)
 
 
-def _row(model: ImageClassifier, wanted: object) -> int:
-    """Return the place of a class among the model's."""
-    names = [str(name) for name in model.classes_]
-    if str(wanted) in names:
-        return names.index(str(wanted))
-    close = difflib.get_close_matches(str(wanted), names, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
-    raise ValueError(f"the model has no class {str(wanted)!r}; it knows {', '.join(names)}{hint}")
-
-
 @dataclass
 class _Explainer:
     """Explains one image; picklable."""
 
     model: ImageClassifier
-    other: int | None
 
-    def __call__(self, item: tuple[ImageLike, list[int]]) -> list[Explanation] | ImageError:
-        image, wanted = item
-        found: list[Explanation] | ImageError = try_image(image, lambda: self._explain(image, wanted))
-        return found
-
-    def _explain(self, image: ImageLike, wanted: list[int]) -> list[Explanation]:
-        model, backend = self.model, self.model.backend_
-        with reading_as(background=model.background):
-            pixels = backend.read(*load_source(image))
-        vector = backend.encode_image(pixels)
-        scores = np.concatenate([model.scores(each[None]) for each in (vector, np.zeros_like(vector))])
-        rows = wanted or self._answered(vector, scores[0])
-        # What is explained as sums and differences of the classes' scores.
-        answers = np.eye(len(model.classes_))[rows]
-        if self.other is not None:
-            answers[:, self.other] = -1
-        weights = model.weights_at(vector)
-        if weights is None:
-            found = leave_out(
-                lambda boxes: backend.without(pixels, boxes),
-                lambda vectors: model.scores(vectors) @ answers.T,
-                vector,
-                pixels.shape[:2],
-            )
-        else:
-            found = backend.shares_of(pixels, answers @ weights[0])
-        method = "leaving out" if found.left_out else "exact" if weights is None or weights[1] else "mean gradient"
-        names = [str(name) for name in model.classes_]
-        boxes = supports(found.points, pixels.shape[:2])
-        pooled = densities(found.pools_gradients, pixels)
+    def __call__(self, shared: ScoreShares) -> list[Explanation]:
+        found, shape = shared.shares, shared.image.shape[:2]
+        boxes = supports(found.points, shape)
+        pooled = densities(found.pools_gradients, shared.image)
         explained: list[Explanation] = []
-        for place, (row, (score, bias)) in enumerate(zip(rows, answers @ scores.T, strict=True)):
+        each = zip(shared.class_names, shared.scores.tolist(), shared.biases.tolist(), strict=True)
+        for place, (name, score, bias) in enumerate(each):
             shares = found.shares[place]
-            heat = np.zeros(pixels.shape[:2]) if found.pixels is None else found.pixels[place].copy()
+            heat = np.zeros(shape) if found.pixels is None else found.pixels[place].copy()
             for members, density in pooled:
                 heat += spread(boxes[members], shares[members], density)
             explained.append(
                 Explanation(
-                    path_of(image),
-                    names[row],
-                    None if self.other is None else names[self.other],
-                    float(score),
-                    float(bias),
+                    shared.path,
+                    name,
+                    shared.against,
+                    score,
+                    bias,
                     float(score - bias - heat.sum()),
                     found.points,
                     shares,
                     _words(found, shares, boxes),
                     heat.astype(np.float32),
-                    method,
-                    model.nearest(vector),
+                    shared.method,
+                    self.model.nearest(shared.vector),
                 )
             )
         return explained
-
-    def _answered(self, vector: NDArray[np.float32], scores: NDArray[np.float64]) -> list[int]:
-        """Return the labels that the image is given, where it may have several; otherwise the best class."""
-        given = self.model.given(vector).tolist() if self.model.multilabel else []
-        return [row for row in given if row != self.other] or [self._best(scores)]
-
-    def _best(self, scores: NDArray[np.float64]) -> int:
-        """Return the class with the highest score, of those that are not the one to compare with."""
-        return int(np.argmax([-np.inf if row == self.other else score for row, score in enumerate(scores)]))
 
 
 def _words(found: ImageShares, shares: NDArray[np.float64], boxes: NDArray[np.intp]) -> list[WordShare]:
