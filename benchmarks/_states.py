@@ -24,7 +24,18 @@ from sklearn.preprocessing import LabelBinarizer, MinMaxScaler, Normalizer, Stan
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, ExtraTreeClassifier
 
-from cvbow import Features, ImageClassifier, backends, classify, dictionary, encoders, features, retrieval
+from cvbow import (
+    Features,
+    ImageClassifier,
+    ObjectDetector,
+    Objects,
+    backends,
+    classify,
+    dictionary,
+    encoders,
+    features,
+    retrieval,
+)
 from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import BagEncoder, ChannelUnion, CnnEncoder, ColorHistogram, MultiCrop, RawPixels
 from cvbow.features import CnnFeatureMap, DenseSIFT, LocalFeatures
@@ -131,6 +142,9 @@ def _all(folder: Path) -> Iterator[tuple[str, Any, Answer]]:
     for classifier in ("linear-svm", "naive-bayes"):
         model = ImageClassifier(ColorHistogram(bins=(2, 2, 2)), classifier).fit(_IMAGES, _SETS)
         yield f"model of many labels, {classifier}", model, lambda built: built.predict_proba(_IMAGES)
+    marked = [Objects.of([[6, 6, 26, 26]], "square")] * len(_IMAGES)
+    detector = ObjectDetector(n_shapes=1, n_cells=4, n_levels=1, n_rounds=0, n_words=4).fit(_IMAGES, marked)
+    yield "detector", detector, lambda built: [vars(found) for found in built.detect(_IMAGES[:2])]
     for made in _transformers():
         yield f"transformer {type(made).__name__}", made.fit(_VECTORS), lambda built: built.transform(_VECTORS)
     yield "labels", LabelBinarizer().fit(_LABELS), lambda built: built.transform(_LABELS)

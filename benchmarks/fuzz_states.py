@@ -140,7 +140,7 @@ def places(built: Any, path: tuple[Any, ...] = ()) -> Iterator[Place]:
     elif isinstance(built, dict):
         for key, item in built.items():
             yield from places(item, (*path, key))
-    elif hasattr(built, "get_params"):
+    elif _has_state(built):
         never = {*getattr(built, "transient", {}), *getattr(built, "unstored", ()), "n_jobs", "memory", "verbose"}
         for name, value in sorted(vars(built).items()):
             if name not in never:
@@ -163,8 +163,12 @@ def put(built: Any, place: Place, value: Any) -> None:
 
 def _owner(built: Any, place: Place) -> Any:
     for step in place[0]:
-        built = vars(built)[step] if hasattr(built, "get_params") else built[step]
+        built = vars(built)[step] if _has_state(built) else built[step]
     return built
+
+
+def _has_state(built: Any) -> bool:
+    return hasattr(built, "get_params") or hasattr(type(built), "learned")
 
 
 def hostile(value: Any) -> dict[str, Any]:

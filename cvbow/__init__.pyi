@@ -13,6 +13,9 @@ from cvbow.classify import LinearSVM as LinearSVM
 from cvbow.classify import classification_report as classification_report
 from cvbow.classify import labels_report as labels_report
 from cvbow.classify import make_classifier as make_classifier
+from cvbow.detection import DetectionReport as DetectionReport
+from cvbow.detection import ObjectDetector as ObjectDetector
+from cvbow.detection import evaluate_detections as evaluate_detections
 from cvbow.dictionary import GaussianMixtureDictionary as GaussianMixtureDictionary
 from cvbow.dictionary import KMeansDictionary as KMeansDictionary
 from cvbow.encoders import LLC as LLC

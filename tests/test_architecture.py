@@ -29,7 +29,7 @@ TIERS = (
     {"encoders"},
     {"backends"},
     {"classify", "matching"},
-    {"explanation", "retrieval"},
+    {"detection", "explanation", "retrieval"},
     {"index", "localization"},
     {"duplicates"},
     {"datasets", "presets"},

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import pytest
 from click.testing import CliRunner
+from marked_images import write_marked
 from tiny_images import write_dataset
 
 from cvbow_cli.main import cli
@@ -36,6 +37,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the folders that the examples name."""
     train = write_dataset(tmp_path / "photos" / "train")
     write_dataset(tmp_path / "photos" / "test")
+    write_marked(tmp_path, 5)  # boxes.csv
     (tmp_path / "new").mkdir()
     for number, path in enumerate(sorted(train.rglob("*.png"))[::5]):
         cv2.imwrite(str(tmp_path / "new" / f"{number}.jpg"), cv2.imread(str(path)))

@@ -34,6 +34,7 @@ from cvbow.classify import (
     MultiLabelClassifier,
     make_classifier,
 )
+from cvbow.detection import ObjectDetector
 from cvbow.dictionary import DICTIONARIES, ZCA, BinaryDictionary, KMeansDictionary, MirrorPCA
 from cvbow.encoders import BagOfWords, Encoder
 from cvbow.features import DenseSIFT
@@ -190,6 +191,7 @@ _OF_IMAGES = (
     ImageClassifier,
     ImageEncoder,
     ImageVectors,
+    ObjectDetector,
     KeptImages,
     VisualWords,
 )

@@ -21,6 +21,7 @@ _KINDS = {
     ".htm": ("a page of cvbow's", "page"),
     ".npz": ("heat maps of cvbow's", "heat"),
     ".json": ("a result of cvbow's", "result"),
+    ".csv": ("boxes of cvbow's", "objects"),
 }
 _FORCE = "cvbow.force"
 

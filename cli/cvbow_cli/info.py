@@ -40,7 +40,8 @@ def command(model: str, as_json: bool) -> None:
         "vector_length": stored.metadata.get("vector_length"),
     }
     # Few models have these.
-    some = ("multilabel", "background", "channels", "network_hashes")
+    of_detectors = ("n_images", "n_objects", "windows", "max_side")
+    some = ("multilabel", "background", "channels", "network_hashes", *of_detectors)
     document |= {key: stored.metadata[key] for key in some if key in stored.metadata}
     if as_json:
         echo_json(document)

@@ -26,6 +26,7 @@ COMMANDS = {
     "evaluate": ("cvbow_cli.evaluate", "Evaluate a model on labelled images."),
     "explain": ("cvbow_cli.explain", "Show why a model gives images their scores: points, words, heat maps."),
     "locate": ("cvbow_cli.locate", "Find where in images a class is, by a model of image labels."),
+    "detect": ("cvbow_cli.detect", "Find objects: train a detector on boxes, run it, evaluate it."),
     "words": ("cvbow_cli.words", "Show the visual words of a model, and what they mean to each class."),
     "compare": ("cvbow_cli.compare", "Compare backends, classical and CNN, with the same splits and classifier."),
     "features": ("cvbow_cli.features", "Show the edges, corners, blobs and keypoints of an image."),
