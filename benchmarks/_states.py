@@ -41,6 +41,7 @@ from cvbow.backends import BagEncoder, ChannelUnion, CnnEncoder, ColorHistogram,
 from cvbow.features import CnnFeatureMap, DenseSIFT, LocalFeatures
 from cvbow.presets import Auto
 from cvbow.registry import parameters_of
+from cvbow.segmentation import Segmenter
 
 Answer = Callable[[Any], Any]
 
@@ -157,6 +158,10 @@ def _all(folder: Path) -> Iterator[tuple[str, Any, Answer]]:
     yield "describer words", visual.fit(_IMAGES), lambda built: built.describe(_IMAGES[0])
     for vectors in (retrieval.ImageVectors(RawPixels(size=4)), retrieval.ImageVectors(RawPixels(size=4), local=visual)):
         yield "describer vectors", vectors.fit(_IMAGES), lambda built: built.describe(_IMAGES[0])
+    trees = classify.BoostedTrees(n_trees=2, n_leaves=3, min_leaf=1)
+    masks = [np.asarray(image[..., 0] > 128, np.uint8) for image in _IMAGES[:3]]
+    segmenter = Segmenter(trees, n_words=4, n_directions=3, n_rounds=2, n_folds=2).fit(_IMAGES[:3], masks)
+    yield "segmenter", segmenter, lambda built: built.predict_proba(_IMAGES[0])
 
 
 def _classifiers() -> Iterator[tuple[str, Any]]:

@@ -40,6 +40,7 @@ _HOME = {
     "Objects": "cvbow.annotations",
     "PRESETS": "cvbow.presets",
     "SIFT": "cvbow.features",
+    "Segmenter": "cvbow.segmentation",
     "SpatialPyramid": "cvbow.encoders",
     "VLAD": "cvbow.encoders",
     "classification_report": "cvbow.classify",

@@ -42,5 +42,6 @@ from cvbow.localization import locate as locate
 from cvbow.matching import match_images as match_images
 from cvbow.presets import PRESETS as PRESETS
 from cvbow.presets import make_model as make_model
+from cvbow.segmentation import Segmenter as Segmenter
 
 __version__: str

@@ -198,7 +198,7 @@ def test_train_uses_the_training_split_and_evaluate_the_test_split(tmp_path: Pat
 def test_info_json(trained: tuple[Path, Path]) -> None:
     document = json.loads(run("info", trained[1], "--json").stdout)
     assert set(document) == {
-        *("format_version", "content_hash", "preset", "parameters", "classes", "versions", "n_words"),
+        *("kind", "format_version", "content_hash", "preset", "parameters", "classes", "versions", "n_words"),
         "vector_length",
     }
     assert document["preset"] == "bow"

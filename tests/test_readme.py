@@ -13,6 +13,7 @@ import cv2
 import pytest
 from click.testing import CliRunner
 from marked_images import write_marked
+from masked_images import write_masked
 from tiny_images import write_dataset
 
 from cvbow_cli.main import cli
@@ -38,6 +39,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     train = write_dataset(tmp_path / "photos" / "train")
     write_dataset(tmp_path / "photos" / "test")
     write_marked(tmp_path, 5)  # boxes.csv
+    write_masked(tmp_path, 3)  # images and masks
     (tmp_path / "new").mkdir()
     for number, path in enumerate(sorted(train.rglob("*.png"))[::5]):
         cv2.imwrite(str(tmp_path / "new" / f"{number}.jpg"), cv2.imread(str(path)))

@@ -27,6 +27,7 @@ NAMES = [
     "naive-bayes",
     "decision-tree",
     "random-forest",
+    "boosted-trees",
     "nearest-neighbors",
     "mlp",
 ]

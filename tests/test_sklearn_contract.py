@@ -41,6 +41,7 @@ from cvbow.features import DenseSIFT
 from cvbow.images import FeaturewiseScaler
 from cvbow.parallel import single_threaded
 from cvbow.retrieval import HammingEmbedding, ImageVectors, VisualWords
+from cvbow.segmentation import Segmenter, SuperPixelDescriber
 
 Float32 = NDArray[np.float32]
 
@@ -193,6 +194,8 @@ _OF_IMAGES = (
     ImageVectors,
     ObjectDetector,
     KeptImages,
+    Segmenter,
+    SuperPixelDescriber,
     VisualWords,
 )
 

@@ -28,6 +28,7 @@ def command(model: str, as_json: bool) -> None:
         raise ModelFileError(model, f"its recipe must be a table, and is {printable(ascii(recipe)[:80])}")
     recipe = dict(recipe)
     document = {
+        "kind": stored.kind,
         "format_version": stored.format_version,
         "content_hash": stored.content_hash,
         "preset": recipe.pop("preset", None),

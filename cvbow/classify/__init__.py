@@ -1,6 +1,7 @@
 """Classifiers of image vectors, models from folder to answer, and measures of both."""
 
 from cvbow.classify.answers import Answers
+from cvbow.classify.boosted_trees import BoostedTrees
 from cvbow.classify.chooser import Chosen, ModelChooser
 from cvbow.classify.fusion import FusionClassifier
 from cvbow.classify.image_classifier import ImageClassifier
@@ -19,6 +20,7 @@ __all__ = [
     "CLASSIFIERS",
     "AdditiveMap",
     "Answers",
+    "BoostedTrees",
     "Chosen",
     "ClassificationReport",
     "ClassifierEntry",

@@ -115,6 +115,10 @@ figure .frame {{ display: flex; align-items: center; justify-content: center; he
 figure img {{ max-width: 100%; max-height: 100%; width: auto; height: auto }}
 .found {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.5rem 1rem }}
 .found .frame {{ height: 20rem; padding: .25rem }}
+/* What the colours over images mean. */
+.keys {{ display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .85rem }}
+.key {{ display: inline-flex; align-items: center; gap: .4rem }}
+.key > span {{ width: 1rem; height: 1rem; border: 1px solid var(--soft); border-radius: .2rem }}
 /* Heat: the image and its maps side by side, and the values of the colours. */
 .reasons {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(min(33rem, 100%), 1fr)); gap: 1.75rem;
   align-items: start }}
