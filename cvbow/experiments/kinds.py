@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cvbow._toml import TEXT, TomlTable, bundled, one_of
-from cvbow.experiments import classification, comparison, explanation, matching, retrieval, scripts
+from cvbow.experiments import classification, comparison, explanation, labels, matching, retrieval, scripts
 from cvbow.experiments.definition import Definition
 from cvbow.experiments.published import Row, beside
 from cvbow.experiments.results import FORMAT, DataFolders, Job, read_json
@@ -40,7 +40,7 @@ class Kind:
     --------
     >>> from cvbow.experiments import KINDS
     >>> [name for name, kind in KINDS.items() if kind.read is not None]
-    ['classification', 'comparison', 'explanation', 'matching', 'retrieval']
+    ['classification', 'comparison', 'explanation', 'labels', 'matching', 'retrieval']
     >>> KINDS["matching"].made({"kind": KINDS["matching"].result})
     True
     """
@@ -74,6 +74,7 @@ KINDS: dict[str, Kind] = {
         run=explanation.run,
         tables=explanation.tables,
     ),
+    "labels": Kind(result=labels.RESULT, read=labels.read, run=labels.run, tables=labels.tables),
     "matching": Kind(result=matching.RESULT, read=matching.read, run=matching.run, tables=matching.tables),
     "retrieval": Kind(
         result=retrieval.RESULT,
