@@ -43,8 +43,8 @@ def test_every_manifest_is_complete(name: str) -> None:
     assert manifest.homepage.startswith("http")
     assert manifest.terms.endswith((".", "4.0"))
     assert re.search(r"\b(19|20)\d\d\b", manifest.citation)
-    # A set of one class is there for its masks.
-    assert manifest.n_classes > 1 or "mask" in manifest.content
+    # A set of one class is there for its masks or boxes.
+    assert manifest.n_classes > 1 or re.search("mask|box", manifest.content)
     # A class is learned from some ten images; a sequence, or what a query should find, is two or more of one scene.
     least = 2 if isinstance(manifest.layout, Sequences | RetrievalLayout) else 10
     assert manifest.n_images >= least * manifest.n_classes
@@ -106,7 +106,7 @@ def test_a_mistake_below_a_table_is_named_too(tmp_path: Path, more: str, expecte
 def test_an_unknown_data_set_lists_those_there_are() -> None:
     with pytest.raises(
         ValueError,
-        match=r"data set must be one of buildings, caltech101, .*scene15, ukbench, weizmann-horses, got 'scenes'",
+        match=r"data set must be one of bccd, buildings, caltech101, .*scene15, ukbench, weizmann-horses, got 'scenes'",
     ):
         find_dataset("scenes")
 

@@ -14,6 +14,7 @@ from cvbow.experiments import (
     ClassificationDefinition,
     ComparisonDefinition,
     ExplanationDefinition,
+    LabelsDefinition,
     FixedSplit,
     HeldOut,
     KFold,
@@ -78,6 +79,10 @@ def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str
     if isinstance(definition, ExplanationDefinition):
         assert {definition.dataset, definition.masked} <= set(dataset_names())
         assert set(definition.presets) <= set(PRESETS)
+        return
+    if isinstance(definition, LabelsDefinition):
+        assert len(definition.contenders) > 1
+        assert definition.dataset in dataset_names()
         return
     assert isinstance(definition, ClassificationDefinition)
     assert definition.recipe == definition.preset
@@ -184,7 +189,7 @@ def test_a_definition_of_ones_own(tmp_path: Path) -> None:
         ('title = "Mine"', 'titel = "Mine"', "the key title is missing"),
         ('title = "Mine"', 'title = " "', "title must be text that is not empty, got ' '"),
         ('preset = "fast"', 'preset = "slow"', "preset must be one of auto, bow, fast"),
-        ('dataset = "digits"', 'dataset = "numbers"', "dataset must be one of buildings, caltech101"),
+        ('dataset = "digits"', 'dataset = "numbers"', "dataset must be one of bccd, buildings, caltech101"),
         ('metric = "accuracy"', 'metric = "mAP"', "metric must be one of mean_class_accuracy, accuracy, got 'mAP'"),
         ('metric = "accuracy"', 'metrics = "accuracy"', "unknown key metrics; the keys here are"),
         ("seeds = [3, 4]", "seeds = [3, 3]", "seeds must be a list of different integers"),

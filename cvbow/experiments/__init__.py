@@ -17,6 +17,7 @@ from cvbow.experiments.kinds import (
     run_benchmark,
     target_rows,
 )
+from cvbow.experiments.labels import LabelsDefinition, LabelsResult
 from cvbow.experiments.matching import MatchingDefinition, MatchingResult, MatchingVariant
 from cvbow.experiments.protocols import PROTOCOLS, FixedSplit, HeldOut, KFold, RandomSplits, SplitProtocol
 from cvbow.experiments.published import Published, Row, rows_table
@@ -37,6 +38,8 @@ __all__ = [
     "HeldOut",
     "KFold",
     "Kind",
+    "LabelsDefinition",
+    "LabelsResult",
     "MatchingDefinition",
     "MatchingResult",
     "MatchingVariant",
