@@ -140,7 +140,7 @@ def _all(folder: Path) -> Iterator[tuple[str, Any, Answer]]:
     yield "model that was chosen", model, lambda built: (built.predict(_IMAGES), built.predict_proba(_IMAGES))
     model = ImageClassifier(ColorHistogram(bins=(2, 2, 2)), n_kept=6).fit(_IMAGES, _LABELS[:9])
     yield "model that keeps images", model, _nearest
-    for classifier in ("linear-svm", "naive-bayes"):
+    for classifier in ("linear-svm", "naive-bayes", "nearest-neighbors"):
         model = ImageClassifier(ColorHistogram(bins=(2, 2, 2)), classifier).fit(_IMAGES, _SETS)
         yield f"model of many labels, {classifier}", model, lambda built: built.predict_proba(_IMAGES)
     marked = [Objects.of([[6, 6, 26, 26]], "square")] * len(_IMAGES)

@@ -125,9 +125,7 @@ def test_a_run_of_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ('objects = "boxes.csv"\nmosaics = { train = 1, test = 1 }', "mosaics"),
     ],
 )
-def test_definitions_with_mistakes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, message: str
-) -> None:
+def test_definitions_with_mistakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, message: str) -> None:
     register(monkeypatch, tmp_path / "bundled", tiny=tiny_manifest())
     with pytest.raises(ValueError, match=message):
         definition(tmp_path, more)

@@ -16,6 +16,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron, RidgeClassifier
 from sklearn.metrics import f1_score
+from sklearn.model_selection import cross_val_score
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -115,6 +116,12 @@ def test_one_class_each_stays_as_it_is(tmp_path: Path) -> None:
         model.evaluate(images, labels)
 
 
+def test_cross_validation_by_scikit_learn() -> None:
+    images, labels = pictures(30)
+    scores = cross_val_score(ImageClassifier(ColorHistogram()), images, LabelSets.of(labels).has.astype(int), cv=3)
+    assert scores.mean() > 0.6
+
+
 def test_a_model_of_labels_is_judged_by_images_of_one_class(model: ImageClassifier) -> None:
     images = [stripes([name], np.random.default_rng(1)) for name in NAMES]
     report, _ = model.evaluate(images, NAMES)
@@ -168,6 +175,16 @@ def test_a_part_for_each_label_is_a_copy() -> None:
         np.testing.assert_array_equal(part.coef_, clone(given).fit(X, has[:, label]).coef_)
     np.testing.assert_array_equal(model.linear_weights(), np.concatenate([part.coef_ for part in model.parts_]))
     assert "coef_" not in vars(given)
+
+
+def test_neighbours_vote_for_each_label_as_if_for_it_alone() -> None:
+    X, has = vectors()
+    given = make_classifier("nearest-neighbors")
+    model = MultiLabelClassifier(given).fit(X, has)
+    assert len(model.parts_) == 1
+    other = X + 0.1
+    votes = np.stack([clone(given).fit(X, column).predict_proba(other)[:, 1] for column in has.T], axis=1)
+    np.testing.assert_allclose(model.decision_function(other), np.log((votes + 1e-3) / (1 - votes + 1e-3)), atol=1e-5)
 
 
 def test_a_pipeline_that_ends_in_an_own_classifier_learns_at_once() -> None:

@@ -106,16 +106,10 @@ class _Search:
         self.y = labels.targets(n_classes)
         self.wanted = images.targets(n_classes)
         counts = np.ones(len(images.index)) if images.counts is None else images.counts
-        self.scales = None
-        if images.has is None:
-            # Every class weighs the same, as in the mean class accuracy.
-            self.weights = counts / np.maximum(images.class_counts(n_classes), 1)[images.index]
-        else:
-            # So does every label of several, by how much its targets vary; one that all images have says nothing.
-            self.weights = counts
-            varies = np.average(images.has, axis=0, weights=counts)
-            varies = 4 * varies * (1 - varies)
-            self.scales = np.divide(1, varies, out=np.zeros_like(varies), where=varies > 0)
+        # Every class weighs the same, as in the mean class accuracy. Labels, of which an image may have several, weigh by
+        # how much they vary: the few images without a label that nearly all have would be little more than chance.
+        sizes = np.maximum(images.class_counts(n_classes), 1)[images.index]
+        self.weights = counts / sizes if images.has is None else counts
         self.weights = self.weights / self.weights.sum()
         # As many images as it counts for would be that many errors.
         self.squared_weights = self.weights**2 / counts
@@ -136,8 +130,7 @@ class _Search:
     def _errors(self, kernel: Float, penalty: float) -> Float:
         labels = self.labels
         answers = left_out_of_kernel(kernel, self.y, labels.weights, penalty, labels.size)
-        errors = (labels.of_images(answers) - self.wanted) ** 2
-        return np.asarray((errors if self.scales is None else errors * self.scales).mean(axis=1))
+        return np.asarray(((labels.of_images(answers) - self.wanted) ** 2).mean(axis=1))
 
     def with_best_share(self, shares: Float, channel: int) -> Float:
         """Return the shares with the best one of a channel, the others keeping what they are to each other."""

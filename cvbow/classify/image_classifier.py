@@ -622,6 +622,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         # What goes in is what the backend takes.
         tags.input_tags = get_tags(self.backend).input_tags
+        tags.classifier_tags.multi_label = True
         return tags
 
 

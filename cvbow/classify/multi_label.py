@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from cvbow._checks import check_matrix, check_part
@@ -36,7 +37,7 @@ from cvbow.storage import Array, ClassNames, Learned, Number, storable
 
 #: A classifier that is learned anew for each label leaves images out in so many parts.
 _N_FOLDS = 3
-#: A vote of all or of none is taken for one of so many less: its logarithm would be infinite.
+#: What is added to shares of votes, for and against.
 _LEAST = 1e-3
 
 
@@ -44,8 +45,8 @@ _LEAST = 1e-3
 class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Tells for each label which vectors have it, by a classifier of those that have it against the rest.
 
-    cvbow's own classifiers learn all labels in one pass over the vectors, and with them the channels' shares; of any
-    other, a copy learns each label.
+    cvbow's own classifiers learn all labels in one pass over the vectors, and with them the channels' shares. Nearest
+    neighbours are held once, too, and vote for all labels that they have; of any other, a copy learns each label.
 
     Parameters
     ----------
@@ -59,6 +60,8 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     parts_ : list of estimators
         One that decides on all labels, or one for each label: then 1 or -1 stands for a label that all training images
         have, or none.
+    sets_ : ndarray of shape (n_sets, k), bool, or None
+        The sets of labels that neighbours vote for.
     slopes_, offsets_ : ndarrays of shape (k,), float64
         Of each label's logistic curve over its decisions.
     thresholds_ : ndarray of shape (k,), float64
@@ -88,8 +91,10 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         "slopes_": Array("float64", "n_classes", minimum=0),
         "offsets_": Array("float64", "n_classes"),
         "thresholds_": Array("float64", "n_classes", minimum=0),
+        "sets_": Array("bool", "n_sets n_classes", optional=True),
     }
     n_features_in_: int
+    sets_: NDArray[np.bool_] | None = None
 
     def __init__(self, classifier: Any) -> None:
         self.classifier = classifier
@@ -134,7 +139,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         trouble = sets.trouble()
         if trouble is not None:
             raise ValueError(f"y must tell vectors apart; they have {trouble}")
-        self.classes_ = sets.classes
+        self.classes_, self.sets_ = sets.classes, None
         labels = Labels(sets.rarest, np.ones(len(sets)), counts, views, copies, sets.has)
         told: dict[str, Any] = {} if counts is None else {"sample_weight": counts}
         if self.is_own:
@@ -142,7 +147,8 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             told |= {name: value for name, value in groups.items() if value not in (None, 1)}
             held_out, judged = self._fit_at_once(vectors, sets, told)
         else:
-            held_out, judged = self._fit_each(vectors, labels, told)
+            votes = isinstance(last_step(self.classifier)[1], KNeighborsClassifier)
+            held_out, judged = (self._fit_votes if votes else self._fit_each)(vectors, labels, told)
         self._calibrate(held_out, judged, labels.images)
         return self
 
@@ -184,6 +190,31 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.parts_ = parts
         return labels.of_images(held_out), labels.images
 
+    def _fit_votes(
+        self, vectors: NDArray[np.float32], labels: Labels, told: dict[str, Any]
+    ) -> tuple[NDArray[np.float64], Labels]:
+        """Learn to vote for sets of labels, and return what ``_fit_each`` does.
+
+        The votes for a label are those for the sets that have it, as if it alone had been voted on; but the training
+        vectors, which are the model, are held once.
+        """
+        folds, held_out = labels.folds(_N_FOLDS, 0), np.empty(np.asarray(labels.has).shape)
+        self.sets_, index = np.unique(np.asarray(labels.has), axis=0, return_inverse=True)
+
+        def learn(rows: NDArray[np.bool_]) -> Any:
+            part = clone(self.classifier)
+            limit_neighbors(part, int(rows.sum()))
+            return part.fit(vectors[rows], index[rows], **fit_parameters(part, _rows(told, rows)))
+
+        for fold in np.unique(folds):
+            held_out[folds == fold] = self._votes(learn(folds != fold), vectors[folds == fold])
+        self.parts_ = [learn(np.ones(len(folds), bool))]
+        return labels.of_images(held_out), labels.images
+
+    def _votes(self, part: Any, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the log-odds of the votes for each label, (n, k)."""
+        return _log_odds(part.predict_proba(vectors) @ np.asarray(self.sets_)[part.classes_])
+
     def _learn(self, vectors: NDArray[np.float32], has: NDArray[np.bool_], told: dict[str, Any]) -> Any:
         """Return a classifier of the vectors that have a label against the rest; 1 or -1 where all have it, or none."""
         if has.all() or not has.any():
@@ -217,6 +248,8 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """Return the decision on each label, (n, k): what its classifier decides, or the log-odds of its votes."""
         check_is_fitted(self, "parts_")
         vectors = check_matrix(self, X, fitting=False)
+        if self.sets_ is not None:
+            return self._votes(self.parts_[0], vectors)
         if len(self.parts_) < len(self.classes_):
             return np.asarray(self.parts_[0].decision_function(vectors), np.float64)
         return np.stack([_decide(part, vectors) for part in self.parts_], axis=1)
@@ -308,7 +341,9 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                 raise ValueError(f"parts_ must be classifiers, or 1 or -1 for a label, got {part!r}")
         own = last_step(parts[0])[1]
         if len(parts) == 1 and not (
-            isinstance(own, OneAgainstRestClassifier) and np.array_equal(own.classes_, self.classes_)
+            isinstance(own, KNeighborsClassifier)
+            if self.sets_ is not None
+            else isinstance(own, OneAgainstRestClassifier) and np.array_equal(own.classes_, self.classes_)
         ):
             raise ValueError("classes_ must be those of the part that decides on all labels")
         decisions = self.decision_function(np.zeros((1, self.n_features_in_), np.float32))
@@ -332,8 +367,13 @@ def _decide(part: Any, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         # Probabilities of many values are 0 and 1 up to rounding, where these still tell vectors apart.
         joint = np.asarray(part.predict_joint_log_proba(vectors), np.float64)
         return np.asarray(joint[:, 1] - joint[:, 0])
-    votes = np.asarray(part.predict_proba(vectors)[:, 1], np.float64)
-    return np.asarray(np.log(votes + _LEAST) - np.log(1 - votes + _LEAST))
+    return _log_odds(part.predict_proba(vectors)[:, 1])
+
+
+def _log_odds(votes: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the log-odds of shares of votes; they are not quite all or none, whose logarithms would be infinite."""
+    shares = np.clip(votes.astype(np.float64), 0, 1)
+    return np.asarray(np.log(shares + _LEAST) - np.log(1 - shares + _LEAST))
 
 
 def _rows(told: dict[str, Any], rows: NDArray[np.bool_]) -> dict[str, Any]:
