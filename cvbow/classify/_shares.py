@@ -106,8 +106,8 @@ class _Search:
         self.y = labels.targets(n_classes)
         self.wanted = images.targets(n_classes)
         counts = np.ones(len(images.index)) if images.counts is None else images.counts
-        # Every class weighs the same, as in the mean class accuracy. Labels, of which an image may have several, weigh by
-        # how much they vary: the few images without a label that nearly all have would be little more than chance.
+        # Every class weighs the same, as in the mean class accuracy. Labels, of which an image may have several, weigh
+        # by how much they vary: the few images without a label that nearly all have would be little more than chance.
         sizes = np.maximum(images.class_counts(n_classes), 1)[images.index]
         self.weights = counts / sizes if images.has is None else counts
         self.weights = self.weights / self.weights.sum()
