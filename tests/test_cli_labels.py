@@ -326,3 +326,11 @@ def test_a_model_file_from_before_loads_as_one_of_classes(folder: Path, tmp_path
     model.save(tmp_path / "model.cvbow")
     assert "multilabel" not in storage.inspect(tmp_path / "model.cvbow").metadata
     assert not ImageClassifier.load(tmp_path / "model.cvbow").multilabel
+
+
+def test_each_label_has_a_place(folder: Path, tmp_path: Path) -> None:
+    Image.fromarray(stripes(["blue", "red"], np.random.default_rng(5))).save(tmp_path / "both.png")
+    rows = json.loads(run("locate", folder / "model.cvbow", tmp_path / "both.png", "--json").stdout)
+    boxes = {row["class"]: row["boxes"][0] for row in rows}
+    assert set(boxes) == {"blue", "red"}
+    assert boxes["blue"]["ymax"] <= boxes["red"]["ymin"]

@@ -69,6 +69,8 @@ def model() -> ImageClassifier:
 def quick(name: str) -> Any:
     if name == "random-forest":
         return RandomForestClassifier(5, random_state=0)
+    if name == "boosted-trees":
+        return make_classifier(name, n_trees=20, min_leaf=2)
     return MLPClassifier((8,), max_iter=400, random_state=0, tol=1e-3) if name == "mlp" else make_classifier(name)
 
 

@@ -49,9 +49,10 @@ def command(
 
     A box's score is the sum of what the points and pixels in it gave to the class's score, and no other box has a
     larger one. Further boxes overlap none before; there are fewer than asked for where the rest speaks for other
-    classes. By default the class with the highest score is looked for. It helps if the model was trained with images
-    that show the same surroundings without the class. '-' reads paths from stdin, one per line. If an image cannot be
-    read, it is reported, the others are searched, and the exit code is 1.
+    classes. By default the class with the highest score is looked for, or each label that an image is given. It
+    helps if the model was trained with images that show the same surroundings without the class. '-' reads paths
+    from stdin, one per line. If an image cannot be read, it is reported, the others are searched, and the exit code
+    is 1.
 
     --json gives path, class and boxes: xmin, ymin, xmax, ymax in pixels, where pixel i spans from i to i + 1, and
     score.

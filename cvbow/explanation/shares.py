@@ -92,7 +92,8 @@ def score_shares(
         Trained.
     images : sequence of paths or arrays
     classes : sequence, of n_images, of sequences of labels
-        Whose scores are shared out; where one is empty, that of the class with the highest score.
+        Whose scores are shared out; where one is empty, that of the class with the highest score, or of each label that
+        the image is given, where it may have several.
     make : callable
         Gets the ScoreShares of an image, in the worker that read it: picklable.
     against : label or None, default None
@@ -161,7 +162,7 @@ class _Sharer(Generic[T]):
             pixels = backend.read(*load_source(image))
         vector = backend.encode_image(pixels)
         scores = np.concatenate([model.scores(each[None]) for each in (vector, np.zeros_like(vector))])
-        rows = wanted or [self._best(scores[0])]
+        rows = wanted or self._answered(vector, scores[0])
         # What is explained as sums and differences of the classes' scores.
         answers = np.eye(len(model.classes_))[rows]
         if self.other is not None:
@@ -190,6 +191,11 @@ class _Sharer(Generic[T]):
             found,
             method,
         )
+
+    def _answered(self, vector: NDArray[np.float32], scores: NDArray[np.float64]) -> list[int]:
+        """Return the labels that the image is given, where it may have several; otherwise the best class."""
+        given = self.model.given(vector).tolist() if self.model.multilabel else []
+        return [row for row in given if row != self.other] or [self._best(scores)]
 
     def _best(self, scores: NDArray[np.float64]) -> int:
         """Return the class with the highest score, of those that are not the one to compare with."""

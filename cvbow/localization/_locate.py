@@ -89,7 +89,8 @@ def locate(
         Trained, with images of the class and images that show what else there is, but not the class.
     images : path, array, or sequence of them
     classes : label, sequence of labels, or None, default None
-        What to look for; None: the class with the highest score, image by image.
+        What to look for; None: the class with the highest score, image by image, or each label that the image is given,
+        where it may have several.
     n_boxes : int, default 1
         Boxes of a class at most. There are fewer where the rest has no sum above zero.
 
