@@ -220,6 +220,7 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "labels": _shown("scene15-mosaics"),
     "labels-cells": _shown("bccd-labels"),
     "labels-by-cell": _shown("bccd-labels", "labels"),
+    "localization": _shown("weizmann-horses-localization"),
     "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),
     "retrieval": _shown("speed", "growth", "retrieval", command=SPEED),
     "retrieval-contenders": _shown("speed", "contenders", "retrieval", command=SPEED),

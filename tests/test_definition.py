@@ -18,6 +18,7 @@ from cvbow.experiments import (
     HeldOut,
     KFold,
     LabelsDefinition,
+    LocalizationDefinition,
     MatchingDefinition,
     RandomSplits,
     RetrievalDefinition,
@@ -76,6 +77,10 @@ def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str
         assert isinstance(find_dataset(definition.dataset).layout, RetrievalLayout)
         assert len(definition.variants) > 1
         return
+    if isinstance(definition, LocalizationDefinition):
+        assert {definition.dataset, *definition.others} <= set(dataset_names())
+        assert {variant.preset for variant in definition.variants} <= set(PRESETS)
+        return
     if isinstance(definition, ExplanationDefinition):
         assert {definition.dataset, definition.masked} <= set(dataset_names())
         assert set(definition.presets) <= set(PRESETS)
@@ -99,7 +104,8 @@ def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str
 def test_the_data_sets_of_published_tables_are_covered() -> None:
     definitions = [find_benchmark(name) for name in benchmark_names()]
     masked = {definition.masked for definition in definitions if isinstance(definition, ExplanationDefinition)}
-    assert {definition.dataset for definition in definitions} | masked == set(dataset_names())
+    others = {name for one in definitions if isinstance(one, LocalizationDefinition) for name in one.others}
+    assert {definition.dataset for definition in definitions} | masked | others == set(dataset_names())
     kinds = {(definition.dataset, type(definition.protocol)) for definition in definitions}
     assert kinds >= {
         ("scene15", FixedSplit),

@@ -18,6 +18,7 @@ from cvbow.experiments.kinds import (
     target_rows,
 )
 from cvbow.experiments.labels import LabelsDefinition, LabelsResult
+from cvbow.experiments.localization import LocalizationDefinition, LocalizationResult
 from cvbow.experiments.matching import MatchingDefinition, MatchingResult, MatchingVariant
 from cvbow.experiments.protocols import PROTOCOLS, FixedSplit, HeldOut, KFold, RandomSplits, SplitProtocol
 from cvbow.experiments.published import Published, Row, rows_table
@@ -40,6 +41,8 @@ __all__ = [
     "Kind",
     "LabelsDefinition",
     "LabelsResult",
+    "LocalizationDefinition",
+    "LocalizationResult",
     "MatchingDefinition",
     "MatchingResult",
     "MatchingVariant",

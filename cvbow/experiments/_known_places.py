@@ -56,6 +56,17 @@ def pointed_at(heat: NDArray[np.float32]) -> tuple[int, int]:
     return int(row), int(column)
 
 
+def mosaic(images: Sequence[ImageLike]) -> NDArray[np.uint8]:
+    """Return up to four images as quarters of one, in colour if one of them is."""
+    pixels = [_pixels(image) for image in images]
+    if any(part.ndim == 3 for part in pixels):
+        pixels = [from_gray(part, floats=False) for part in pixels]
+    whole = np.zeros((2, QUARTER, 2, QUARTER, *pixels[0].shape[2:]), np.uint8)
+    for place, part in enumerate(pixels):
+        whole[place // 2, :, place % 2] = cv2.resize(part, (QUARTER, QUARTER), interpolation=cv2.INTER_AREA)
+    return whole.reshape(2 * QUARTER, 2 * QUARTER, *whole.shape[4:])
+
+
 def stamped(image: ImageLike) -> NDArray[np.uint8]:
     """Return the image with a chequered square."""
     pixels = _pixels(image).copy()
@@ -72,10 +83,10 @@ class Quarters:
     model: ImageClassifier
 
     def __call__(self, parts: Sequence[tuple[ImageLike, str]]) -> list[dict[str, Any]]:
-        mosaic = _mosaic([image for image, _ in parts])
+        whole = mosaic([image for image, _ in parts])
         found: list[dict[str, Any]] = []
         for place, (_, label) in enumerate(parts):
-            heat = why_of(self.model, mosaic, label).heat
+            heat = why_of(self.model, whole, label).heat
             where = np.arange(4).reshape(2, 2) == place
             point = bool(laid_over(heat, where)[pointed_at(heat)])
             found.append({"heat": share_within(heat, where), "point": point})
@@ -145,7 +156,7 @@ class Masked:
         mask = read_image(path.parent.parent / "masks" / f"{path.stem}.png", gray=True) > 0
         image: ImageLike = path
         if others:
-            image = _mosaic([*others[:place], path, *others[place:]])
+            image = mosaic([*others[:place], path, *others[place:]])
             quarter = cv2.resize(mask.astype(np.uint8), (QUARTER, QUARTER), interpolation=cv2.INTER_NEAREST) > 0
             whole = np.zeros((2, QUARTER, 2, QUARTER), bool)
             whole[place // 2, :, place % 2] = quarter
@@ -161,17 +172,6 @@ class Masked:
             "heat": share_within(heat, mask),
             "area": round(float(where.mean()), 4),
         }
-
-
-def _mosaic(images: Sequence[ImageLike]) -> NDArray[np.uint8]:
-    """Return up to four images as quarters of one, in colour if one of them is."""
-    pixels = [_pixels(image) for image in images]
-    if any(part.ndim == 3 for part in pixels):
-        pixels = [from_gray(part, floats=False) for part in pixels]
-    whole = np.zeros((2, QUARTER, 2, QUARTER, *pixels[0].shape[2:]), np.uint8)
-    for place, part in enumerate(pixels):
-        whole[place // 2, :, place % 2] = cv2.resize(part, (QUARTER, QUARTER), interpolation=cv2.INTER_AREA)
-    return whole.reshape(2 * QUARTER, 2 * QUARTER, *whole.shape[4:])
 
 
 def _pixels(image: ImageLike) -> NDArray[np.uint8]:

@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from cvbow._toml import TEXT, TomlTable, bundled, one_of
-from cvbow.experiments import classification, comparison, explanation, labels, matching, retrieval, scripts
+from cvbow.experiments import (
+    classification,
+    comparison,
+    explanation,
+    labels,
+    localization,
+    matching,
+    retrieval,
+    scripts,
+)
 from cvbow.experiments.definition import Definition
 from cvbow.experiments.published import Row, beside
 from cvbow.experiments.results import FORMAT, DataFolders, Job, read_json
@@ -40,7 +49,7 @@ class Kind:
     --------
     >>> from cvbow.experiments import KINDS
     >>> [name for name, kind in KINDS.items() if kind.read is not None]
-    ['classification', 'comparison', 'explanation', 'labels', 'matching', 'retrieval']
+    ['classification', 'comparison', 'explanation', 'labels', 'localization', 'matching', 'retrieval']
     >>> KINDS["matching"].made({"kind": KINDS["matching"].result})
     True
     """
@@ -75,6 +84,12 @@ KINDS: dict[str, Kind] = {
         tables=explanation.tables,
     ),
     "labels": Kind(result=labels.RESULT, read=labels.read, run=labels.run, tables=labels.tables),
+    "localization": Kind(
+        result=localization.RESULT,
+        read=localization.read,
+        run=localization.run,
+        tables=localization.tables,
+    ),
     "matching": Kind(result=matching.RESULT, read=matching.read, run=matching.run, tables=matching.tables),
     "retrieval": Kind(
         result=retrieval.RESULT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cvbow.localization._locate import Location, locate, locations
+from cvbow.localization._locate import Location, locate, locations, share_cells
 from cvbow.localization.search import BestBox, best_box
 
-__all__ = ["BestBox", "Location", "best_box", "locate", "locations"]
+__all__ = ["BestBox", "Location", "best_box", "locate", "locations", "share_cells"]

@@ -149,6 +149,37 @@ def locations(
     return score_shares(model, images, wanted, make=_Locator(n_boxes), task="locate")
 
 
+def share_cells(shared: ScoreShares, place: int) -> tuple[NDArray[np.float64], int]:
+    """Return what each cell of an image gave to the score of a class, and the side of a cell in pixels.
+
+    A point's share lies where the point is, not spread over its support: what a support holds beside the thing would
+    draw the box out.
+
+    Parameters
+    ----------
+    shared : ScoreShares
+    place : int
+        Of the class among those of ``shared``.
+
+    Returns
+    -------
+    values : ndarray of shape (h, w), float64
+        Both at most 512.
+    side : int
+    """
+    height, width = shared.image.shape[:2]
+    side = -(-max(height, width) // _N_CELLS)
+    rows, columns = -(-height // side), -(-width // side)
+    # A pixel spans half a pixel around its centre, which is at an integer.
+    at = np.clip(np.floor(shared.shares.points[:, :2] + 0.5).astype(np.intp), 0, [width - 1, height - 1]) // side
+    cells = np.bincount(at[:, 1] * columns + at[:, 0], shared.shares.shares[place], rows * columns)
+    values = cells.reshape(rows, columns).astype(np.float64)
+    if shared.shares.pixels is not None:
+        starts = [np.arange(0, length, side) for length in (height, width)]
+        values += np.add.reduceat(np.add.reduceat(shared.shares.pixels[place], starts[0], axis=0), starts[1], axis=1)
+    return values, side
+
+
 @dataclass
 class _Locator:
     """Finds the boxes of one image; picklable."""
@@ -159,7 +190,7 @@ class _Locator:
         return [self._locate(shared, place, name) for place, name in enumerate(shared.class_names)]
 
     def _locate(self, shared: ScoreShares, place: int, name: str) -> Location:
-        values, side = _in_cells(shared, place)
+        values, side = share_cells(shared, place)
         shape = shared.image.shape[:2]
         # More than all others together can make up for: no box that is found later holds a cell of one before.
         taken = -1 - float(np.maximum(values, 0).sum())
@@ -178,22 +209,3 @@ class _Locator:
         height, width = values.shape
         n_possible = height * (height + 1) // 2 * (width * (width + 1) // 2)
         return Location(shared.path, name, Objects.of(boxes, name, scores), visited, n_possible)
-
-
-def _in_cells(shared: ScoreShares, place: int) -> tuple[NDArray[np.float64], int]:
-    """Return what each cell of the image gave to the score of one class, (h, w), and the side of a cell in pixels.
-
-    A point's share lies where the point is, not spread over its support: what a support holds beside the thing would
-    draw the box out.
-    """
-    height, width = shared.image.shape[:2]
-    side = -(-max(height, width) // _N_CELLS)
-    rows, columns = -(-height // side), -(-width // side)
-    # A pixel spans half a pixel around its centre, which is at an integer.
-    at = np.clip(np.floor(shared.shares.points[:, :2] + 0.5).astype(np.intp), 0, [width - 1, height - 1]) // side
-    cells = np.bincount(at[:, 1] * columns + at[:, 0], shared.shares.shares[place], rows * columns)
-    values = cells.reshape(rows, columns).astype(np.float64)
-    if shared.shares.pixels is not None:
-        starts = [np.arange(0, length, side) for length in (height, width)]
-        values += np.add.reduceat(np.add.reduceat(shared.shares.pixels[place], starts[0], axis=0), starts[1], axis=1)
-    return values, side
