@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
@@ -159,6 +159,7 @@ def test_average_precision_is_its_definition_in_any_order(
 
 
 @given(st.integers(1, 25), st.integers(2, 5), st.integers(0, 1000))
+@settings(max_examples=30)
 def test_measures_are_those_of_scikit_learn(n: int, k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     has, given_ = rng.random((n, k)) < 0.4, rng.random((n, k)) < 0.4

@@ -249,7 +249,7 @@ def test_a_curve_by_hand() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 3), st.integers(0, 9)), min_size=1, max_size=20))
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_a_weight_counts_like_copies(rows: list[tuple[bool, int, int]]) -> None:
     has, counts, decisions = (np.array(column) for column in zip(*rows, strict=True))
     copies = [values.repeat(counts) for values in (decisions / 9, has)]
@@ -258,6 +258,7 @@ def test_a_weight_counts_like_copies(rows: list[tuple[bool, int, int]]) -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=1, max_size=20))
+@settings(max_examples=30)
 def test_no_other_threshold_is_better(rows: list[tuple[bool, int]]) -> None:
     has, probabilities = np.array([row[0] for row in rows]), np.array([row[1] for row in rows]) / 9
     found = best_threshold(probabilities, has)

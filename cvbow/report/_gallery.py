@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from cvbow.errors import ImageError
 from cvbow.images import read_image
 from cvbow.report._html import figure, isolate, percent
 
+#: Wrong labels of a kind that are named with an image, and wrong labels that are explained.
+_SAID, _ASKED = 4, 3
 #: Longest side of a thumbnail, in pixels.
 SIDE = 128
 
@@ -79,14 +81,14 @@ class Answered(Shown):
 class AnsweredLabels(Shown):
     """The labels that an image was given: those that it has, those that it has not, and those that were missed.
 
-    Of the wrong ones the probabilities are known.
+    Of the wrong ones the probabilities are known, the surest mistakes first.
     """
 
     path: str | os.PathLike[str]
     shown_path: str
     right: tuple[str, ...]
-    false: Mapping[str, float]
-    missed: Mapping[str, float]
+    false: dict[str, float]
+    missed: dict[str, float]
     anchor: str = ""
 
     @property
@@ -94,8 +96,9 @@ class AnsweredLabels(Shown):
         right = ", ".join(f'<span class="right">{isolate(name)}</span>' for name in self.right)
         parts = [right] * bool(self.right)
         for what, names in (("missed", self.missed), ("false", self.false)):
-            wrong = ", ".join(f'<span class="wrong">{isolate(name)}</span> {percent(p)}' for name, p in names.items())
-            parts += [f"{what} {wrong}"] * bool(names)
+            wrong = [f'<span class="wrong">{isolate(name)}</span> {percent(p)}' for name, p in names.items()]
+            more = f" and {len(wrong) - _SAID} more" * (len(wrong) > _SAID)
+            parts += [f"{what} {', '.join(wrong[:_SAID])}{more}"] * bool(names)
         return "; ".join(parts) or "no label, rightly"
 
     @property
@@ -105,7 +108,8 @@ class AnsweredLabels(Shown):
 
     @property
     def in_question(self) -> tuple[str, ...]:
-        return (*self.missed, *self.false)
+        sure = {name: 1 - p for name, p in self.missed.items()} | self.false
+        return tuple(sorted(sure, key=lambda name: -sure[name])[:_ASKED])
 
 
 def gallery(answers: Iterable[Shown], most: int) -> str:

@@ -56,8 +56,9 @@ def write_labels_report(
     labels, of which those come first where the model was the surest, a reliability diagram, the mistakes of each label,
     reasons, the images that could not be read, and the recipe.
 
-    Numbers of mistakes lead to thumbnails of these, 400 at most, and thumbnails to the reasons: heat for each label
-    that an image was wrongly given or not given, as ``cvbow.explain`` finds it; see ``write_evaluation_report``.
+    Numbers of mistakes lead to thumbnails of these, 400 at most, and thumbnails to the reasons: heat for the labels
+    that an image was wrongly given or not given, as ``cvbow.explain`` finds it, for the surest three of these; see
+    ``write_evaluation_report``.
 
     Parameters
     ----------
@@ -145,9 +146,9 @@ class _Judged:
             AnsweredLabels(
                 paths[row],
                 below(os.fspath(paths[row]), base),
-                tuple(_named(names, here & there)),
-                _named(names, there & ~here, p),
-                _named(names, here & ~there, p),
+                tuple(name for name, right in zip(names, here & there, strict=True) if right),
+                _named(names, there & ~here, p, -1),
+                _named(names, here & ~there, p, 1),
             )
             for row, here, there, p in zip(rows, has, given, probabilities, strict=True)
         ]
@@ -184,8 +185,10 @@ class _Judged:
         return reliability(self.probabilities[:, :n_known].ravel(), self.has[:, :n_known].ravel())
 
 
-def _named(names: Sequence[str], which: NDArray[np.bool_], p: NDArray[np.float64] | None = None) -> dict[str, float]:
-    return {names[place]: 0.0 if p is None else float(p[place]) for place in np.flatnonzero(which).tolist()}
+def _named(names: Sequence[str], which: NDArray[np.bool_], p: NDArray[np.float64], sign: int) -> dict[str, float]:
+    """Return some labels with their probabilities, the least probable first, or with a sign of -1 the most probable."""
+    order = np.argsort(sign * p, kind="stable")
+    return {names[place]: float(p[place]) for place in order.tolist() if which[place]}
 
 
 def _introduction(report: LabelsReport, n_skipped: int) -> str:
