@@ -294,7 +294,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self._probabilities(self._vectors(images))
 
     def decision_function(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
-        """Return the classifier's decisions (n_images, n_classes), or (n_images,) for two classes of which each has one.
+        """Return the classifier's decisions (n_images, n_classes), or (n_images,) for a choice of two classes.
 
         A classifier that has none gives the logarithm of its probabilities.
         """
