@@ -90,9 +90,13 @@ def test_a_legend_of_many_classes_takes_several_rows() -> None:
 def test_pictures_in_a_file(tmp_path: Path) -> None:
     from cvbow import read_image
 
-    parts = [draw_objects(GRAY, DOG), draw_objects(GRAY[:50, :30], DOG.take([]))]
+    parts = [draw_objects(GRAY, DOG), draw_objects(GRAY[:50, :30], DOG.take([])), draw_objects(GRAY[:90], DOG)]
     write_objects_picture(tmp_path / "a.png", parts)
     written = read_image(tmp_path / "a.png")
-    assert written.shape == (sum(map(len, parts)), max(part.shape[1] for part in parts), 3)
-    assert (written[: len(parts[0]), : parts[0].shape[1]] == parts[0]).all()
+    (first, width), (second, beside), (below, last) = (part.shape[:2] for part in parts)
+    assert width + beside + last > 2000
+    assert written.shape == (max(first, second) + below, width + beside, 3)
+    assert (written[:first, :width] == parts[0]).all()
+    assert (written[:second, width:] == parts[1]).all()
+    assert (written[max(first, second) :, :last] == parts[2]).all()
     assert kind_of(tmp_path / "a.png") == "picture"

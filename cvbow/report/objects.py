@@ -41,6 +41,8 @@ _MARGIN, _GAP = 16, 12
 _TITLE, _TEXT, _LABEL = 20, 15, 14
 #: A legend, or a title, has at least so much room.
 _LEAST_WIDTH = 320
+#: Width that several pictures have room in.
+_WHOLE = 2000
 
 
 def draw_objects(
@@ -134,12 +136,18 @@ def overlay_objects(
 
 
 def write_objects_picture(path: str | os.PathLike[str], drawn: Sequence[NDArray[np.uint8]]) -> None:
-    """Write what ``draw_objects`` drew, pictures (H, W, 3) one below the other, as a PNG file, whole or not at all."""
-    canvas = blank(max(part.shape[1] for part in drawn), sum(len(part) for part in drawn))
-    y = 0
-    for part in drawn:
-        canvas[y : y + len(part), : part.shape[1]] = part
-        y += len(part)
+    """Write what ``draw_objects`` drew, one or more pictures (H, W, 3), as a PNG file, whole or not at all.
+
+    They stand beside each other in rows of up to 2000 pixels.
+    """
+    places = _rows([part.shape[1] for part in drawn], _WHOLE, gap=0)
+    heights = [0] * (1 + places[-1][0])
+    for part, (row, _) in zip(drawn, places, strict=True):
+        heights[row] = max(heights[row], len(part))
+    canvas = blank(max(x + part.shape[1] for part, (_, x) in zip(drawn, places, strict=True)), sum(heights))
+    for part, (row, x) in zip(drawn, places, strict=True):
+        y = sum(heights[:row])
+        canvas[y : y + len(part), x : x + part.shape[1]] = part
     write_picture(path, canvas)
 
 
@@ -198,7 +206,7 @@ def _put_label(
     put_text(pixels, [(left + 3, top, text)], _LABEL, DARK if bright else _MARKED)
 
 
-def _rows(widths: Sequence[int], room: int) -> list[tuple[int, int]]:
+def _rows(widths: Sequence[int], room: int, *, gap: int = 2 * _GAP) -> list[tuple[int, int]]:
     """Return the row and the x of things that follow each other in rows of some width."""
     places: list[tuple[int, int]] = []
     row = x = 0
@@ -206,7 +214,7 @@ def _rows(widths: Sequence[int], room: int) -> list[tuple[int, int]]:
         if x and x + width > room:
             row, x = row + 1, 0
         places.append((row, x))
-        x += width + 2 * _GAP
+        x += width + gap
     return places
 
 
