@@ -64,6 +64,17 @@ def _shown(file: str, which: str = "figures", *sections: str, command: str = "")
     return make
 
 
+def _sets(file: str) -> Callable[[Results], str]:
+    """A table of a script's result that has a part for each data set; empty without it."""
+
+    def make(results: Results) -> str:
+        result = results.get(file, {})
+        table = result_tables(result).get("figures")
+        return "" if table is None else _block(table, list(result.values()), f"python benchmarks/{file}.py")
+
+    return make
+
+
 def accuracy_table(results: Results) -> str:
     """Every benchmark that was run, its recipes among the published figures, from the lowest up; empty without."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
@@ -221,6 +232,9 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "labels-cells": _shown("bccd-labels"),
     "labels-by-cell": _shown("bccd-labels", "labels"),
     "localization": _shown("weizmann-horses-localization"),
+    "kangaroo": _shown("kangaroo"),
+    "bccd": _shown("bccd"),
+    "detection": _sets("detection"),
     "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),
     "retrieval": _shown("speed", "growth", "retrieval", command=SPEED),
     "retrieval-contenders": _shown("speed", "contenders", "retrieval", command=SPEED),

@@ -239,7 +239,7 @@ def test_mistakes_are_one_clear_line(tmp_path: Path, tiny: tuple[Path, Path]) ->
     broken = tmp_path / "broken.toml"
     broken.write_text(DEFINITION.replace("folds", "fold"), encoding="utf-8")
     for arguments, code, expected in (
-        (("bench", "run", "scene"), 2, "benchmark must be one of bccd-labels, buildings, caltech101-15-bow"),
+        (("bench", "run", "scene"), 2, "benchmark must be one of bccd-labels, bccd, buildings, caltech101-15-bow"),
         (("bench", "run", broken), 2, "broken.toml: unknown key protocol.fold"),
         (("bench", "run", tmp_path / "nowhere.toml"), 1, "nowhere.toml"),
         (("bench", "run", tiny[0], "--data", tiny[1], "-o", tmp_path / "no" / "r.json"), 1, "does not exist"),

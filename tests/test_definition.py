@@ -10,9 +10,11 @@ import pytest
 from cvbow import _toml
 from cvbow.datasets import RetrievalLayout, Sequences, dataset_names, find_dataset
 from cvbow.demo import DIGIT_SETTINGS
+from cvbow.detection import ObjectDetector
 from cvbow.experiments import (
     ClassificationDefinition,
     ComparisonDefinition,
+    DetectionDefinition,
     ExplanationDefinition,
     FixedSplit,
     HeldOut,
@@ -80,6 +82,10 @@ def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str
     if isinstance(definition, LocalizationDefinition):
         assert {definition.dataset, *definition.others} <= set(dataset_names())
         assert {variant.preset for variant in definition.variants} <= set(PRESETS)
+        return
+    if isinstance(definition, DetectionDefinition):
+        assert find_dataset(definition.dataset).n_images > 0
+        assert ObjectDetector(**definition.settings).n_shapes > 0
         return
     if isinstance(definition, ExplanationDefinition):
         assert {definition.dataset, definition.masked} <= set(dataset_names())

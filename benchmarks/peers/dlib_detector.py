@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import sys
 import tempfile
 import time
@@ -145,7 +146,7 @@ def run(
         "threads": threads,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "images": [
-            {"image": path.relative_to(test_file.parent).as_posix(), "objects": each}
+            {"image": os.path.relpath(path, test_file.parent), "objects": each}
             for path, each in zip(test_paths, found, strict=True)
         ],
     }

@@ -12,6 +12,8 @@ weights of the tent that would weigh each pixel: one count a pixel in place of f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -79,12 +81,12 @@ def mirrored(cells: NDArray[np.float32]) -> NDArray[np.float32]:
 def _directions(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the gradients of cells by their 18 directions, (rows, columns, 18), in gray levels a pixel."""
     height, width = image.shape[:2]
-    padded = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_REFLECT_101)
+    padded = cv2.split(cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_REFLECT_101))
     blocks = np.zeros((height // _BLOCK + 2, width // _BLOCK + 2, _DIRECTIONS), np.float32)
     columns = (np.arange(width, dtype=np.int32) // _BLOCK) * _DIRECTIONS
     for top in range(0, height, _ROWS * CELL):
         bottom = min(top + _ROWS * CELL, height)
-        size, angle = _gradients(padded[top : bottom + 2])
+        size, angle = _gradients([channel[top : bottom + 2] for channel in padded])
         angle *= np.float32(_DIRECTIONS / (2 * np.pi))
         low = angle.astype(np.int32)
         angle -= low  # the share of the next direction
@@ -112,20 +114,25 @@ def _directions(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return cells
 
 
-def _gradients(padded: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _gradients(padded: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return size and angle of the gradients inside of a frame of one pixel, of the channel where they are steepest."""
-    values = padded.astype(np.int16)
-    x, y = values[1:-1, 2:] - values[1:-1, :-2], values[2:, 1:-1] - values[:-2, 1:-1]
-    if values.ndim == 3:
-        steep = np.abs(x) + np.abs(y)
-        best, best_x, best_y = steep[..., 0], x[..., 0], y[..., 0]
-        for channel in (1, 2):
-            steeper = steep[..., channel] > best
-            best = np.where(steeper, steep[..., channel], best)
-            best_x = np.where(steeper, x[..., channel], best_x)
-            best_y = np.where(steeper, y[..., channel], best_y)
-        x, y = best_x, best_y
-    size, angle = cv2.cartToPolar(x.astype(np.float32), y.astype(np.float32))
+    steepest = best_x = best_y = np.zeros((0, 0), np.int16)
+    for channel in padded:
+        values = channel.astype(np.int16)
+        x, y = values[1:-1, 2:] - values[1:-1, :-2], values[2:, 1:-1] - values[:-2, 1:-1]
+        steep = np.abs(x)
+        steep += np.abs(y)
+        if not steepest.size:
+            steepest, best_x, best_y = steep, x, y
+            continue
+        # All bits where this channel is steeper, none elsewhere: a third of the time of np.where.
+        steeper = -(steep > steepest).astype(np.int16)
+        np.maximum(steepest, steep, out=steepest)
+        for best, other in ((best_x, x), (best_y, y)):
+            other ^= best
+            other &= steeper
+            best ^= other
+    size, angle = cv2.cartToPolar(best_x.astype(np.float32), best_y.astype(np.float32))
     return np.asarray(size, np.float32), np.asarray(angle, np.float32)
 
 

@@ -47,24 +47,30 @@ class WordCounts:
         x = np.clip((points[:, 0] + 0.5) // self.steps[0], 0, columns - 1).astype(np.intp)
         y = np.clip((points[:, 1] + 0.5) // self.steps[1], 0, rows - 1).astype(np.intp)
         counts = np.bincount((y * columns + x) * n_words + words, minlength=rows * columns * n_words)
-        self.sums = np.zeros((rows + 1, columns + 1, n_words))
-        self.sums[1:, 1:] = counts.reshape(rows, columns, n_words).cumsum(axis=0).cumsum(axis=1)
+        # Whole numbers, of which float32 holds those below 16 million.
+        self.sums = np.zeros((rows + 1, columns + 1, n_words), np.float32)
+        inside = self.sums[1:, 1:]
+        inside[:] = counts.reshape(rows, columns, n_words)
+        np.cumsum(inside, axis=0, out=inside)
+        np.cumsum(inside, axis=1, out=inside)
 
-    def inside(self, boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    def inside(self, boxes: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return how often each word occurs in each of boxes (n, 4), shape (n, n_words)."""
         rows, columns = self.shape
         x = np.clip(boxes[:, 0::2] / self.steps[0], 0, columns)
         y = np.clip(boxes[:, 1::2] / self.steps[1], 0, rows)
-        total = self._corner(x[:, 1], y[:, 1]) + self._corner(x[:, 0], y[:, 0])
+        total = self._corner(x[:, 1], y[:, 1])
+        total += self._corner(x[:, 0], y[:, 0])
         total -= self._corner(x[:, 0], y[:, 1])
         total -= self._corner(x[:, 1], y[:, 0])
         # Sums of whole numbers are exact, but not those of shares of them.
-        return np.maximum(total, 0, out=total)
+        np.maximum(total, 0, out=total)
+        return total
 
-    def _corner(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _corner(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float32]:
         """Return the sums above and left of corners, (n, n_words): within a square they are bilinear."""
         column, row = (np.minimum(at.astype(np.intp), end - 1) for at, end in ((x, self.shape[1]), (y, self.shape[0])))
-        right, down = (x - column)[:, None], (y - row)[:, None]
+        right, down = ((at - first)[:, None].astype(np.float32) for at, first in ((x, column), (y, row)))
         upper = self.sums[row, column] * (1 - right) + self.sums[row, column + 1] * right
         lower = self.sums[row + 1, column] * (1 - right) + self.sums[row + 1, column + 1] * right
-        return np.asarray(upper * (1 - down) + lower * down)
+        return np.asarray(upper * (1 - down) + lower * down, np.float32)

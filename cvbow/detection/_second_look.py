@@ -26,13 +26,14 @@ IS_OBJECT, IS_NONE = 0.5, 0.4
 _AROUND = 1.5
 #: The regions of a box that words are counted in, and the values that tell of the first score, the size and the place.
 _REGIONS, _FACTS = 6, 10
-_C = 1.0
+#: Of the support vector machine, to choose from.
+_CS = (0.01, 0.1, 1.0)
 #: Penalty of the ridge regression of boxes, as a share of the mean squared length of vectors times their number.
-_PENALTY = 0.03
+_PENALTY = 0.003
 #: Overlaps of boxes that may both be kept, to choose from.
 _OVERLAPS = (0.3, 0.4, 0.5, 0.6)
-#: Steps of Newton's method for two numbers.
-_PLATT_STEPS = 50
+#: Steps of Newton's method for three numbers, and the penalty of two of them.
+_STEPS, _CALM = 50, 1e-3
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,9 @@ class SecondLook:
     Attributes
     ----------
     weights_ : ndarray of shape (d,), float32
+        Of a linear classifier of the vectors, the first score among them: the sum with the bias is the logarithm of the
+        odds that a candidate is an object.
     bias_ : float
-    slope_, offset_ : float
-        Of the logistic function that makes probabilities of decisions.
     moves_ : ndarray of shape (d, 4), float32
         By how much a box is moved, in shares of its sides, and by the logarithms of how much it is stretched.
     shift_ : ndarray of shape (4,), float64
@@ -128,8 +129,6 @@ class SecondLook:
     learned: ClassVar[Mapping[str, Learned]] = {
         "weights_": Array("float32", "d"),
         "bias_": Number(),
-        "slope_": Number(minimum=0),
-        "offset_": Number(),
         "moves_": Array("float32", "d 4"),
         "shift_": Array("float64", "4"),
         "overlap_": Number(minimum=0),
@@ -137,8 +136,6 @@ class SecondLook:
 
     weights_: NDArray[np.float32]
     bias_: float
-    slope_: float
-    offset_: float
     moves_: NDArray[np.float32]
     shift_: NDArray[np.float64]
     overlap_: float
@@ -150,26 +147,40 @@ class SecondLook:
         """Learn from the candidates of images, which are in folds (n_images,): decisions are judged where left out."""
         vectors = np.concatenate([each.vectors for each in candidates])
         overlaps = np.concatenate([each.overlaps for each in candidates])
-        image = np.repeat(np.arange(len(candidates)), [len(each.boxes) for each in candidates])
+        lengths = [len(each.boxes) for each in candidates]
+        image = np.repeat(np.arange(len(candidates)), lengths)
         is_object = overlaps >= IS_OBJECT
         counts = is_object | (overlaps < IS_NONE)
-        held_out = np.zeros(len(vectors))
-        for fold in np.unique(folds):
-            out = folds[image] == fold
-            weights, bias = _classify(vectors, is_object, counts & ~out)
-            held_out[out] = vectors[out] @ weights + bias
-        self.weights_, self.bias_ = _classify(vectors, is_object, counts)
-        self.slope_, self.offset_ = _platt(held_out[counts], is_object[counts])
         boxes = np.concatenate([each.boxes for each in candidates])
         objects = np.concatenate([each.objects for each in candidates])
         self.moves_, self.shift_ = _learn_moves(vectors[is_object], boxes[is_object], objects[is_object])
-        self.overlap_ = self._choose_overlap(candidates, held_out, image)
+        moved = [self.move(each.vectors, each.boxes) for each in candidates]
+        first = vectors[:, -_FACTS].astype(np.float64)
+        best = -1.0
+        for C in _CS:
+            held_out = np.zeros(len(vectors))
+            for fold in np.unique(folds):
+                out = folds[image] == fold
+                weights, bias = _classify(vectors, is_object, counts & ~out, C)
+                held_out[out] = vectors[out] @ weights + bias
+            # What the first look says is not lost where the second has little to learn from.
+            both = np.column_stack([held_out, first])
+            line = _logistic_regression(both[counts], is_object[counts])
+            decisions = both @ line[:2]
+            for overlap in _OVERLAPS:
+                precision = _precision(candidates, moved, np.split(decisions, np.cumsum(lengths)[:-1]), overlap)
+                if precision > best + 1e-9:
+                    best, chosen, self.overlap_ = precision, (C, line), overlap
+        C, line = chosen
+        weights, bias = _classify(vectors, is_object, counts, C)
+        self.weights_ = np.asarray(line[0] * weights, np.float32)
+        self.weights_[-_FACTS] += np.float32(line[1])
+        self.bias_ = float(line[0] * bias + line[2])
         return self
 
     def decide(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the probability that each candidate (n, d) is an object."""
-        decisions = vectors @ self.weights_ + self.bias_
-        return np.asarray(_logistic(self.slope_ * decisions.astype(np.float64) + self.offset_))
+        return _logistic((vectors @ self.weights_).astype(np.float64) + self.bias_)
 
     def move(self, vectors: NDArray[np.float32], boxes: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return better boxes (n, 4)."""
@@ -179,42 +190,41 @@ class SecondLook:
         halves = np.exp(moves[:, 2:]) * sides / 2
         return np.concatenate([middles - halves, middles + halves], axis=1)
 
-    def _choose_overlap(
-        self, candidates: Sequence[Candidates], decisions: NDArray[np.float64], image: NDArray[np.intp]
-    ) -> float:
-        """Return the overlap with which the precision of what is kept is highest, averaged over its recall."""
-        best, chosen = -1.0, _OVERLAPS[0]
-        for overlap in _OVERLAPS:
-            scores, hits = [], []
-            for number, each in enumerate(candidates):
-                values = decisions[image == number]
-                kept = suppress(self.move(each.vectors, each.boxes), values, overlap)
-                found: set[tuple[float, ...]] = set()
-                for row in kept.tolist():
-                    if np.isnan(each.overlaps[row]):
-                        continue
-                    name = tuple(each.objects[row].tolist())
-                    hit = each.overlaps[row] >= IS_OBJECT and name not in found
-                    found |= {name} if hit else set()
-                    scores.append(values[row])
-                    hits.append(hit)
-            right = np.array(hits, bool)[np.argsort(-np.array(scores), kind="stable")]
-            precision = np.cumsum(right) / np.arange(1, len(right) + 1)
-            value = float(precision[right].sum()) / max(1, sum(each.n_objects for each in candidates))
-            if value > best + 1e-9:
-                best, chosen = value, overlap
-        return chosen
+
+def _precision(
+    candidates: Sequence[Candidates],
+    moved: Sequence[NDArray[np.float64]],
+    decisions: Sequence[NDArray[np.float64]],
+    overlap: float,
+) -> float:
+    """Return the precision of the candidates that are kept with an overlap, averaged over their recall.
+
+    Boxes (n, 4) of each image are where they were moved to; they count as objects where they were objects before.
+    """
+    scores, hits = [], []
+    for each, boxes, values in zip(candidates, moved, decisions, strict=True):
+        found: set[tuple[float, ...]] = set()
+        for row in suppress(boxes, values, overlap).tolist():
+            if np.isnan(each.overlaps[row]):
+                continue
+            name = tuple(each.objects[row].tolist())
+            hits.append(each.overlaps[row] >= IS_OBJECT and name not in found)
+            found |= {name} if hits[-1] else set()
+            scores.append(values[row])
+    right = np.array(hits, bool)[np.argsort(-np.array(scores), kind="stable")]
+    precision = np.cumsum(right) / np.arange(1, len(right) + 1)
+    return float(precision[right].sum()) / max(1, sum(each.n_objects for each in candidates))
 
 
 def _classify(
-    vectors: NDArray[np.float32], is_object: NDArray[np.bool_], counts: NDArray[np.bool_]
+    vectors: NDArray[np.float32], is_object: NDArray[np.bool_], counts: NDArray[np.bool_], C: float
 ) -> tuple[NDArray[np.float32], float]:
     """Return weights (d,) and bias; those of the first score alone where one of the two classes is missing."""
     if len(np.unique(is_object[counts])) < 2:
         weights = np.zeros(vectors.shape[1], np.float32)
         weights[-_FACTS] = 1
         return weights, 0.0
-    svm = LinearSVM(C=_C, class_weight="balanced", shares=None).fit(vectors[counts], is_object[counts])
+    svm = LinearSVM(C=C, class_weight="balanced", shares=None).fit(vectors[counts], is_object[counts])
     return np.ascontiguousarray(svm.coef_[0]), float(svm.intercept_[0])
 
 
@@ -240,34 +250,46 @@ def _learn_moves(
     return moves.astype(np.float32), shift - mean @ moves
 
 
-def _platt(decisions: NDArray[np.float64], is_object: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return slope and offset of the logistic function under which the answers are most likely, with Platt's targets.
+def _logistic_regression(inputs: NDArray[np.float64], is_object: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return factors of inputs (n, 2), none below zero, and an offset: of the most likely probabilities, (3,).
 
-    By Newton's method with halved steps: H. Lin, C. Lin and R. Weng, "A note on Platt's probabilistic outputs for
-    support vector machines", Machine Learning 2007.
+    With Platt's targets, by Newton's method with halved steps: H. Lin, C. Lin and R. Weng, "A note on Platt's
+    probabilistic outputs for support vector machines", Machine Learning 2007.
     """
     n_objects = int(is_object.sum())
-    targets = np.where(is_object, (n_objects + 1) / (n_objects + 2), 1 / (len(decisions) - n_objects + 2))
-    inputs = np.column_stack([decisions, np.ones(len(decisions))])
+    targets = np.where(is_object, (n_objects + 1) / (n_objects + 2), 1 / (len(is_object) - n_objects + 2))
+    used = np.array([True, True])
+    while True:
+        line = _most_likely(inputs * used, targets)
+        if (line[:2] >= 0).all() or not used.any():
+            return np.where([*used, True], np.maximum(line, [0, 0, -np.inf]), 0.0)
+        # An input that would count against what it says does not count.
+        used[line[:2].argmin()] = False
+
+
+def _most_likely(inputs: NDArray[np.float64], targets: NDArray[np.float64]) -> NDArray[np.float64]:
+    columns = np.column_stack([inputs, np.ones(len(inputs))])
+    calm = np.array([_CALM, _CALM, 0.0])
 
     def loss(line: NDArray[np.float64]) -> float:
-        values = inputs @ line
-        return float((np.logaddexp(0, values) - targets * values).sum())
+        values = columns @ line
+        return float((np.logaddexp(0, values) - targets * values).sum() + 0.5 * (calm * line**2).sum())
 
-    line = np.array([1.0, 0.0])
+    line = np.array([1.0, 0.0, 0.0])
     now = loss(line)
-    for _ in range(_PLATT_STEPS):
-        likely = _logistic(inputs @ line)
-        gradient = inputs.T @ (likely - targets)
-        bend = (inputs.T * (likely * (1 - likely))) @ inputs + 1e-9 * np.eye(2)
+    for _ in range(_STEPS):
+        likely = _logistic(columns @ line)
+        gradient = columns.T @ (likely - targets) + calm * line
+        bend = (columns.T * (likely * (1 - likely))) @ columns + np.diag(calm + 1e-9)
         step = -np.linalg.solve(bend, gradient)
-        length = 1.0
-        while length > 1e-6 and (then := loss(line + length * step)) > now:
+        length, then = 1.0, loss(line + step)
+        while then > now and length > 1e-6:
             length /= 2
-        if length <= 1e-6 or now - then < 1e-9 * max(1.0, now):
+            then = loss(line + length * step)
+        if then > now or now - then < 1e-9 * max(1.0, now):
             break
         line, now = line + length * step, then
-    return max(float(line[0]), 0.0), float(line[1])
+    return line
 
 
 def _logistic(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from cvbow.experiments.classification import ClassificationDefinition, ClassificationResult, Variant
 from cvbow.experiments.comparison import ComparisonDefinition, ComparisonResult, compare
 from cvbow.experiments.definition import Definition
+from cvbow.experiments.detection import DetectionDefinition, DetectionResult
 from cvbow.experiments.explanation import ExplanationDefinition, ExplanationResult
 from cvbow.experiments.kinds import (
     KINDS,
@@ -33,6 +34,8 @@ __all__ = [
     "ComparisonDefinition",
     "ComparisonResult",
     "Definition",
+    "DetectionDefinition",
+    "DetectionResult",
     "ExplanationDefinition",
     "ExplanationResult",
     "FixedSplit",

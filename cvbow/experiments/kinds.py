@@ -12,6 +12,7 @@ from cvbow._toml import TEXT, TomlTable, bundled, one_of
 from cvbow.experiments import (
     classification,
     comparison,
+    detection,
     explanation,
     labels,
     localization,
@@ -49,7 +50,7 @@ class Kind:
     --------
     >>> from cvbow.experiments import KINDS
     >>> [name for name, kind in KINDS.items() if kind.read is not None]
-    ['classification', 'comparison', 'explanation', 'labels', 'localization', 'matching', 'retrieval']
+    ['classification', 'comparison', 'detection', 'explanation', 'labels', 'localization', 'matching', 'retrieval']
     >>> KINDS["matching"].made({"kind": KINDS["matching"].result})
     True
     """
@@ -77,6 +78,7 @@ KINDS: dict[str, Kind] = {
         tables=classification.tables,
     ),
     "comparison": Kind(result=comparison.RESULT, read=comparison.read, run=comparison.run, tables=comparison.tables),
+    "detection": Kind(result=detection.RESULT, read=detection.read, run=detection.run, tables=detection.tables),
     "explanation": Kind(
         result=explanation.RESULT,
         read=explanation.read,
@@ -103,6 +105,9 @@ KINDS: dict[str, Kind] = {
         result=frozenset({"perceptual_hash"}),
         tables=scripts.duplicates_tables,
         script="benchmarks/near_duplicates.py",
+    ),
+    "detectors": Kind(
+        result=frozenset({"kangaroo", "bccd"}), tables=scripts.detection_tables, script="benchmarks/detection.py"
     ),
     "fuzz": Kind(result=frozenset({"by_mutation"}), tables=scripts.fuzz_tables, script="benchmarks/fuzz_images.py"),
 }
