@@ -632,16 +632,23 @@ def test_the_tables_of_explanations(tables: ModuleType) -> None:
         "error": 3e-10,
         "same": True,
         "shuffled": [0.25, -0.25],
-        "quarters": [[0.5, 0.25], [0.75, 0.5]],
-        "stamp": {"taken": [True, False], "heat": [0.5, 0.25], "near": [0.75, 0.75], "near_area": [0.1, 0.1]},
-        "masked": {"point": [True, True], "centre": [True, False], "heat": [0.5, 0.5], "area": [0.2, 0.3]},
+        "quarters": {"heat": [0.5, 0.25, 0.75, 0.5], "point": [True, False, True, True]},
+        "stamp": {
+            "taken": [True, False],
+            "heat": [0.5, 0.25],
+            "near": [0.75, 0.75],
+            "near_area": [0.1, 0.1],
+            "first": {"heat": True, "word": 0.8333},
+        },
+        "masked": {"point": [True, True], "centre": [1.0, 0.0], "heat": [0.5, 0.5], "area": [0.2, 0.3]},
+        "hidden": {"point": [True, False], "centre": [0.25, 0.0], "heat": [0.25, 0.5], "area": [0.05, 0.1]},
     }
     amounts = {"images": 2, "grid": 8, "samples": 1000}
     made = {"kind": "cvbow-explanation-result", "definition": {"amounts": amounts}, "variants": [part]}
     found = details(scene15_explanation=made)
     lines = tables.DETAILS["explanations"](found).splitlines()
-    assert lines[2] == "| fisher | explain | 0.750 | 0.750 | 0.750 | 0.125 | 0.125 | 0.125 | 20.0 |"
-    assert lines[5] == "| | LIME | 0.750 | 0.750 | 0.750 | 0.125 | 0.125 | 0.125 | 2,000 |"
+    assert lines[2] == "| fisher | explain |" + 4 * " 0.750 |" + 4 * " 0.125 |" + " 20.0 |"
+    assert lines[5] == "| | LIME |" + 4 * " 0.750 |" + 4 * " 0.125 |" + " 2,000 |"
     checks = tables.DETAILS["explanation-checks"](found)
     for cells in (
         "absolute shares: mean | 0.1000",
@@ -649,9 +656,15 @@ def test_the_tables_of_explanations(tables: ModuleType) -> None:
         "two workers | yes",
         "shuffled weights | 0.00",
         "quarter | 50.0",
+        "point there | 75.0",
         "for its class | 50.0",
         "of the area | 37.5",
-        "highest point on it, % of images | 100.0",
+        "that were taken | 50.0",
+        "mean heat is highest on it | yes",
+        "first word that meet it | 83.3",
+        "masks: % of maps that point at it | 100.0",
+        "masks in mosaics: % of maps that point at it | 50.0",
+        "masks in mosaics: % of centres that are on it | 12.5",
         "LIME takes longer than a map, times | 100",
     ):
         assert f"{cells} |" in checks

@@ -29,6 +29,7 @@ from cvbow.experiments import (
     find_benchmark,
     read_benchmark,
 )
+from cvbow.networks import known_networks
 from cvbow.presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -89,7 +90,7 @@ def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str
         return
     if isinstance(definition, ExplanationDefinition):
         assert {definition.dataset, definition.masked} <= set(dataset_names())
-        assert set(definition.presets) <= set(PRESETS)
+        assert set(definition.presets) <= {*PRESETS, *known_networks()}
         return
     if isinstance(definition, LabelsDefinition):
         assert len(definition.contenders) > 1
