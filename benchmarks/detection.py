@@ -4,7 +4,7 @@
     python benchmarks/detection.py --smoke
 
 Each data set goes into the JSON file as soon as it is done, in place of the one that was there. Of the blood cells
-every eighth training image is used: on all of them dlib takes the better part of an hour, and its trainer refuses the
+one training image of 24 is used: on all of them dlib takes the better part of an hour, and its trainer refuses the
 red cells' boxes. The opponent is `peers/dlib_detector.py`, with boxes padded to the proportions of its window, which
 gave it more than leaving them out. Times are of the processor, so that other work on the machine matters little.
 """
@@ -30,7 +30,7 @@ from cvbow.detection import ObjectDetector, evaluate_detections
 
 RESULTS = ROOT / "benchmarks" / "results" / "detection.json"
 #: By data set: one of so many training images.
-SETS = {"kangaroo": 1, "bccd": 8}
+SETS = {"kangaroo": 1, "bccd": 24}
 LABELS = {"cvbow": "cvbow detect", "dlib": "dlib simple_object_detector, one for each class"}
 
 #: What a contender is given, and returns: seconds of the processor to train and to detect, and what it found.
