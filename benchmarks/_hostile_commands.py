@@ -281,6 +281,17 @@ class Maker:
             words + self.options(("--class", self.word("checker", "no")), ("-n", self.word("2", "0"))) + self.common()
         )
 
+    def segment_train(self) -> list[str]:
+        words = [self.source(), self.source(), *self.output(".cvbow"), "--classifier", "decision-tree"]
+        return words + self.options(("--classes", "a,b"), ("--unknown", self.word("none", "256")), ("--strict",))
+
+    def segment_apply(self) -> list[str]:
+        words = [self.model(), *(self.image() for _ in range(self.rng.integers(1, 4))), *self.folder()]
+        return words + self.options(("--overlay",), ("--probabilities",), ("--uncertainty",)) + self.common()
+
+    def segment_evaluate(self) -> list[str]:
+        return [self.model(), self.source(), self.source(), *self.options(("--strict",)), *self.common()]
+
     def words(self) -> list[str]:
         words = [self.model(), self.source()]
         if self.chance(0.5):
@@ -416,6 +427,9 @@ _COMMANDS: dict[str, tuple[float, Callable[[Maker], list[str]]]] = {
     "evaluate": (7, Maker.evaluate),
     "explain": (7, Maker.explain),
     "locate": (5, Maker.locate),
+    "segment train": (3, Maker.segment_train),
+    "segment apply": (4, Maker.segment_apply),
+    "segment evaluate": (3, Maker.segment_evaluate),
     "words": (7, Maker.words),
     "stats": (8, Maker.stats),
     "augment": (8, Maker.augment),

@@ -193,6 +193,28 @@ def pairs_table(results: Results) -> str:
     return Table(("sequence", *numbers), [(name, *row) for name, row in cells.items()]).markdown()
 
 
+def segmentation_table(results: Results) -> str:
+    """How well masks fit, by what was learned from, beside scikit-image's on the same images; empty without."""
+    result, other = results.get("weizmann-horses-segmentation", {}), results.get("weizmann-horses-skimage", {})
+    table = result_tables(result).get("figures")
+    if table is None:
+        return ""
+    rows = []
+    for row, trial in zip(table.rows, result["trials"], strict=True):
+        rows.append(("cvbow", *row))
+        for peer in other.get("trials", ()):
+            if peer["name"] == trial["name"]:
+                means = {key: [draw[key] for draw in peer["draws"]] for key in ("pixel_accuracy", "seconds", "ms")}
+                ious = [
+                    statistics.fmean(draw["iou"][str(value)] for draw in peer["draws"])
+                    for value in range(len(result["definition"]["classes"]))
+                ]
+                cells = [percent(iou) for iou in ious] + [percent(statistics.fmean(means["pixel_accuracy"])), ""]
+                times = [figure(statistics.median(means[key])) for key in ("seconds", "ms")]
+                rows.append(("scikit-image", "", *cells, *times))
+    return _block(Table(("", *table.heads), rows, table.title), [result], f"cvbow bench run {result['benchmark']}")
+
+
 def presets_table(results: Results) -> str:
     """Every recipe, with what it does."""
     rows = [(f"`{name}`", preset.summary) for name, preset in PRESETS.items()]
@@ -235,6 +257,7 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "kangaroo": _shown("kangaroo"),
     "bccd": _shown("bccd"),
     "detection": _sets("detection"),
+    "segmentation": segmentation_table,
     "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),
     "retrieval": _shown("speed", "growth", "retrieval", command=SPEED),
     "retrieval-contenders": _shown("speed", "contenders", "retrieval", command=SPEED),

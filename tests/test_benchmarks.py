@@ -295,7 +295,7 @@ def test_smoke_run_of_the_detectors(tmp_path: Path) -> None:
 
 
 #: Those that have a test of their own, or several.
-TESTED_SCRIPTS = {"fuzz_images.py", "speed.py", "tables.py"}
+TESTED_SCRIPTS = {"fuzz_images.py", "scribbles.py", "speed.py", "tables.py"}
 
 
 @pytest.mark.parametrize("script", sorted({path.name for path in BENCHMARKS.glob("[!_]*.py")} - TESTED_SCRIPTS))

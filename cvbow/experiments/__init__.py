@@ -25,6 +25,7 @@ from cvbow.experiments.protocols import PROTOCOLS, FixedSplit, HeldOut, KFold, R
 from cvbow.experiments.published import Published, Row, rows_table
 from cvbow.experiments.results import facts_table, write_result
 from cvbow.experiments.retrieval import RetrievalDefinition, RetrievalResult, RetrievalVariant
+from cvbow.experiments.segmentation import SegmentationDefinition, SegmentationResult, Trial
 
 __all__ = [
     "KINDS",
@@ -55,7 +56,10 @@ __all__ = [
     "RetrievalResult",
     "RetrievalVariant",
     "Row",
+    "SegmentationDefinition",
+    "SegmentationResult",
     "SplitProtocol",
+    "Trial",
     "Variant",
     "benchmark_names",
     "collect_results",

@@ -19,6 +19,7 @@ from cvbow.experiments import (
     matching,
     retrieval,
     scripts,
+    segmentation,
 )
 from cvbow.experiments.definition import Definition
 from cvbow.experiments.published import Row, beside
@@ -49,8 +50,8 @@ class Kind:
     Examples
     --------
     >>> from cvbow.experiments import KINDS
-    >>> [name for name, kind in KINDS.items() if kind.read is not None]
-    ['classification', 'comparison', 'detection', 'explanation', 'labels', 'localization', 'matching', 'retrieval']
+    >>> print(*(name for name, kind in KINDS.items() if kind.read is not None))
+    classification comparison detection explanation labels localization matching retrieval segmentation
     >>> KINDS["matching"].made({"kind": KINDS["matching"].result})
     True
     """
@@ -99,6 +100,12 @@ KINDS: dict[str, Kind] = {
         run=retrieval.run,
         rows=retrieval.rows,
         tables=retrieval.tables,
+    ),
+    "segmentation": Kind(
+        result=segmentation.RESULT,
+        read=segmentation.read,
+        run=segmentation.run,
+        tables=segmentation.tables,
     ),
     "speed": Kind(result=frozenset(scripts.SECTIONS), tables=scripts.speed_tables, script="benchmarks/speed.py"),
     "near-duplicates": Kind(

@@ -15,9 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import ImageError
+from cvbow.parallel import cut
 
 #: How far a border may be from where it should be, as a share of the image's diagonal.
 TOLERANCE = 0.0075
+#: Pixels that are counted at a time.
+_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,14 +96,17 @@ def mean_of(values: list[float | None]) -> float:
     return float(np.mean(some)) if some else 0.0
 
 
-def count_pixels(truth: NDArray[np.intp], found: NDArray[np.intp], n_classes: int) -> NDArray[np.int64]:
+def count_pixels(truth: NDArray[np.integer], found: NDArray[np.integer], n_classes: int) -> NDArray[np.int64]:
     """Return pixels by true and found class, (n_classes, n_classes), of indices (H, W); below 0 is unknown."""
-    known = truth >= 0
-    pairs = truth[known] * n_classes + found[known]
-    return np.bincount(pairs.ravel(), minlength=n_classes**2).reshape(n_classes, n_classes)
+    counts = np.zeros(n_classes**2, np.int64)
+    for rows in cut(len(truth), max(1, _AT_ONCE // truth.shape[1])):
+        known = truth[rows] >= 0
+        pairs = truth[rows][known].astype(np.intp) * n_classes + found[rows][known]
+        counts += np.bincount(pairs, minlength=n_classes**2)
+    return counts.reshape(n_classes, n_classes)
 
 
-def boundary_f(truth: NDArray[np.intp], found: NDArray[np.intp]) -> float:
+def boundary_f(truth: NDArray[np.integer], found: NDArray[np.integer]) -> float:
     """Return the F measure of borders between classes: of the ``truth`` (H, W), and of what was ``found``.
 
     Both are indices of classes; true ones below 0 are unknown.
@@ -123,7 +129,7 @@ def _share_near(points: NDArray[np.bool_], others: NDArray[np.bool_], reach: flo
     return float((away[points] <= reach).mean())
 
 
-def _borders(classes: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _borders(classes: NDArray[np.integer]) -> NDArray[np.bool_]:
     """Return the pixels whose neighbour to the right or below is of another class, where both are known."""
     found = np.zeros(classes.shape, bool)
     for here, there in (((slice(None), slice(-1)), (slice(None), slice(1, None))), ((slice(-1),), (slice(1, None),))):

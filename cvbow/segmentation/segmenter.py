@@ -397,7 +397,7 @@ class _Judge:
     def _judged(self, image: ImageLike, mask: MaskLike) -> dict[str, Any]:
         model = self.model
         pixels, values = read_pair(image, mask)
-        place = np.full(256, -2, np.intp)
+        place = np.full(256, -2, np.int16)  # small, as there may be many pixels
         place[model.classes_] = np.arange(len(model.classes_))
         if model.unknown is not None:
             place[model.unknown] = -1
