@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from cvbow._checks import check_matrix, check_part
@@ -147,8 +146,8 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
             told |= {name: value for name, value in groups.items() if value not in (None, 1)}
             held_out, judged = self._fit_at_once(vectors, sets, told)
         else:
-            votes = isinstance(last_step(self.classifier)[1], KNeighborsClassifier)
-            held_out, judged = (self._fit_votes if votes else self._fit_each)(vectors, labels, told)
+            fit = self._fit_votes if _votes(last_step(self.classifier)[1]) else self._fit_each
+            held_out, judged = fit(vectors, labels, told)
         self._calibrate(held_out, judged, labels.images)
         return self
 
@@ -341,7 +340,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                 raise ValueError(f"parts_ must be classifiers, or 1 or -1 for a label, got {part!r}")
         own = last_step(parts[0])[1]
         if len(parts) == 1 and not (
-            isinstance(own, KNeighborsClassifier)
+            _votes(own)
             if self.sets_ is not None
             else isinstance(own, OneAgainstRestClassifier) and np.array_equal(own.classes_, self.classes_)
         ):
@@ -355,6 +354,13 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         tags.classifier_tags.multi_label = True
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def _votes(classifier: Any) -> bool:
+    """Tell whether a classifier lets neighbours vote: it can be held once for all labels."""
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return isinstance(classifier, KNeighborsClassifier)
 
 
 def _decide(part: Any, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
