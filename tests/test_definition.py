@@ -24,6 +24,7 @@ from cvbow.experiments import (
     MatchingDefinition,
     RandomSplits,
     RetrievalDefinition,
+    SegmentationDefinition,
     Variant,
     benchmark_names,
     find_benchmark,
@@ -83,6 +84,9 @@ def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str
     if isinstance(definition, LocalizationDefinition):
         assert {definition.dataset, *definition.others} <= set(dataset_names())
         assert {variant.preset for variant in definition.variants} <= set(PRESETS)
+        return
+    if isinstance(definition, SegmentationDefinition):
+        assert find_dataset(definition.dataset).n_images > 0
         return
     if isinstance(definition, DetectionDefinition):
         assert find_dataset(definition.dataset).n_images > 0
