@@ -22,6 +22,7 @@ TIERS = (
     {"errors", "files"},
     {"_checks", "_toml", "storage", "tables"},
     {"parallel", "registry"},
+    {"model_files"},
     {"images"},
     {"annotations", "augmentation", "networks"},
     {"features"},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +15,6 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from cvbow import storage
 from cvbow._checks import check_choice, check_int, check_part
 from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import EncodedImages, ImageEncoder, ImageLike
@@ -40,13 +38,13 @@ from cvbow.classify.multi_label import MultiLabelClassifier
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.classify.registry import make_classifier
 from cvbow.encoders import WordTable
-from cvbow.errors import CvbowError, ImageError, ModelFileError
+from cvbow.errors import CvbowError, ImageError
 from cvbow.images import check_background, reading_as
+from cvbow.model_files import ModelFile
 from cvbow.parallel import default_jobs, note, single_threaded
 from cvbow.storage import ClassNames, Learned, Part, storable
 from cvbow.tables import shares
 
-KIND = "classifier"
 #: Those whose decisions have probabilities of their own.
 _CALIBRATED = (OneAgainstRestClassifier, MultiLabelClassifier)
 #: Bytes of vectors that are held to answer.
@@ -54,7 +52,7 @@ _VECTORS_AT_ONCE = 1 << 30
 
 
 @storable
-class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A backend that turns images into vectors, and a classifier of vectors.
 
     Parameters
@@ -110,6 +108,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     backend_: ImageEncoder
     # Models that were not chosen have no such value, and neither do their files.
     recipe_: Mapping[str, Any] | None = None
+    file_kind: ClassVar[str] = "classifier"
+    called: ClassVar[str] = "image classifier"
+    learned_last: ClassVar[str] = "classifier_"
     transient: ClassVar[Mapping[str, Any]] = {"skipped_": None, "seconds_": None}
     learned: ClassVar[Mapping[str, Learned]] = {
         "backend_": Part(ImageEncoder),
@@ -482,16 +483,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         weights = np.concatenate([weights for weights, _ in parts], axis=1) / n_views
         return weights, all(exact for _, exact in parts)
 
-    def save(self, path: str | os.PathLike[str]) -> str:
-        """Write the model to one file, whole or not at all, and return its content hash.
-
-        NotFittedError before ``fit``; TypeError if a part of the model is of a class that model files do not hold.
-        """
-        check_is_fitted(self, "classifier_")
-        return storage.save(path, kind=KIND, state=self, metadata=self._summary())
-
-    def _summary(self) -> dict[str, Any]:
-        """Return what a model file says of the model to whoever does not build it."""
+    def summary(self) -> dict[str, Any]:
         summary: dict[str, Any] = {
             "recipe": dict(self.shown_recipe),
             "classes": [str(name) for name in self.classes_],
@@ -514,25 +506,8 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """What to say of the model's making: ``recipe_`` of one that was chosen, else ``recipe``; empty without."""
         return self.recipe_ or self.recipe or {}
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], *, n_jobs: int | None = None) -> Self:
-        """Read a model file, for a model with ``n_jobs`` workers; nothing in the file is executed.
-
-        FileNotFoundError if there is no such file; ModelFileError if it is damaged, foreign, or written by a newer
-        cvbow.
-        """
-        stored = storage.load(path, kind=KIND)
-        for line in stored.warnings:
-            note(f"{os.fspath(path)}: {line}")
-        model = stored.state
-        if not isinstance(model, cls) or "classifier_" not in vars(model):
-            raise ModelFileError(path, "holds no trained image classifier")
-        summary = model._summary()
-        for name in summary.keys() & stored.metadata.keys():
-            if stored.metadata[name] != summary[name]:
-                raise ModelFileError(path, f"says other {name} of its model than the model has")
-        model.backend_.n_jobs = n_jobs
-        return model
+    def work_with(self, n_jobs: int | None) -> None:
+        self.backend_.n_jobs = n_jobs
 
     def _vectors(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
         check_is_fitted(self, "classifier_")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow import storage
 from cvbow._checks import check_int
 from cvbow.annotations import Objects, suppress
 from cvbow.backends import ImageLike
@@ -23,11 +21,11 @@ from cvbow.detection._learning import Marked, Sizes, assign, learn_windows, read
 from cvbow.detection._second_look import SecondLook, n_values
 from cvbow.detection._windows import Window
 from cvbow.detection._words import BoxWords
-from cvbow.errors import CvbowError, ImageError, ModelFileError
+from cvbow.errors import CvbowError, ImageError
+from cvbow.model_files import ModelFile
 from cvbow.parallel import note, run
 from cvbow.storage import ClassNames, Learned, Part, storable
 
-KIND = "detector"
 #: Vectors that the second look learns a class from, at most.
 _VECTORS = 12_000
 #: A class whose objects are mostly smaller than this, in pixels at the working size, is hard to see.
@@ -35,7 +33,7 @@ _SMALL = 16
 
 
 @storable
-class ObjectDetector(BaseEstimator):  # type: ignore[misc]
+class ObjectDetector(ModelFile, BaseEstimator):  # type: ignore[misc]
     """Finds objects of one or more classes, of any size and several shapes, having learned from boxes.
 
     Windows of histograms of oriented gradients and colour see where something may be an object: of each class several
@@ -102,6 +100,9 @@ class ObjectDetector(BaseEstimator):  # type: ignore[misc]
     ('red square', True)
     """
 
+    file_kind: ClassVar[str] = "detector"
+    called: ClassVar[str] = "detector"
+    learned_last: ClassVar[str] = "looks_"
     transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None, "skipped_": None, "seconds_": None}
     learned: ClassVar[Mapping[str, Learned]] = {
         "classes_": ClassNames(),
@@ -273,12 +274,7 @@ class ObjectDetector(BaseEstimator):  # type: ignore[misc]
         order = np.argsort(-scores, kind="stable")
         return Objects.of(boxes[order], classes[order], scores[order])
 
-    def save(self, path: str | os.PathLike[str]) -> str:
-        """Write the detector to one file, whole or not at all, and return its content hash."""
-        check_is_fitted(self, "looks_")
-        return storage.save(path, kind=KIND, state=self, metadata=self._summary())
-
-    def _summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """Return what a model file says of the detector to whoever does not build it."""
         classes = self.classes_.tolist()
         return {
@@ -296,23 +292,8 @@ class ObjectDetector(BaseEstimator):  # type: ignore[misc]
             "max_side": int(self.max_side),
         }
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], *, n_jobs: int | None = None) -> Self:
-        """Read a model file, for a detector with ``n_jobs`` workers; nothing in the file is executed.
-
-        FileNotFoundError if there is no such file; ModelFileError if it is damaged, foreign, or written by a newer
-        cvbow.
-        """
-        stored = storage.load(path, kind=KIND)
-        for line in stored.warnings:
-            note(f"{os.fspath(path)}: {line}")
-        detector = stored.state
-        if not isinstance(detector, cls) or "looks_" not in vars(detector):
-            raise ModelFileError(path, "holds no trained detector")
-        if stored.metadata != detector._summary():
-            raise ModelFileError(path, "says something else of its detector than the detector is")
-        detector.n_jobs = n_jobs
-        return detector
+    def work_with(self, n_jobs: int | None) -> None:
+        self.n_jobs = n_jobs
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""

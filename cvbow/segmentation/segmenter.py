@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow import storage
 from cvbow._checks import check_int, check_part, check_real
 from cvbow.backends import ImageLike
 from cvbow.backends.loading import check_images, path_of, try_image
 from cvbow.classify import make_classifier
-from cvbow.errors import CvbowError, ImageError, ModelFileError
+from cvbow.errors import CvbowError, ImageError
+from cvbow.model_files import ModelFile
 from cvbow.parallel import note, run, single_threaded
 from cvbow.segmentation._context import context
 from cvbow.segmentation._known import Known, LearnMask, name_of, read_pair
@@ -30,11 +29,9 @@ from cvbow.segmentation.measures import SegmentationReport, boundary_f, count_pi
 from cvbow.segmentation.segmented import Segmented
 from cvbow.storage import Array, ClassNames, Learned, Number, Part, storable
 
-KIND = "segmenter"
-
 
 @storable
-class Segmenter(BaseEstimator):  # type: ignore[misc]
+class Segmenter(ModelFile, BaseEstimator):  # type: ignore[misc]
     """Tells the class of every pixel, learned from masks or from scribbles.
 
     An image is cut into super-pixels. Each is described by colour, texture, place and the visual words of its
@@ -108,6 +105,9 @@ class Segmenter(BaseEstimator):  # type: ignore[misc]
     (dtype('uint8'), True, ['rest', 'red'])
     """
 
+    file_kind: ClassVar[str] = "segmenter"
+    called: ClassVar[str] = "segmenter"
+    learned_last: ClassVar[str] = "rounds_"
     transient: ClassVar[Mapping[str, Any]] = {"n_jobs": None, "skipped_": None, "seconds_": None}
     learned: ClassVar[Mapping[str, Learned]] = {
         "classes_": ClassNames(),
@@ -303,13 +303,7 @@ class Segmenter(BaseEstimator):  # type: ignore[misc]
         borders = float(np.mean([one["boundary_f"] for one in judged]))
         return SegmentationReport(tuple(self.class_names_), confusion, borders, tuple(judged), tuple(skipped))
 
-    def save(self, path: str | os.PathLike[str]) -> str:
-        """Write the model to one file, whole or not at all, and return its content hash."""
-        check_is_fitted(self, "rounds_")
-        return storage.save(path, kind=KIND, state=self, metadata=self._summary())
-
-    def _summary(self) -> dict[str, Any]:
-        """Return what a model file says of the model to whoever does not build it."""
+    def summary(self) -> dict[str, Any]:
         classifier = self.classifier if isinstance(self.classifier, str) else type(self.classifier).__name__
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name != "n_jobs"}
         return {
@@ -319,25 +313,8 @@ class Segmenter(BaseEstimator):  # type: ignore[misc]
             "n_words": len(self.describer_.dictionary_.words_),
         }
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str], *, n_jobs: int | None = None) -> Self:
-        """Read a model file, for a model with ``n_jobs`` workers; nothing in the file is executed.
-
-        FileNotFoundError if there is no such file; ModelFileError if it is damaged, foreign, or written by a newer
-        cvbow.
-        """
-        stored = storage.load(path, kind=KIND)
-        for line in stored.warnings:
-            note(f"{os.fspath(path)}: {line}")
-        model = stored.state
-        if not isinstance(model, cls) or "rounds_" not in vars(model):
-            raise ModelFileError(path, "holds no trained segmenter")
-        summary = model._summary()
-        for name in summary.keys() & stored.metadata.keys():
-            if stored.metadata[name] != summary[name]:
-                raise ModelFileError(path, f"says other {name} of its model than the model has")
-        model.n_jobs = n_jobs
-        return model
+    def work_with(self, n_jobs: int | None) -> None:
+        self.n_jobs = n_jobs
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
