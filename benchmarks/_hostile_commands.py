@@ -281,6 +281,21 @@ class Maker:
             words + self.options(("--class", self.word("checker", "no")), ("-n", self.word("2", "0"))) + self.common()
         )
 
+    def detect_train(self) -> list[str]:
+        return [self.source(), *self.output(".cvbow"), *self.options(("--max-side", "10"), ("--strict",))]
+
+    def detect_run(self) -> list[str]:
+        words = [self.model(), *(self.image() for _ in range(self.rng.integers(1, 4)))]
+        if self.chance(0.5):
+            words += self.output(".png" if self.chance(0.5) else ".csv")
+        return words + self.options(("--pictures", *self.folder()[1:])) + self.common()
+
+    def detect_evaluate(self) -> list[str]:
+        words = [self.model(), self.source()]
+        if self.chance(0.5):
+            words += ["--report", *self.output(".html")[1:]]
+        return words + self.options(("--strict",)) + self.common()
+
     def segment_train(self) -> list[str]:
         words = [self.source(), self.source(), *self.output(".cvbow"), "--classifier", "decision-tree"]
         return words + self.options(("--classes", "a,b"), ("--unknown", self.word("none", "256")), ("--strict",))
@@ -427,6 +442,9 @@ _COMMANDS: dict[str, tuple[float, Callable[[Maker], list[str]]]] = {
     "evaluate": (7, Maker.evaluate),
     "explain": (7, Maker.explain),
     "locate": (5, Maker.locate),
+    "detect train": (3, Maker.detect_train),
+    "detect run": (4, Maker.detect_run),
+    "detect evaluate": (3, Maker.detect_evaluate),
     "segment train": (3, Maker.segment_train),
     "segment apply": (4, Maker.segment_apply),
     "segment evaluate": (3, Maker.segment_evaluate),
