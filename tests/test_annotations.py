@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from cvbow.annotations import ObjectList, Objects, iou, read_objects, suppress, write_objects
-from cvbow.errors import DatasetError
+from cvbow.annotations import ObjectList, Objects, iou, read_objects, suppress, write_objects, write_voc, write_yolo
+from cvbow.errors import DatasetError, ImageError
 from cvbow.parallel import reporting
 from cvbow.storage import kind_of
 
@@ -334,6 +334,55 @@ def test_what_coco_is_told_of_images(tmp_path: Path) -> None:
     assert kind_of(path) == "objects"
     with pytest.raises(ValueError, match=r"must end in \.csv or \.json"):
         write_objects(tmp_path / "a.txt", ObjectList((), ()))
+
+
+@pytest.mark.parametrize(("write", "place"), [(write_voc, "Annotations"), (write_yolo, "labels")])
+def test_files_for_each_image_are_read_again(write: Any, place: str, tmp_path: Path, quick: None) -> None:
+    for number in range(3):
+        picture(tmp_path / "images" / f"{number}.jpg", 64, 32)
+
+    @settings(max_examples=20)
+    @given(object_lists())
+    def check(given_: list[tuple[str, list[Any]]]) -> None:
+        paths = tuple(tmp_path / "images" / f"{number}.jpg" for number in range(3))
+        names = [f"n{place}" for place in range(7)]
+        objects = tuple(
+            Objects.of(
+                [(x, y, x + w, y + h) for x, y, w, h, *_ in rows],
+                [names[len(row[4]) % 7] for row in rows],
+                [row[5] for row in rows] if write is write_yolo else None,
+                [row[6] for row in rows] if write is write_voc else None,
+            )
+            for _, rows in [*given_, *[("", [])] * 3][:3]
+        )
+        images = ObjectList(paths, objects)
+        write(tmp_path / place, images)
+        again = read_objects(tmp_path)
+        assert again.paths == paths
+        for ours, theirs in zip(objects, again.objects, strict=True):
+            np.testing.assert_allclose(theirs.boxes, ours.boxes, rtol=1e-9, atol=1e-6)
+            assert theirs.classes.tolist() == ours.classes.tolist()
+            np.testing.assert_array_equal(theirs.scores, ours.scores)
+            np.testing.assert_array_equal(theirs.ignored, ours.ignored)
+
+    check()
+    kinds = {kind_of(path) for path in (tmp_path / place).glob("[0-9].*")}
+    assert kinds == ({"objects"} if write is write_voc else {None})
+
+
+def test_files_for_each_image_that_cannot_be_named(tmp_path: Path) -> None:
+    twice = ObjectList((tmp_path / "a" / "1.jpg", tmp_path / "b" / "1.png"), (Objects.of(), Objects.of()))
+    lines = ObjectList((picture(tmp_path / "1.jpg", 9, 9),), (Objects.of([[0, 0, 2, 3]], "a\nb"),))
+    for write in (write_voc, write_yolo):
+        with pytest.raises(ValueError, match="two are called '1'"):
+            write(tmp_path / "out", twice)
+        with pytest.raises(ValueError, match="one line of text"):
+            write(tmp_path / "out", lines)
+    with pytest.raises(ImageError, match="its size cannot be read"):
+        write_yolo(tmp_path / "out", ObjectList((tmp_path / "gone.jpg",), (Objects.of([[0, 0, 2, 3]], "a"),)))
+    with pytest.raises(ValueError, match="must not be called classes"):
+        write_yolo(tmp_path / "out", ObjectList((tmp_path / "classes.jpg",), (Objects.of(),)))
+    assert not (tmp_path / "out").exists()
 
 
 # VOC

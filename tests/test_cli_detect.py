@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,29 @@ def test_boxes_are_written_and_read_again(folder: Path, tmp_path: Path, name: st
     assert [path.name for path in found.paths] == ["00.png"]
     assert {BAR, SQUARE} == set(found.classes)
     assert found.objects[0].scores.max() > 0.5
+
+
+def test_files_of_voc_and_yolo(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "images", tmp_path / "images")
+    words = ["detect", "run", folder / "model.cvbow", tmp_path / "images"]
+    words += ["--voc", tmp_path / "Annotations", "--yolo", tmp_path / "labels"]
+    done = run(*words, "-o", tmp_path / "boxes.csv")
+    assert done.exit_code == 0, done.output
+    csv, yolo = read_objects(tmp_path / "boxes.csv"), read_objects(tmp_path)
+    voc = read_objects(tmp_path / "Annotations")
+    assert csv.n_objects > 0
+    for other in (yolo, voc):
+        assert [path.name for path in other.paths] == [path.name for path in csv.paths]
+        for ours, theirs in zip(csv.objects, other.objects, strict=True):
+            np.testing.assert_allclose(theirs.boxes, ours.boxes, atol=1e-3)
+            assert theirs.classes.tolist() == ours.classes.tolist()
+    again = run(*words)
+    assert again.exit_code == 2
+    assert "0.txt is there" in again.output or "--force replaces it" in again.output
+    (tmp_path / "images" / "more").mkdir()
+    first = next(path for path in (tmp_path / "images").iterdir() if path.is_file())
+    shutil.copy(first, tmp_path / "images" / "more")
+    assert "two of these have one name" in run(*words).output
 
 
 def test_an_image_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:

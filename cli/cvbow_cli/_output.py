@@ -22,6 +22,8 @@ _KINDS = {
     ".npz": ("heat maps of cvbow's", "heat"),
     ".json": ("a result of cvbow's", "result"),
     ".csv": ("boxes of cvbow's", "objects"),
+    ".xml": ("boxes of cvbow's", "objects"),
+    ".txt": ("known to be of cvbow's", "objects"),
 }
 _FORCE = "cvbow.force"
 

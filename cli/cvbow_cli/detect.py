@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from cvbow.annotations import ObjectList, Objects, read_objects, write_objects
+from cvbow.annotations import ObjectList, Objects, read_objects, write_objects, write_voc, write_yolo
 from cvbow.detection import DetectionReport, ObjectDetector, evaluate_detections
 from cvbow.errors import CvbowError, ImageError
 from cvbow.images import gather_images, read_image
@@ -120,6 +120,15 @@ def train(
     "--pictures", type=click.Path(file_okay=False), metavar="DIR", help="Write a picture of each image there."
 )
 @click.option(
+    "--voc", type=click.Path(file_okay=False), metavar="DIR", help="Write VOC's NAME.xml of each image there."
+)
+@click.option(
+    "--yolo",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Write YOLO's NAME.txt of each image there, and classes.txt.",
+)
+@click.option(
     "--score",
     type=click.FloatRange(0, 1),
     metavar="SHARE",
@@ -135,6 +144,8 @@ def run(
     paths: tuple[str, ...],
     output: str | None,
     pictures: str | None,
+    voc: str | None,
+    yolo: str | None,
     score: float | None,
     n_jobs: int,
     as_json: bool,
@@ -149,6 +160,7 @@ def run(
       cvbow detect run cells.cvbow slide.png -o found.png
       cvbow detect run cells.cvbow slides/ --json > found.json
       cvbow detect run cells.cvbow slides/ -o boxes.csv --score 0.3
+      cvbow detect run cells.cvbow set/images/ --yolo set/labels --score 0.5
     """
     images, _ = gather_images(list(lines_of(paths)))
     is_picture = output is not None and output.lower().endswith(".png")
@@ -157,6 +169,13 @@ def run(
     names = [f"{place}-{Path(path).stem}.png" for place, path in enumerate(images, 1)] if pictures is not None else []
     check_output(output, [model, *images], kind="picture" if is_picture else "objects")
     check_output_folder(pictures, names, [model, *images])
+    stems = [Path(path).stem for path in images]
+    if (voc is not None or yolo is not None) and len(set(stems)) < len(stems):
+        raise click.UsageError("files of VOC and YOLO are called as their images, and two of these have one name")
+    check_output_folder(voc, [f"{stem}.xml" for stem in stems], [model, *images])
+    check_output_folder(yolo, [f"{stem}.txt" for stem in (*stems, "classes")], [model, *images])
+    of_boxes = (None if is_picture else output, write_objects), (voc, write_voc), (yolo, write_yolo)
+    boxes = [(path, write) for path, write in of_boxes if path is not None]
     detector = ObjectDetector.load(model, n_jobs=n_jobs)
     least = score if score is not None else _SHOWN
     written = score if score is not None else _WRITTEN
@@ -177,7 +196,7 @@ def run(
             rows.append({"path": str(path), "objects": likely.as_json()})
         else:
             _tell(str(path), shown)
-        if output is not None and not is_picture:
+        if boxes:
             kept.append((Path(path), likely))
         if is_picture or pictures is not None:
             from cvbow.report.objects import draw_objects
@@ -189,12 +208,15 @@ def run(
                 _write_picture(os.path.join(pictures, names[place]), [picture])
     if drawn and output is not None:
         _write_picture(output, drawn)
-    if kept and output is not None:
-        write_objects(output, ObjectList(tuple(path for path, _ in kept), tuple(found for _, found in kept)))
+    for where, write in boxes if kept else ():
+        write(where, ObjectList(tuple(path for path, _ in kept), tuple(found for _, found in kept)))
     if as_json:
         echo_json(rows)
-    elif output is not None and (drawn or kept):
-        click.echo(f"{'picture' if is_picture else 'boxes'}  {printable(output)}")
+    else:
+        if output is not None and drawn:
+            click.echo(f"picture  {printable(output)}")
+        for where, _ in boxes if kept else ():
+            click.echo(f"boxes    {printable(where)}")
     if failed:
         ctx.exit(1)
 

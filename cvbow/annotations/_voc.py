@@ -7,14 +7,17 @@ IJCV 2010. Its boxes count pixels from 1 and name the last one: here xmin and ym
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from cvbow.annotations._marks import SIDES, Gathered, to_number
-from cvbow.annotations.objects import ObjectList
+from cvbow.annotations._marks import SIDES, Gathered, rows_of, to_number
+from cvbow.annotations._sizes import size_of
+from cvbow.annotations.objects import ObjectList, Objects
 from cvbow.errors import DatasetError
 from cvbow.files import read_file
 from cvbow.images import IMAGE_SUFFIXES, natural_key
+from cvbow.storage import GENERATOR
 
 #: Where images lie, from the folder of the XML files.
 _FOLDERS = (".", "../JPEGImages", "../images", "..")
@@ -56,6 +59,30 @@ def read_voc(files: list[Path]) -> ObjectList:
         except ValueError as error:
             raise DatasetError(file, str(error)) from None
     return gathered.listed()
+
+
+def voc_text(path: Path, objects: Objects) -> bytes:
+    """Return the XML of the objects on one image, with its size where it can be read; scores have no place there."""
+    root = ElementTree.Element("annotation")
+    source = ElementTree.SubElement(root, "source")
+    _append(source, {"database": GENERATOR})
+    _append(root, {"folder": path.parent.name, "filename": path.name})
+    size = size_of(path)
+    if size is not None:
+        _append(ElementTree.SubElement(root, "size"), {"width": size[0], "height": size[1]})
+    for name, (xmin, ymin, xmax, ymax), _, ignored in rows_of(objects):
+        element = ElementTree.SubElement(root, "object")
+        _append(element, {"name": name, "difficult": int(ignored)})
+        sides = (xmin + 1, ymin + 1, xmax, ymax)
+        _append(ElementTree.SubElement(element, "bndbox"), dict(zip(SIDES, map(repr, sides), strict=True)))
+    ElementTree.indent(root)
+    text: bytes = ElementTree.tostring(root, encoding="utf-8")
+    return text + b"\n"
+
+
+def _append(element: ElementTree.Element, values: Mapping[str, object]) -> None:
+    for name, value in values.items():
+        ElementTree.SubElement(element, name).text = str(value)
 
 
 def _parse(file: Path) -> ElementTree.Element:

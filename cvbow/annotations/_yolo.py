@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from cvbow.annotations._marks import Gathered, to_number
+from cvbow.annotations._marks import Gathered, rows_of, to_number
 from cvbow.annotations._sizes import size_of
-from cvbow.annotations.objects import ObjectList
-from cvbow.errors import DatasetError
+from cvbow.annotations.objects import ObjectList, Objects
+from cvbow.errors import DatasetError, ImageError
 from cvbow.files import read_text
 from cvbow.images import gather_images
 from cvbow.parallel import note
@@ -66,6 +67,20 @@ def read_yolo(folder: Path) -> ObjectList:
     return gathered.listed()
 
 
+def yolo_text(path: Path, objects: Objects, classes: Sequence[str]) -> bytes:
+    """Return the lines of the objects on one image, with scores where one is not 1; ImageError if it cannot be read."""
+    size = size_of(path)
+    if size is None:
+        raise ImageError(path, "its size cannot be read, of which YOLO's boxes are shares")
+    width, height = size
+    scored = bool((objects.scores != 1).any())
+    lines = []
+    for name, (xmin, ymin, xmax, ymax), score, _ in rows_of(objects):
+        box = (xmin + xmax) / 2 / width, (ymin + ymax) / 2 / height, (xmax - xmin) / width, (ymax - ymin) / height
+        lines.append(" ".join(map(str, (classes.index(name), *box, *[score] * scored))) + "\n")
+    return "".join(lines).encode()
+
+
 def _mark(line: str, names: list[str]) -> tuple[list[float], str, float]:
     cells = line.split()
     if len(cells) not in (5, 6):
@@ -95,8 +110,9 @@ def _read_names(folder: Path) -> list[str]:
         for file in (place / name for name in _NAMES):
             if file.is_file():
                 lines = _lines(file)
-                names = [line.strip() for _, line in lines] if file.suffix != ".yaml" else _yaml_names(lines)
-                if not names or not all(names):
+                is_list = file.suffix != ".yaml"
+                names = [line.strip() for _, line in lines] if is_list else _yaml_names(lines)
+                if not is_list and not (names and all(names)):
                     raise DatasetError(file, "expected the names of the classes, found none")
                 return names
     raise DatasetError(folder, "expected the names of the classes in classes.txt or data.yaml, found neither")

@@ -22,7 +22,9 @@ _KINDS = {
     "page": re.compile(rb'<!DOCTYPE html>.*?<meta name="generator" content="' + GENERATOR.encode() + rb'"', re.DOTALL),
     "summary": re.compile(rb'\{\s*"generator": "' + GENERATOR.encode() + rb'"'),
     "result": re.compile(rb'\{\s*"kind": "cvbow-'),
-    "objects": re.compile(rb'\{\s*"info": \{\s*"generator": "' + GENERATOR.encode() + rb'"'),
+    "objects": re.compile(
+        rb'(?:\{\s*"info": \{\s*"generator": "|<annotation>\s*<source>\s*<database>)' + GENERATOR.encode() + rb'["<]'
+    ),
     "heat": re.compile(rb"PK\x03\x04.*?\x63\x62\x0a\x00" + HEAT_MARK, re.DOTALL),
     "manifest": re.compile(rb'\{"format":"cvbow-index"'),
 }
