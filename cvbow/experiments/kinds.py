@@ -116,6 +116,11 @@ KINDS: dict[str, Kind] = {
     "detectors": Kind(
         result=frozenset({"kangaroo", "bccd"}), tables=scripts.detection_tables, script="benchmarks/detection.py"
     ),
+    "segmentation-peer": Kind(
+        result=frozenset({"contender"}),
+        tables=scripts.segmentation_tables,
+        script="benchmarks/peers/skimage_segmentation.py",
+    ),
     "fuzz": Kind(result=frozenset({"by_mutation"}), tables=scripts.fuzz_tables, script="benchmarks/fuzz_images.py"),
 }
 
