@@ -250,6 +250,8 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "buildings": _shown("buildings"),
     "explanations": _shown("scene15-explanation"),
     "explanation-checks": _shown("scene15-explanation", "checks"),
+    "explanations-flowers": _shown("flowers5-explanation"),
+    "explanation-checks-flowers": _shown("flowers5-explanation", "checks"),
     "labels": _shown("scene15-mosaics"),
     "labels-cells": _shown("bccd-labels"),
     "labels-by-cell": _shown("bccd-labels", "labels"),
