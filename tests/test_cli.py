@@ -404,6 +404,14 @@ def test_killing_the_training_leaves_no_half_written_model(
             model.unlink()
 
 
+def test_the_demo_replaces_no_file_of_others(tmp_path: Path) -> None:
+    (tmp_path / "why.png").write_bytes(b"mine")
+    result = run("demo", "-o", tmp_path / "why.png")
+    assert result.exit_code == 2
+    assert "--force replaces it" in result.stderr
+    assert (tmp_path / "why.png").read_bytes() == b"mine"
+
+
 def test_demo_and_the_picture_in_the_readme(tmp_path: Path) -> None:
     result = run("demo", "--json", "-o", tmp_path / "why.png")
     assert result.exit_code == 0

@@ -6,7 +6,7 @@ import click
 
 from cvbow.demo import run_digits
 from cvbow_cli._common import echo_json, echo_tables, option_json, printable, work_options
-from cvbow_cli._output import output_option
+from cvbow_cli._output import check_output, output_option
 from cvbow_cli._tables import report_tables
 
 __all__ = ["command"]
@@ -33,6 +33,7 @@ def command(output: str | None, n_jobs: int, as_json: bool) -> None:
       cvbow demo
       cvbow demo -o why.png
     """
+    check_output(output)
     result = run_digits(n_jobs=n_jobs)
     if output is not None and result.mistake is not None:
         from cvbow.report.explanation import write_explanation_picture
