@@ -38,6 +38,12 @@ def check_images(images: Sequence[ImageLike], *, minimum: int = 0) -> Sequence[I
     return found
 
 
+def as_sequence(images: Any) -> tuple[Any, bool]:
+    """Return one image, a path or an array, in a list, and True; anything else as it is, and False."""
+    is_lone = isinstance(images, str | os.PathLike | DerivedImage) or is_lone_image(images)
+    return [images] if is_lone else images, is_lone
+
+
 def load_source(image: ImageLike) -> tuple[Any, str | None]:
     """Return what ``read_image`` takes, and the name for its errors; bytes are read once, for pixels and cache key."""
     if isinstance(image, np.ndarray):

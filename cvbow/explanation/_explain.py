@@ -6,7 +6,6 @@ K.-R. Mueller and W. Samek, "Analyzing classifiers: Fisher vectors and deep neur
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike, ImageShares
-from cvbow.backends.loading import check_images, load_source
+from cvbow.backends.loading import as_sequence, check_images, load_source
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation._explanation import Explanation, WordShare
 from cvbow.explanation._heat import densities, spread, supports
 from cvbow.explanation.shares import ScoreShares, score_shares, wanted_classes
-from cvbow.images import DerivedImage, read_image, reading_as
-from cvbow.images.pixels import is_lone_image
+from cvbow.images import read_image, reading_as
 
 
 def explain(
@@ -75,14 +73,13 @@ def explain(
     >>> bool(np.isclose(why.bias + why.shares.sum() + why.remainder, why.score))
     True
     """
-    lone = isinstance(images, str | os.PathLike | DerivedImage) or is_lone_image(images)
-    sequence: Any = [images] if lone else images
+    sequence, is_lone = as_sequence(images)
     found: list[Explanation] = []
     for result in explanations(model, sequence, classes, against):
         if isinstance(result, ImageError):
             raise result
         found += result
-    return found[0] if lone and len(found) == 1 else found
+    return found[0] if is_lone and len(found) == 1 else found
 
 
 def explanations(

@@ -7,7 +7,6 @@ of any encoder and classifier by the shares of ``cvbow.explanation``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +17,10 @@ from numpy.typing import NDArray
 from cvbow._checks import check_int
 from cvbow.annotations import Objects
 from cvbow.backends import ImageLike
-from cvbow.backends.loading import check_images
+from cvbow.backends.loading import as_sequence, check_images
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation import ScoreShares, score_shares, wanted_classes
-from cvbow.images import DerivedImage
-from cvbow.images.pixels import is_lone_image
 from cvbow.localization.search import best_box
 
 #: Cells along an image's longer side at most: the time of the search is bounded by their third power.
@@ -125,14 +122,13 @@ def locate(
     >>> bool(where.boxes[0, 0] > 48)
     True
     """
-    lone = isinstance(images, str | os.PathLike | DerivedImage) or is_lone_image(images)
-    sequence: Any = [images] if lone else images
+    sequence, is_lone = as_sequence(images)
     found: list[Objects] = []
     for result in locations(model, sequence, classes, n_boxes):
         if isinstance(result, ImageError):
             raise result
         found.append(Objects.joined([location.objects for location in result]))
-    return found[0] if lone else found
+    return found[0] if is_lone else found
 
 
 def locations(
