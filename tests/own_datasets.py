@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
-from tiny_images import write_dataset
+from tiny_images import texture, write_dataset
 
 MANIFEST = """
 title = "Tiny textures"
@@ -41,4 +43,19 @@ def write_split(folder: Path) -> Path:
     """Write folder/{train,test}/<class>/, 6 and 4 images for each of 3 classes."""
     write_dataset(folder / "train", per_class=6)
     write_dataset(folder / "test", per_class=4, seed=1)
+    return folder
+
+
+def write_masked(folder: Path, side: int, *, stray: bool = False) -> Path:
+    """Write ten checkered images, six to train on, with noise in a square that masks tell of; perhaps a stray pixel."""
+    random = np.random.default_rng(0)
+    rows, columns = slice(side // 4, 3 * side // 4), slice(side // 3, 5 * side // 6)
+    for number in range(10):
+        part = folder / ("train" if number < 6 else "test")
+        image, mask = texture("checker", size=side, rng=random), np.zeros((side, side), np.uint8)
+        image[rows, columns], mask[rows, columns] = random.integers(0, 256, (side // 2, side // 2)), 1
+        mask[0, 0] = stray
+        for name, pixels in (("images", image), ("masks", mask)):
+            (part / name).mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(part / name / f"{number}.png"), pixels)
     return folder

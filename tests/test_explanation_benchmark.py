@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from own_datasets import register, tiny_manifest, write_split
+from own_datasets import register, tiny_manifest, write_masked, write_split
 from tiny_images import texture
 
 from cvbow import BagEncoder, BagOfWords, DenseSIFT, ImageClassifier, KMeansDictionary
@@ -49,16 +49,8 @@ amounts = { images = 3, mosaics = 2, grid = 3, samples = 30 }
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """Textures with a split; and one of them with noise in a square, whose masks tell where."""
     register(monkeypatch, tmp_path / "bundled", **{"tiny": tiny_manifest(n_images=30), "tiny-masked": MASKED})
-    random = np.random.default_rng(0)
-    for number in range(10):
-        folder = tmp_path / "masked" / ("train" if number < 6 else "test")
-        image, mask = texture("checker", size=48, rng=random), np.zeros((48, 48), np.uint8)
-        image[12:36, 16:40], mask[12:36, 16:40] = random.integers(0, 256, (24, 24)), 1
-        for name, pixels in (("images", image), ("masks", mask)):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(folder / name / f"{number}.png"), pixels)
     (tmp_path / "tiny-explained.toml").write_text(DEFINITION)
-    return {"tiny": write_split(tmp_path / "data"), "tiny-masked": tmp_path / "masked"}
+    return {"tiny": write_split(tmp_path / "data"), "tiny-masked": write_masked(tmp_path / "masked", 48)}
 
 
 def read(folder: Path) -> ExplanationDefinition:

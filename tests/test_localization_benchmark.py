@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from own_datasets import register, tiny_manifest, write_split
-from tiny_images import texture
+from own_datasets import register, tiny_manifest, write_masked, write_split
 
 from cvbow.experiments import LocalizationDefinition, find_benchmark, read_benchmark, result_tables, run_benchmark
 
@@ -42,17 +40,8 @@ variants = [
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """Textures with a split; and one of them with noise in a square, whose masks tell where, with a stray pixel."""
     register(monkeypatch, tmp_path / "bundled", **{"tiny": tiny_manifest(n_images=30), "tiny-masked": MASKED})
-    random = np.random.default_rng(0)
-    for number in range(10):
-        folder = tmp_path / "masked" / ("train" if number < 6 else "test")
-        image, mask = texture("checker", size=96, rng=random), np.zeros((96, 96), np.uint8)
-        image[24:72, 32:80], mask[24:72, 32:80] = random.integers(0, 256, (48, 48)), 1
-        mask[0, 0] = 1
-        for name, pixels in (("images", image), ("masks", mask)):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            cv2.imwrite(str(folder / name / f"{number}.png"), pixels)
     (tmp_path / "tiny-located.toml").write_text(DEFINITION)
-    return {"tiny": write_split(tmp_path / "data"), "tiny-masked": tmp_path / "masked"}
+    return {"tiny": write_split(tmp_path / "data"), "tiny-masked": write_masked(tmp_path / "masked", 96, stray=True)}
 
 
 def read(folder: Path) -> LocalizationDefinition:

@@ -142,29 +142,48 @@ def shown_first(model: ImageClassifier, images: Sequence[ImageLike], name: str) 
     return {"heat": bool(on_it), "word": round(float(np.mean(met)), 4) if met else None}
 
 
+def mask_of(path: Path) -> NDArray[np.bool_]:
+    """Return where an image, in a folder beside that of the masks, shows what is masked, (H, W)."""
+    return np.asarray(read_image(path.parent.parent / "masks" / f"{path.stem}.png", gray=True) > 0)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """An image that has a mask, alone or with three others and its place, 0 to 3, in the mosaic of the four."""
+
+    path: Path
+    others: tuple[ImageLike, ...] = ()
+    place: int = 0
+
+    def image(self) -> ImageLike:
+        """Return what is to be looked at."""
+        if not self.others:
+            return self.path
+        return mosaic([*self.others[: self.place], self.path, *self.others[self.place :]])
+
+    def mask(self) -> NDArray[np.bool_]:
+        """Return where it shows what is masked."""
+        mask = mask_of(self.path)
+        if not self.others:
+            return mask
+        quarter = cv2.resize(mask.astype(np.uint8), (QUARTER, QUARTER), interpolation=cv2.INTER_NEAREST) > 0
+        whole = np.zeros((2, QUARTER, 2, QUARTER), bool)
+        whole[self.place // 2, :, self.place % 2] = quarter
+        return whole.reshape(2 * QUARTER, 2 * QUARTER)
+
+
 @dataclass(frozen=True)
 class Masked:
-    """Explains what an image shows, where a mask says where that is; picklable.
-
-    It gets the image's path, alone or with three others and its place, 0 to 3, in the mosaic of the four.
-    """
+    """Explains what a scene shows, where its mask says where that is; picklable."""
 
     model: ImageClassifier
 
-    def __call__(self, shown: tuple[Path, Sequence[ImageLike], int]) -> dict[str, Any]:
-        path, others, place = shown
-        mask = read_image(path.parent.parent / "masks" / f"{path.stem}.png", gray=True) > 0
-        image: ImageLike = path
-        if others:
-            image = mosaic([*others[:place], path, *others[place:]])
-            quarter = cv2.resize(mask.astype(np.uint8), (QUARTER, QUARTER), interpolation=cv2.INTER_NEAREST) > 0
-            whole = np.zeros((2, QUARTER, 2, QUARTER), bool)
-            whole[place // 2, :, place % 2] = quarter
-            mask = whole.reshape(2 * QUARTER, 2 * QUARTER)
-        heat = why_of(self.model, image, SHOWN).heat
+    def __call__(self, scene: Scene) -> dict[str, Any]:
+        mask = scene.mask()
+        heat = why_of(self.model, scene.image(), SHOWN).heat
         where = laid_over(heat, mask)
         height, width = heat.shape
-        n = 2 if others else 1
+        n = 2 if scene.others else 1
         centres = where[np.ix_(*((2 * np.arange(n) + 1) * side // (2 * n) for side in (height, width)))]
         return {
             "point": bool(where[pointed_at(heat)]),

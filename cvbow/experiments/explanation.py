@@ -26,7 +26,7 @@ from cvbow.classify import ImageClassifier, LinearSVM
 from cvbow.datasets import LabelledImages, dataset_names, load_dataset
 from cvbow.experiments._attribution import FILLS, aopc, by_cell, cut_cells, edges, filled, lime, occlusion
 from cvbow.experiments._drawing import Split, by_class, shuffled, smoke_split
-from cvbow.experiments._known_places import OTHER, SHOWN, Masked, Quarters, Stamped, shown_first, stamped, why_of
+from cvbow.experiments._known_places import OTHER, SHOWN, Masked, Quarters, Scene, Stamped, shown_first, stamped, why_of
 from cvbow.experiments.definition import Definition, different, take_common, take_settings
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import FixedSplit, SplitProtocol, read_protocol
@@ -235,9 +235,9 @@ class _Trial:
         names = [SHOWN] * len(self.shown[0]) + [OTHER] * len(train)
         masks = Masked(self._train(scenes, names))
         paths = [Path(str(image)) for image in self.shown[1]]
-        threes = [[image for image, _ in mosaic][:3] for mosaic in mosaics]
-        alone: list[tuple[Path, Sequence[ImageLike], int]] = [(path, [], 0) for path in paths]
-        hidden = [(path, three, number % 4) for number, (path, three) in enumerate(zip(paths, threes, strict=False))]
+        threes = [tuple(image for image, _ in mosaic)[:3] for mosaic in mosaics]
+        alone = [Scene(path) for path in paths]
+        hidden = [Scene(path, three, row % 4) for row, (path, three) in enumerate(zip(paths, threes, strict=False))]
         found["masked"] = _columns(self._each(masks, alone, "masks"))
         found["hidden"] = _columns(self._each(masks, hidden, "masks in mosaics"))
         return found

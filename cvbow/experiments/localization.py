@@ -25,14 +25,13 @@ from cvbow.classify import ImageClassifier
 from cvbow.datasets import dataset_names, load_dataset
 from cvbow.errors import ImageError
 from cvbow.experiments._drawing import shuffled, smoke_split
-from cvbow.experiments._known_places import OTHER, QUARTER, SHOWN, mosaic
+from cvbow.experiments._known_places import OTHER, QUARTER, SHOWN, Scene, mask_of
 from cvbow.experiments.classification import Variant
 from cvbow.experiments.definition import Definition, check_names, take_common, take_settings
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import FixedSplit
 from cvbow.experiments.results import FORMAT, DatasetFacts, Job, Result, dataset_facts, find_places, plain, rounded
 from cvbow.explanation import ScoreShares, score_shares
-from cvbow.images import read_image
 from cvbow.localization import best_box, locations, share_cells
 from cvbow.parallel import note
 from cvbow.parallel import run as run_parallel
@@ -182,39 +181,26 @@ def run(definition: LocalizationDefinition, job: Job) -> LocalizationResult:
     return whole
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """An image, alone or with three others and its place, 0 to 3, in the mosaic of the four."""
-
-    path: Path
-    others: tuple[ImageLike, ...] = ()
-    place: int = 0
-
-    def image(self) -> ImageLike:
-        if not self.others:
-            return self.path
-        return mosaic([*self.others[: self.place], self.path, *self.others[self.place :]])
-
-    def truth(self) -> tuple[NDArray[np.float64], tuple[int, int]]:
-        """Return the box of what is shown, and the width and height of the image."""
-        box, (width, height) = _mask_box(self.path)
-        if not self.others:
-            return box, (width, height)
-        row, column = divmod(self.place, 2)
-        scaled = box * np.array([QUARTER / width, QUARTER / height] * 2)
-        return scaled + np.array([column, row] * 2) * QUARTER, (2 * QUARTER, 2 * QUARTER)
+def _truth(scene: Scene) -> tuple[NDArray[np.float64], tuple[int, int]]:
+    """Return the box of what a scene shows, and the width and height of its image."""
+    box, (width, height) = _mask_box(scene.path)
+    if not scene.others:
+        return box, (width, height)
+    row, column = divmod(scene.place, 2)
+    scaled = box * np.array([QUARTER / width, QUARTER / height] * 2)
+    return scaled + np.array([column, row] * 2) * QUARTER, (2 * QUARTER, 2 * QUARTER)
 
 
-def _scenes(test: Sequence[Path], others: Sequence[ImageLike]) -> dict[str, list[_Scene]]:
+def _scenes(test: Sequence[Path], others: Sequence[ImageLike]) -> dict[str, list[Scene]]:
     """Return the scenes of each of ``SETTINGS``; the images of others take their turn."""
     threes = [tuple(others[(3 * row + n) % len(others)] for n in range(3)) for row in range(len(test))]
-    mosaics = [_Scene(path, three, row % 4) for row, (path, three) in enumerate(zip(test, threes, strict=True))]
-    return dict(zip(SETTINGS, (list(map(_Scene, test)), mosaics), strict=True))
+    mosaics = [Scene(path, three, row % 4) for row, (path, three) in enumerate(zip(test, threes, strict=True))]
+    return dict(zip(SETTINGS, (list(map(Scene, test)), mosaics), strict=True))
 
 
 def _mask_box(path: Path) -> tuple[NDArray[np.float64], tuple[int, int]]:
     """Return the box of the largest part of an image's mask, as some have stray pixels, and its width and height."""
-    mask = read_image(path.parent.parent / "masks" / f"{path.stem}.png", gray=True) > 0
+    mask = mask_of(path)
     _, _, statistics_, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     left, top, width, height, _ = statistics_[1 + np.argmax(statistics_[1:, cv2.CC_STAT_AREA])].tolist()
     return np.array([left, top, left + width, top + height], np.float64), mask.shape[::-1]
@@ -226,8 +212,8 @@ def _extent(path: Path) -> NDArray[np.float64]:
     return np.asarray((box[2:] - box[:2]) / size)
 
 
-def _beside(scene: _Scene, name: str, mean: NDArray[np.float64]) -> float:
-    truth, size = scene.truth()
+def _beside(scene: Scene, name: str, mean: NDArray[np.float64]) -> float:
+    truth, size = _truth(scene)
     half = np.array(size) * (mean if name == "centred" else 1) / 2
     middle = np.array(size) / 2
     return _overlap(truth, np.concatenate([middle - half, middle + half])[None])
@@ -238,7 +224,7 @@ def _overlap(truth: NDArray[np.float64], boxes: NDArray[np.float64]) -> float:
     return round(float(iou(boxes[:1], truth[None]).sum()), 4)
 
 
-def _measured(model: ImageClassifier, scenes: Mapping[str, Sequence[_Scene]], n_jobs: int | None) -> dict[str, Any]:
+def _measured(model: ImageClassifier, scenes: Mapping[str, Sequence[Scene]], n_jobs: int | None) -> dict[str, Any]:
     finder = _Finder(model)
     found = {
         setting: list(run_parallel(finder, each, n_jobs=n_jobs, task=setting, total=len(each)))
@@ -266,8 +252,8 @@ class _Finder:
 
     model: ImageClassifier
 
-    def __call__(self, scene: _Scene) -> dict[str, Any]:
-        model, image, (truth, _) = self.model, scene.image(), scene.truth()
+    def __call__(self, scene: Scene) -> dict[str, Any]:
+        model, image, (truth, _) = self.model, scene.image(), _truth(scene)
         started = time.perf_counter()
         (result,) = locations(model, [image], SHOWN)
         seconds = {"all": time.perf_counter() - started}
