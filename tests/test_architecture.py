@@ -34,6 +34,7 @@ TIERS = (
     {"index", "localization"},
     {"duplicates"},
     {"datasets", "presets"},
+    {"audit", "tuning"},
     {"demo", "experiments"},
     {"report"},
     {"cvbow_cli"},
