@@ -1,5 +1,5 @@
 """What is wrong with a set of labelled images: findings, each with a score, its images and what to do."""
 
-from cvbow.audit.findings import KINDS, Audit, Finding
+from cvbow.audit.findings import COLUMNS, KINDS, Audit, Finding
 
-__all__ = ["KINDS", "Audit", "Finding"]
+__all__ = ["COLUMNS", "KINDS", "Audit", "Finding"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +15,8 @@ from cvbow.errors import ImageError
 #: other, something beside the images' content that tells the classes, a bad picture, classes that cannot be told apart
 #: or are too small, files that cannot be read.
 KINDS = ("leak", "duplicate", "label", "stranger", "shortcut", "picture", "class", "unreadable")
+#: The columns of a list of suggestions, one of which ``Finding.as_csv`` returns.
+COLUMNS = ("path", "label", "suggested", "kind", "score")
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,20 @@ class Finding:
             "suggested": self.suggested,
             "why": self.why,
         }
+
+    def as_csv(self) -> str:
+        """Return the first image and what is suggested for it as a line of CSV, with ``COLUMNS`` and without an end.
+
+        Examples
+        --------
+        >>> from cvbow.audit import Finding
+        >>> print(Finding("leak", ("test/a, b.png", "train/c.png"), 1.0, "cat", "drop", "The same bytes.").as_csv())
+        "test/a, b.png",cat,drop,leak,1.0
+        """
+        text = io.StringIO()
+        row = (self.paths[0], self.label, self.suggested, self.kind, round(self.score, 4))
+        csv.writer(text, lineterminator="").writerow(row)
+        return text.getvalue()
 
 
 @dataclass(frozen=True, eq=False)
