@@ -123,15 +123,15 @@ def gallery(answers: Iterable[Shown], most: int) -> str:
         except (ImageError, FileNotFoundError):
             # It could be read when the model answered, and has gone since.
             continue
-        figures.append(_figure(answered, _thumbnail(pixels)))
+        figures.append(_figure(answered, thumbnail(pixels)))
     return f'<div class="gallery">\n{"".join(figures)}\n</div>' if figures else ""
 
 
-def _figure(answered: Shown, thumbnail: Any) -> str:
-    return figure(thumbnail, answered.spoken, answered.said, answered.shown_path, answered.anchor)
+def _figure(answered: Shown, image: Any) -> str:
+    return figure(image, answered.spoken, answered.said, answered.shown_path, answered.anchor)
 
 
-def _thumbnail(pixels: NDArray[np.uint8]) -> Any:
+def thumbnail(pixels: NDArray[np.uint8]) -> Any:
     """Return a Pillow image of at most SIDE pixels a side."""
     from PIL import Image
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,17 +56,24 @@ def colored(pixels: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[n
 
 def heat_maps(image: NDArray[np.uint8], explained: Sequence[Explanation], side: int) -> str:
     """Return HTML of an image, (H, W) or (H, W, 3), and beside it its heat for each class, with one scale for all."""
+    pictures, full = heat_pictures(image, explained, side)
+    parts = [f"<div>{picture(pictures[0], 'the image')}<p>the image</p></div>"]
+    for why, drawn in zip(explained, pictures[1:], strict=True):
+        against = "" if why.against is None else f", not {isolate(why.against)}"
+        shown = picture(drawn, f"heat for {why.class_name}")
+        parts.append(f"<div>{shown}<p>{isolate(why.class_name)}{against}: {signed(why.score)}</p></div>")
+    return f'<div class="maps" style="--columns:{len(parts)}">\n{"".join(parts)}\n</div>\n{scale(full)}'
+
+
+def heat_pictures(image: NDArray[np.uint8], explained: Sequence[Explanation], side: int) -> tuple[list[Any], float]:
+    """Return Pillow images of an image and of its heat for each class, and the value of the full colour in all."""
     from PIL import Image
 
     box = (side, side)
     maps = [densities(why.heat) for why in explained]
     full = full_color(*maps)
-    parts = [f"<div>{picture(Image.fromarray(display(image, *box)[0]), 'the image')}<p>the image</p></div>"]
-    for why, values in zip(explained, maps, strict=True):
-        against = "" if why.against is None else f", not {isolate(why.against)}"
-        shown = picture(Image.fromarray(draw_heat(image, values, full, box)), f"heat for {why.class_name}")
-        parts.append(f"<div>{shown}<p>{isolate(why.class_name)}{against}: {signed(why.score)}</p></div>")
-    return f'<div class="maps" style="--columns:{len(parts)}">\n{"".join(parts)}\n</div>\n{scale(full)}'
+    drawn = [display(image, *box)[0], *(draw_heat(image, values, full, box) for values in maps)]
+    return [Image.fromarray(pixels) for pixels in drawn], full
 
 
 def scale(full: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import html
 import io
 import os
@@ -20,7 +21,7 @@ MISSING = "–"  # noqa: RUF001
 # that is not UTF-8.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
-# A second lock behind the escaping: a page that has no scripts runs none, and asks nobody for anything.
+# A second lock behind the escaping: a page runs no script but the one it was given, and asks nobody for anything.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
@@ -114,15 +115,22 @@ def section(key: str, title: str, content: str) -> tuple[str, str, str]:
     return key, title, f'<section id="{key}">\n<h2>{escape(title)}</h2>\n{content}\n</section>'
 
 
-def page(title: str, introduction: str, sections: Sequence[tuple[str, str, str]]) -> str:
-    """Return a whole document: a title of text, an introduction of HTML, and sections as ``section`` makes them."""
+def page(title: str, introduction: str, sections: Sequence[tuple[str, str, str]], script: str = "") -> str:
+    """Return a whole document: a title of text, an introduction of HTML, and sections as ``section`` makes them.
+
+    A script is JavaScript that runs when all of the page is there.
+    """
     links = "\n".join(f'<a href="#{key}">{escape(name)}</a>' for key, name, _ in sections)
     body = "\n".join(content for _, _, content in sections)
+    policy, code = _POLICY, ""
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+        policy, code = f"{_POLICY}; script-src 'sha256-{digest}'", f"<script>{script}</script>\n"
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="generator" content="{GENERATOR}">
@@ -140,7 +148,7 @@ def page(title: str, introduction: str, sections: Sequence[tuple[str, str, str]]
 </nav>
 {body}
 </main>
-</body>
+{code}</body>
 </html>
 """
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from cvbow.classify import ImageClassifier
@@ -20,7 +21,7 @@ MOST_SHOWN = 400
 _SECONDS = 60
 _SIDE = 192
 #: What may be wrong with an image that has gone since the model answered, or is another one now.
-_GONE = (ImageError, FileNotFoundError, ValueError)
+VANISHED = (ImageError, FileNotFoundError, ValueError)
 
 Pair = tuple[int, int]
 AnyShown = TypeVar("AnyShown", bound=Shown)
@@ -50,27 +51,37 @@ def explain_mistakes(
     """
     known = {str(name) for name in model.classes_}
     linked, figures = list(mistakes), list[str]()
-    started, n_tried, method = time.perf_counter(), 0, "exact"
-    # The first tells whether the others can be explained quickly.
-    for part in (mistakes[: min(1, most)], mistakes[1:most]):
-        wanted = [[name for name in shown.in_question if name in known] for shown in part]
-        for found in explanations_of(model, [shown.path for shown in part], wanted) if part else ():
-            place, n_tried = n_tried, n_tried + 1
-            if isinstance(found, ImageError):
-                continue
-            method = found[0].method
-            if method == "leaving out" or time.perf_counter() - started > _SECONDS:
-                break
-            anchor = f"why{place + 1}"
-            try:
-                figures.append(_reason(model, mistakes[place], found, anchor))
-            except _GONE:
-                continue
-            linked[place] = with_anchor(mistakes[place], anchor)
-        else:
+    method = "exact"
+    wanted = [[name for name in shown.in_question if name in known] for shown in mistakes[:most]]
+    for place, found in timely_explanations(model, [shown.path for shown in mistakes[:most]], wanted):
+        method = found[0].method
+        if method == "leaving out":
+            break
+        anchor = f"why{place + 1}"
+        try:
+            figures.append(_reason(model, mistakes[place], found, anchor))
+        except VANISHED:
             continue
-        break
+        linked[place] = with_anchor(mistakes[place], anchor)
     return linked, _reasons(figures, f"{counted(len(mistakes), each)}, the {first} first", len(mistakes), method)
+
+
+def timely_explanations(
+    model: ImageClassifier, images: Sequence[str | os.PathLike[str]], classes: Sequence[Sequence[str]]
+) -> Iterator[tuple[int, list[Explanation]]]:
+    """Yield places of images and their explanations for classes of their own, as many as a minute has room for.
+
+    Images that cannot be read have none. Whoever leaves off after the first has not waited for the others.
+    """
+    started = time.perf_counter()
+    for first, last in ((0, 1), (1, len(images))):
+        if first >= len(images):
+            return
+        for place, found in enumerate(explanations_of(model, images[first:last], classes[first:last]), first):
+            if time.perf_counter() - started > _SECONDS:
+                return
+            if not isinstance(found, ImageError):
+                yield place, found
 
 
 def with_anchor(shown: AnyShown, anchor: str) -> AnyShown:

@@ -154,6 +154,31 @@ h3:target, .reason:target {{ outline: 2px solid var(--mark); outline-offset: .35
 .word summary {{ font-size: .8rem; margin: 0 }}
 .word table {{ font-size: .75rem; margin-top: .35rem; width: 100% }}
 .word th, .word td {{ padding: .15rem .4rem }}
+/* A finding: what is said of it, and its images beside that. */
+.findings {{ --images: 1; display: grid; gap: 1rem; align-items: start; grid-template-columns:
+  repeat(auto-fill, minmax(min(12rem + var(--images) * 8.5rem, 100%), 1fr)) }}
+.finding {{ display: flex; flex-wrap: wrap; gap: .5rem 1rem; padding: .75rem; border: 1px solid var(--line);
+  border-radius: .5rem; min-width: 0 }}
+.finding .said {{ flex: 1 1 11rem; min-width: 0; font-size: .9rem; line-height: 1.4; overflow-wrap: anywhere }}
+.finding .said p {{ margin: .35rem 0 0 }}
+.finding .shown {{ flex: 0 1 auto; display: flex; flex-wrap: wrap; gap: .5rem; max-width: 100% }}
+.finding figure {{ width: 8rem; font-size: .75rem }}
+.finding .frame .hint {{ padding: .5rem }}
+.finding .score {{ color: var(--soft); font-size: .85rem }}
+.mark {{ display: none; width: 1.1rem; height: 1.1rem; margin: 0 .5rem 0 0; vertical-align: -.15rem;
+  accent-color: var(--mark) }}
+.marking .mark {{ display: inline-block }}
+.marking section {{ scroll-margin-top: 7rem }}
+.more {{ margin-top: 1rem }}
+.tools {{ position: sticky; top: 0; z-index: 3; display: flex; flex-wrap: wrap; align-items: center; gap: .4rem .75rem;
+  margin-top: 1rem; padding: .5rem 0; background: var(--paper); border-bottom: 1px solid var(--line);
+  font-size: .9rem }}
+.tools input, .tools button, .tools textarea {{ font: inherit; color: inherit; background: var(--panel);
+  border: 1px solid var(--line); border-radius: .35rem; padding: .25rem .6rem }}
+.tools button:not(:disabled) {{ cursor: pointer; border-color: var(--soft) }}
+.tools button:disabled {{ color: var(--soft) }}
+.tools textarea {{ flex: 1 0 100%; min-width: 0; font: .75rem/1.4 ui-monospace, monospace }}
+[hidden] {{ display: none !important }}
 figcaption {{ overflow-wrap: anywhere }}
 .path {{ display: block; color: var(--soft); font-size: .75rem; overflow-wrap: anywhere }}
 code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Liberation Mono", "DejaVu Sans Mono",
@@ -168,13 +193,16 @@ code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Li
   th, td {{ padding: .35rem .5rem }}
   #skipped tbody th {{ max-width: 12rem }}
   .legend div span:not(.name) {{ flex: 1; width: auto }}
+  .tools {{ font-size: .8rem; gap: .4rem }}
+  .tools label {{ flex: 1 0 100%; display: flex; gap: .4rem; align-items: center }}
+  .tools label input {{ flex: 1; min-width: 0 }}
   #classes td:last-child {{ min-width: 11rem }}
   #classes th:first-child {{ position: sticky; left: 0; max-width: 9rem; background: var(--paper) }}
   #classes thead th:first-child {{ background: var(--panel) }}
 }}
 @media print {{
   .scroll {{ max-height: none; overflow: visible }}
-  nav {{ display: none }}
+  nav, .tools {{ display: none }}
   figure, tr {{ break-inside: avoid }}
   * {{ print-color-adjust: exact; -webkit-print-color-adjust: exact }}
 }}

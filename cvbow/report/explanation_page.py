@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterable, Sequence
 
@@ -15,6 +14,7 @@ from cvbow.errors import ImageError
 from cvbow.explanation import ClassReasons, Explanation, MeanWord, Recognition, WordShare, shown_image
 from cvbow.images import from_unit
 from cvbow.report._canvas import display
+from cvbow.report._figure_groups import FigureGroups
 from cvbow.report._heat import densities, draw_heat, full_color, heat_maps, scale, signed
 from cvbow.report._html import breakable, count, counted, isolate, page, picture, section, write_page
 from cvbow.report.explanation import telling_words
@@ -74,13 +74,13 @@ def write_explanation_page(
         Where the folder of `path` is missing or read-only, or `path` is a folder.
     """
     check_int("limit", limit, minimum=1)
-    seen, images, n_explained = Recognition(), _Figures(limit), 0
+    seen, images, n_explained = Recognition(), FigureGroups(limit), 0
     for image, why in explained:
         seen.add(image, why)
         images.add(_name(why.class_name, why.against), _image(image, why))
         n_explained += 1
     classes = seen.classes()
-    means = _Figures(limit // 2)
+    means = FigureGroups(limit // 2)
     several = [reasons for reasons in classes if reasons.n_images > 1]
     for reasons in several:
         means.add(_name(reasons.class_name, reasons.against), _class(model, reasons))
@@ -102,31 +102,6 @@ def write_explanation_page(
     numbers = (("Explanations", n_explained), ("Classes", len(classes)))
     body = "\n".join(f"<div><dt>{name}</dt><dd>{count(number)}</dd></div>" for name, number in numbers)
     write_page(path, page(title, f'<dl class="figures">\n{body}\n</dl>', sections))
-
-
-class _Figures:
-    """Figures in groups, up to a number of bytes: where they would be more, the largest group has one less."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit, self.size = limit, 0
-        self.groups: dict[str, list[str]] = {}
-
-    def add(self, group: str, figure: str) -> None:
-        self.groups.setdefault(group, []).append(figure)
-        self.size += len(figure.encode())
-        self.shrink(self.limit)
-
-    def shrink(self, limit: int) -> None:
-        self.limit = limit
-        while self.size > limit:
-            # Of groups that are as large the last, so that what came first stays.
-            group = max(reversed(self.groups), key=lambda name: len(self.groups[name]))
-            self.size -= len(self.groups[group].pop().encode())
-            if not self.groups[group]:
-                del self.groups[group]
-
-    def all(self) -> list[str]:
-        return list(itertools.chain(*self.groups.values()))
 
 
 def _some(n_shown: int, number: int, what: str) -> str:
