@@ -16,7 +16,7 @@ from cvbow.backends import BagEncoder, MultiCrop
 from cvbow.classify import FusionClassifier, ImageClassifier, KernelSVM, LinearSVM, make_classifier
 from cvbow.classify._any_classifier import fit_parameters
 from cvbow.classify._augmented import with_copies
-from cvbow.classify._labels import Labels, check_groups
+from cvbow.classify._labels import Groups, Labels, check_groups
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords
 from cvbow.features import DenseSIFT
@@ -155,18 +155,18 @@ def test_no_copy_of_an_image_tells_the_temperature_about_it(classifier: Any) -> 
 
 def test_groups() -> None:
     index = np.arange(4).repeat(6) % 2
-    labels = Labels(index, np.ones(24), views=2, copies=3)
+    labels = Labels(index, np.ones(24), groups=Groups(views=2, copies=3))
     assert labels.size == 6
     decisions = np.arange(24.0)[:, None]
     assert labels.of_images(decisions).tolist() == [[0.5], [6.5], [12.5], [18.5]]
     assert labels.images.index.tolist() == [0, 1, 0, 1]
     folds = labels.folds(2, 0)
     assert (folds.reshape(4, 6) == folds[::6, None]).all()
-    check_groups(index, np.arange(4.0).repeat(6), 2, 3)
+    check_groups(labels.groups, index, np.arange(4.0).repeat(6))
     with pytest.raises(ValueError, match="same label to the 6 views and copies"):
-        check_groups(np.arange(12), None, 2, 3)
+        check_groups(labels.groups, np.arange(12), None)
     with pytest.raises(ValueError, match="sample_weight must be the same for the 6 views and copies"):
-        check_groups(index, np.arange(24.0), 2, 3)
+        check_groups(labels.groups, index, np.arange(24.0))
 
 
 def test_copies_and_crops_together_and_a_pipeline() -> None:

@@ -3,6 +3,7 @@
 from cvbow.classify.answers import Answers
 from cvbow.classify.boosted_trees import BoostedTrees
 from cvbow.classify.chooser import Chosen, ModelChooser
+from cvbow.classify.cross_probabilities import cross_probabilities
 from cvbow.classify.fusion import FusionClassifier
 from cvbow.classify.image_classifier import ImageClassifier
 from cvbow.classify.kept_images import KeptImages, NearImage
@@ -39,6 +40,7 @@ __all__ = [
     "TunedLinearSVM",
     "average_precision",
     "classification_report",
+    "cross_probabilities",
     "labels_report",
     "make_classifier",
     "place_labels",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils.validation import has_fit_parameter
 
 from cvbow.classify.linear_svm import LinearSVM
 from cvbow.classify.maps import AdditiveMap, HellingerMap
+from cvbow.parallel import single_threaded
 
 
 def has_method(classifier: object, name: str) -> bool:
@@ -32,6 +36,13 @@ def fit_parameters(classifier: Any, told: dict[str, Any]) -> dict[str, Any]:
     if step and not all(isinstance(part, OneToOneFeatureMixin) for _, part in classifier.steps[:-1]):
         told = {name: value for name, value in told.items() if name != "channels"}
     return {f"{step}__{name}" if step else name: told[name] for name in told if has_fit_parameter(last, name)}
+
+
+@contextmanager
+def plain_arrays() -> Iterator[None]:
+    """Let scikit-learn's part run on one core, and put out arrays where a script asked for data frames everywhere."""
+    with single_threaded(), config_context(transform_output="default"):
+        yield
 
 
 def linear_weights(classifier: Any) -> NDArray[np.floating] | None:

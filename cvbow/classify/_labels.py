@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -14,8 +14,55 @@ from cvbow._checks import check_int, check_labels
 
 
 @dataclass(frozen=True, eq=False)
+class Groups:
+    """Which of n vectors belong together: they go image by image, each of its copies, and of each its views."""
+
+    #: Vectors of one picture, whose decisions are averaged.
+    views: int = 1
+    #: Pictures of one image: the image itself, then what augmentation made of it.
+    copies: int = 1
+    #: The part (n,) in which each vector is left out; None where the parts are to be drawn.
+    folds: NDArray[np.intp] | None = None
+
+    @classmethod
+    def of(cls, views: Any, copies: Any, folds: ArrayLike | None) -> Self:
+        """Take what ``fit`` was told; ValueError unless these are integers."""
+        check_int("views", views, minimum=1)
+        check_int("copies", copies, minimum=1)
+        if folds is None:
+            return cls(views, copies)
+        parts = np.asarray(folds)
+        if parts.dtype.kind not in "iu":
+            raise ValueError(f"folds must be integers, got {parts.dtype}")
+        return cls(views, copies, parts.astype(np.intp))
+
+    @property
+    def size(self) -> int:
+        """Vectors of an image. All or none of them are left out: copies tell of the image that they were made from."""
+        return self.views * self.copies
+
+    def told(self) -> dict[str, Any]:
+        """Return what to tell ``fit``: what differs from its defaults."""
+        told = {"views": self.views, "copies": self.copies}
+        told = {name: value for name, value in told.items() if value != 1}
+        return told if self.folds is None else {**told, "folds": self.folds}
+
+    def part(self, rows: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Self:
+        """Return the groups of some of the vectors, all or none of an image's."""
+        return replace(self, folds=None if self.folds is None else self.folds[rows])
+
+    def check(self, name: str, values: NDArray[Any] | None) -> None:
+        """Raise ValueError unless the values (n,) or (n, k), where there are some, are the same within each image."""
+        if values is None:
+            return
+        size = self.size
+        if len(values) % size or (values.reshape(-1, size, *values.shape[1:]) != values[::size, None]).any():
+            raise ValueError(f"{name} the {size} views and copies of an image, which follow one another")
+
+
+@dataclass(frozen=True, eq=False)
 class Labels:
-    """Classes and weights of n vectors, which go image by image: each of its copies, of each its views."""
+    """Classes and weights of n vectors, and which of them are of one image."""
 
     #: The class of each vector, counted from 0; of vectors that have several labels, the rarest.
     index: NDArray[np.intp]
@@ -23,28 +70,27 @@ class Labels:
     weights: NDArray[np.float64]
     #: For how many vectors each stands (``sample_weight``); None where each stands for itself.
     counts: NDArray[np.float64] | None = None
-    #: Vectors of one picture, whose decisions are averaged.
-    views: int = 1
-    #: Pictures of one image: the image itself, then what augmentation made of it.
-    copies: int = 1
+    groups: Groups = field(default_factory=Groups)
     #: Which labels each vector has, (n, k), where it may have several; None where it has the one of ``index``.
     has: NDArray[np.bool_] | None = None
 
     @property
     def size(self) -> int:
-        """Vectors of an image. All or none of them are left out: copies tell of the image that they were made from."""
-        return self.views * self.copies
+        """Vectors of an image."""
+        return self.groups.size
 
     @property
     def images(self) -> Self:
         """The same of images in place of vectors."""
-        return replace(self.part(slice(None, None, self.size)), views=1, copies=1)
+        found = self.part(slice(None, None, self.size))
+        return replace(found, groups=replace(found.groups, views=1, copies=1))
 
     def part(self, rows: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Self:
         """Return the labels of some of the vectors, all or none of an image's."""
         counts = None if self.counts is None else self.counts[rows]
         has = None if self.has is None else self.has[rows]
-        return replace(self, index=self.index[rows], weights=self.weights[rows], counts=counts, has=has)
+        index, weights, groups = self.index[rows], self.weights[rows], self.groups.part(rows)
+        return replace(self, index=index, weights=weights, counts=counts, groups=groups, has=has)
 
     def targets(self, n_classes: int) -> NDArray[np.float64]:
         """Return -1/+1 targets: a column per label, or those that ``targets`` makes of classes."""
@@ -55,16 +101,43 @@ class Labels:
         return np.asarray(np.bincount(self.index, self.counts, minlength=n_classes), np.float64)
 
     def folds(self, n_folds: int, seed: int) -> NDArray[np.intp]:
-        """Return a fold for each vector, of as many folds as there are images at most; see ``fold_of_each``."""
+        """Return a fold for each vector: the given ones, or as many as there are images at most by ``fold_of_each``."""
+        given = self.groups.folds
+        if given is not None:
+            if (given == given[0]).all():
+                raise ValueError(f"folds must be two at least, got {given[0]} for every vector")
+            return given
         return fold_of_each(self.index, min(n_folds, len(self.index) // self.size), seed, self.size)
+
+    def parts(self, n_folds: int, seed: int, *, one: bool = False) -> list[NDArray[np.bool_]]:
+        """Return the parts to be left out one after the other, masks (n,): each fold, or ``one`` if none were given."""
+        folds = self.folds(n_folds, seed)
+        names = np.unique(folds)
+        return [folds == name for name in (names[:1] if one and self.groups.folds is None else names)]
 
     def of_images(self, decisions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the decision for each image (n_images, k): the mean of its views, as it is and without its copies.
 
         What is to be classified later comes without copies too, so these are the decisions to learn a temperature from.
         """
-        own = decisions.reshape(-1, self.size, decisions.shape[1])[:, : self.views]
+        own = decisions.reshape(-1, self.size, decisions.shape[1])[:, : self.groups.views]
         return np.asarray(own.mean(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What a classifier decided on images that it had not learned from.
+
+    Attributes
+    ----------
+    decisions : ndarray of shape (m, k), float64
+        A column for each class or label, also where there are two classes.
+    labels : Labels
+        Of these m images.
+    """
+
+    decisions: NDArray[np.float64]
+    labels: Labels
 
 
 def take_labels(y: ArrayLike | None, n_images: int) -> NDArray[Any]:
@@ -84,17 +157,14 @@ def check_class_names(y: NDArray[Any]) -> None:
         raise ValueError(f"Unknown label type: {kind}. y must hold classes, by name or number")
 
 
-def check_groups(y: NDArray[Any], counts: NDArray[np.float64] | None, views: int, copies: int) -> None:
-    """Raise ValueError unless the vectors of each image have one label, or row of labels (n, k), and one weight."""
-    check_int("views", views, minimum=1)
-    check_int("copies", copies, minimum=1)
-    size = views * copies
-    if len(y) % size or (y.reshape(-1, size, *y.shape[1:]) != y[::size, None]).any():
-        raise ValueError(
-            f"y must give the same label to the {size} views and copies of an image, which follow one another"
-        )
-    if counts is not None and (counts.reshape(-1, size) != counts[::size, None]).any():
-        raise ValueError(f"sample_weight must be the same for the {size} views and copies of an image")
+def check_groups(groups: Groups, y: NDArray[Any], counts: NDArray[np.float64] | None) -> None:
+    """Raise ValueError unless the vectors of each image have one label, or row of labels (n, k), weight and fold."""
+    n, folds = len(y), groups.folds
+    if folds is not None and folds.shape != (n,):
+        raise ValueError(f"folds must be an integer for each of {n} vectors, got shape {folds.shape}")
+    groups.check("y must give the same label to", y)
+    groups.check("sample_weight must be the same for", counts)
+    groups.check("folds must be the same for", folds)
 
 
 def class_weights(

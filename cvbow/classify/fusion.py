@@ -19,7 +19,7 @@ from cvbow._checks import check_choice, check_int, check_real
 from cvbow.classify._channels import channel_bounds, channel_weights
 from cvbow.classify._directions import Directions, principal_directions
 from cvbow.classify._fusion_kernel import fusion_kernel, spreads
-from cvbow.classify._labels import Labels
+from cvbow.classify._labels import Groups, Labels
 from cvbow.classify._path import stations
 from cvbow.classify._ridge import left_out, ridge
 from cvbow.classify._squared_hinge import Solution, factorize, solve
@@ -138,6 +138,7 @@ class FusionClassifier(OneAgainstRestClassifier):
         channels: Any = None,
         views: int = 1,
         copies: int = 1,
+        folds: ArrayLike | None = None,
     ) -> Self:
         """Learn from vectors X (n, d) and labels y (n,).
 
@@ -151,6 +152,8 @@ class FusionClassifier(OneAgainstRestClassifier):
             Widths or columns of the channels, where the parameter ``channels`` is None.
         views, copies : int, default 1
             As for ``LinearSVM``; landmarks are drawn from all vectors.
+        folds : array of shape (n,), int, or None, default None
+            As for ``LinearSVM``.
 
         Raises
         ------
@@ -158,7 +161,7 @@ class FusionClassifier(OneAgainstRestClassifier):
             As for ``LinearSVM``, and if the channels do not fit the vectors.
         """
         self.check_params()
-        vectors, labels = self._prepare(X, y, sample_weight, views, copies)
+        vectors, labels = self._prepare(X, y, sample_weight, Groups.of(views, copies, folds))
         bounds = channel_bounds(self.channels if self.channels is not None else channels, self.n_features_in_)
         self.channels_ = {name: columns.stop - columns.start for name, columns in bounds.items()}
         shares = channel_weights(self.weights, list(bounds), _TOTAL)
@@ -201,7 +204,15 @@ class FusionClassifier(OneAgainstRestClassifier):
         self.n_iter_ = 1
         y = labels.targets(len(self.classes_))
         solution = ridge(factor, y, labels.weights, float(self.alpha))
-        self._fit_temperature(left_out(factor, y, labels.weights, solution, labels.size), labels)
+        if labels.groups.folds is None:
+            self._fit_temperature(left_out(factor, y, labels.weights, solution, labels.size), labels)
+            return solution[:2]
+
+        def decide(out: NDArray[np.bool_]) -> NDArray[np.float64]:
+            w, b, _ = ridge(factor[~out], y[~out], labels.weights[~out], float(self.alpha))
+            return np.asarray(factor[out] @ w + b)
+
+        self._hold_out(labels, labels.parts(N_FOLDS, 0), decide)
         return solution[:2]
 
     def _fit_map(
@@ -210,14 +221,18 @@ class FusionClassifier(OneAgainstRestClassifier):
         """Solve on the map that the kernel of kept vectors with all, (n_kept, n), makes, and set the temperature.
 
         The map gives a kept vector a direction of its own. To be left out it has to go from the map as well, so that
-        the temperature is that of one fold in five, left out of everything.
+        the temperature is that of one fold in five, left out of everything, or of those that are given.
         """
-        folds = labels.folds(N_FOLDS, 0)
-        out = folds == (0 if (folds[kept] != 0).any() else 1)
-        stays = ~out[kept]
-        _, data = _map(kernel[stays], kept[stays])
-        w, b = self._solve(data[~out], labels.part(~out))
-        self._fit_temperature(data[out] @ w + b, labels.part(out))
+
+        def decide(out: NDArray[np.bool_]) -> NDArray[np.float64]:
+            stays = ~out[kept]
+            _, data = _map(kernel[stays], kept[stays])
+            w, b = self._solve(data[~out], labels.part(~out))
+            return np.asarray(data[out] @ w + b)
+
+        # There has to be something to make the map of.
+        parts = [out for out in labels.parts(N_FOLDS, 0) if not out[kept].all()]
+        self._hold_out(labels, parts if labels.groups.folds is not None else parts[:1], decide)
         factor, data = _map(kernel, kept)
         return factor, *self._solve(data, labels)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import get_tags
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
@@ -25,6 +23,7 @@ from cvbow.classify._any_classifier import (
     has_method,
     limit_neighbors,
     linear_weights,
+    plain_arrays,
     weights_at,
 )
 from cvbow.classify._augmented import check_augmentation, with_copies
@@ -41,7 +40,7 @@ from cvbow.encoders import WordTable
 from cvbow.errors import CvbowError, ImageError
 from cvbow.images import check_background, reading_as
 from cvbow.model_files import ModelFile
-from cvbow.parallel import default_jobs, note, single_threaded
+from cvbow.parallel import default_jobs, note
 from cvbow.storage import ClassNames, Learned, Part, storable
 from cvbow.tables import shares
 
@@ -225,12 +224,10 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         if sample_weight is not None:
             told["sample_weight"] = weights.repeat(per_image)
         told = fit_parameters(classifier, told)
-        with _plain_arrays(), default_jobs(self.backend_.n_jobs):
+        with plain_arrays(), default_jobs(self.backend_.n_jobs):
             self.classifier_ = classifier.fit(self._by_view(encoded.vectors), taught.repeated(per_image), **told)
-        self.classes_ = self.classifier_.classes_
         slices = self.backend_.channel_slices
-        if isinstance(self.classifier_, _CALIBRATED):
-            self._drop_unused_channels(self.classifier_)
+        self._take_classifier()
         self.kept_ = self._keep(images, encoded, taught.texts, slices) if self.n_kept else None
         ended = time.perf_counter()
         self.seconds_ = {
@@ -241,6 +238,35 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             "total": ended - started,
         }
         return self
+
+    @classmethod
+    def of_parts(cls, backend: ImageEncoder, classifier: Any) -> Self:
+        """Return the model of a fitted backend and of a classifier that has learned vectors of this backend.
+
+        The parts become the model's, which may drop from the classifier what it does not use: channels without a share.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from cvbow import ImageClassifier, LinearSVM
+        >>> from cvbow.backends import ColorHistogram
+        >>> images = [np.full((8, 8, 3), value, np.uint8) for value in (0, 250, 10, 255)]
+        >>> backend = ColorHistogram().fit(images)
+        >>> svm = LinearSVM().fit(backend.transform(images), ["black", "white"] * 2)
+        >>> ImageClassifier.of_parts(backend, svm).predict(images[:2]).tolist()
+        ['black', 'white']
+        """
+        model = cls(backend, classifier)
+        model.check_params()
+        model.backend_, model.classifier_ = backend, classifier
+        model._take_classifier()
+        return model
+
+    def _take_classifier(self) -> None:
+        """Take over what the classifier has learned besides its decisions."""
+        self.classes_ = self.classifier_.classes_
+        if isinstance(self.classifier_, _CALIBRATED):
+            self._drop_unused_channels(self.classifier_)
 
     def _keep(
         self,
@@ -475,7 +501,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         """
         check_is_fitted(self, "classifier_")
         n_views = self.backend_.n_views
-        with _plain_arrays():
+        with plain_arrays():
             found = [weights_at(self.classifier_, view) for view in self._by_view(vector[None])]
         parts = [part for part in found if part is not None]
         if len(parts) < n_views:
@@ -546,7 +572,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         """Return what a method of the classifier gives for images: of several views, the mean of theirs."""
         # scikit-learn's forests add their trees' votes up as the workers finish: in the last digits, another sum.
         is_own = isinstance(self.classifier_, OneAgainstRestClassifier) or (self.multilabel and self.classifier_.is_own)
-        with _plain_arrays(), default_jobs(self.backend_.n_jobs if is_own else None):
+        with plain_arrays(), default_jobs(self.backend_.n_jobs if is_own else None):
             answers = getattr(self.classifier_, method)(self._by_view(vectors))
         n_views = self.backend_.n_views
         return answers if n_views == 1 else answers.reshape(len(vectors), n_views, *answers.shape[1:]).mean(axis=1)
@@ -599,13 +625,6 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         tags.input_tags = get_tags(self.backend).input_tags
         tags.classifier_tags.multi_label = True
         return tags
-
-
-@contextmanager
-def _plain_arrays() -> Iterator[None]:
-    """Let scikit-learn's part run on one core, and put out arrays where a script asked for data frames everywhere."""
-    with single_threaded(), config_context(transform_output="default"):
-        yield
 
 
 def _some_read(found: Any) -> NDArray[np.intp]:

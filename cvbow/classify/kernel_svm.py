@@ -11,6 +11,7 @@ from scipy.linalg import solve_triangular
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_real
+from cvbow.classify._labels import Groups
 from cvbow.classify._path import stations
 from cvbow.classify._squared_hinge import factorize
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
@@ -77,11 +78,18 @@ class KernelSVM(OneAgainstRestClassifier):
         self.max_iter = max_iter
 
     def fit(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None, *, views: int = 1, copies: int = 1
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        views: int = 1,
+        copies: int = 1,
+        folds: ArrayLike | None = None,
     ) -> Self:
-        """Learn from vectors X (n, d) and labels y (n,); weights, views, copies and errors as for ``LinearSVM``."""
+        """Learn from vectors X (n, d) and labels y (n,); all else, and errors, as for ``LinearSVM``."""
         self.check_params()
-        vectors, labels = self._prepare(X, y, sample_weight, views, copies)
+        vectors, labels = self._prepare(X, y, sample_weight, Groups.of(views, copies, folds))
         kernel, self.gamma_ = kernel_matrix(self.kernel, vectors, vectors, self.gamma, labels.counts)
         factor = factorize(kernel)
         w, self.intercept_ = self._fit_factor(factor, labels)

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_flag, check_int, check_real
 from cvbow.classify._channels import channel_bounds, channel_weights
-from cvbow.classify._labels import Labels
+from cvbow.classify._labels import Groups, Labels
 from cvbow.classify._shares import learn_shares, scaled_channels
 from cvbow.classify._squared_hinge import Solution, factorize, gram, solve
 from cvbow.classify._standardize import Standardization, standardization
@@ -129,6 +129,7 @@ class LinearSVM(OneAgainstRestClassifier):
         channels: Any = None,
         views: int = 1,
         copies: int = 1,
+        folds: ArrayLike | None = None,
     ) -> Self:
         """Learn from vectors X (n, d) and labels y (n,).
 
@@ -146,15 +147,18 @@ class LinearSVM(OneAgainstRestClassifier):
             So many times ``views`` vectors that follow one another are of an image and of what augmentation made of it:
             their losses together weigh as much as those of an image without copies, and for the temperature they are
             left out together, and the image is judged without its copies.
+        folds : array of shape (n,), int, or None, default None
+            The part in which each vector is left out, for the temperature and for ``cross_probabilities``: images that
+            are nearly the same belong in one. None draws parts, the classes as even as can be.
 
         Raises
         ------
         ValueError
             If a parameter breaks its rule, the vectors are not finite, there are fewer than two classes, the channels
-            do not fit the vectors or the shares, or the views of an image differ in their label or weight.
+            do not fit the vectors or the shares, or the views of an image differ in their label, weight or fold.
         """
         self.check_params()
-        vectors, labels = self._prepare(X, y, sample_weight, views, copies)
+        vectors, labels = self._prepare(X, y, sample_weight, Groups.of(views, copies, folds))
         n, d = vectors.shape
         standard = standardization(vectors, labels.counts) if self.standardize else None
         bounds = channel_bounds(channels, d)
@@ -219,19 +223,24 @@ class LinearSVM(OneAgainstRestClassifier):
         return used
 
     def _fit_direct(self, vectors: NDArray[np.float32], labels: Labels, standard: Standardization | None) -> Solution:
-        """Solve on the vectors themselves; one held-out fold sets the temperature.
+        """Solve on the vectors themselves; one held-out fold sets the temperature, or all that are given.
 
         The held-out vectors are left out by a weight of zero: an index would copy all the others.
         """
         y = labels.targets(len(self.classes_))
-        out = labels.folds(N_FOLDS, 0) == 0
-        kept = np.where(out, 0.0, labels.weights)
-        w, b, _ = solve(vectors, y, kept, C=self.C, max_iter=self.max_iter, standard=standard)
-        raw_w, raw_b = (w, b) if standard is None else standard.raw(w, b)
-        decisions = vectors @ raw_w.astype(np.float32) + raw_b
-        self._fit_temperature(decisions[out], labels.part(out))
+        start: Solution | None = None
+
+        def decide(out: NDArray[np.bool_]) -> NDArray[np.float64]:
+            nonlocal start
+            kept = np.where(out, 0.0, labels.weights)
+            w, b, _ = solve(vectors, y, kept, C=self.C, max_iter=self.max_iter, start=start, standard=standard)
+            start = w, b
+            raw_w, raw_b = (w, b) if standard is None else standard.raw(w, b)
+            return np.asarray((vectors @ raw_w.astype(np.float32) + raw_b)[out], np.float64)
+
+        self._hold_out(labels, labels.parts(N_FOLDS, 0, one=True), decide)
         w, b, self.n_iter_ = solve(
-            vectors, y, labels.weights, C=self.C, max_iter=self.max_iter, start=(w, b), standard=standard
+            vectors, y, labels.weights, C=self.C, max_iter=self.max_iter, start=start, standard=standard
         )
         return w, b
 
@@ -331,16 +340,16 @@ class TunedLinearSVM(LinearSVM):
         return [1 / (2 * float(C)) for C in self.Cs]
 
     def _fit_factor(self, factor: NDArray[np.float64], labels: Labels) -> Solution:
-        folds = labels.folds(int(self.n_folds), _SEED)
+        parts = labels.parts(int(self.n_folds), _SEED)
         if len(factor) > _GRAM_LIMIT:
             # To choose among powers of ten, single precision and one fold will do: minutes instead of half an hour.
-            self._choose(factor.astype(np.float32), labels, None, [folds == 0])
+            self._choose(factor.astype(np.float32), labels, None, parts[:1])
         else:
-            self._choose(factor, labels, None, [folds == fold for fold in np.unique(folds)])
+            self._choose(factor, labels, None, parts)
         return super()._fit_factor(factor, labels)
 
     def _fit_direct(self, vectors: NDArray[np.float32], labels: Labels, standard: Standardization | None) -> Solution:
-        self._choose(vectors, labels, standard, [labels.folds(int(self.n_folds), _SEED) == 0])
+        self._choose(vectors, labels, standard, labels.parts(int(self.n_folds), _SEED)[:1])
         return super()._fit_direct(vectors, labels, standard)
 
     def _choose(

@@ -27,7 +27,7 @@ from cvbow.classify._any_classifier import (
     linear_weights,
     weights_at,
 )
-from cvbow.classify._labels import Labels, check_groups
+from cvbow.classify._labels import Groups, HeldOut, Labels, check_groups
 from cvbow.classify._sigmoid import best_threshold, fit_sigmoid, sigmoid
 from cvbow.classify.label_sets import LabelSets
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
@@ -84,6 +84,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     (['left', 'low'], [[1, 1], [0, 0]])
     """
 
+    unstored = ("held_out_",)
     learned: ClassVar[Mapping[str, Learned]] = {
         "n_features_in_": Number(integer=True, minimum=1),
         "classes_": ClassNames(),
@@ -94,6 +95,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     }
     n_features_in_: int
     sets_: NDArray[np.bool_] | None = None
+    held_out_: HeldOut
 
     def __init__(self, classifier: Any) -> None:
         self.classifier = classifier
@@ -107,6 +109,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         channels: Any = None,
         views: int = 1,
         copies: int = 1,
+        folds: ArrayLike | None = None,
     ) -> Self:
         """Learn from vectors X (n, d) and their labels.
 
@@ -114,7 +117,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         ----------
         X : array of shape (n, d)
         y : sequence of (list, tuple or set of labels), indicator matrix of shape (n, k), or LabelSets
-        sample_weight, channels, views, copies
+        sample_weight, channels, views, copies, folds
             As for ``LinearSVM``; told to the classifier as far as it takes them.
 
         Raises
@@ -131,24 +134,24 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         counts = None
         if sample_weight is not None:
             counts = _check_sample_weight(sample_weight, vectors, dtype=np.float64, ensure_non_negative=True)
-        check_groups(sets.has, counts, views, copies)
+        groups = Groups.of(views, copies, folds)
+        check_groups(groups, sets.has, counts)
         if counts is not None and not counts.all():
             kept = counts > 0
-            vectors, sets, counts = vectors[kept], sets.part(kept), counts[kept]
+            vectors, sets, counts, groups = vectors[kept], sets.part(kept), counts[kept], groups.part(kept)
         trouble = sets.trouble()
         if trouble is not None:
             raise ValueError(f"y must tell vectors apart; they have {trouble}")
         self.classes_, self.sets_ = sets.classes, None
-        labels = Labels(sets.rarest, np.ones(len(sets)), counts, views, copies, sets.has)
+        labels = Labels(sets.rarest, np.ones(len(sets)), counts, groups, sets.has)
         told: dict[str, Any] = {} if counts is None else {"sample_weight": counts}
         if self.is_own:
-            groups = {"channels": channels, "views": views, "copies": copies}
-            told |= {name: value for name, value in groups.items() if value not in (None, 1)}
-            held_out, judged = self._fit_at_once(vectors, sets, told)
+            told |= groups.told() | ({} if channels is None else {"channels": channels})
+            self.held_out_ = self._fit_at_once(vectors, sets, told)
         else:
             fit = self._fit_votes if _votes(last_step(self.classifier)[1]) else self._fit_each
-            held_out, judged = fit(vectors, labels, told)
-        self._calibrate(held_out, judged, labels.images)
+            self.held_out_ = HeldOut(labels.of_images(fit(vectors, labels, told)), labels.images)
+        self._calibrate(self.held_out_, labels.images)
         return self
 
     @property
@@ -156,21 +159,15 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """Whether the classifier is one of cvbow's, which decides on all labels."""
         return isinstance(last_step(self.classifier)[1], OneAgainstRestClassifier)
 
-    def _fit_at_once(
-        self, vectors: NDArray[np.float32], sets: LabelSets, told: dict[str, Any]
-    ) -> tuple[NDArray[np.float64], Labels]:
-        """Learn all labels, and return decisions (m, k) for images that were left out, with their labels."""
+    def _fit_at_once(self, vectors: NDArray[np.float32], sets: LabelSets, told: dict[str, Any]) -> HeldOut:
+        """Learn all labels, and return decisions for images that were left out."""
         part = clone(self.classifier).fit(vectors, sets, **fit_parameters(self.classifier, told))
         self.parts_ = [part]
-        own = last_step(part)[1]
-        held_out: tuple[NDArray[np.float64], Labels] = own.held_out_
-        del own.held_out_
+        held_out: HeldOut = last_step(part)[1].held_out_
         return held_out
 
-    def _fit_each(
-        self, vectors: NDArray[np.float32], labels: Labels, told: dict[str, Any]
-    ) -> tuple[NDArray[np.float64], Labels]:
-        """Learn each label by itself, and return decisions (n_images, k) of such as have not seen the images."""
+    def _fit_each(self, vectors: NDArray[np.float32], labels: Labels, told: dict[str, Any]) -> NDArray[np.float64]:
+        """Learn each label by itself, and return decisions (n, k) of such as have not seen the vectors."""
         folds = labels.folds(_N_FOLDS, 0)
         has = np.asarray(labels.has)
         held_out, parts = np.empty(has.shape), [None] * has.shape[1]
@@ -187,11 +184,9 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
 
         map_threads(learn, cut(has.shape[1], 1), local_threads(None))
         self.parts_ = parts
-        return labels.of_images(held_out), labels.images
+        return held_out
 
-    def _fit_votes(
-        self, vectors: NDArray[np.float32], labels: Labels, told: dict[str, Any]
-    ) -> tuple[NDArray[np.float64], Labels]:
+    def _fit_votes(self, vectors: NDArray[np.float32], labels: Labels, told: dict[str, Any]) -> NDArray[np.float64]:
         """Learn to vote for sets of labels, and return what ``_fit_each`` does.
 
         The votes for a label are those for the sets that have it, as if it alone had been voted on; but the training
@@ -208,7 +203,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         for fold in np.unique(folds):
             held_out[folds == fold] = self._votes(learn(folds != fold), vectors[folds == fold])
         self.parts_ = [learn(np.ones(len(folds), bool))]
-        return labels.of_images(held_out), labels.images
+        return held_out
 
     def _votes(self, part: Any, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the log-odds of the votes for each label, (n, k)."""
@@ -222,8 +217,9 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         limit_neighbors(part, len(vectors))
         return part.fit(vectors, has.astype(np.intp), **fit_parameters(part, told))
 
-    def _calibrate(self, decisions: NDArray[np.float64], judged: Labels, learned: Labels) -> None:
-        """Set the logistic curves and thresholds by decisions (m, k) for images that were left out."""
+    def _calibrate(self, held_out: HeldOut, learned: Labels) -> None:
+        """Set the logistic curves and thresholds by decisions for images that were left out."""
+        decisions, judged = held_out.decisions, held_out.labels
         has, weights = np.asarray(judged.has), judged.counts
         # For a label that hardly any of these images has, or hardly any has not, the curve of all labels must do.
         all_weights = None if weights is None else weights.repeat(has.shape[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_sample_weight
 
 from cvbow._checks import check_choice, check_int, check_labels, check_matrix, check_real
-from cvbow.classify._labels import Labels, check_class_names, check_groups, class_weights
+from cvbow.classify._labels import Groups, HeldOut, Labels, check_class_names, check_groups, class_weights
 from cvbow.classify._squared_hinge import Solution, solve
 from cvbow.classify._temperature import fit_temperature, softmax
 from cvbow.classify.label_sets import LabelSets
@@ -27,9 +27,12 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     A subclass has the parameters ``C``, ``class_weight`` and ``max_iter``. Its ``fit`` begins with ``_prepare``, solves
     by ``_fit_factor`` or in a way of its own with ``_fit_temperature``, and ``_decide`` gives its decisions.
 
+    ``held_out_`` are the decisions that the temperature was learned from, on images that were left out: all of them, or
+    one part where that would take too long; all of them where ``fit`` is told ``folds``, which are left out one by one.
+    A model file does not hold them.
+
     In ``MultiLabelClassifier`` it learns from ``LabelSets``: there is a decision per label also where there are two
-    (``n_labels_``), no temperature is learned, and ``held_out_`` are decisions for images that were left out, (m, k),
-    with the labels of these.
+    (``n_labels_``), and no temperature is learned.
     """
 
     unstored = ("n_iter_", "held_out_")
@@ -43,7 +46,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     shares_: dict[str, float] | None = None
     #: How many labels an image may have some of; None where it has one class of several.
     n_labels_: int | None = None
-    held_out_: tuple[NDArray[np.float64], Labels]
+    held_out_: HeldOut
 
     learned: ClassVar[Mapping[str, Learned]] = {
         "n_features_in_": Number(integer=True, minimum=1),
@@ -61,32 +64,32 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
             check_choice("class_weight", self.class_weight, ("balanced",))
 
     def _prepare(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, views: int, copies: int
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, groups: Groups
     ) -> tuple[NDArray[np.float32], Labels]:
         """Check what ``fit`` was given, set ``classes_``, and return the vectors of weight above 0 and their labels."""
         if "n_labels_" in vars(self):
             del self.n_labels_
         if isinstance(y, LabelSets):
-            return self._prepare_sets(X, y, sample_weight, views, copies)
+            return self._prepare_sets(X, y, sample_weight, groups)
         y = y if y is None else check_labels("y", y)
         vectors, names = check_matrix(self, X, y, fitting=True, non_negative=self._non_negative)
         check_class_names(names)
         counts = None
         if sample_weight is not None:
             counts = _check_sample_weight(sample_weight, vectors, dtype=np.float64, ensure_non_negative=True)
-        check_groups(names, counts, views, copies)
+        check_groups(groups, names, counts)
         if counts is not None and not counts.all():
             kept = counts > 0
-            vectors, names, counts = vectors[kept], names[kept], counts[kept]
+            vectors, names, counts, groups = vectors[kept], names[kept], counts[kept], groups.part(kept)
         self.classes_, index = np.unique(names, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y must have at least two classes, got {len(self.classes_)} class")
         # The losses of an image's copies count together as much as the image alone would.
-        weights = class_weights(self.class_weight, self.classes_, index, counts)[index] / copies
-        return vectors, Labels(index, weights if counts is None else weights * counts, counts, views, copies)
+        weights = class_weights(self.class_weight, self.classes_, index, counts)[index] / groups.copies
+        return vectors, Labels(index, weights if counts is None else weights * counts, counts, groups)
 
     def _prepare_sets(
-        self, X: ArrayLike, sets: LabelSets, sample_weight: ArrayLike | None, views: int, copies: int
+        self, X: ArrayLike, sets: LabelSets, sample_weight: ArrayLike | None, groups: Groups
     ) -> tuple[NDArray[np.float32], Labels]:
         """Do the same for sets of labels, which ``MultiLabelClassifier`` has checked."""
         if self.class_weight is not None:
@@ -94,8 +97,8 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         vectors = check_matrix(self, X, fitting=True, non_negative=self._non_negative)
         counts = None if sample_weight is None else np.asarray(sample_weight, np.float64)
         self.classes_, self.n_labels_ = sets.classes, len(sets.classes)
-        weights = np.full(len(sets), 1 / copies) if counts is None else counts / copies
-        return vectors, Labels(sets.rarest, weights, counts, views, copies, sets.has)
+        weights = (np.ones(len(sets)) if counts is None else counts) / groups.copies
+        return vectors, Labels(sets.rarest, weights, counts, groups, sets.has)
 
     @property
     def _non_negative(self) -> bool:
@@ -105,24 +108,38 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     def _fit_factor(self, factor: NDArray[np.float64], labels: Labels) -> Solution:
         """Solve on a Gram matrix's factor, and set the temperature by cross-validation on it."""
         y, weights = labels.targets(len(self.classes_)), labels.weights
-        folds = labels.folds(N_FOLDS, 0)
-        held_out = np.empty_like(y)
         w, b, self.n_iter_ = solve(factor, y, weights, C=self.C, max_iter=self.max_iter)
-        for fold in np.unique(folds):
-            rest, out = folds != fold, folds == fold
-            data, targeted = factor[rest], y[rest]
-            fold_w, fold_b, _ = solve(data, targeted, weights[rest], C=self.C, max_iter=self.max_iter, start=(w, b))
-            held_out[out] = factor[out] @ fold_w + fold_b
-        self._fit_temperature(held_out, labels)
+
+        def decide(out: NDArray[np.bool_]) -> NDArray[np.float64]:
+            data, targeted, rest = factor[~out], y[~out], weights[~out]
+            fold_w, fold_b, _ = solve(data, targeted, rest, C=self.C, max_iter=self.max_iter, start=(w, b))
+            return np.asarray(factor[out] @ fold_w + fold_b)
+
+        self._hold_out(labels, labels.parts(N_FOLDS, 0), decide)
         return w, b
 
+    def _hold_out(
+        self,
+        labels: Labels,
+        parts: Sequence[NDArray[np.bool_]],
+        decide: Callable[[NDArray[np.bool_]], NDArray[np.float64]],
+    ) -> None:
+        """Set the temperature by what ``decide`` gives for each of some parts (n,) without having learned from it."""
+        decided = [decide(out) for out in parts]
+        judged = np.any(parts, axis=0)
+        held_out = np.empty((len(judged), decided[0].shape[1]))
+        for out, decisions in zip(parts, decided, strict=True):
+            held_out[out] = decisions
+        self._fit_temperature(held_out[judged], labels.part(judged))
+
     def _fit_temperature(self, held_out: NDArray[np.float64], labels: Labels) -> None:
-        """Set the temperature by decisions for vectors that were left out."""
+        """Set the temperature by decisions for vectors that were left out, and keep these by image."""
         images, decisions = labels.images, labels.of_images(held_out)
         if images.has is not None:
-            self.held_out_, self.temperature_ = (decisions, images), 1.0
+            self.held_out_, self.temperature_ = HeldOut(decisions, images), 1.0
             return
-        self.temperature_ = fit_temperature(_two_columns(decisions), images.index, images.counts)
+        self.held_out_ = HeldOut(_two_columns(decisions), images)
+        self.temperature_ = fit_temperature(self.held_out_.decisions, images.index, images.counts)
 
     def drop_unused_channels(self) -> list[str] | None:
         """Take in vectors without the channels that have no share from now on, and return the names of the others.
