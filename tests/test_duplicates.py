@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cvbow.backends import RawPixels
 from cvbow.dictionary import KMeansDictionary
 from cvbow.duplicates import MIN_SCORE, Duplicates, find_duplicates
-from cvbow.duplicates._candidates import _WINDOWS, alike, alike_in_part, best_windows
+from cvbow.duplicates._candidates import alike, alike_in_part
 from cvbow.duplicates.closer_look import largest_difference
 from cvbow.duplicates.thumbnails import (
     SIDE,
@@ -25,6 +25,8 @@ from cvbow.duplicates.thumbnails import (
     thumbnail_map,
     window_map,
 )
+from cvbow.duplicates.turning import TURNS, turn_map, turned, undone
+from cvbow.duplicates.windows import PLACES, Windows, likely_windows, whole_vectors
 from cvbow.images import read_image, to_gray
 from cvbow.index import ImageIndex
 from cvbow.retrieval import ImageVectors, VisualWords
@@ -429,33 +431,90 @@ def test_agreement_without_enough_in_common(matrix: object) -> None:
     assert agreement(small, small, np.asarray(matrix, float), refine=False) is None
 
 
+def window_of(whole: Image, window: NDArray[np.float64]) -> Image:
+    x, y, width, height = window * SIDE
+    matrix = np.array([[width / SIDE, 0, x + width / SIDE / 2 - 0.5], [0, height / SIDE, y + height / SIDE / 2 - 0.5]])
+    return np.asarray(
+        cv2.warpAffine(
+            whole, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+        ),
+        np.uint8,
+    )
+
+
 def test_windows_against_opencv() -> None:
     whole = gray_thumbnail(picture(7, finest=4))
-    for number in range(0, len(_WINDOWS), 37):
-        x, y, width, height = _WINDOWS[number] * SIDE
-        matrix = np.array(
-            [[width / SIDE, 0, x + width / SIDE / 2 - 0.5], [0, height / SIDE, y + height / SIDE / 2 - 0.5]]
-        )
-        part = cv2.warpAffine(
-            whole, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-        )
-        found = best_windows(whole, np.asarray(part))
-        np.testing.assert_allclose(found[0], _WINDOWS[number])
-    assert len(best_windows(whole, 255 - whole)) < 2
-    assert len(best_windows(np.full((SIDE, SIDE), 9, np.uint8), whole)) == 0
+    vectors = PLACES.vectors(whole)
+    assert vectors.shape == (len(PLACES), 63)
+    for number in range(0, len(PLACES), 37):
+        part = window_of(whole, PLACES.window(number))
+        ((_, found), *_) = likely_windows(whole, vectors, whole_vectors(part[None]))
+        np.testing.assert_allclose(found, PLACES.window(number), atol=1e-9)
+    assert likely_windows(whole, vectors, whole_vectors(255 - whole[None])) == []
+    flat = np.full((1, SIDE, SIDE), 9, np.uint8)
+    assert not whole_vectors(flat).any()
+    assert likely_windows(flat[0], PLACES.vectors(flat[0]), whole_vectors(whole[None])) == []
+
+
+def test_a_window_by_the_cosine_transform_of_its_cells() -> None:
+    whole = gray_thumbnail(picture(7))
+    cells = whole.reshape(8, 8, 8, 8).mean((1, 3)).astype(np.float32)
+    v, u = np.mgrid[:8, :8]
+    expected = (cv2.dct(cells) * np.hypot(u, v)).ravel()[1:]
+    np.testing.assert_allclose(whole_vectors(whole[None])[0], expected / np.linalg.norm(expected), atol=1e-5)
+    np.testing.assert_allclose(PLACES.vectors(whole)[0], expected / np.linalg.norm(expected), atol=1e-5)
+    coarse = whole_vectors(whole[None], coarse=True)[0]
+    kept = expected[(np.hypot(u, v) < 6).ravel()[1:]]
+    np.testing.assert_allclose(coarse, kept / np.linalg.norm(kept), atol=1e-5)
+    assert whole_vectors(whole[None][:0], coarse=True).shape == (0, len(coarse))
+
+
+def test_a_window_is_moved_to_where_the_part_lies() -> None:
+    whole = gray_thumbnail(picture(7, finest=2))
+    there = np.array([0.13, 0.26, 0.65, 0.7])
+    ((_, found), *_) = likely_windows(whole, PLACES.vectors(whole), whole_vectors(window_of(whole, there)[None]))
+    np.testing.assert_allclose(found, there, atol=0.055)
 
 
 def test_candidates_by_thumbnails() -> None:
     images = [picture(seed, finest=8) for seed in range(6)]
     thumbs = np.stack([gray_thumbnail(image) for image in [*images, resized(images[2], 0.5), cropped(images[4], 0.8)]])
-    assert alike(thumbs) == [(2, 6)]
-    pairs = alike_in_part(thumbs, range(8))
-    assert (4, 7) in pairs
-    assert all(first < second for first, second in pairs)
-    assert (2, 3) not in pairs
-    assert alike_in_part(thumbs, [4]) == set()
-    assert alike_in_part(thumbs, [0, 4, 7]) <= {(0, 4), (0, 7), (4, 7)}
+    assert alike(thumbs) == [(2, 6, 0)]
+    for windows in (PLACES, Windows(0.7)):
+        pairs = alike_in_part(thumbs, range(8), windows)
+        assert (4, 7) in pairs
+        assert all(first < second for first, second in pairs)
+        assert (2, 3) not in pairs
+        assert alike_in_part(thumbs, [4], windows) == set()
+        assert alike_in_part(thumbs, [0, 4, 7], windows) <= {(0, 4), (0, 7), (4, 7)}
+        assert alike_in_part(thumbs, range(8), windows, n_jobs=2) == pairs
     assert alike(thumbs[:0]) == []
+
+
+def test_the_eight_ways_to_lay_a_picture() -> None:
+    image = picture(0, (5, 4), color=True)
+    np.testing.assert_array_equal(turned(image, TURNS.index("mirrored")), cv2.flip(image, 1))
+    clockwise = cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE)
+    np.testing.assert_array_equal(turned(image, TURNS.index("turned by 90 degrees")), clockwise)
+    flipped = turned(image, TURNS.index("mirrored and turned by 180 degrees"))
+    np.testing.assert_array_equal(flipped, cv2.flip(image, 0))
+    assert len({turned(image, turn).tobytes() for turn in range(8)}) == 8
+    small = gray_thumbnail(picture(0))
+    y, x = 12, 50
+    for turn in range(8):
+        np.testing.assert_array_equal(turned(turned(image, turn), undone(turn)), image)
+        to_x, to_y, _ = (turn_map(turn) @ [x, y, 1]).astype(int)
+        assert turned(small, turn)[to_y, to_x] == small[y, x]
+
+
+def test_alike_however_it_is_turned() -> None:
+    images = [gray_thumbnail(picture(seed, finest=8)) for seed in range(3)]
+    thumbs = np.stack([*images, *(turned(images[1], turn) for turn in range(8))])
+    assert {(1, 3 + turn, turn) for turn in range(8)} <= set(alike(thumbs, range(8)))
+    assert all(1 <= a < b for a, b, _ in alike(thumbs, range(8)))
+    # 2 is like no other; a turned one before its original gives the turn back.
+    assert (0, 1, undone(1)) in alike(thumbs[[4, 1]], range(8))
+    assert alike(thumbs[:4]) == [(1, 3, 0)]
 
 
 def test_copies_stay_upright() -> None:

@@ -1,17 +1,11 @@
-"""The same picture again: near-duplicates in an index of images."""
+"""The same picture again: near-duplicates among files, or in an index of images."""
 
-from cvbow.duplicates.finding import (
-    MAX_DIFFERENCE,
-    MIN_OVERLAP,
-    MIN_PART_SCORE,
-    MIN_SCORE,
-    DuplicateGroup,
-    DuplicatePair,
-    Duplicates,
-    find_duplicates,
-)
+from cvbow.duplicates._search import COLORS, MAX_DIFFERENCE, MIN_OVERLAP, MIN_PART_SCORE, MIN_SCORE
+from cvbow.duplicates.finding import find_copies, find_duplicates
+from cvbow.duplicates.found import DuplicateGroup, DuplicatePair, Duplicates
 
 __all__ = [
+    "COLORS",
     "MAX_DIFFERENCE",
     "MIN_OVERLAP",
     "MIN_PART_SCORE",
@@ -19,5 +13,6 @@ __all__ = [
     "DuplicateGroup",
     "DuplicatePair",
     "Duplicates",
+    "find_copies",
     "find_duplicates",
 ]

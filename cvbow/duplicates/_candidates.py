@@ -2,46 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.duplicates.thumbnails import SIDE, details
-from cvbow.parallel import prefetched, progress, single_threaded
+from cvbow.duplicates.found import Pair
+from cvbow.duplicates.thumbnails import details
+from cvbow.duplicates.turning import turned, undone
+from cvbow.duplicates.windows import Windows, whole_vectors
+from cvbow.parallel import cut, prefetched, progress, single_threaded
 
 if TYPE_CHECKING:
     from cvbow.index.image_index import ImageIndex
 
-#: Two positions, the smaller one first.
-Pair = tuple[int, int]
-
 #: Thumbnails are compared as a whole by their details at this side; those of a copy correlate by far more than that.
 _DETAIL_SIDE, _ALIKE = 16, 0.8
-#: Windows are compared by their gray values at this side.
-_WINDOW_SIDE, _WINDOW_ALIKE = 8, 0.85
-#: Sides of windows over those of the image, and the steps between them.
-_WINDOW_SIDES, _WINDOW_STEP = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5), 0.1
-#: Windows of a pair that are looked at closely, and images in which each image with few features is looked for.
-_BEST_WINDOWS, _PARTNERS = 3, 10
-#: Rows of a block of correlations, and rows that a task ranks.
-_BLOCK, _TASK = 1024, 32
+#: A window and a part of it are at least so much alike, at the lattice's step.
+_PART_ALIKE = 0.7
+#: Images that each image is compared with, at most: those most like it as a whole, and in part. More are copies of one
+#: picture, which these join.
+_MOST_ALIKE, _PARTNERS = 32, 10
+#: Rows of a block of correlations, images whose windows are ranked at a time, and rows that a task ranks.
+_BLOCK, _WHOLES, _TASK = 1024, 64, 32
 
 
-def alike(thumbnails: NDArray[np.uint8]) -> list[Pair]:
-    """Return the pairs of thumbnails (n, 64, 64) that are alike as a whole."""
+def alike(
+    thumbnails: NDArray[np.uint8], turns: Sequence[int] = (0,), n_jobs: int | None = None
+) -> list[tuple[int, int, int]]:
+    """Return which thumbnails (n, 64, 64) are alike as a whole: positions a < b, and the turn that makes `a` like `b`.
+
+    Of each image the 32 most like it, at most.
+    """
     vectors = details(thumbnails, _DETAIL_SIDE)
-    pairs: list[Pair] = []
+    maps = vectors.reshape(-1, _DETAIL_SIDE, _DETAIL_SIDE)
+
+    def near(rows: slice) -> set[tuple[int, int, int]]:
+        hits = np.empty((0, 4))
+        for turn in turns:
+            block = np.stack([turned(one, turn) for one in maps[rows]]).reshape(-1, vectors.shape[1])
+            for columns in cut(len(vectors), _BLOCK):
+                scores = block @ vectors[columns].T
+                a, b = np.nonzero(scores >= _ALIKE)
+                new = np.column_stack([a + rows.start, b + columns.start, np.full(len(a), turn), scores[a, b]])
+                hits = _nearest(np.concatenate([hits, new[new[:, 0] != new[:, 1]]]))
+        return {(a, b, turn) if a < b else (b, a, undone(turn)) for a, b, turn in hits[:, :3].astype(np.intp).tolist()}
+
+    found: set[tuple[int, int, int]] = set()
     with single_threaded():
-        for first in range(0, len(vectors), _BLOCK):
-            block = vectors[first : first + _BLOCK]
-            for other in range(first, len(vectors), _BLOCK):
-                a, b = np.nonzero(block @ vectors[other : other + _BLOCK].T >= _ALIKE)
-                pairs += [
-                    pair for pair in zip((a + first).tolist(), (b + other).tolist(), strict=True) if pair[0] < pair[1]
-                ]
-    return sorted(pairs)
+        for some in prefetched(near, cut(len(vectors), _BLOCK), n_jobs=n_jobs):
+            found |= some
+    return sorted(found)
+
+
+def _nearest(hits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the best rows of (image, other, turn, score) for each image; of equal scores the first others."""
+    hits = hits[np.lexsort((hits[:, 2], hits[:, 1], -hits[:, 3], hits[:, 0]))]
+    first = np.searchsorted(hits[:, 0], hits[:, 0])
+    return np.asarray(hits[np.arange(len(hits)) - first < _MOST_ALIKE])
 
 
 def ranked(index: ImageIndex, rows: Sequence[int], candidates: int, n_jobs: int | None) -> set[Pair]:
@@ -70,70 +89,43 @@ def ranked(index: ImageIndex, rows: Sequence[int], candidates: int, n_jobs: int 
     return pairs
 
 
-def alike_in_part(thumbnails: NDArray[np.uint8], positions: Sequence[int]) -> set[Pair]:
-    """Return pairs among the images at `positions` of which one looks like a window of the other."""
+def alike_in_part(
+    thumbnails: NDArray[np.uint8], positions: Sequence[int], windows: Windows, n_jobs: int | None = None
+) -> set[Pair]:
+    """Return pairs among the images at `positions` of which one looks like a window of the other, both upright.
+
+    Of each image the 10 in which it is most likely a part, at most.
+    """
     if len(positions) < 2:
         return set()
     chosen = thumbnails[list(positions)]
-    parts = _unit(_shrunk(chosen))
-    partners = min(_PARTNERS, len(positions) - 1)
-    pairs: set[Pair] = set()
-    best = np.empty((len(chosen), len(chosen)), np.float32)
-    with single_threaded():
-        for number, whole in enumerate(chosen):
-            best[number] = (_windows(whole) @ parts.T).max(axis=0)
-    np.fill_diagonal(best, -1)
-    for number, scores in enumerate(best.T):
-        order = np.argsort(-scores, kind="stable")[:partners]
-        for other in order[scores[order] >= _WINDOW_ALIKE].tolist():
-            a, b = sorted((positions[number], positions[other]))
-            pairs.add((a, b))
-    return pairs
+    parts = whole_vectors(chosen, coarse=True).T.copy()
+    most = min(_PARTNERS, len(positions) - 1)
+    tasks = cut(len(chosen), _WHOLES)
+
+    def compare(wholes: slice) -> NDArray[np.float32]:
+        scores = np.stack([(windows.vectors(whole, coarse=True) @ parts).max(axis=0) for whole in chosen[wholes]])
+        scores[np.arange(len(scores)), np.arange(wholes.start, wholes.stop)] = -1
+        return scores
+
+    best = np.full((most, len(chosen)), -1, np.float32)
+    where = np.zeros((most, len(chosen)), np.intp)
+    with single_threaded(), progress("comparing parts", len(chosen)) as tell:
+        for wholes, scores in zip(tasks, prefetched(compare, tasks, n_jobs=n_jobs), strict=True):
+            every = np.concatenate([best, scores])
+            names = np.concatenate(
+                [where, np.broadcast_to(np.arange(wholes.start, wholes.stop)[:, None], scores.shape)]
+            )
+            order = np.argsort(-every, axis=0, kind="stable")[:most]
+            best, where = np.take_along_axis(every, order, 0), np.take_along_axis(names, order, 0)
+            tell(wholes.stop)
+    return ordered(
+        (positions[whole], positions[part])
+        for rank, part in np.argwhere(best >= _PART_ALIKE).tolist()
+        for whole in [int(where[rank, part])]
+    )
 
 
-def best_windows(whole: NDArray[np.uint8], part: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the windows of a thumbnail that look most like another: x, y, width, height in shares, shape (k, 4)."""
-    scores = _windows(whole) @ _unit(_shrunk(part[None]))[0]
-    order = np.argsort(-scores, kind="stable")[:_BEST_WINDOWS]
-    return np.asarray(_WINDOWS[order[scores[order] >= _WINDOW_ALIKE]])
-
-
-def _grid() -> NDArray[np.float64]:
-    starts = {side: np.linspace(0, 1 - side, round((1 - side) / _WINDOW_STEP) + 1).tolist() for side in _WINDOW_SIDES}
-    sides = [(width, height) for height in _WINDOW_SIDES for width in _WINDOW_SIDES]
-    return np.array([(x, y, w, h) for w, h in sides for y in starts[h] for x in starts[w]])
-
-
-_WINDOWS = _grid()
-
-
-def _windows(whole: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return all windows of a thumbnail as vectors of mean 0 and unit length, shape (n_windows, 64)."""
-    # Sums over rectangles with edges between pixels: the integral image, read by linear interpolation.
-    integral = np.zeros((SIDE + 1, SIDE + 1))
-    integral[1:, 1:] = whole.cumsum(axis=0, dtype=np.float64).cumsum(axis=1)
-    steps = np.arange(_WINDOW_SIDE + 1) / _WINDOW_SIDE
-    x = (_WINDOWS[:, :1] + _WINDOWS[:, 2:3] * steps) * SIDE
-    y = (_WINDOWS[:, 1:2] + _WINDOWS[:, 3:4] * steps) * SIDE
-    left, top = np.minimum(x.astype(np.intp), SIDE - 1), np.minimum(y.astype(np.intp), SIDE - 1)
-    u, v = (x - left)[:, None, :], (y - top)[:, :, None]
-    rows, columns = top[:, :, None], left[:, None, :]
-    upper = integral[rows, columns] * (1 - u) + integral[rows, columns + 1] * u
-    lower = integral[rows + 1, columns] * (1 - u) + integral[rows + 1, columns + 1] * u
-    sums = upper * (1 - v) + lower * v
-    return _unit(np.diff(np.diff(sums, axis=1), axis=2))
-
-
-def _shrunk(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
-    step = SIDE // _WINDOW_SIDE
-    return np.asarray(thumbnails.reshape(-1, _WINDOW_SIDE, step, _WINDOW_SIDE, step).mean((2, 4)))
-
-
-def _unit(images: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return images (n, s, s) as vectors of mean 0 and unit length; zero where they are flat."""
-    vectors = images.reshape(len(images), -1)
-    vectors = vectors - vectors.mean(axis=1, keepdims=True)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    # Windows are sums, thumbnails means: flat is what varies by rounding only.
-    flat = lengths <= 1e-9 * np.abs(images).max(initial=1)
-    return np.where(flat, 0, vectors / np.where(flat, 1, lengths)).astype(np.float32)
+def ordered(pairs: Iterable[Pair]) -> set[Pair]:
+    """Return pairs with the smaller position first, without those of one position twice."""
+    return {(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]}

@@ -24,7 +24,9 @@ _PLACE = 1 / 64
 _NOISE = 12.0
 
 
-def largest_difference(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: NDArray[np.float64]) -> float:
+def largest_difference(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: NDArray[np.float64], *, colors: str = "strict"
+) -> float:
     """Return by how much two images differ where they differ most.
 
     Parameters
@@ -32,6 +34,8 @@ def largest_difference(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: NDArr
     a, b : ndarray of shape (H, W) or (H, W, 3), uint8
     matrix : ndarray of shape (3, 3), float64
         The affine map from pixels of the thumbnail of `a` to those of the thumbnail of `b`.
+    colors : {"strict", "any"}
+        Whether colour counts, or brightness alone.
 
     Returns
     -------
@@ -58,10 +62,10 @@ def largest_difference(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: NDArr
     light, other_light = (image[:1] - _blurred(image[:1], inside, 2 * place) for image in (part, whole))
     power, other_power = (float((image[:, core] ** 2).sum()) for image in (light, other_light))
     color, other_color = (_blurred(image[1:], inside, place) for image in (part, whole))
-    differences = [_difference(color, other_color, inside, place)]
+    differences = [_difference(color, other_color, inside, place)] if colors == "strict" else []
     if power > 0 and other_power > 0:
         differences.append(_difference(light * np.float32(np.sqrt(other_power / power)), other_light, inside, place))
-    return max(float(difference[core].max(initial=0)) for difference in differences)
+    return max((float(difference[core].max(initial=0)) for difference in differences), default=0.0)
 
 
 def _luma_and_chroma(image: NDArray[np.uint8]) -> NDArray[np.float32]:
