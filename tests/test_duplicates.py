@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cvbow.backends import RawPixels
 from cvbow.dictionary import KMeansDictionary
-from cvbow.duplicates import MIN_SCORE, Duplicates, find_duplicates
+from cvbow.duplicates import MIN_SCORE, Duplicates, find_copies, find_duplicates
 from cvbow.duplicates._candidates import alike, alike_in_part
 from cvbow.duplicates.closer_look import largest_difference
 from cvbow.duplicates.thumbnails import (
@@ -310,6 +310,100 @@ def test_other_colours_and_other_entries_are_other_pictures(words: VisualWords, 
     # Thumbnails alone do not tell them apart.
     assert len(careless.pairs) > len(found.pairs)
     assert max(pair.difference for pair in careless.pairs) > 0.6
+
+
+# --- files without an index -------------------------------------------------------------------------------------------
+
+
+def test_copies_among_files(photos: Path) -> None:
+    paths = sorted(photos.glob("*.jpg"))
+    found = find_copies(paths)
+    # Without features and neighbours, a strip of half the height is not looked for.
+    assert names(found) >= EXPECTED - {max(EXPECTED, key=len)}
+    assert ("00-coarse.jpg", "00-half.jpg", "00-large.jpg", "00-part.jpg", "00.jpg") in {
+        tuple(name for name in group if name != "00-strip.jpg") for group in names(found)
+    }
+    assert (found.n_images, found.unseen, found.links) == (23, [], [])
+    assert {pair.reason for pair in found.pairs} == {"identical", "copy", "part"}
+    assert {pair.turned for pair in found.pairs} == {""}
+    assert all(isinstance(path, str) for group in found.groups for path in group.paths)
+    assert summary(find_copies(paths, n_jobs=2)) == summary(found)
+
+
+@pytest.fixture(scope="module")
+def laid(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A picture, the same laid in eight ways, a mirrored crop of another one, and that."""
+    folder = tmp_path_factory.mktemp("laid")
+    image, other = picture(20, color=True), picture(21)
+    return [
+        save(folder / "a.jpg", image),
+        *(save(folder / f"a{turn}.jpg", turned(resized(image, 0.8), turn)) for turn in range(8)),
+        save(folder / "b-part.jpg", turned(cropped(other, 0.75, (0.2, 0.8)), 5)),
+        save(folder / "b.jpg", other),
+    ]
+
+
+def test_turned_and_mirrored_pictures_are_told(laid: list[Path]) -> None:
+    found = find_copies(laid)
+    told = {Path(pair.second).name: pair.turned for pair in found.pairs if Path(pair.first).name == "a.jpg"}
+    assert told == {f"a{turn}.jpg": name for turn, name in enumerate(TURNS)}
+    assert {pair.reason for pair in found.pairs} == {"copy"}
+    upright = find_copies(laid, turned=False)
+    assert names(upright) == {("a.jpg", "a0.jpg")}
+
+
+def test_a_turned_part_is_found_where_it_is_near(laid: list[Path]) -> None:
+    near = np.full((11, 2), -1)
+    near[10, 1] = 9
+    (pair,) = [pair for pair in find_copies(laid, near).pairs if pair.reason == "part"]
+    assert (Path(pair.first).name, Path(pair.second).name) == ("b-part.jpg", "b.jpg")
+    # It is laid as the whole by being turned as it was: a mirrored one is so by itself.
+    assert pair.turned == TURNS[5]
+    assert pair.overlap == pytest.approx((1, 0.75**2), abs=0.02)
+    assert find_copies(laid, near, turned=False).pairs[0].reason == "copy"
+
+
+def test_files_that_are_gone_twice_or_of_the_same_bytes(photos: Path, tmp_path: Path) -> None:
+    twin, bad = tmp_path / "twin.jpg", tmp_path / "bad.jpg"
+    shutil.copy(photos / "03.jpg", twin)
+    bad.write_bytes(b"no image")
+    lost = tmp_path / "lost.jpg"
+    paths = [bad, photos / "03.jpg", photos / "00.jpg", twin, lost, photos / "00.jpg", bad.with_name("bad-too.jpg")]
+    shutil.copy(bad, paths[-1])
+    near = np.full((7, 3), 0)
+    near[2] = 3, 5, 6
+    found = find_copies(paths, near)
+    assert found.links == [(str(photos / "00.jpg"), str(photos / "00.jpg"))]
+    assert (found.n_images, found.n_files) == (7, 6)
+    assert [(group.paths, group.score) for group in found.groups] == [
+        ((str(bad), str(paths[-1])), 1.0),
+        ((str(photos / "03.jpg"), str(twin)), 1.0),
+    ]
+    assert [error.path for error in found.unseen] == [str(bad), str(lost)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"near": [[0]]}, r"near must be integers of shape \(2, k\), got int64 of shape \(1, 1\)"),
+        ({"near": [[0.5], [1]]}, r"near must be integers of shape \(2, k\), got float64"),
+        ({"near": [[2], [0]]}, "near must be positions from -1 to 1, got 2"),
+        ({"near": [[0], [-2]]}, "near must be positions from -1 to 1, got -2"),
+        ({"turned": 1}, "turned must be True or False, got 1"),
+        ({"colors": "gray"}, "colors must be one of strict, any, got 'gray'"),
+        ({"max_difference": -1}, "max_difference must be a number >= 0"),
+        ({"n_jobs": 0}, "n_jobs must be"),
+    ],
+)
+def test_a_bad_parameter_of_copies_is_named(photos: Path, options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        find_copies([photos / "00.jpg", photos / "01.jpg"], **options)
+
+
+def test_nothing_to_compare(photos: Path) -> None:
+    for paths in ([], [photos / "00.jpg"]):
+        found = find_copies(paths)
+        assert (found.groups, found.n_images, found.unseen) == ([], len(paths), [])
 
 
 # --- the closer look --------------------------------------------------------------------------------------------------
