@@ -15,7 +15,7 @@ import click
 from cvbow import parallel
 from cvbow.annotations import has_objects, read_objects
 from cvbow.errors import ImageError
-from cvbow.images import ImageList, Reading, list_images, reading_as
+from cvbow.images import ImageList, Reading, layout_doubts, list_images, reading_as
 from cvbow.storage import readable_json
 from cvbow.tables import Table, printable
 
@@ -169,6 +169,8 @@ def labelled_images(source: str, split: str, *, several: bool = False) -> ImageL
         parallel.note(f"{images.ignored} files left out: {reasons}")
     for name in images.empty:
         parallel.note(f"{name}: no images in this folder")
+    for line in layout_doubts(source, images):
+        parallel.note(f"warning: {line}")
     if images.has_splits:
         chosen = images.select(split)
         if len(chosen):

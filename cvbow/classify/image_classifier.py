@@ -27,6 +27,7 @@ from cvbow.classify._any_classifier import (
     weights_at,
 )
 from cvbow.classify._augmented import check_augmentation, with_copies
+from cvbow.classify._seen import NO_DIGEST, digests
 from cvbow.classify._taught import Taught, take, take_for
 from cvbow.classify._temperature import softmax
 from cvbow.classify.answers import Answers
@@ -41,7 +42,7 @@ from cvbow.errors import CvbowError, ImageError
 from cvbow.images import check_background, reading_as
 from cvbow.model_files import ModelFile
 from cvbow.parallel import default_jobs, note
-from cvbow.storage import ClassNames, Learned, Part, storable
+from cvbow.storage import Array, ClassNames, Learned, Part, storable
 from cvbow.tables import shares
 
 #: Those whose decisions have probabilities of their own.
@@ -85,6 +86,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     recipe_ : mapping or None
         What to say of the making of a model that was chosen; None of any other, whose ``recipe`` says it.
     kept_ : KeptImages or None
+    seen_ : ndarray of shape (n,), uint64, or None
+        Digests of the contents of the training images, in ascending order; None of models from before these were kept.
     skipped_ : list of ImageError
         Training images that could not be read.
     seconds_ : dict
@@ -116,6 +119,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         "classifier_": Part(object, method="predict"),
         "classes_": ClassNames(optional=True),
         "kept_": Part(KeptImages, only_if="n_kept"),
+        "seen_": Array("uint64", "n_seen", optional=True),
     }
     # Model files from before there was augmentation have no such values.
     augmenter: ImageAugmenter | None = None
@@ -123,6 +127,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     augment_seed: int = 0
     added: ClassVar[Mapping[str, Any]] = {"background": "white", "n_kept": 0}
     kept_: KeptImages | None = None
+    seen_: NDArray[np.uint64] | None = None
 
     def __init__(
         self,
@@ -229,6 +234,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         slices = self.backend_.channel_slices
         self._take_classifier()
         self.kept_ = self._keep(images, encoded, taught.texts, slices) if self.n_kept else None
+        seen = np.setdiff1d(digests([images[row] for row in encoded.rows], self.backend_.n_jobs), [NO_DIGEST])
+        self.seen_ = seen if len(seen) else None
         ended = time.perf_counter()
         self.seconds_ = {
             **({} if self.recipe_ is None else {"choose": chosen - started}),
@@ -391,9 +398,29 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         if not report.counts[:n_known].any():
             known = _some(report.classes[:n_known])
             raise CvbowError(f"no image is of a class that the model knows: they are of {unknown}; it knows {known}")
+        self._tell_seen([images[row] for row in answers.rows])
         if unknown:
             note(f"the model does not know {unknown}: {report.counts[n_known:].sum()} images, each a mistake")
         return report, answers
+
+    def has_seen(self, images: Sequence[ImageLike]) -> NDArray[np.bool_]:
+        """Tell which images the model has learned from, byte for byte: (n_images,), bool.
+
+        None of those that cannot be read, and none at all of a model from before it kept digests of them.
+        """
+        check_is_fitted(self, "classifier_")
+        images = check_images(images)
+        if self.seen_ is None:
+            return np.zeros(len(images), bool)
+        return np.isin(digests(images, self.backend_.n_jobs), self.seen_)
+
+    def _tell_seen(self, images: Sequence[ImageLike]) -> None:
+        """Say so where images that are to judge the model are some that it has learned from."""
+        n_seen = int(self.has_seen(images).sum())
+        if n_seen == len(images):
+            note("warning: the model has learned from all of these images: this tells what it remembers, not more")
+        elif n_seen:
+            note(f"warning: the model has learned from {n_seen} of these {len(images)} images, which it may remember")
 
     def answer(self, images: Sequence[ImageLike], *, strict: bool = False) -> Answers:
         """Classify the images that can be read, and tell which could not."""

@@ -14,6 +14,7 @@ from cvbow.images.color import (
     to_hsv,
     to_lab,
 )
+from cvbow.images.doubts import layout_doubts
 from cvbow.images.filters import average_pool, box_blur, convolve, edges, gaussian_blur, max_pool, sharpen
 from cvbow.images.geometry import center_crop, pad, resize, rotate
 from cvbow.images.imagelist import ImageList, natural_key
@@ -58,6 +59,7 @@ __all__ = [
     "gather_images",
     "gaussian_blur",
     "has_color",
+    "layout_doubts",
     "list_images",
     "max_pool",
     "merge_channels",
