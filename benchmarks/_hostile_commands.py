@@ -273,6 +273,12 @@ class Maker:
             words += self.output(".html" if self.chance(0.5) else ".png")
         return words + self.options(("--class", "checker"), ("--against", "no")) + self.common()
 
+    def next(self) -> list[str]:
+        words = [self.model(), *(self.image() for _ in range(self.rng.integers(1, 4)))]
+        if self.chance(0.5):
+            words += ["--csv", *self.output(".csv")[1:]]
+        return words + self.options(("-n", self.word("2", "0")), ("--report", "next.html")) + self.common()
+
     def locate(self) -> list[str]:
         words = [self.model(), *(self.image() for _ in range(self.rng.integers(1, 4)))]
         if self.chance(0.5):
@@ -441,6 +447,7 @@ _COMMANDS: dict[str, tuple[float, Callable[[Maker], list[str]]]] = {
     "predict": (10, Maker.predict),
     "evaluate": (7, Maker.evaluate),
     "explain": (7, Maker.explain),
+    "next": (5, Maker.next),
     "locate": (5, Maker.locate),
     "detect train": (3, Maker.detect_train),
     "detect run": (4, Maker.detect_run),

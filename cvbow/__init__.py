@@ -46,6 +46,7 @@ _HOME = {
     "classification_report": "cvbow.classify",
     "evaluate_detections": "cvbow.detection",
     "explain": "cvbow.explanation",
+    "images_to_label": "cvbow.classify",
     "labels_report": "cvbow.classify",
     "list_images": "cvbow.images",
     "locate": "cvbow.localization",

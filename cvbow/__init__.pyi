@@ -11,6 +11,7 @@ from cvbow.classify import KernelSVM as KernelSVM
 from cvbow.classify import LabelsReport as LabelsReport
 from cvbow.classify import LinearSVM as LinearSVM
 from cvbow.classify import classification_report as classification_report
+from cvbow.classify import images_to_label as images_to_label
 from cvbow.classify import labels_report as labels_report
 from cvbow.classify import make_classifier as make_classifier
 from cvbow.detection import DetectionReport as DetectionReport

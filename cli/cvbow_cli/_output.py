@@ -21,7 +21,7 @@ _KINDS = {
     ".htm": ("a page of cvbow's", "page"),
     ".npz": ("heat maps of cvbow's", "heat"),
     ".json": ("a result of cvbow's", "result"),
-    ".csv": ("boxes of cvbow's", "objects"),
+    ".csv": ("known to be of cvbow's", "objects"),
     ".xml": ("boxes of cvbow's", "objects"),
     ".txt": ("known to be of cvbow's", "objects"),
 }

@@ -24,6 +24,7 @@ COMMANDS = {
     "train": ("cvbow_cli.train", "Train a classifier on a folder of images."),
     "predict": ("cvbow_cli.predict", "Classify images."),
     "evaluate": ("cvbow_cli.evaluate", "Evaluate a model on labelled images."),
+    "next": ("cvbow_cli.next_images", "Choose the unlabelled images whose labels would teach a model the most."),
     "explain": ("cvbow_cli.explain", "Show why a model gives images their scores: points, words, heat maps."),
     "locate": ("cvbow_cli.locate", "Find where in images a class is, by a model of image labels."),
     "detect": ("cvbow_cli.detect", "Find objects: train a detector on boxes, run it, evaluate it."),

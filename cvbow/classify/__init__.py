@@ -6,6 +6,7 @@ from cvbow.classify.chooser import Chosen, ModelChooser
 from cvbow.classify.cross_probabilities import cross_probabilities
 from cvbow.classify.fusion import FusionClassifier
 from cvbow.classify.image_classifier import ImageClassifier
+from cvbow.classify.images_to_label import ImagesToLabel, images_to_label
 from cvbow.classify.kept_images import KeptImages, NearImage
 from cvbow.classify.kernel_svm import KernelSVM
 from cvbow.classify.label_measures import LabelsReport, average_precision, labels_report, place_sets
@@ -28,6 +29,7 @@ __all__ = [
     "FusionClassifier",
     "HellingerMap",
     "ImageClassifier",
+    "ImagesToLabel",
     "KeptImages",
     "KernelSVM",
     "LabelSets",
@@ -41,6 +43,7 @@ __all__ = [
     "average_precision",
     "classification_report",
     "cross_probabilities",
+    "images_to_label",
     "labels_report",
     "make_classifier",
     "place_labels",

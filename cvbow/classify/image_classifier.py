@@ -442,8 +442,11 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
                 probabilities.append(self._probabilities(encoded.vectors))
                 predicted.append(self._predict(encoded.vectors, probabilities[-1]))
         found = np.concatenate(predicted)
-        labels = LabelSets(self.classes_, found.astype(bool)).names if self.multilabel else found
-        return found, Answers(labels, np.concatenate(probabilities), np.concatenate(rows), skipped)
+        return found, Answers(self._named(found), np.concatenate(probabilities), np.concatenate(rows), skipped)
+
+    def _named(self, predicted: NDArray[Any]) -> Any:
+        """Return what ``predict`` gives as the class of each image, or as lists of labels."""
+        return LabelSets(self.classes_, predicted.astype(bool)).names if self.multilabel else predicted
 
     @property
     def multilabel(self) -> bool:

@@ -12,9 +12,10 @@ from cvbow.images.imagelist import ImageList
 from cvbow.images.reading import content_hash
 
 #: Names of folders that say what files are, not what is on them.
-_OF_FILES = frozenset(
-    "annotations data files images img imgs jpegimages jpg labels masks photos pictures png thumbnails".split()
-)
+_OF_FILES = {
+    *("annotations", "data", "files", "images", "img", "imgs", "jpegimages", "jpg", "labels", "masks", "photos"),
+    *("pictures", "png", "thumbnails"),
+}
 #: Names that are said.
 _SAID = 3
 
@@ -32,8 +33,9 @@ def layout_doubts(source: str | os.PathLike[str], images: ImageList) -> list[str
     Returns
     -------
     list of str
-        A line for each doubt: class folders that are called after kinds of files; the same folders in each class
-        folder, which may be the classes; a split that has images of train, byte for byte, or no class of it.
+        A line for each doubt: class folders that are called after kinds of files; folders in the only class, or the
+        same ones in each class, which may be the classes; a split that has images of train, byte for byte, or no class
+        of it.
 
     Examples
     --------
@@ -78,8 +80,6 @@ def _same_files(paths: Sequence[Path], others: Iterable[Path]) -> list[Path]:
 
 def _folder_doubts(source: str | os.PathLike[str], images: ImageList) -> list[str]:
     classes = images.classes
-    if all(name.casefold() in _OF_FILES for name in classes):
-        return [f"the classes are called {_names(classes)}: is this a folder of classes?"]
     below: dict[str, set[str]] = {name: set() for name in classes}
     n_below = 0
     for path, label, split in zip(images.paths, images.labels, images.splits, strict=True):
@@ -87,8 +87,15 @@ def _folder_doubts(source: str | os.PathLike[str], images: ImageList) -> list[st
         if len(inner) > 1:
             below[label].add(inner[0])
             n_below += 1
+    if len(classes) == 1 and len(below[classes[0]]) > 1 and n_below == len(images):
+        held = _names(sorted(below[classes[0]]))
+        return [
+            f"the only class is {classes[0]}, and in it are the folders {held}: is {classes[0]} the folder of classes?"
+        ]
+    if all(name.casefold() in _OF_FILES for name in classes):
+        return [f"the classes are called {_names(classes)}: is this a folder of classes?"]
     common = set.intersection(*below.values()) if below else set()
-    # Two or more in every class, and hardly an image beside them: what changes is below, what is above is something else.
+    # Two or more in every class, and hardly an image beside them.
     if len(classes) > 1 and len(common) > 1 and n_below > 0.9 * len(images):
         return [f"each class has the same folders {_names(sorted(common))}: are these the classes?"]
     return []

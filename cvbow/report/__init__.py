@@ -4,6 +4,7 @@ from cvbow.report.audit import write_audit_report
 from cvbow.report.comparison_plots import PLOTS, write_comparison_plots
 from cvbow.report.evaluation import write_evaluation_report
 from cvbow.report.labels import write_labels_report
+from cvbow.report.to_label import write_to_label_page
 
 __all__ = [
     "PLOTS",
@@ -11,4 +12,5 @@ __all__ = [
     "write_comparison_plots",
     "write_evaluation_report",
     "write_labels_report",
+    "write_to_label_page",
 ]
