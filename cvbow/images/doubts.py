@@ -47,7 +47,7 @@ def layout_doubts(source: str | os.PathLike[str], images: ImageList) -> list[str
     ['the classes are called images, masks: is this a folder of classes?']
     """
     doubts: list[str] = []
-    if os.path.isdir(source) and not images.multilabel:
+    if not os.path.isfile(source) and not images.multilabel:
         doubts += _folder_doubts(source, images)
     splits: dict[str, list[int]] = defaultdict(list)
     for row, split in enumerate(images.splits):
