@@ -6,7 +6,6 @@ import datetime
 import os
 import platform
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -74,7 +73,7 @@ def how_made(model: ImageClassifier, base: str) -> str:
     return "\n".join(parts)
 
 
-def common_folder(paths: Sequence[Path]) -> str:
+def common_folder(paths: Sequence[str | os.PathLike[str]]) -> str:
     """Return the folder that all images are in, or nothing when there is none to speak of."""
     try:
         return os.path.commonpath([os.path.dirname(path) for path in paths])

@@ -193,6 +193,9 @@ code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Li
   th, td {{ padding: .35rem .5rem }}
   #skipped tbody th {{ max-width: 12rem }}
   .legend div span:not(.name) {{ flex: 1; width: auto }}
+  .finding .shown {{ width: 100% }}
+  .finding figure {{ width: calc((100% - 1rem) / 3) }}
+  .finding .frame {{ height: auto; aspect-ratio: 1 }}
   .tools {{ font-size: .8rem; gap: .4rem }}
   .tools label {{ flex: 1 0 100%; display: flex; gap: .4rem; align-items: center }}
   .tools label input {{ flex: 1; min-width: 0 }}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Collection, Sequence
-from pathlib import Path
 
 from cvbow._checks import check_int
 from cvbow.audit import COLUMNS, Audit, Finding
@@ -53,7 +52,7 @@ _KINDS = {
     ),
     "label": (
         "Labels",
-        "The other images speak for another label. Orange speaks for the class below the picture, blue against it.",
+        "The other images speak for another label. Look at the image beside the nearest ones of both labels.",
     ),
     "duplicate": ("Duplicates", "The same picture is there twice in one part of the set. One of them is enough."),
     "class": ("Classes", "Classes that the images do not tell apart, or that have too few images to be learned."),
@@ -61,6 +60,7 @@ _KINDS = {
     "picture": ("Bad pictures", "Little can be seen in these, or they are not what an image of the set should be."),
     "unreadable": ("Unreadable files", "No image could be read from these."),
 }
+_HEAT = " What is orange speaks for the class below the picture, what is blue against it; the number is its score."
 #: Of these kinds, what each image is.
 _ROLES = {
     "leak": ("to test with", "to train on"),
@@ -123,30 +123,31 @@ def write_audit_report(
     """
     check_int("most_shown", most_shown, minimum=0)
     check_int("limit", limit, minimum=1)
-    names = [Path(name) for finding in audit.findings for name in finding.paths]
+    names = [name for finding in audit.findings for name in finding.paths]
     base = common_folder(names) if names else ""
-    shown = {kind: audit.of_kind(kind)[:most_shown] for kind in _KINDS if kind != "unreadable"}
+    heat = _heat(audit.model, audit.of_kind("label")[:most_shown])
     cards = FigureGroups(limit)
-    for kind, findings in shown.items():
-        heat = _heat(audit.model, findings) if kind == "label" else {}
-        wanted = [_images(finding, audit) for finding in findings]
-        thumbnails = run(_thumbnail, [path for images in wanted for path, _ in images], n_jobs=n_jobs)
-        for finding, images in zip(findings, wanted, strict=True):
-            first, *others = (_figure(next(thumbnails), role, below(path, base)) for path, role in images)
-            cards.add(kind, _card(finding, [first, *heat.get(finding.paths[0], ()), *others]))
+    for kind in _KINDS:
+        if kind != "unreadable":
+            findings = audit.of_kind(kind)[:most_shown]
+            wanted = [_images(finding, audit) for finding in findings]
+            thumbnails = run(_thumbnail, [path for images in wanted for path, _ in images], n_jobs=n_jobs)
+            for finding, images in zip(findings, wanted, strict=True):
+                first, *others = (_figure(next(thumbnails), role, below(path, base)) for path, role in images)
+                cards.add(kind, _card(finding, [first, *heat.get(finding, ()), *others]))
     sections, room = [], _LIST_LIMIT
     for kind, (heading, about) in _KINDS.items():
-        findings = audit.of_kind(kind)
+        findings, shown = audit.of_kind(kind), cards.groups.get(kind, [])
         if findings:
-            with_images = cards.groups.get(kind, [])
-            parts = [f"<p>{about}</p>"]
-            if with_images:
+            parts = [f"<p>{about}{_HEAT * (kind == 'label' and bool(heat))}</p>"]
+            if shown:
                 # So wide that the images of most stand beside each other.
-                most = max(card.count("<figure") for card in with_images)
-                parts.append(f'<div class="findings" style="--images:{most}">\n{"".join(with_images)}</div>')
-            listed = _list(findings[len(with_images) :], base, room, is_all=not with_images)
-            room -= len(listed.encode())
-            sections.append(section(kind, f"{heading} ({count(len(findings))})", "\n".join([*parts, listed])))
+                most = max(card.count("<figure") for card in shown)
+                parts.append(f'<div class="findings" style="--images:{most}">\n{"".join(shown)}</div>')
+            if len(findings) > len(shown):
+                parts.append(_list(findings[len(shown) :], base, room, is_all=not shown))
+                room -= len(parts[-1].encode())
+            sections.append(section(kind, f"{heading} ({count(len(findings))})", "\n".join(parts)))
     if sections:
         # Before all sections and in none, as it stays in sight over all of them.
         key, heading, content = sections[0]
@@ -187,22 +188,21 @@ def _images(finding: Finding, audit: Audit) -> list[tuple[str, str]]:
     return images
 
 
-def _heat(model: ImageClassifier | None, findings: Sequence[Finding]) -> dict[str, list[str]]:
-    """Return figures of what speaks for the suggested label and for that as given, by the first image's path."""
+def _heat(model: ImageClassifier | None, findings: Sequence[Finding]) -> dict[Finding, list[str]]:
+    """Return figures of what speaks for the suggested label, and for that as given, of as many as there is time for."""
     if model is None:
         return {}
     known = {str(name) for name in model.classes_}
-    wanted = {finding.paths[0]: _in_question(finding, known) for finding in findings}
-    wanted = {path: names for path, names in wanted.items() if names}
-    paths, drawn = list(wanted), dict[str, list[str]]()
-    for place, found in timely_explanations(model, paths, list(wanted.values())):
+    wanted = {finding: names for finding in findings if (names := _in_question(finding, known))}
+    asked, drawn = list(wanted), dict[Finding, list[str]]()
+    for place, found in timely_explanations(model, [each.paths[0] for each in asked], list(wanted.values())):
         if found[0].method == "leaving out":
             break
         try:
-            pictures, _ = heat_pictures(shown_image(model, paths[place]), found, SIDE)
+            pictures, _ = heat_pictures(shown_image(model, asked[place].paths[0]), found, SIDE)
         except VANISHED:
             continue
-        drawn[paths[place]] = [
+        drawn[asked[place]] = [
             _figure(picture(heat, f"heat for {why.class_name}"), f"{isolate(why.class_name)} {signed(why.score)}")
             for why, heat in zip(found, pictures[1:], strict=True)
         ]
@@ -256,8 +256,6 @@ def _list(findings: Sequence[Finding], base: str, room: int, *, is_all: bool) ->
         if room < 0:
             break
         rows.append(row)
-    if not findings:
-        return ""
     what = counted(len(findings), "finding") if is_all else f"{count(len(findings))} more"
     short = len(findings) - len(rows)
     rest = f"<p>{count(short)} have no room here: <code>cvbow audit --json</code> has all.</p>" if short else ""
