@@ -406,7 +406,9 @@ class Maker:
         return [self.index(), self.source(), *self.options(("--images", "photos"), ("--at", "0,x")), *self.common()]
 
     def index_duplicates(self) -> list[str]:
-        return [self.index(), *(self.output(".html") if self.chance(0.5) else []), *self.common()]
+        words = [self.index(), *(self.output(".html") if self.chance(0.5) else [])]
+        words += self.options(("--turned",), ("--colors", self.of("strict", "any", "red")), share=0.3)
+        return words + self.common()
 
     def index_check(self) -> list[str]:
         return [self.index(), *self.common(work=False, reads=False)]

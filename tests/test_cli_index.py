@@ -412,6 +412,25 @@ def test_duplicates(own: Path, index: Path) -> None:
     assert result.stdout.splitlines()[-1].startswith("2 groups among 8 images; keeping one of each group would leave 6")
 
 
+def test_turned_and_recoloured_duplicates(own: Path, index: Path) -> None:
+    # Brown, and the same with red and blue exchanged.
+    image = np.dstack([scene(50) // 3, scene(50) // 2 + 60, scene(50)])
+    for name, pixels in {"brown": image, "mirrored": image[:, ::-1], "swapped": image[:, :, ::-1]}.items():
+        run("add", index, write(own / f"{name}.png", np.ascontiguousarray(pixels)))
+    assert document("duplicates", index)["groups"] == []
+    (group,) = document("duplicates", index, "--turned")["groups"]
+    assert group["paths"] == ["brown.png", "mirrored.png"]
+    assert [pair["turned"] for pair in group["pairs"]] == ["mirrored"]
+    (group,) = document("duplicates", index, "--colors", "any")["groups"]
+    assert group["paths"] == ["brown.png", "swapped.png"]
+    assert [pair["turned"] for pair in group["pairs"]] == [""]
+    page = own / "found.html"
+    result = run("duplicates", index, "--turned", "-o", page)
+    assert result.stdout.splitlines()[0].endswith("copy, mirrored")
+    assert "copy of 1, mirrored: score" in page.read_text(encoding="utf-8")
+    assert "'gray' is not one of" in fails(2, "duplicates", index, "--colors", "gray")
+
+
 def test_links_are_no_duplicates(own: Path, index: Path) -> None:
     (own / "symbolic.png").symlink_to(own / path_of(1))
     (own / "hard.png").hardlink_to(own / path_of(2))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from cvbow.duplicates import MAX_DIFFERENCE, MIN_OVERLAP, MIN_PART_SCORE, MIN_SCORE, Duplicates, find_duplicates
+from cvbow.duplicates import COLORS, MAX_DIFFERENCE, MIN_OVERLAP, MIN_PART_SCORE, MIN_SCORE, Duplicates, find_duplicates
 from cvbow.errors import ImageError
 from cvbow.index import ImageIndex, Result, Search, evaluate_index
 from cvbow.index.search import VERIFIED
@@ -258,6 +258,14 @@ def evaluate(
     type=click.FloatRange(0, 2),
     help="Largest difference in brightness or colour, where two images differ most.",
 )
+@click.option("--turned", is_flag=True, help="A picture that was mirrored, or turned by 90, 180 or 270 degrees, too.")
+@click.option(
+    "--colors",
+    default=COLORS[0],
+    show_default=True,
+    type=click.Choice(COLORS),
+    help="Whether a picture in other colours, or in gray, is another one, or the same.",
+)
 @output_option(
     "--output",
     "-o",
@@ -274,23 +282,27 @@ def duplicates(
     min_part_score: float,
     min_overlap: float,
     max_difference: float,
+    turned: bool,
+    colors: str,
     output: str | None,
     n_jobs: int,
     as_json: bool,
 ) -> None:
     """List the images of an index that are the same picture: copied, resized, recompressed or cropped.
 
-    An index of visual words, or one built with --local, finds crops too. A picture in other colours, or in gray, or
-    drawn over, is another one. Symbolic and hard links are names of one file, no copies.
+    An index of visual words, or one built with --local, finds crops too. A picture in other colours, or in gray, is
+    another one unless --colors any says otherwise; one that was drawn over, or a form that was filled in differently,
+    always is. Symbolic and hard links are names of one file, no copies.
 
     --json gives groups of paths, each with the pairs that join it: reason (identical bytes, copy at another size or
     compression, part where one is cropped), score (agreement of the details, 0 to 1), overlap (the share of each one
-    that the other shows), and difference (where they differ most); and links, the names of one file each.
+    that the other shows), difference (where they differ most), and turned (what was done to the first, such as
+    "mirrored", empty for nothing); and links, the names of one file each.
 
     \b
     Example:
       cvbow index duplicates photos.index
-      cvbow index duplicates photos.index -o duplicates.html
+      cvbow index duplicates photos.index --turned -o duplicates.html
       cvbow index duplicates photos.index --json > duplicates.json
     """
     check_output(output)
@@ -301,6 +313,8 @@ def duplicates(
             min_part_score=min_part_score,
             min_overlap=min_overlap,
             max_difference=max_difference,
+            turned=turned,
+            colors=colors,
             n_jobs=n_jobs,
         )
         if output is not None:
@@ -312,7 +326,8 @@ def duplicates(
         return
     tell_skipped(found.unseen)
     for group in found.groups:
-        click.echo(f"{group.score:.3f}  {', '.join(sorted({pair.reason for pair in group.pairs}))}")
+        kinds = {word for pair in group.pairs for word in (pair.reason, pair.turned) if word}
+        click.echo(f"{group.score:.3f}  {', '.join(sorted(kinds))}")
         for path in group.paths:
             click.echo(f"  {printable(path)}")
     n_groups = len(found.groups)
@@ -420,6 +435,7 @@ def _duplicates_as_json(found: Duplicates) -> dict[str, Any]:
                         "overlap": list(pair.overlap),
                         "inliers": pair.n_inliers,
                         "difference": pair.difference,
+                        "turned": pair.turned,
                     }
                     for pair in group.pairs
                 ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Thumbnails are compared as a whole by their details at this side; those of a copy correlate by far more than that.
 _DETAIL_SIDE, _ALIKE = 16, 0.8
 #: A window and a part of it are at least so much alike, at the lattice's step.
-_PART_ALIKE = 0.7
+_PART_ALIKE = 0.8
 #: Images that each image is compared with, at most: those most like it as a whole, and in part. More are copies of one
 #: picture, which these join.
 _MOST_ALIKE, _PARTNERS = 32, 10
@@ -90,27 +90,27 @@ def ranked(index: ImageIndex, rows: Sequence[int], candidates: int, n_jobs: int 
 
 
 def alike_in_part(
-    thumbnails: NDArray[np.uint8], positions: Sequence[int], windows: Windows, n_jobs: int | None = None
+    thumbnails: NDArray[np.uint8], windows: Windows, turn: int = 0, n_jobs: int | None = None
 ) -> set[Pair]:
-    """Return pairs among the images at `positions` of which one looks like a window of the other, both upright.
+    """Return which thumbnails (n, 64, 64), once turned, look like a window of others: (whole, part).
 
-    Of each image the 10 in which it is most likely a part, at most.
+    Of each the 10 of which it is most likely a part, at most.
     """
-    if len(positions) < 2:
+    n = len(thumbnails)
+    if n < 2:
         return set()
-    chosen = thumbnails[list(positions)]
-    parts = whole_vectors(chosen, coarse=True).T.copy()
-    most = min(_PARTNERS, len(positions) - 1)
-    tasks = cut(len(chosen), _WHOLES)
+    parts = whole_vectors(np.stack([turned(one, turn) for one in thumbnails]), coarse=True).T.copy()
+    most = min(_PARTNERS, n - 1)
+    tasks = cut(n, _WHOLES)
 
     def compare(wholes: slice) -> NDArray[np.float32]:
-        scores = np.stack([(windows.vectors(whole, coarse=True) @ parts).max(axis=0) for whole in chosen[wholes]])
+        scores = np.stack([(windows.vectors(whole, coarse=True) @ parts).max(axis=0) for whole in thumbnails[wholes]])
         scores[np.arange(len(scores)), np.arange(wholes.start, wholes.stop)] = -1
         return scores
 
-    best = np.full((most, len(chosen)), -1, np.float32)
-    where = np.zeros((most, len(chosen)), np.intp)
-    with single_threaded(), progress("comparing parts", len(chosen)) as tell:
+    best = np.full((most, n), -1, np.float32)
+    where = np.zeros((most, n), np.intp)
+    with single_threaded(), progress("comparing parts", n) as tell:
         for wholes, scores in zip(tasks, prefetched(compare, tasks, n_jobs=n_jobs), strict=True):
             every = np.concatenate([best, scores])
             names = np.concatenate(
@@ -119,13 +119,4 @@ def alike_in_part(
             order = np.argsort(-every, axis=0, kind="stable")[:most]
             best, where = np.take_along_axis(every, order, 0), np.take_along_axis(names, order, 0)
             tell(wholes.stop)
-    return ordered(
-        (positions[whole], positions[part])
-        for rank, part in np.argwhere(best >= _PART_ALIKE).tolist()
-        for whole in [int(where[rank, part])]
-    )
-
-
-def ordered(pairs: Iterable[Pair]) -> set[Pair]:
-    """Return pairs with the smaller position first, without those of one position twice."""
-    return {(min(pair), max(pair)) for pair in pairs if pair[0] != pair[1]}
+    return {(int(where[rank, part]), part) for rank, part in np.argwhere(best >= _PART_ALIKE).tolist()}

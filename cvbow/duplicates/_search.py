@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -134,36 +134,36 @@ class Search:
                     found[a, b] = judged
         return found
 
-    def in_part(self, pairs: Iterable[Pair]) -> dict[Pair, Found]:
-        """Compare images with the windows of each other that look most like them."""
-        partners: dict[int, list[int]] = {}
-        for a, b in sorted(pairs):
-            partners.setdefault(a, []).append(b)
-            partners.setdefault(b, []).append(a)
-        tasks = sorted(partners.items())
+    def in_part(self, wanted: Mapping[Pair, Collection[int]]) -> dict[Pair, Found]:
+        """Look for images in windows of others: (whole, part), and the turns in which the part is looked for."""
+        parts_of: dict[int, list[int]] = {}
+        for whole, part in sorted(wanted):
+            parts_of.setdefault(whole, []).append(part)
+        vectors = {
+            at: whole_vectors(np.stack([turned(self.thumbnails[at], turn) for turn in self.rules.turns]))
+            for at in sorted({part for _, part in wanted})
+        }
 
-        def compare(task: tuple[int, list[int]]) -> list[tuple[Pair, int, NDArray[np.float64]]]:
-            whole, others = task
-            vectors = PLACES.vectors(self.thumbnails[whole])
-            return [
-                _map_of(whole, part, turn, window)
-                for part in others
-                for turn, window in likely_windows(self.thumbnails[whole], vectors, parts[part])
-            ]
-
-        found: dict[Pair, Found] = {}
-        with single_threaded(), progress("comparing", len(tasks)) as tell:
-            parts = {
-                at: whole_vectors(np.stack([turned(self.thumbnails[at], turn) for turn in self.rules.turns]))
-                for at, _ in tasks
-            }
-            for number, maps in enumerate(prefetched(compare, tasks, n_jobs=self.n_jobs), 1):
-                for pair, turn, matrix in maps:
+        def compare(whole: int) -> list[tuple[Pair, Found]]:
+            windows = PLACES.vectors(self.thumbnails[whole])
+            found = []
+            for part in parts_of[whole]:
+                turns = sorted(wanted[whole, part])
+                for number, window in likely_windows(self.thumbnails[whole], windows, vectors[part][turns]):
+                    pair, turn, matrix = _map_of(whole, part, turns[number], window)
                     judged = self.judged(pair, turn, matrix)
-                    if judged is not None and (pair not in found or judged.pair.score > found[pair].pair.score):
-                        found[pair] = judged
+                    if judged is not None:
+                        found.append((pair, judged))
+            return found
+
+        best: dict[Pair, Found] = {}
+        with single_threaded(), progress("comparing", len(parts_of)) as tell:
+            for number, found in enumerate(prefetched(compare, parts_of, n_jobs=self.n_jobs), 1):
+                for pair, one in found:
+                    if pair not in best or one.pair.score > best[pair].pair.score:
+                        best[pair] = one
                 tell(number)
-        return found
+        return best
 
     def compared(
         self, compare: Callable[[Sequence[Pair]], dict[Pair, Found]], pairs: Sequence[Pair]
@@ -234,10 +234,6 @@ class Search:
                 elif difference <= self.rules.max_difference:
                     pairs[self.seen[a], self.seen[b]] = replace(found[a, b].pair, difference=difference)
         return pairs, list(errors.values())
-
-    def _laid(self, at: int) -> NDArray[np.uint8]:
-        """Return a thumbnail, laid in every way that the rules allow."""
-        return np.stack([turned(self.thumbnails[at], turn) for turn in self.rules.turns])
 
     def _file(self, at: int) -> str:
         return str(self.files[self.seen[at]])

@@ -10,14 +10,14 @@ picture is looked at closer.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cvbow._checks import check_int
-from cvbow.duplicates._candidates import alike_in_part, ordered, ranked
+from cvbow.duplicates._candidates import alike_in_part, ranked
 from cvbow.duplicates._search import (
     MAX_DIFFERENCE,
     MIN_OVERLAP,
@@ -29,6 +29,7 @@ from cvbow.duplicates._search import (
 )
 from cvbow.duplicates.found import Duplicates, Pair
 from cvbow.duplicates.thumbnails import thumbnail_map
+from cvbow.duplicates.turning import MIRRORED
 from cvbow.duplicates.windows import PLACES, Windows
 from cvbow.images import reading_as
 from cvbow.parallel import effective_jobs
@@ -106,11 +107,18 @@ def find_copies(
     effective_jobs(n_jobs)
     search = Search(names, names, rules, n_jobs=n_jobs)
     found = search.as_a_whole()
-    own, others = (search.positions(images) for images in (np.arange(len(names)), neighbours))
-    pairs = ordered((a, b) for a, row in zip(own.tolist(), others.tolist(), strict=True) for b in row if min(a, b) >= 0)
+    wanted: dict[Pair, set[int]] = {}
+    for image, row in enumerate(search.positions(neighbours).tolist()):
+        one = int(search.positions(np.array(image)))
+        _want(
+            wanted,
+            [pair for other in row if min(one, other) >= 0 for pair in ((one, other), (other, one))],
+            rules.turns,
+        )
     if len(search.seen) <= _MOST_IN_PART:
-        pairs |= alike_in_part(search.thumbnails, range(len(search.seen)), Windows(_LARGE_PARTS), n_jobs)
-    found |= search.in_part(pairs - set(found))
+        for turn in sorted({0, MIRRORED} & {*rules.turns}):
+            _want(wanted, alike_in_part(search.thumbnails, Windows(_LARGE_PARTS), turn, n_jobs), [turn])
+    found |= search.in_part(_without(wanted, found))
     return search.result(found)
 
 
@@ -196,15 +204,17 @@ def find_duplicates(
         found = search.as_a_whole()
         seen = [rows[at] for at in search.seen]
         wanted = ranked(index, seen, candidates, n_jobs) if candidates else set()
-        in_part = wanted
+        in_part: dict[Pair, set[int]] = {}
+        if turned or not index.describer.has_geometry:
+            # Features tell more, but nothing of mirrors.
+            _want(in_part, [pair for a, b in wanted for pair in ((a, b), (b, a))], rules.turns)
         if index.describer.has_geometry:
             by_features = _ByFeatures(index, seen, search)
-            in_part = alike_in_part(search.thumbnails, by_features.few(few_features), PLACES, n_jobs)
-            if turned:
-                # Features know nothing of mirrors.
-                in_part |= wanted
+            few = by_features.few(few_features)
+            windows = alike_in_part(search.thumbnails[few], PLACES, 0, n_jobs)
+            _want(in_part, [(few[whole], few[part]) for whole, part in windows], [0])
             found |= search.compared(by_features, sorted(wanted - set(found)))
-        found |= search.in_part(in_part - set(found))
+        found |= search.in_part(_without(in_part, found))
         return search.result(found)
 
 
@@ -232,6 +242,17 @@ class _ByFeatures:
             if judged is not None:
                 found[pair] = judged
         return found
+
+
+def _want(wanted: dict[Pair, set[int]], pairs: Iterable[Pair], turns: Iterable[int]) -> None:
+    """Add turns in which the second of each pair is looked for in the first."""
+    for whole, part in pairs:
+        if whole != part:
+            wanted.setdefault((whole, part), set()).update(turns)
+
+
+def _without(wanted: Mapping[Pair, set[int]], found: Container[Pair]) -> dict[Pair, set[int]]:
+    return {pair: turns for pair, turns in wanted.items() if (min(pair), max(pair)) not in found}
 
 
 def _checked_near(near: ArrayLike | None, n: int) -> NDArray[np.intp]:

@@ -7,10 +7,15 @@ response properties of cortical cells", JOSA A 1987), so what is left tells one 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.duplicates.thumbnails import SIDE
+
+#: Where a row or column of windows begins, and its side, in units.
+Span = tuple[int, int]
 
 #: Cells along each side of a window.
 _CELLS = 8
@@ -19,26 +24,24 @@ _FREQUENCIES = np.hypot(*np.mgrid[:_CELLS, :_CELLS])
 _FINE, _COARSE = (_FREQUENCIES > 0), (_FREQUENCIES > 0) & (_FREQUENCIES < 6)
 #: A window whose transform is shorter than this, in gray levels, is flat.
 _FLAT = 1.0
+#: Units of the side of a thumbnail, and how many of them lie between windows where all are tried.
+_WHOLE, _STEP = 20, 2
+_UNIT = 1 / _WHOLE
 #: Windows of a pair that are looked at closely; how much they must look alike before they are moved, and after.
-_BEST, _LIKELY, _ALIKE = 3, 0.6, 0.8
+_BEST, _LIKELY, _ALIKE = 3, 0.65, 0.85
 
 
 class Windows:
-    """All windows between given sides over a lattice.
+    """All windows of a thumbnail whose places and sides are tenths of it.
 
     Parameters
     ----------
     smallest : float
         Side of the smallest over that of the thumbnail.
-    step : float
-        Between the sides and between the places.
     """
 
-    def __init__(self, smallest: float, step: float = 0.1) -> None:
-        sides = np.linspace(1, smallest, round((1 - smallest) / step) + 1).tolist()
-        self.spans = np.array(
-            [(start, side) for side in sides for start in np.linspace(0, 1 - side, round((1 - side) / step) + 1)]
-        )
+    def __init__(self, smallest: float) -> None:
+        self.spans = _spans(range(_WHOLE, round(smallest / _UNIT) - 1, -_STEP), _STEP)
         self._readers = _readers(self.spans)
 
     def __len__(self) -> int:
@@ -46,8 +49,12 @@ class Windows:
 
     def window(self, number: int) -> NDArray[np.float64]:
         """Return a window: x, y, width, height in shares."""
+        return _in_shares(*self.at(number))
+
+    def at(self, number: int) -> tuple[Span, Span]:
+        """Return what a window covers from top to bottom, and from left to right."""
         y, x = divmod(number, len(self.spans))
-        return _joined(self.spans[y], self.spans[x])
+        return self.spans[y], self.spans[x]
 
     def vectors(self, thumbnail: NDArray[np.uint8], *, coarse: bool = False) -> NDArray[np.float32]:
         """Return all windows of a thumbnail as unit vectors, shape (n_windows, 63) or, coarse, fewer."""
@@ -56,17 +63,17 @@ class Windows:
 
 def whole_vectors(thumbnails: NDArray[np.uint8], *, coarse: bool = False) -> NDArray[np.float32]:
     """Return whole thumbnails (n, 64, 64) as unit vectors to compare with windows."""
-    whole = _readers(np.array([[0.0, 1.0]]))
-    return np.concatenate(
-        [_vectors(whole @ thumbnail.astype(np.float32) @ whole.T, coarse=coarse) for thumbnail in thumbnails]
-        or [np.empty((0, int((_COARSE if coarse else _FINE).sum())), np.float32)]
-    )
+    whole = _readers([(0, _WHOLE)])
+    vectors = np.empty((len(thumbnails), int((_COARSE if coarse else _FINE).sum())), np.float32)
+    for row, thumbnail in enumerate(thumbnails):
+        vectors[row] = _vectors(whole @ thumbnail.astype(np.float32) @ whole.T, coarse=coarse)[0]
+    return vectors
 
 
 def likely_windows(
     whole: NDArray[np.uint8], vectors: NDArray[np.float32], parts: NDArray[np.float32]
 ) -> list[tuple[int, NDArray[np.float64]]]:
-    """Return the windows that look most like one of some parts: number of the part; x, y, width, height in shares.
+    """Return the windows that look most like some parts: number of the part; x, y, width, height in shares.
 
     Parameters
     ----------
@@ -75,49 +82,57 @@ def likely_windows(
         ``PLACES.vectors(whole)``.
     parts : ndarray of shape (n, 63)
         Other thumbnails, as ``whole_vectors`` gives them.
+
+    Returns
+    -------
+    list of tuple
+        At most one for each part.
     """
     scores = (vectors @ parts.T).ravel()
-    best = np.argsort(-scores, kind="stable")[:_BEST]
-    found = []
-    for number in best[scores[best] >= _LIKELY].tolist():
+    likely = np.flatnonzero(scores >= _LIKELY)
+    best: dict[int, tuple[float, NDArray[np.float64]]] = {}
+    for number in likely[np.argsort(-scores[likely], kind="stable")][:_BEST].tolist():
         place, part = divmod(number, len(parts))
-        window, score = _moved(whole, PLACES.window(place), parts[part])
-        if score >= _ALIKE:
-            found.append((part, window))
-    return found
+        score, window = _moved(whole, *PLACES.at(place), parts[part])
+        if score >= _ALIKE and (part not in best or score > best[part][0]):
+            best[part] = score, window
+    return [(part, window) for part, (_, window) in best.items()]
 
 
 def _moved(
-    whole: NDArray[np.uint8], window: NDArray[np.float64], part: NDArray[np.float32]
-) -> tuple[NDArray[np.float64], float]:
-    """Return the best of a window and those half a step beside, and how much it looks like the part."""
-    x, y, width, height = window.tolist()
-    rows, columns = _beside(y, height), _beside(x, width)
-    readers = _readers(np.concatenate([rows, columns]))
-    count = len(rows) * _CELLS
-    scores = _vectors(readers[:count] @ whole.astype(np.float32) @ readers[count:].T) @ part
+    whole: NDArray[np.uint8], rows: Span, columns: Span, part: NDArray[np.float32]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return how much the best of a window and of those half a step beside looks like the part, and that."""
+    above, left = _beside(rows), _beside(columns)
+    down, across = (np.concatenate([_READERS[span] for span in spans]) for spans in (above, left))
+    scores = _vectors(down @ whole.astype(np.float32) @ across.T) @ part
     best = int(scores.argmax())
-    row, column = divmod(best, len(columns))
-    return _joined(rows[row], columns[column]), float(scores[best])
+    row, column = divmod(best, len(left))
+    return float(scores[best]), _in_shares(above[row], left[column])
 
 
-def _beside(start: float, side: float) -> NDArray[np.float64]:
-    step = 0.05
-    ends = [
-        (max(first, 0.0), min(last, 1.0))
-        for first in (start, start - step, start + step)
-        for last in (start + side, start + side - step, start + side + step)
-    ]
-    return np.array([(first, last - first) for first, last in ends])
+def _beside(span: Span) -> list[Span]:
+    start, end = span[0], span[0] + span[1]
+    spans = {
+        (first, last - first)
+        for first in range(max(start - 1, 0), start + 2)
+        for last in range(end - 1, min(end + 1, _WHOLE) + 1)
+    }
+    return sorted(spans)
 
 
-def _joined(rows: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.array([columns[0], rows[0], columns[1], rows[1]])
+def _in_shares(rows: Span, columns: Span) -> NDArray[np.float64]:
+    return np.array([columns[0], rows[0], columns[1], rows[1]]) * _UNIT
 
 
-def _readers(spans: NDArray[np.float64]) -> NDArray[np.float32]:
+def _spans(sides: Iterable[int], step: int) -> list[Span]:
+    return [(start, side) for side in sides for start in range(0, _WHOLE - side + 1, step)]
+
+
+def _readers(spans: Sequence[Span]) -> NDArray[np.float32]:
     """Return what reads 8 frequencies of each span of pixels, shape (n_spans * 8, 64)."""
-    edges = (spans[:, :1] + spans[:, 1:] * np.arange(_CELLS + 1) / _CELLS) * SIDE
+    starts, sides = np.array(spans, np.float64).T[:, :, None] * _UNIT * SIDE
+    edges = starts + sides * np.arange(_CELLS + 1) / _CELLS
     pixels = np.arange(SIDE)
     shares = np.minimum(edges[:, 1:, None], pixels + 1) - np.maximum(edges[:, :-1, None], pixels)
     means = np.maximum(shares, 0) / np.diff(edges, axis=1)[:, :, None]
@@ -146,3 +161,5 @@ def _vectors(read: NDArray[np.float32], *, coarse: bool = False) -> NDArray[np.f
 
 #: Where a part is looked for in a whole: from half of its side on.
 PLACES = Windows(0.5)
+#: What reads a span that may be beside one of those.
+_READERS = {span: _readers([span]) for span in _spans(range(_WHOLE // 2 - 2, _WHOLE + 1), 1)}

@@ -81,7 +81,7 @@ def _figures(index: ImageIndex, group: DuplicateGroup) -> str:
 def _figures_of(pair: DuplicatePair) -> str:
     if pair.reason == "identical":
         return ""
-    score = f": score {data(pair.score, f'{pair.score:.3f}')}"
+    score = f"{', ' * bool(pair.turned)}{pair.turned}: score {data(pair.score, f'{pair.score:.3f}')}"
     if pair.reason == "copy":
         return score
     first, second = map(percent, pair.overlap)
