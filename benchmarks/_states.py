@@ -56,6 +56,7 @@ _LABELS = np.array(["cat", "dog", "owl"] * 10)
 #: Of each image; one label is that of all.
 _SETS = [["all", *["cat"] * (row % 2), *["dog"] * (row % 3 == 0)] for row in range(9)]
 _IMAGES = [np.kron(_RNG.integers(0, 256, (6, 6, 3)), np.ones((6, 6, 1))).astype(np.uint8) for _ in range(9)]
+_SHARES = _RNG.dirichlet([1, 1, 1], 30)
 _BAG = Features(_POINTS, _DESCRIPTORS, (40, 40))
 _BIT_BAG = Features(_POINTS, _BITS, (40, 40))
 
@@ -140,6 +141,9 @@ def _all(folder: Path) -> Iterator[tuple[str, Any, Answer]]:
     yield "model that was chosen", model, lambda built: (built.predict(_IMAGES), built.predict_proba(_IMAGES))
     model = ImageClassifier(ColorHistogram(bins=(2, 2, 2)), n_kept=6).fit(_IMAGES, _LABELS[:9])
     yield "model that keeps images", model, _nearest
+    yield "label sets", classify.PredictionSets().fit(_SHARES, _SHARES > 0.5), lambda built: built.of(_SHARES)
+    strangers = classify.Strangers().fit(_VECTORS, _LABELS, channels={"a": 2, "b": 4})
+    yield "strangers", strangers, lambda built: (built.score(_VECTORS), built.threshold(0.2))
     for classifier in ("linear-svm", "naive-bayes", "nearest-neighbors"):
         model = ImageClassifier(ColorHistogram(bins=(2, 2, 2)), classifier).fit(_IMAGES, _SETS)
         yield f"model of many labels, {classifier}", model, lambda built: built.predict_proba(_IMAGES)

@@ -155,10 +155,10 @@ def test_evaluate_json(trained: tuple[Path, Path]) -> None:
     document = json.loads(result.stdout)
     assert set(document) == {
         *("n_images", "accuracy", "mean_class_accuracy", "top5_accuracy", "log_loss", "classes", "confusion"),
-        *("unknown_classes", "per_class", "skipped", "seconds"),
+        *("unknown_classes", "per_class", "skipped", "seconds", "calibration_error", "coverage", "mean_set_size"),
     }
     assert document["n_images"] == 18
-    assert document["accuracy"] == 1.0
+    assert document["accuracy"] == document["coverage"] == 1.0
     assert document["confusion"] == [[6, 0, 0], [0, 6, 0], [0, 0, 6]]
     assert document["per_class"]["checker"] == {"n_images": 6, "recall": 1.0, "precision": 1.0}
 
@@ -199,7 +199,7 @@ def test_info_json(trained: tuple[Path, Path]) -> None:
     document = json.loads(run("info", trained[1], "--json").stdout)
     assert set(document) == {
         *("kind", "format_version", "content_hash", "preset", "parameters", "classes", "versions", "n_words"),
-        "vector_length",
+        *("vector_length", "knows"),
     }
     assert document["preset"] == "bow"
     assert document["parameters"]["n_words"] == document["n_words"] == 30

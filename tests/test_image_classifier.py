@@ -333,6 +333,7 @@ def test_what_the_file_says_about_itself(tmp_path: Path) -> None:
         "classes": list(TEXTURES),
         "n_words": 10,
         "vector_length": 10,
+        "knows": ["label sets", "strangers"],
     }
 
 

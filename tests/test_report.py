@@ -19,12 +19,11 @@ from PIL import Image
 from tiny_images import write_dataset
 
 import cvbow
-from cvbow.classify import Answers, ClassificationReport, ImageClassifier, classification_report
+from cvbow.classify import Answers, ClassificationReport, ImageClassifier, classification_report, reliability
 from cvbow.errors import ImageError
 from cvbow.images import list_images
 from cvbow.presets import SETTINGS, parse_setting
 from cvbow.report import write_evaluation_report
-from cvbow.report._calibration import reliability
 from cvbow.report._classes import MOST_CLASSES
 from cvbow.report._html import escape, percent
 

@@ -22,6 +22,7 @@ def report_tables(report: ClassificationReport) -> list[Table]:
         ),
         ("top-5 accuracy", f"{report.top5_accuracy:.4f}"),
         ("log loss", f"{report.log_loss:.4f}"),
+        *_knows(report),
     ]
     if report.unknown_classes:
         measures.append(("unknown classes", ", ".join(map(_short, report.unknown_classes))))
@@ -44,6 +45,7 @@ def labels_tables(report: LabelsReport) -> list[Table]:
         ("F1", f"{report.macro_f1:.4f} mean over labels, {report.micro_f1:.4f} over all answers"),
         ("Hamming loss", f"{report.hamming_loss:.4f}"),
         ("all labels right", f"{report.subset_accuracy:.4f}"),
+        *_knows(report),
     ]
     if report.unknown_classes:
         measures.append(("unknown labels", ", ".join(map(_short, report.unknown_classes))))
@@ -51,6 +53,15 @@ def labels_tables(report: LabelsReport) -> list[Table]:
     shares = ([_share(value) for value in values] for values in columns)
     rows = list(zip(map(_short, report.classes), map(str, report.counts), *shares, strict=True))
     return [Table((), measures), Table(("label", "images", "average precision", "precision", "recall", "F1"), rows)]
+
+
+def _knows(report: ClassificationReport | LabelsReport) -> list[tuple[str, str]]:
+    """Return how well the model knows how sure to be."""
+    rows = [("calibration error", f"{report.calibration_error:.4f}")]
+    if report.coverage is not None:
+        size = f"{report.mean_set_size:.2f} labels on average"
+        rows.append(("in sets of 95 %", f"{report.coverage:.4f} of the images; {size}"))
+    return rows
 
 
 def _share(value: float) -> str:

@@ -42,7 +42,7 @@ def command(model: str, as_json: bool) -> None:
     }
     # Few models have these.
     of_detectors = ("n_images", "n_objects", "windows", "max_side")
-    some = ("multilabel", "background", "channels", "network_hashes", *of_detectors)
+    some = ("multilabel", "background", "channels", "knows", "network_hashes", *of_detectors)
     document |= {key: stored.metadata[key] for key in some if key in stored.metadata}
     if as_json:
         echo_json(document)

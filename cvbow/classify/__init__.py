@@ -15,8 +15,11 @@ from cvbow.classify.linear_svm import LinearSVM, TunedLinearSVM
 from cvbow.classify.maps import AdditiveMap, HellingerMap
 from cvbow.classify.metrics import ClassificationReport, classification_report, place_labels
 from cvbow.classify.multi_label import MultiLabelClassifier
+from cvbow.classify.prediction_sets import PredictionSets
 from cvbow.classify.pretrained import PretrainedClassifier, read_labels
 from cvbow.classify.registry import CLASSIFIERS, ClassifierEntry, make_classifier
+from cvbow.classify.reliability import Reliability, reliability
+from cvbow.classify.strangers import Strangers
 
 __all__ = [
     "CLASSIFIERS",
@@ -38,7 +41,10 @@ __all__ = [
     "ModelChooser",
     "MultiLabelClassifier",
     "NearImage",
+    "PredictionSets",
     "PretrainedClassifier",
+    "Reliability",
+    "Strangers",
     "TunedLinearSVM",
     "average_precision",
     "classification_report",
@@ -49,4 +55,5 @@ __all__ = [
     "place_labels",
     "place_sets",
     "read_labels",
+    "reliability",
 ]

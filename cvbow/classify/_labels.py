@@ -96,6 +96,10 @@ class Labels:
         """Return -1/+1 targets: a column per label, or those that ``targets`` makes of classes."""
         return targets(self.index, n_classes) if self.has is None else np.where(self.has, 1.0, -1.0)
 
+    def members(self, n_classes: int) -> NDArray[np.bool_]:
+        """Return which class, or labels, each vector has, (n, n_classes)."""
+        return self.index[:, None] == np.arange(n_classes) if self.has is None else self.has
+
     def class_counts(self, n_classes: int) -> NDArray[np.float64]:
         """Return how many vectors each class has, (n_classes,), each as often as it counts."""
         return np.asarray(np.bincount(self.index, self.counts, minlength=n_classes), np.float64)

@@ -59,8 +59,14 @@ class Taught(ABC):
         """Return it as a text for each image, (n,)."""
 
     @abstractmethod
-    def report(self, classes: NDArray[Any], probabilities: NDArray[np.float64], predicted: NDArray[Any]) -> Report:
-        """Return the measures of a model's answers."""
+    def report(
+        self,
+        classes: NDArray[Any],
+        probabilities: NDArray[np.float64],
+        predicted: NDArray[Any],
+        sets: NDArray[np.bool_] | None,
+    ) -> Report:
+        """Return the measures of a model's answers, of which ``sets`` (n, n_classes) tells the sets of 95 %."""
 
     @abstractmethod
     def is_right(self, classes: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.bool_]:
@@ -104,9 +110,13 @@ class TaughtClasses(Taught):
         return self.labels
 
     def report(
-        self, classes: NDArray[Any], probabilities: NDArray[np.float64], predicted: NDArray[Any]
+        self,
+        classes: NDArray[Any],
+        probabilities: NDArray[np.float64],
+        predicted: NDArray[Any],
+        sets: NDArray[np.bool_] | None,
     ) -> ClassificationReport:
-        return classification_report(self.labels, probabilities, classes, predicted)
+        return classification_report(self.labels, probabilities, classes, predicted, sets=sets)
 
     def is_right(self, classes: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.bool_]:
         return np.asarray(place_labels(predicted, classes)[1] == place_labels(self.labels, classes)[1])
@@ -150,9 +160,13 @@ class TaughtLabels(Taught):
         return np.array([" | ".join(map(str, names)) for names in self.sets.names])
 
     def report(
-        self, classes: NDArray[Any], probabilities: NDArray[np.float64], predicted: NDArray[Any]
+        self,
+        classes: NDArray[Any],
+        probabilities: NDArray[np.float64],
+        predicted: NDArray[Any],
+        sets: NDArray[np.bool_] | None,
     ) -> LabelsReport:
-        return labels_report(self.sets, probabilities, classes, predicted)
+        return labels_report(self.sets, probabilities, classes, predicted, sets=sets)
 
     def is_right(self, classes: NDArray[Any], predicted: NDArray[Any]) -> NDArray[np.bool_]:
         has = place_sets(self.sets, classes)[1]

@@ -22,6 +22,13 @@ class Answers:
     rows : ndarray of shape (n_read,), intp
         Position of each in the sequence of images that was given.
     skipped : list of ImageError
+    strangers : ndarray of shape (n_read,), float64, or None
+        How strange each image is to the model, see ``Strangers``; None of a model that cannot tell.
+    none_of_these : ndarray of shape (n_read,), bool, or None
+        Whether it is stranger than nearly all images of the model's classes.
+    sets : list of lists, or None
+        The labels of which the right one is with the probability that was asked for, the most probable first; None
+        where none was asked for.
 
     Examples
     --------
@@ -39,3 +46,6 @@ class Answers:
     probabilities: NDArray[np.float64]
     rows: NDArray[np.intp]
     skipped: list[ImageError]
+    strangers: NDArray[np.float64] | None = None
+    none_of_these: NDArray[np.bool_] | None = None
+    sets: list[list[Any]] | None = None

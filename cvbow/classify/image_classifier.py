@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -21,12 +22,14 @@ from cvbow.classify._any_classifier import (
     classifier_name,
     fit_parameters,
     has_method,
+    last_step,
     limit_neighbors,
     linear_weights,
     plain_arrays,
     weights_at,
 )
 from cvbow.classify._augmented import check_augmentation, with_copies
+from cvbow.classify._labels import HeldOut
 from cvbow.classify._seen import NO_DIGEST, digests
 from cvbow.classify._taught import Taught, take, take_for
 from cvbow.classify._temperature import softmax
@@ -36,7 +39,9 @@ from cvbow.classify.kept_images import KeptImages, NearImage
 from cvbow.classify.label_sets import LabelSets
 from cvbow.classify.multi_label import MultiLabelClassifier
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
+from cvbow.classify.prediction_sets import COVERAGE, PredictionSets
 from cvbow.classify.registry import make_classifier
+from cvbow.classify.strangers import FALSE_ALARMS, Strangers
 from cvbow.encoders import WordTable
 from cvbow.errors import CvbowError, ImageError
 from cvbow.images import check_background, reading_as
@@ -86,6 +91,11 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     recipe_ : mapping or None
         What to say of the making of a model that was chosen; None of any other, whose ``recipe`` says it.
     kept_ : KeptImages or None
+    sets_ : PredictionSets or None
+        What ``predict_set`` makes sets by; None where the classifier left no images out as it learned, and of models
+        from before there were sets.
+    strangers_ : Strangers or None
+        What tells images that are like none of the training images; None of models from before there was that.
     seen_ : ndarray of shape (n,), uint64, or None
         Digests of the contents of the training images, in ascending order; None of models from before these were kept.
     skipped_ : list of ImageError
@@ -119,6 +129,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         "classifier_": Part(object, method="predict"),
         "classes_": ClassNames(optional=True),
         "kept_": Part(KeptImages, only_if="n_kept"),
+        "sets_": Part(PredictionSets, optional=True),
+        "strangers_": Part(Strangers, optional=True),
         "seen_": Array("uint64", "n_seen", optional=True),
     }
     # Model files from before there was augmentation have no such values.
@@ -127,6 +139,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     augment_seed: int = 0
     added: ClassVar[Mapping[str, Any]] = {"background": "white", "n_kept": 0}
     kept_: KeptImages | None = None
+    sets_: PredictionSets | None = None
+    strangers_: Strangers | None = None
     seen_: NDArray[np.uint64] | None = None
 
     def __init__(
@@ -233,7 +247,10 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             self.classifier_ = classifier.fit(self._by_view(encoded.vectors), taught.repeated(per_image), **told)
         slices = self.backend_.channel_slices
         self._take_classifier()
-        self.kept_ = self._keep(images, encoded, taught.texts, slices) if self.n_kept else None
+        whole = self._whole(encoded.vectors[:: self.n_augmented + 1], slices)
+        with plain_arrays():
+            self.strangers_ = self._learn_strangers(whole, taught, weights > 0)
+        self.kept_ = self._keep(images, encoded, whole, taught.texts) if self.n_kept else None
         seen = np.setdiff1d(digests([images[row] for row in encoded.rows], self.backend_.n_jobs), [NO_DIGEST])
         self.seen_ = seen if len(seen) else None
         ended = time.perf_counter()
@@ -272,6 +289,14 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     def _take_classifier(self) -> None:
         """Take over what the classifier has learned besides its decisions."""
         self.classes_ = self.classifier_.classes_
+        last = last_step(self.classifier_)[1]
+        held_out: HeldOut | None = vars(last).get("held_out_") if isinstance(last, _CALIBRATED) else None
+        self.sets_ = None
+        if held_out is not None:
+            probabilities = last.to_probabilities(held_out.decisions)
+            sets = PredictionSets(several=held_out.labels.has is not None)
+            has = held_out.labels.members(len(self.classes_))
+            self.sets_ = sets.fit(probabilities, has, held_out.labels.counts)
         if isinstance(self.classifier_, _CALIBRATED):
             self._drop_unused_channels(self.classifier_)
 
@@ -279,19 +304,29 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         self,
         images: Sequence[ImageLike],
         encoded: EncodedImages,
+        vectors: NDArray[np.float32],
         labels: NDArray[Any],
-        slices: Mapping[str, slice] | None,
     ) -> KeptImages:
-        """Return the images to keep, with the vectors of the whole images.
-
-        ``slices`` are the columns of all channels that were encoded, also of those that the backend has no more.
-        """
-        vectors = self._of_whole(encoded.vectors[:: self.n_augmented + 1])
-        if slices is not None:
-            vectors = np.concatenate([vectors[:, slices[name]] for name in self.backend_.channel_slices or ()], axis=1)
+        """Return the images to keep, with the vectors (n, d) of the whole images."""
         read = [images[row] for row in encoded.rows]
         with reading_as(background=self.background):
             return KeptImages(self.n_kept).fit(read, vectors, labels, n_jobs=self.backend_.n_jobs)
+
+    def _whole(self, vectors: NDArray[np.float32], slices: Mapping[str, slice] | None) -> NDArray[np.float32]:
+        """Return vectors of whole images, without channels that the backend has no more; ``slices`` are of all."""
+        vectors, kept = self._of_whole(vectors), self.backend_.channel_slices or {}
+        if slices is None or len(kept) == len(slices):
+            return vectors
+        return np.concatenate([vectors[:, slices[name]] for name in kept], axis=1)
+
+    def _learn_strangers(self, vectors: NDArray[np.float32], taught: Taught, counted: NDArray[np.bool_]) -> Strangers:
+        """Return what tells strangers, by vectors of whole images that count."""
+        if not counted.all():
+            vectors, taught = vectors[counted], taught.part(counted)
+        slices = self.backend_.channel_slices
+        learned = self.classifier_.shares_ if isinstance(self.classifier_, _CALIBRATED) else None
+        weights = None if slices is None or learned is None else [learned[name] for name in slices]
+        return Strangers().fit(vectors, taught.repeated(1), channels=slices, shares=weights)
 
     def nearest(self, vector: NDArray[np.float32]) -> list[NearImage]:
         """Return the nearest of the training images that the model keeps, for a vector (d,) of the backend.
@@ -326,6 +361,33 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         Of a classifier that has none, such as ``LinearSVC``, a softmax of its decisions, which nothing has calibrated.
         """
         return self._probabilities(self._vectors(images))
+
+    def predict_set(self, images: Sequence[ImageLike], coverage: float = COVERAGE) -> list[list[Any]]:
+        """Return for each image the labels of which the right one is with a probability of ``coverage``.
+
+        The most probable first, of which there is one at least; of a model for several labels those that hold all that
+        an image has, of which there may be none. See ``PredictionSets`` for what that holds for.
+
+        CvbowError of a model that cannot tell; ImageError for an image that cannot be read; ValueError unless the
+        coverage is in (0, 1).
+        """
+        sets = self._prediction_sets()
+        probabilities = self._probabilities(self._vectors(images))
+        return self._set_names(probabilities, sets.of(probabilities, coverage))
+
+    def _prediction_sets(self) -> PredictionSets:
+        check_is_fitted(self, "classifier_")
+        if self.sets_ is None:
+            name = classifier_name(self.classifier_)
+            raise CvbowError(
+                f"the model makes no sets of labels: an older cvbow trained it, or its classifier, a {name}, "
+                "leaves no images out as it learns; linear-svm, for one, does"
+            )
+        return self.sets_
+
+    def _set_names(self, probabilities: NDArray[np.float64], sets: NDArray[np.bool_]) -> list[list[Any]]:
+        order = np.argsort(-probabilities, axis=1, kind="stable")
+        return [self.classes_[row[held[row]]].tolist() for row, held in zip(order, sets, strict=True)]
 
     def decision_function(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
         """Return the classifier's decisions (n_images, n_classes), or (n_images,) for a choice of two classes.
@@ -393,7 +455,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         images = check_images(images, minimum=1)
         taught = take_for(y, len(images), multilabel=self.multilabel)
         predicted, answers = self._answers(images, strict)
-        report = taught.part(_some_read(answers)).report(self.classes_, answers.probabilities, predicted)
+        sets = None if self.sets_ is None else self.sets_.of(answers.probabilities, COVERAGE)
+        report = taught.part(_some_read(answers)).report(self.classes_, answers.probabilities, predicted, sets)
         n_known, unknown = len(self.classes_), _some(report.unknown_classes)
         if not report.counts[:n_known].any():
             known = _some(report.classes[:n_known])
@@ -422,11 +485,30 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         elif n_seen:
             note(f"warning: the model has learned from {n_seen} of these {len(images)} images, which it may remember")
 
-    def answer(self, images: Sequence[ImageLike], *, strict: bool = False) -> Answers:
-        """Classify the images that can be read, and tell which could not."""
-        return self._answers(images, strict)[1]
+    def answer(
+        self,
+        images: Sequence[ImageLike],
+        *,
+        strict: bool = False,
+        coverage: float | None = None,
+        false_alarms: float = FALSE_ALARMS,
+    ) -> Answers:
+        """Classify the images that can be read, and tell which could not.
 
-    def _answers(self, images: Sequence[ImageLike], strict: bool) -> tuple[NDArray[Any], Answers]:
+        With a ``coverage``, sets of labels are among the answers, as ``predict_set`` makes them. ``false_alarms`` is
+        the share of images like the training images that are told to be none of these.
+        """
+        if coverage is None:
+            return self._answers(images, strict, false_alarms)[1]
+        sets = self._prediction_sets()
+        sets.of(np.zeros((0, len(self.classes_))), coverage)
+        answers = self._answers(images, strict, false_alarms)[1]
+        found = self._set_names(answers.probabilities, sets.of(answers.probabilities, coverage))
+        return replace(answers, sets=found)
+
+    def _answers(
+        self, images: Sequence[ImageLike], strict: bool, false_alarms: float = FALSE_ALARMS
+    ) -> tuple[NDArray[Any], Answers]:
         """Return what ``predict`` gives for the images that can be read, and the answers."""
         check_is_fitted(self, "classifier_")
         images = check_images(images)
@@ -434,6 +516,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         size = max(1, _VECTORS_AT_ONCE // (4 * self.backend_.vector_length))
         none = np.zeros((0, len(self.classes_)))
         predicted, probabilities, rows, skipped = [self._chosen(none)], [none], [np.zeros(0, np.intp)], []
+        limit = None if self.strangers_ is None else self.strangers_.threshold(false_alarms)
+        scores = [np.zeros(0)]
         for top in range(0, len(images), size):
             encoded = self._encoded(images[top : top + size], strict=strict)
             skipped += encoded.skipped
@@ -441,8 +525,15 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
                 rows.append(encoded.rows + top)
                 probabilities.append(self._probabilities(encoded.vectors))
                 predicted.append(self._predict(encoded.vectors, probabilities[-1]))
+                if self.strangers_ is not None:
+                    with plain_arrays():
+                        scores.append(self.strangers_.score(self._of_whole(encoded.vectors)))
         found = np.concatenate(predicted)
-        return found, Answers(self._named(found), np.concatenate(probabilities), np.concatenate(rows), skipped)
+        answers = Answers(self._named(found), np.concatenate(probabilities), np.concatenate(rows), skipped)
+        if limit is not None:
+            strangers = np.concatenate(scores)
+            answers = replace(answers, strangers=strangers, none_of_these=strangers > limit)
+        return found, answers
 
     def _named(self, predicted: NDArray[Any]) -> Any:
         """Return what ``predict`` gives as the class of each image, or as lists of labels."""
@@ -552,6 +643,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             summary["multilabel"] = True
         if isinstance(self.classifier_, _CALIBRATED) and self.classifier_.shares_ is not None:
             summary["channels"] = dict(self.classifier_.shares_)
+        knows = {"label sets": self.sets_, "strangers": self.strangers_}
+        summary["knows"] = [name for name, part in knows.items() if part is not None]
         hashes = sorted(self.backend_.network_hashes)
         if hashes:
             summary["network_hashes"] = hashes
@@ -640,6 +733,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             return
         if not np.array_equal(self.classes_, self.classifier_.classes_):
             raise ValueError("classes_ must be those of classifier_")
+        if self.sets_ is not None and self.sets_.several != self.multilabel:
+            raise ValueError("sets_ must be of as many labels an image as classifier_")
         if self.kept_ is not None and len(self.kept_.mean_) * self.backend_.n_views != self.backend_.vector_length:
             raise ValueError("kept_ must be of vectors as long as those of backend_")
         # Parts that fit together answer with a finite number for each class, also where the vector is zero.
@@ -648,6 +743,9 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             found = self._probabilities(vectors)
             if found.shape != (1, len(self.classes_)) or not np.isfinite(found).all():
                 raise ValueError("classifier_ must answer with a finite probability for each of classes_")
+        whole = int(self.backend_.vector_length) // self.backend_.n_views
+        if self.strangers_ is not None and self.strangers_.n_features_in_ != whole:
+            raise ValueError("strangers_ must be of vectors as long as those of backend_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

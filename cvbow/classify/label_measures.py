@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from cvbow.classify.label_sets import LabelSets
 from cvbow.classify.metrics import place_labels
+from cvbow.classify.reliability import reliability
 
 #: Recalls of 2007's definition: as many tenths, from 0 to 1.
 _TENTHS = 10
@@ -42,6 +43,11 @@ class LabelsReport:
         Share of images that were given all of their labels and no other.
     unknown_classes : list of str
         Those of the labels that the model does not know: it never gives them, and their average precision is 0.
+    calibration_error : float
+        As in ``ClassificationReport``, of the labels' probabilities.
+    coverage, mean_set_size : float or None
+        Share of images whose labels are all in their set, and how many labels a set has, of sets that should hold all
+        with probability 0.95 (``ImageClassifier.predict_set``); None of a model that makes none.
 
     Examples
     --------
@@ -62,6 +68,9 @@ class LabelsReport:
     average_precision_2007: NDArray[np.float64]
     subset_accuracy: float
     unknown_classes: list[str] = field(default_factory=list)
+    calibration_error: float = float("nan")
+    coverage: float | None = None
+    mean_set_size: float | None = None
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -126,6 +135,9 @@ class LabelsReport:
             "macro_f1": _plain(self.macro_f1),
             "hamming_loss": self.hamming_loss,
             "subset_accuracy": self.subset_accuracy,
+            "calibration_error": self.calibration_error,
+            "coverage": self.coverage,
+            "mean_set_size": self.mean_set_size,
             "classes": self.classes,
             "unknown_classes": self.unknown_classes,
             "per_class": {
@@ -141,6 +153,8 @@ def labels_report(
     probabilities: NDArray[np.floating],
     classes: ArrayLike,
     predicted: NDArray[Any] | None = None,
+    *,
+    sets: NDArray[np.bool_] | None = None,
 ) -> LabelsReport:
     """Compare a model's answers with the labels that images have, as in the example of ``LabelsReport``.
 
@@ -154,6 +168,8 @@ def labels_report(
         What the columns stand for.
     predicted : indicator matrix of shape (n_images, n_model_classes), optional
         Which labels each image was given; otherwise those with a probability of 0.5 or more.
+    sets : ndarray of shape (n_images, n_model_classes), bool, optional
+        The labels that each image's set of 95 % holds.
 
     Raises
     ------
@@ -173,6 +189,8 @@ def labels_report(
     padded[:, : len(known)] = scores
     areas, means = (average_precision(has, padded, tenths=tenths) for tenths in (False, True))
     unknown = np.arange(len(names)) >= len(known)
+    held = None if sets is None else np.hstack([sets, np.zeros((len(has), len(names) - len(known)), bool)])
+    judged = reliability(np.clip(scores, 0, 1).ravel(), has[:, : len(known)].ravel())
     return LabelsReport(
         classes=names,
         n_images=len(has),
@@ -183,6 +201,9 @@ def labels_report(
         average_precision_2007=np.where(unknown, 0.0, means),
         subset_accuracy=float((has == given).all(axis=1).mean()),
         unknown_classes=names[len(known) :],
+        calibration_error=judged.calibration_error,
+        coverage=None if held is None else float((held | ~has).all(axis=1).mean()),
+        mean_set_size=None if sets is None else float(sets.sum(axis=1).mean()),
     )
 
 

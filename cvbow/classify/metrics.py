@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cvbow._checks import check_labels
+from cvbow.classify.reliability import reliability
 
 #: The least probability that counts in the log loss, so that one sure mistake does not make it infinite.
 _LEAST = 1e-15
@@ -32,6 +33,12 @@ class ClassificationReport:
         has probability 0.
     unknown_classes : list of str
         Those of the classes that the model does not know: each of their images counts as a mistake.
+    calibration_error : float
+        Expected calibration error: by how much answers of like confidence are right more or less often than that, see
+        ``Reliability``.
+    coverage, mean_set_size : float or None
+        Share of images whose class is in their set, and how many classes a set has, of sets that should hold the right
+        class with probability 0.95 (``ImageClassifier.predict_set``); None of a model that makes none.
 
     Examples
     --------
@@ -48,6 +55,9 @@ class ClassificationReport:
     top5_accuracy: float
     log_loss: float
     unknown_classes: list[str] = field(default_factory=list)
+    calibration_error: float = float("nan")
+    coverage: float | None = None
+    mean_set_size: float | None = None
 
     @property
     def n_images(self) -> int:
@@ -93,6 +103,9 @@ class ClassificationReport:
             "mean_class_accuracy": self.mean_class_accuracy,
             "top5_accuracy": self.top5_accuracy,
             "log_loss": self.log_loss,
+            "calibration_error": self.calibration_error,
+            "coverage": self.coverage,
+            "mean_set_size": self.mean_set_size,
             "classes": self.classes,
             "unknown_classes": self.unknown_classes,
             "confusion": self.confusion.tolist(),
@@ -110,7 +123,12 @@ class ClassificationReport:
 
 
 def classification_report(
-    labels: ArrayLike, probabilities: NDArray[np.floating], classes: ArrayLike, predicted: ArrayLike | None = None
+    labels: ArrayLike,
+    probabilities: NDArray[np.floating],
+    classes: ArrayLike,
+    predicted: ArrayLike | None = None,
+    *,
+    sets: NDArray[np.bool_] | None = None,
 ) -> ClassificationReport:
     """Compare a classifier's answers with the true labels, as in the example of ``ClassificationReport``.
 
@@ -124,6 +142,8 @@ def classification_report(
         What the columns stand for.
     predicted : array of shape (n_images,), optional
         The class that each image got; the most probable one otherwise.
+    sets : ndarray of shape (n_images, n_model_classes), bool, optional
+        The classes that each image's set of 95 % holds.
 
     Raises
     ------
@@ -150,6 +170,7 @@ def classification_report(
     padded = np.zeros((len(truth), len(names)))
     padded[:, : len(known)] = probabilities
     given = padded[np.arange(len(truth)), truth]
+    confidence = probabilities[np.arange(len(truth)), answer]
     top = np.argsort(-probabilities, axis=1, kind="stable")[:, :5]
     return ClassificationReport(
         classes=names,
@@ -157,6 +178,9 @@ def classification_report(
         top5_accuracy=float((top == truth[:, None]).any(axis=1).mean()),
         log_loss=float(-np.log(np.maximum(given, _LEAST)).mean()),
         unknown_classes=names[len(known) :],
+        calibration_error=reliability(confidence, truth == answer).calibration_error,
+        coverage=None if sets is None else float(_held(sets, truth).mean()),
+        mean_set_size=None if sets is None else float(sets.sum(axis=1).mean()),
     )
 
 
@@ -182,6 +206,12 @@ def place_labels(labels: NDArray[Any], classes: NDArray[Any]) -> tuple[list[str]
     others = sorted({label for label in given if label not in places})
     places |= {name: place for place, name in enumerate(others, len(known))}
     return [str(name) for name in known + others], np.array([places[label] for label in given], np.intp)
+
+
+def _held(sets: NDArray[np.bool_], truth: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Tell of each image (n,) whether its set holds its class; none holds a class that the model does not know."""
+    known = truth < sets.shape[1]
+    return np.asarray(known & sets[np.arange(len(truth)), np.where(known, truth, 0)])
 
 
 def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:

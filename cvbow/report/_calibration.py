@@ -1,18 +1,15 @@
-"""Whether a classifier's probabilities can be believed: the reliability diagram and the calibration error.
-
-Naeini, Cooper, Hauskrecht: Obtaining Well Calibrated Probabilities Using Bayesian Binning. AAAI 2015.
-"""
+"""Whether a classifier's probabilities can be believed: the reliability diagram."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.classify import ClassificationReport, LabelsReport, Reliability
 from cvbow.experiments.significance import wilson_interval
-from cvbow.report._html import MISSING, count, percent, table
+from cvbow.report._html import MISSING, count, data, percent, table
 
 # Pixels of the diagram: the square of the plot, then the histogram below it.
 _LEFT, _TOP, _SIDE = 48, 10, 280
@@ -20,49 +17,13 @@ _BARS_TOP, _BARS_HEIGHT = _TOP + _SIDE + 12, 48
 _WIDTH, _HEIGHT = _LEFT + _SIDE + 14, _BARS_TOP + _BARS_HEIGHT + 40
 
 
-@dataclass(frozen=True, eq=False)
-class Reliability:
-    """How often answers of like confidence are right, in equally wide bins of confidence; all of shape (n_bins,).
-
-    Of each bin the number of its answers, their mean confidence, and the share of them that are right; NaN where a bin
-    is empty.
-    """
-
-    counts: NDArray[np.int64]
-    confidence: NDArray[np.float64]
-    accuracy: NDArray[np.float64]
-
-    @property
-    def calibration_error(self) -> float:
-        """Expected calibration error: the mean over answers of their bin's abs(accuracy - confidence)."""
-        return float(np.nansum(self.counts * np.abs(self.accuracy - self.confidence)) / self.counts.sum())
-
-    @property
-    def mean_confidence(self) -> float:
-        """Mean confidence of all answers."""
-        return float(np.nansum(self.counts * self.confidence) / self.counts.sum())
-
-    @property
-    def mean_accuracy(self) -> float:
-        """Share of right answers among all."""
-        return float(np.nansum(self.counts * self.accuracy) / self.counts.sum())
-
-
-def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_], *, n_bins: int = 10) -> Reliability:
-    """Sort answers into bins of confidence, each with its lower bound, the last one also with 1.
-
-    ``confidence`` is the probability in [0, 1] that the classifier gave its answer; both are of shape (n_answers,).
-    """
-    # A ratio just below a bound can round up to it in the product; digitize compares with the bounds themselves.
-    bounds = np.arange(1, n_bins) / n_bins
-    bins = np.digitize(confidence, bounds)
-    counts = np.bincount(bins, minlength=n_bins)
-    with np.errstate(invalid="ignore"):
-        return Reliability(
-            counts,
-            np.bincount(bins, weights=confidence, minlength=n_bins) / counts,
-            np.bincount(bins, weights=right, minlength=n_bins) / counts,
-        )
+def told_sets(report: ClassificationReport | LabelsReport, right: str) -> str:
+    """Return a paragraph on sets of labels, which should hold what is ``right``; none of a model that makes none."""
+    if report.coverage is None or report.mean_set_size is None:
+        return ""
+    return f"""<p>Sets of labels that should hold {right} of 95\u202f% of images hold it for
+<strong>{percent(report.coverage)}</strong> of these, with {data(report.mean_set_size, f"{report.mean_set_size:.2f}")}
+labels on average.</p>"""
 
 
 def diagram(measured: Reliability, right: str = "right answers") -> str:

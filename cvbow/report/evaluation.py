@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cvbow._checks import check_int
-from cvbow.classify import Answers, ClassificationReport, ImageClassifier, place_labels
-from cvbow.report._calibration import Reliability, diagram, reliability, reliability_table
+from cvbow.classify import Answers, ClassificationReport, ImageClassifier, Reliability, place_labels, reliability
+from cvbow.report._calibration import diagram, reliability_table, told_sets
 from cvbow.report._classes import MOST_CLASSES, class_table, confusions
 from cvbow.report._gallery import Answered, gallery
 from cvbow.report._html import count, data, isolate, page, percent, scroll_box, section, write_page
@@ -90,7 +90,7 @@ def write_evaluation_report(
             confusions(report, anchors),
         ),
         section("classes", "Classes, the worst first", class_table(report, anchors)),
-        section("calibration", "Calibration", _calibration(measured)),
+        section("calibration", "Calibration", _calibration(measured, report)),
         section("mistakes", "The surest mistakes", _mistakes(linked, len(judged.rows))),
         section("unsure", "The least sure right answers", _unsure(judged, paths, base)),
         *([section("confused", "Mistakes by class", confused)] if anchors else []),
@@ -183,7 +183,7 @@ def _introduction(report: ClassificationReport, n_skipped: int) -> str:
     )
 
 
-def _calibration(measured: Reliability) -> str:
+def _calibration(measured: Reliability, report: ClassificationReport) -> str:
     return f"""<div class="beside">
 {diagram(measured)}
 <div>
@@ -193,6 +193,7 @@ the points then lie on the dashed line. Below the line it is too sure, above it 
 {percent(measured.mean_confidence)} sure, and {percent(measured.mean_accuracy)} of its answers are right.</p>
 <p>The error is the mean distance from the line, in {len(measured.counts)} equal bins of confidence, weighted by their
 number of images. Thin lines are 95\u202f% intervals; the bars below count the images.</p>
+{told_sets(report, "the right one")}
 <details><summary>The numbers</summary>
 {scroll_box(reliability_table(measured), "Calibration")}
 </details>

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_int
-from cvbow.classify import Answers, ImageClassifier, LabelSets, LabelsReport, place_sets
-from cvbow.report._calibration import Reliability, diagram, reliability, reliability_table
+from cvbow.classify import Answers, ImageClassifier, LabelSets, LabelsReport, Reliability, place_sets, reliability
+from cvbow.report._calibration import diagram, reliability_table, told_sets
 from cvbow.report._gallery import AnsweredLabels, gallery
 from cvbow.report._html import (
     MISSING,
@@ -97,7 +97,7 @@ def write_labels_report(
     sections = [
         section("labels", "Labels, the worst first", _label_table(model, report, anchors)),
         section("images", "Images, the worst first", _worst(images, len(judged.rows))),
-        section("calibration", "Calibration", _calibration(judged.reliability(len(model.classes_)))),
+        section("calibration", "Calibration", _calibration(judged.reliability(len(model.classes_)), report)),
         *([section("mistakes", "Mistakes by label", mistakes)] if anchors else []),
         *([section("reasons", "Reasons of mistakes", reasons)] if anchors and most_reasons else []),
         section("skipped", "Skipped files", skipped_files(answers.skipped, base)),
@@ -255,7 +255,7 @@ def _worst(images: Sequence[AnsweredLabels], n_answers: int) -> str:
     return f"{said}\n{shown or GONE}"
 
 
-def _calibration(measured: Reliability) -> str:
+def _calibration(measured: Reliability, report: LabelsReport) -> str:
     heads = ("Answers", "Have it")
     return f"""<div class="beside">
 {diagram(measured, "images that have the label")}
@@ -266,6 +266,7 @@ have it: the points then lie on the dashed line. Below the line the model gives 
 is an image with a label.</p>
 <p>The error is the mean distance from the line, in {len(measured.counts)} equal bins of probability, weighted by their
 number of answers. Thin lines are 95\u202f% intervals; the bars below count the answers.</p>
+{told_sets(report, "all labels")}
 <details><summary>The numbers</summary>
 {scroll_box(reliability_table(measured, heads), "Calibration")}
 </details>
