@@ -324,6 +324,12 @@ class Maker:
         words += self.options(("--size", "20", "30"), ("--split", self.word("train", "no")), ("--strict",))
         return words + self.common()
 
+    def audit(self) -> list[str]:
+        words = [self.source()]
+        if self.chance(0.5):
+            words += ["--csv", *self.output(".csv")[1:]]
+        return words + self.options(("--report", "audit.html"), ("--background", self.word("gray"))) + self.common()
+
     def augment(self) -> list[str]:
         words = [self.source(), *self.folder()]
         words += self.options(
@@ -459,6 +465,7 @@ _COMMANDS: dict[str, tuple[float, Callable[[Maker], list[str]]]] = {
     "segment evaluate": (3, Maker.segment_evaluate),
     "words": (7, Maker.words),
     "stats": (8, Maker.stats),
+    "audit": (3, Maker.audit),
     "augment": (8, Maker.augment),
     "compare": (2, Maker.compare),
     "features": (8, Maker.features),

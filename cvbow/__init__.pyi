@@ -2,6 +2,8 @@
 
 from cvbow.annotations import Objects as Objects
 from cvbow.annotations import read_objects as read_objects
+from cvbow.audit import Audit as Audit
+from cvbow.audit import audit_images as audit_images
 from cvbow.augmentation import ImageAugmenter as ImageAugmenter
 from cvbow.backends import BagEncoder as BagEncoder
 from cvbow.classify import CLASSIFIERS as CLASSIFIERS

@@ -20,6 +20,7 @@ from cvbow_cli._interrupts import interruptible
 COMMANDS = {
     "demo": ("cvbow_cli.demo", "Train and evaluate a classifier of handwritten digits; nothing is downloaded."),
     "stats": ("cvbow_cli.stats", "Describe a set of images: sizes, channels, mean image, montage."),
+    "audit": ("cvbow_cli.audit", "Look for leaks, wrong labels, strangers, shortcuts and bad pictures in a set."),
     "augment": ("cvbow_cli.augment", "Write randomly transformed variants of images."),
     "train": ("cvbow_cli.train", "Train a classifier on a folder of images."),
     "predict": ("cvbow_cli.predict", "Classify images."),
