@@ -1,10 +1,15 @@
-"""The cells of a pyramid's grids in a graph: which points each of them holds."""
+"""The cells of a pyramid's grids in a graph: sums over the points of each, each point added once.
+
+The cuts of all grids together divide the image into groups, and a cell is the sum of its groups.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cvbow.encoders.spatial_pyramid import mirrored_cells
 from cvbow.export._graph import Graph
@@ -16,34 +21,85 @@ class GraphCells:
 
     Attributes
     ----------
-    n_cells : int
+    n_cells, n_groups : int
+    belongs : ndarray of shape (n_cells, n_groups)
+        1 where a group is a part of a cell.
     mirror : ndarray of shape (n_cells,)
         Each cell's place in the mirrored image.
-    of_points : list of str
-        For each grid the cell of every point, int64 (P,); anything for a point that there is not.
-    members : str
-        1 where a point lies in a cell, float32 (n_cells, P).
+    groups : str
+        The group of each point, int64 (P,); ``n_groups`` of a point that there is not.
     """
 
     def __init__(self, graph: Graph, points: Points, grids: Sequence[tuple[int, int]]) -> None:
         self.graph, self.mirror = graph, mirrored_cells(grids)
-        self.n_cells = len(self.mirror)
+        x_cuts, y_cuts = (
+            sorted({Fraction(part, grid[axis]) for grid in grids for part in range(1, grid[axis])}) for axis in (0, 1)
+        )
+        n_columns = len(x_cuts) + 1
+        self.n_groups = n_columns * (len(y_cuts) + 1)
+        self.belongs = _parts(grids, x_cuts, y_cuts)
+        self.n_cells = len(self.belongs)
         ends = graph.op("Mul", points.size, graph.integers(2))
-        self.of_points: list[str] = []
-        found, start = [], 0
-        for columns, rows in grids:
-            row, column = (
-                graph.op("Div", graph.op("Mul", place, graph.integers(n)), graph.row(ends, at))
-                for place, n, at in ((points.y, rows, 0), (points.x, columns, 1))
-            )
-            cell = graph.op("Add", graph.op("Mul", row, graph.integers(columns)), column)
-            cell = graph.op("Add", cell, graph.integers(start))
-            numbers = np.arange(start, start + columns * rows)[:, None]
-            found.append(graph.op("Equal", graph.unsqueeze(cell, 0), graph.constant(numbers, np.int64)))
-            self.of_points.append(cell)
-            start += columns * rows
-        self.members = graph.to(graph.concat(0, *found), np.float32)
+        column = _passed(graph, points.x, graph.row(ends, 1), x_cuts)
+        row = _passed(graph, points.y, graph.row(ends, 0), y_cuts)
+        group = graph.op("Add", graph.op("Mul", row, graph.integers(n_columns)), column)
+        is_there = graph.op("GreaterOrEqual", points.y, graph.constant(0, np.int64))
+        self.groups = graph.op("Where", is_there, group, graph.constant(self.n_groups, np.int64))
+        numbers = graph.constant(np.arange(self.n_groups)[:, None], np.int64)
+        members = graph.op("Equal", graph.unsqueeze(self.groups, 0), numbers)
+        self._group_sizes = graph.op("ReduceSum", graph.to(members, np.int64), graph.integers(1), keepdims=0)
+
+    @property
+    def sizes(self) -> str:
+        """The number of points in each cell, float64 (n_cells, 1)."""
+        return self.of_groups(self.graph.unsqueeze(self.graph.to(self._group_sizes, np.float64), 1), np.float64)
+
+    def of_groups(self, values: str, dtype: type = np.float32) -> str:
+        """Return the sums of the cells from those of the groups, (..., n_groups, d) to (..., n_cells, d)."""
+        return self.graph.op("MatMul", self.graph.constant(self.belongs, dtype), values)
+
+    def products(self, left: str, right: str) -> str:
+        """Return, for each cell, the product of (N, m, P) and (N, k, P) over its points, (N, n_cells, m k)."""
+        graph = self.graph
+        left, right = (graph.op("Gather", each, graph.order(self.groups), axis=2) for each in (left, right))
+        stops = graph.op("CumSum", self._group_sizes, graph.constant(0, np.int64))
+        starts = graph.op("Sub", stops, self._group_sizes)
+
+        def product(number: str) -> str:
+            start, stop = (graph.unsqueeze(graph.op("Gather", each, number, axis=0), 0) for each in (starts, stops))
+            parts = [graph.op("Slice", each, start, stop, graph.integers(2)) for each in (left, right)]
+            made = graph.op("MatMul", parts[0], graph.transpose(parts[1], 0, 2, 1))
+            # Of no points at all, a runtime may make anything.
+            return graph.op("Where", graph.op("Less", start, stop), graph.reshape(made, 0, -1), graph.constant(0))
+
+        groups = graph.for_each(self.n_groups, product)
+        return self.of_groups(graph.transpose(groups, 1, 0, 2))
 
     def mirrored(self, value: str, axis: int) -> str:
         """Return values of the cells along an axis as the cells of the mirrored image have them."""
         return self.graph.take(value, self.mirror, axis)
+
+
+def _parts(
+    grids: Sequence[tuple[int, int]], x_cuts: Sequence[Fraction], y_cuts: Sequence[Fraction]
+) -> NDArray[np.float64]:
+    """Return which groups, row by row, are parts of each cell, (n_cells, n_groups)."""
+    columns, rows = (
+        [(cut + after) / 2 for cut, after in zip([0, *cuts], [*cuts, 1], strict=True)] for cuts in (x_cuts, y_cuts)
+    )
+    cells = []
+    for n_columns, n_rows in grids:
+        for row in range(n_rows):
+            for column in range(n_columns):
+                cells.append([y * n_rows // 1 == row and x * n_columns // 1 == column for y in rows for x in columns])
+    return np.asarray(cells, np.float64)
+
+
+def _passed(graph: Graph, places: str, end: str, cuts: Sequence[Fraction]) -> str:
+    """Return how many cuts of an axis that ends at ``end`` each place has passed, int64 (P,)."""
+    below, above = (
+        graph.constant([[number] for number in numbers] or [[1]], np.int64)
+        for numbers in ([cut.denominator for cut in cuts], [cut.numerator for cut in cuts])
+    )
+    passed = graph.op("GreaterOrEqual", graph.op("Mul", graph.unsqueeze(places, 0), below), graph.op("Mul", end, above))
+    return graph.op("ReduceSum", graph.to(passed, np.int64), graph.integers(0), keepdims=0)

@@ -45,10 +45,8 @@ def _fisher(graph: Graph, encoder: FisherVector, columns: str, cells: GraphCells
     posteriors = graph.op("Softmax", graph.op("MatMul", graph.constant(mixture.operator), values), axis=1)
     kept = graph.op("Greater", posteriors, graph.constant(encoder.posterior_threshold))
     posteriors = graph.op("Where", kept, posteriors, graph.constant(0))
-    # Of each cell the posteriors of its points, (N, n_cells, n_words, P), and their products with all values.
-    of_cells = graph.op("Mul", graph.unsqueeze(posteriors, 1), graph.unsqueeze(cells.members, 1))
-    sums = graph.op("MatMul", of_cells, graph.unsqueeze(graph.transpose(values, 0, 2, 1), 1))
-    sizes = graph.unsqueeze(graph.sum(cells.members, 1), 1)
+    sums = graph.reshape(cells.products(posteriors, values), 0, 0, len(mixture.means), -1)
+    sizes = graph.unsqueeze(cells.sizes, 1)
     n = encoder.n_pooled
     if mixture.mirror_of_sums is not None:
         second = cells.mirrored(graph.cut(sums, 2, n, END), 1)
@@ -57,7 +55,7 @@ def _fisher(graph: Graph, encoder: FisherVector, columns: str, cells: GraphCells
         sums = graph.op("Add", graph.cut(sums, 2, 0, n), second)
         sizes = graph.op("Add", sizes, cells.mirrored(sizes, 0))
     # Differences of sums, in float64.
-    sums, sizes = graph.to(sums, np.float64), graph.to(sizes, np.float64)
+    sums = graph.to(sums, np.float64)
     first, second, mass = (graph.cut(sums, 3, *ends) for ends in ((0, k), (k, 2 * k), (2 * k, END)))
     means, variances, weights = mixture.means[:n], mixture.variances[:n], mixture.weights[:n, None]
 
@@ -75,29 +73,29 @@ def _fisher(graph: Graph, encoder: FisherVector, columns: str, cells: GraphCells
     return rows if encoder.normalization == "none" else _unit(graph, rows, encoder, cells)
 
 
-def _bag_of_words(graph: Graph, encoder: BagOfWords, columns: str, cells: GraphCells) -> str:
+def _nearest_word(graph: Graph, encoder: Any, columns: str) -> str:
+    """Return the word of each descriptor, int64 (N, P)."""
     words = np.asarray(encoder.dictionary_.words_, np.float64)
-    n_words = len(words)
     # As ``WordSearch`` has it: counted from the words' mean, so that float32's digits serve the differences.
     center = words.mean(axis=0)
     words = words - center
-    products = graph.op("MatMul", graph.constant(words), graph.op("Sub", columns, graph.constant(center[:, None])))
-    scores = graph.op("Sub", products, graph.constant((words**2).sum(axis=1, keepdims=True) / 2))
-    word = graph.op("ArgMax", scores, axis=1, keepdims=0)
-    is_there = graph.op("ReduceMax", cells.members, axes=[0], keepdims=1)
-    nothing = graph.constant(0, np.int64)
-    places = graph.concat(
-        1,
-        *(
-            graph.op("Add", word, graph.op("Mul", graph.op("Max", cell, nothing), graph.integers(n_words)))
-            for cell in cells.of_points
-        ),
-    )
-    counted = graph.op("Expand", graph.concat(1, *[is_there] * len(cells.of_points)), graph.lengths(places, 0, 2))
-    shape = graph.concat(0, graph.lengths(columns, 0, 1), graph.integers(cells.n_cells * n_words))
+    centered = graph.op("Sub", columns, graph.constant(center[:, None]))
+    rows = graph.transpose(graph.concat(1, centered, graph.ones(graph.cut(columns, 1, 0, 1))), 0, 2, 1)
+    operator = np.hstack([words, -(words**2).sum(axis=1, keepdims=True) / 2])
+    return graph.op("ArgMax", graph.op("MatMul", rows, graph.constant(operator.T)), axis=2, keepdims=0)
+
+
+def _bag_of_words(graph: Graph, encoder: BagOfWords, columns: str, cells: GraphCells) -> str:
+    word = _nearest_word(graph, encoder, columns)
+    n_words, n_groups = encoder.n_words, cells.n_groups
+    # Of points that there are not, the group is one more.
+    places = graph.op("Add", word, graph.op("Mul", cells.groups, graph.integers(n_words)))
+    shape = graph.concat(0, graph.lengths(columns, 0, 1), graph.integers((n_groups + 1) * n_words))
     empty = graph.op("Expand", graph.constant([[0]]), shape)
-    counts = graph.op("ScatterElements", empty, places, counted, axis=1, reduction="add")
-    counts = graph.reshape(counts, 0, cells.n_cells, n_words)
+    ones = graph.to(graph.ones(places, np.int64), np.float32)
+    counts = graph.op("ScatterElements", empty, places, ones, axis=1, reduction="add")
+    counts = graph.cut(graph.reshape(counts, 0, n_groups + 1, n_words), 1, 0, n_groups)
+    counts = cells.of_groups(counts)
     if encoder.word_mirror is not None:
         n = encoder.n_pooled
         counts = graph.op("Add", graph.cut(counts, 2, 0, n), cells.mirrored(graph.cut(counts, 2, n, END), 1))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 #: A slice that ends here ends with the axis.
 END = int(np.iinfo(np.int64).max)
@@ -19,6 +20,7 @@ class Graph:
         self.nodes: list[NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], tuple[str, NDArray[Any]]] = {}
         self._known: dict[tuple[object, ...], str] = {}
+        self._n_made = 0
 
     @property
     def initializers(self) -> list[TensorProto]:
@@ -39,10 +41,43 @@ class Graph:
         """Return the one result of an operator."""
         key = (kind, *inputs, *sorted((name, str(value)) for name, value in attributes.items()))
         if key not in self._known:
-            output = f"{kind.lower()}_{len(self.nodes)}"
+            output = f"{kind.lower()}_{self._n_made}"
+            self._n_made += 1
             self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
             self._known[key] = output
         return self._known[key]
+
+    def inner(self, name: str, inputs: Sequence[ValueInfoProto], build: Callable[[], Sequence[str]]) -> GraphProto:
+        """Return a graph inside this one, whose values it knows; ``build`` writes it and says what comes out."""
+        outside, self.nodes = self.nodes, []
+        known = dict(self._known)
+        outputs = []
+        for number, value in enumerate(build()):
+            # Each output has a name of its own, also where it comes from outside.
+            outputs.append(f"{name}_{number}_out")
+            self.nodes.append(helper.make_node("Identity", [value], [outputs[-1]]))
+        nodes, self.nodes, self._known = self.nodes, outside, known
+        return helper.make_graph(nodes, name, inputs, [helper.make_empty_tensor_value_info(each) for each in outputs])
+
+    def either(self, condition: str, build: Callable[[], str], otherwise: str) -> str:
+        """Return what is built where a condition, bool (), holds, and another value where it does not."""
+        name = f"if_{self._n_made}"
+        then, other = (
+            self.inner(f"{name}_{word}", (), made)
+            for word, made in (("then", lambda: [build()]), ("else", lambda: [otherwise]))
+        )
+        return self.op("If", condition, then_branch=then, else_branch=other)
+
+    def for_each(self, count: int, build: Callable[[str], str]) -> str:
+        """Return what is built for each number, int64 (), below a count, one behind the other along a new axis."""
+        name = f"loop_{self._n_made}"
+        number, goes_on = f"{name}_number", f"{name}_goes_on"
+        inputs = [
+            helper.make_tensor_value_info(number, TensorProto.INT64, []),
+            helper.make_tensor_value_info(goes_on, TensorProto.BOOL, []),
+        ]
+        body = self.inner(name, inputs, lambda: [goes_on, build(number)])
+        return self.op("Loop", self.constant(count, np.int64), "", body=body)
 
     def output(self, name: str, value: str) -> None:
         """Give a value the name that it leaves the graph by."""
@@ -87,6 +122,17 @@ class Graph:
     def sum(self, value: str, axis: int) -> str:
         """Return sums along an axis, which stays with length 1."""
         return self.op("ReduceSum", value, self.integers(axis), keepdims=1)
+
+    def order(self, numbers: str) -> str:
+        """Return the places of integers (n,) in ascending order, int64 (n,)."""
+        key = ("order", numbers)
+        if key not in self._known:
+            values, places = (f"{what}_{self._n_made}" for what in ("sorted", "order"))
+            self._n_made += 1
+            made = helper.make_node("TopK", [numbers, self.lengths(numbers, 0, 1)], [values, places], axis=0, largest=0)
+            self.nodes.append(made)
+            self._known[key] = places
+        return self._known[key]
 
     def ones(self, value: str, dtype: Any = np.float32) -> str:
         """Return ones in the shape of a value of the type."""

@@ -38,10 +38,16 @@ def working_size(graph: Graph, pixels: str, min_side: int | None, max_side: int 
         larger = graph.op("Concat", graph.lengths(pixels, 0, 2), graph.op("Max", wanted, lengths), axis=0)
         pixels = graph.op("Resize", pixels, "", "", larger, mode="cubic", cubic_coeff_a=-0.75)
         lengths = graph.lengths(pixels, 2, 4)
-    if max_side is not None:
+        pixels = graph.op("Clip", graph.op("Round", pixels), graph.constant(0), graph.constant(255))
+    if max_side is None:
+        return pixels
+
+    def shrunk() -> str:
         rows, columns = (_shares(graph, graph.row(lengths, at), graph.row(wanted, at)) for at in (0, 1))
-        pixels = graph.op("MatMul", graph.op("MatMul", rows, pixels), graph.transpose(columns, 1, 0))
-    return graph.op("Clip", graph.op("Round", pixels), graph.constant(0), graph.constant(255))
+        return graph.op("Round", graph.op("MatMul", graph.op("MatMul", rows, pixels), graph.transpose(columns, 1, 0)))
+
+    is_larger = graph.op("Less", scale, graph.constant([1], np.float64))
+    return graph.either(graph.op("Squeeze", is_larger), shrunk, pixels)
 
 
 def _shares(graph: Graph, length: str, wanted: str) -> str:
