@@ -23,9 +23,30 @@ def vectors(graph: Graph, backend: ImageEncoder, pixels: str) -> str:
 
 
 def _bag(graph: Graph, backend: BagEncoder, pixels: str) -> str:
-    if backend.mirror is True:
-        raise CvbowError("BagEncoder(mirror=True) cannot be exported yet")
     described = describe(graph, backend.extractor_, pixels)
+    vector = _encoded(graph, backend, described)
+    if backend.mirror is not True:
+        return vector
+    mirror = backend.extractor_.mirror
+    assert mirror is not None
+    places = np.argsort(described.order)
+    values = graph.take(described.values, places[mirror.order], 1)
+    values = graph.op("Mul", values, graph.constant(mirror.signs[:, None]))
+    mirrored = Described(values, np.arange(len(places)), described.points.mirrored(graph))
+    return _mean_direction(graph, vector, _encoded(graph, backend, mirrored), backend.encoder_.n_blocks)
+
+
+def _mean_direction(graph: Graph, vector: str, mirrored: str, n_blocks: int) -> str:
+    """Return the mean of two vectors, block by block, at the mean of their lengths."""
+    half = graph.constant(0.5)
+    blocks = [graph.reshape(each, 0, n_blocks, -1) for each in (vector, mirrored)]
+    lengths = [graph.op("ReduceL2", each, axes=[2], keepdims=1) for each in blocks]
+    wanted, mean = (graph.op("Mul", graph.op("Add", *pair), half) for pair in (lengths, blocks))
+    unit = graph.over(mean, graph.op("ReduceL2", mean, axes=[2], keepdims=1))
+    return graph.reshape(graph.op("Mul", unit, wanted), 0, -1)
+
+
+def _encoded(graph: Graph, backend: BagEncoder, described: Described) -> str:
     columns = _reduced(graph, backend, described)
     if backend.position_weight:
         columns = graph.concat(1, columns, _places(graph, backend.position_weight, described, columns))

@@ -26,6 +26,8 @@ class GraphCells:
         1 where a group is a part of a cell.
     mirror : ndarray of shape (n_cells,)
         Each cell's place in the mirrored image.
+    members : str
+        1 where a point lies in a group, float32 (n_groups, P).
     groups : str
         The group of each point, int64 (P,); ``n_groups`` of a point that there is not.
     """
@@ -46,8 +48,9 @@ class GraphCells:
         is_there = graph.op("GreaterOrEqual", points.y, graph.constant(0, np.int64))
         self.groups = graph.op("Where", is_there, group, graph.constant(self.n_groups, np.int64))
         numbers = graph.constant(np.arange(self.n_groups)[:, None], np.int64)
-        members = graph.op("Equal", graph.unsqueeze(self.groups, 0), numbers)
-        self._group_sizes = graph.op("ReduceSum", graph.to(members, np.int64), graph.integers(1), keepdims=0)
+        is_member = graph.op("Equal", graph.unsqueeze(self.groups, 0), numbers)
+        self.members = graph.to(is_member, np.float32)
+        self._group_sizes = graph.op("ReduceSum", graph.to(is_member, np.int64), graph.integers(1), keepdims=0)
 
     @property
     def sizes(self) -> str:

@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from cvbow.encoders import BagOfWords, Encoder, FisherVector, SpatialPyramid
+from cvbow.encoders import VLAD, BagOfWords, Encoder, FisherVector, SoftThreshold, SpatialPyramid
 from cvbow.encoders.spatial_pyramid import parse_grids
 from cvbow.errors import CvbowError
 from cvbow.export._cells import GraphCells
 from cvbow.export._graph import END, Graph
 from cvbow.export._grids import Points
+
+
+#: Float32's share of what ``VLAD`` takes for nothing, by descriptor.
+_NOISE = 1e-6
 
 
 def encode(graph: Graph, encoder: Encoder, columns: str, points: Points) -> str:
@@ -106,9 +110,59 @@ def _bag_of_words(graph: Graph, encoder: BagOfWords, columns: str, cells: GraphC
     return _normalized(graph, counts, encoder, cells)
 
 
+def _vlad(graph: Graph, encoder: VLAD, columns: str, cells: GraphCells) -> str:
+    if encoder.unit_residuals or encoder.residual_pca is not None:
+        raise CvbowError("VLAD with unit_residuals or residual_pca cannot be exported")
+    words = np.asarray(encoder.dictionary_.words_, np.float32)
+    n_words, k = words.shape
+    word = _nearest_word(graph, encoder, columns)
+    own_words = graph.transpose(graph.op("Gather", graph.constant(words), word, axis=0), 0, 2, 1)
+    residuals = graph.concat(1, graph.op("Sub", columns, own_words), graph.ones(graph.cut(columns, 1, 0, 1)))
+    is_word = graph.op("Equal", graph.unsqueeze(word, 1), graph.constant(np.arange(n_words)[:, None], np.int64))
+    sums = cells.products(graph.to(is_word, np.float32), residuals)
+    sums = graph.reshape(sums, 0, 0, n_words, k + 1)
+    if encoder.word_mirror is not None:
+        mirror = encoder.word_mirror
+        second = cells.mirrored(graph.cut(sums, 2, encoder.n_pooled, END), 1)
+        second = graph.take(second, np.append(mirror.order, k), 3)
+        second = graph.op("Mul", second, graph.constant(np.append(mirror.signs, 1)))
+        sums = graph.op("Add", graph.cut(sums, 2, 0, encoder.n_pooled), second)
+    # Differences that cancel out leave rounding errors, which unit length would blow up.
+    noise = _NOISE * np.abs(words).max(axis=1, keepdims=True)[: encoder.n_pooled]
+    least = graph.op("Mul", graph.cut(sums, 3, k, END), graph.constant(noise))
+    sums = graph.cut(sums, 3, 0, k)
+    largest = graph.op("ReduceMax", graph.op("Abs", sums), axes=[3], keepdims=1)
+    sums = graph.op("Where", graph.op("Greater", largest, least), sums, graph.constant(0))
+    parts = _power(graph, sums, encoder.power)
+    if encoder.intra_normalization:
+        parts = graph.over(parts, graph.op("ReduceL2", parts, axes=[3], keepdims=1))
+    rows = graph.reshape(parts, 0, 0, -1)
+    return rows if encoder.normalization == "none" else _unit(graph, rows, encoder, cells)
+
+
+def _soft_threshold(graph: Graph, encoder: SoftThreshold, columns: str, cells: GraphCells) -> str:
+    if encoder.pooling == "max":
+        raise CvbowError("SoftThreshold(pooling='max') cannot be exported, only sums and averages can")
+    words = np.asarray(encoder.dictionary_.words_, np.float64)
+    lengths = np.linalg.norm(words, axis=1, keepdims=True)
+    directions = np.divide(words, lengths, out=np.zeros(words.shape), where=lengths > 0)
+    projections = graph.op("MatMul", graph.constant(directions), columns)
+    if encoder.split_sign:
+        projections = graph.concat(1, projections, graph.op("Neg", projections))
+    codes = graph.op("Relu", graph.op("Sub", projections, graph.constant(encoder.alpha)))
+    sums = graph.op("MatMul", codes, graph.transpose(cells.members, 1, 0))
+    rows = cells.of_groups(graph.transpose(sums, 0, 2, 1))
+    if encoder.pooling == "average":
+        sizes = graph.op("Max", graph.to(cells.sizes, np.float32), graph.constant(1))
+        rows = graph.op("Div", rows, sizes)
+    return _normalized(graph, rows, encoder, cells)
+
+
 _ENCODERS: dict[type[Encoder], Callable[[Graph, Any, str, GraphCells], str]] = {
     BagOfWords: _bag_of_words,
     FisherVector: _fisher,
+    SoftThreshold: _soft_threshold,
+    VLAD: _vlad,
 }
 
 

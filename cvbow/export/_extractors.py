@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from cvbow.errors import CvbowError
 from cvbow.export import _images
 from cvbow.export._graph import END, Graph
-from cvbow.export._grids import N_BINS, Grid, Points
-from cvbow.features import ColorStatistics, DenseSIFT, Extractor
+from cvbow.export._grids import N_BINS, NOWHERE, Grid, Points, spread_out
+from cvbow.features import ColorStatistics, DenseSIFT, Extractor, WhitenedPatches
 
 #: Directions of a gradient: first the four straight ones, then the diagonal ones.
 _DIRECTIONS = np.array([0, 2, 4, 6, 1, 3, 5, 7])
@@ -135,7 +135,42 @@ def _color_statistics(graph: Graph, extractor: ColorStatistics, pixels: str) -> 
     return Described(graph.to(values, np.float32), order.ravel(), grid.points())
 
 
+def _whitened_patches(graph: Graph, extractor: WhitenedPatches, pixels: str) -> Described:
+    size, step = extractor.patch_size, extractor.step
+    planes, n_planes = (pixels, 3) if extractor.color else (_images.gray(graph, pixels), 1)
+    lengths = graph.lengths(planes, 2, 4)
+    n_patches = graph.op("Sub", lengths, graph.integers(size - 1))
+    # Behind the image enough for a patch where it does not hold one.
+    planes = graph.op("Pad", planes, graph.concat(0, graph.integers(0, 0, 0, 0, 0, 0), _lacking(graph, lengths, size)))
+    k = n_planes * size**2
+    picks = np.eye(k).reshape(k, size, size, n_planes).transpose(0, 3, 1, 2)
+    patches = graph.op("Conv", planes, graph.constant(picks), strides=[step, step])
+    raw = graph.reshape(patches, 0, 0, -1)
+    centered = graph.op("Sub", raw, graph.op("ReduceMean", raw, axes=[1], keepdims=1))
+    squares = graph.op("ReduceSumSquare", centered, axes=[1], keepdims=1)
+    variance = graph.op("Mul", squares, graph.constant(1 / (k - 1)))
+    deviation = graph.op("Sqrt", graph.op("Add", variance, graph.constant(extractor.variance_offset)))
+    values = graph.over(centered, deviation)
+    is_there = graph.op("Greater", graph.op("ReduceMin", n_patches, axes=[0]), graph.integers(0))
+    first = graph.op("Where", is_there, graph.integers(size), graph.integers(NOWHERE))
+    counts = graph.lengths(patches, 2, 4)
+    zero, one = (graph.constant(number, np.int64) for number in (0, 1))
+    rows, columns = (
+        graph.op(
+            "Add", graph.op("Mul", graph.op("Range", zero, graph.row(counts, at), one), graph.integers(2 * step)), first
+        )
+        for at in (0, 1)
+    )
+    return Described(values, np.arange(k), Points(*spread_out(graph, rows, columns), lengths))
+
+
+def _lacking(graph: Graph, lengths: str, size: int) -> str:
+    """Return how many pixels each side lacks for a patch."""
+    return graph.op("Max", graph.op("Sub", graph.integers(size), lengths), graph.integers(0))
+
+
 _EXTRACTORS: dict[type[Extractor], Callable[[Graph, Any, str], Described]] = {
     DenseSIFT: _dense_sift,
     ColorStatistics: _color_statistics,
+    WhitenedPatches: _whitened_patches,
 }

@@ -16,7 +16,7 @@ from cvbow.export._graph import Graph
 
 N_BINS = 4
 #: Twice the place of what lies nowhere.
-_NOWHERE = -(1 << 40)
+NOWHERE = -(1 << 40)
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,20 @@ class Points:
     x: str
     y: str
     size: str
+
+    def mirrored(self, graph: Graph) -> Points:
+        """Return the points as they lie in the mirrored image."""
+        width = graph.op("Mul", graph.row(self.size, 1), graph.integers(2))
+        return Points(graph.op("Sub", width, self.x), self.y, self.size)
+
+
+def spread_out(graph: Graph, rows: str, columns: str) -> tuple[str, str]:
+    """Return the x and the y of the points of a grid, row after row, from its rows' y and its columns' x, int64."""
+    nothing = graph.constant(0, np.int64)
+    y = graph.unsqueeze(rows, 1)
+    ys = graph.op("Add", y, graph.op("Mul", columns, nothing))
+    xs = graph.op("Add", columns, graph.op("Mul", y, nothing))
+    return graph.reshape(xs, -1), graph.reshape(ys, -1)
 
 
 class Grid:
@@ -55,7 +69,7 @@ class Grid:
         is_there = graph.op("Greater", fewest, graph.constant(0, np.int64))
         spans_there = graph.constant(spans.ravel(), np.int64)
         #: What is added to twice a first bin's distance for that of the middle, (n_scales,).
-        self.to_middle = graph.op("Where", is_there, spans_there, graph.constant(_NOWHERE, np.int64))
+        self.to_middle = graph.op("Where", is_there, spans_there, graph.constant(NOWHERE, np.int64))
 
     def pool(self, planes: str, n_planes: int, scale: int, profiles: NDArray[np.floating]) -> str:
         """Pool planes (N, n_planes, H, W) into the bins of a scale's descriptors, (N, 16 n_planes, descriptors).
@@ -104,9 +118,7 @@ class Grid:
                 for at in (0, 1)
             )
             to_middle = graph.row(self.to_middle, scale)
-            y = graph.unsqueeze(graph.op("Add", rows, to_middle), 1)
-            x = graph.op("Add", columns, to_middle)
-            nothing = graph.constant(0, np.int64)
-            ys.append(graph.reshape(graph.op("Add", y, graph.op("Mul", x, nothing)), -1))
-            xs.append(graph.reshape(graph.op("Add", x, graph.op("Mul", y, nothing)), -1))
+            x, y = spread_out(graph, *(graph.op("Add", each, to_middle) for each in (rows, columns)))
+            xs.append(x)
+            ys.append(y)
         return Points(graph.concat(0, *xs), graph.concat(0, *ys), self.size)

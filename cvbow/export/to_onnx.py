@@ -1,57 +1,111 @@
-"""A classifier from pixels to probabilities as one ONNX model."""
+"""A classifier, from pixels to probabilities, as one ONNX model."""
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from cvbow import __version__
-from cvbow.classify import ImageClassifier, LinearSVM
-from cvbow.errors import CvbowError
+from cvbow._checks import check_ints
+from cvbow.classify import ImageClassifier
 from cvbow.export._backends import vectors
-from cvbow.export._graph import Graph
-from cvbow.storage import readable_json
+from cvbow.export._classifiers import decide
+from cvbow.storage import GENERATOR
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 #: The operator set, of 2021: runtimes of the last years have it.
 OPSET = 17
+#: The version of the file's format that goes with it.
+_IR_VERSION = 8
 
 
-def to_onnx(model: ImageClassifier) -> Any:
+def to_onnx(model: ImageClassifier, *, size: tuple[int, int] | None = None) -> ModelProto:
+    """Return a classifier as one ONNX model, from pixels to probabilities.
+
+    Its input ``image`` is uint8 RGB, (n, height, width, 3): upright, and transparent pixels laid onto the model's
+    background, as ``cvbow.read_image`` gives it. Images are brought to the working size inside. Outputs are
+    ``probabilities`` and ``decisions``, float32 (n, n_classes). It has operators of ONNX alone, and in its metadata
+    ``classes`` (a JSON list), ``recipe`` (a JSON object) and ``cvbow`` (the version).
+
+    Parameters
+    ----------
+    model : ImageClassifier
+        Fitted, with dense features (``DenseSIFT`` of gray images, ``ColorStatistics``, ``WhitenedPatches``), an encoder
+        that pools sums (``BagOfWords``, ``VLAD``, ``FisherVector``, ``SoftThreshold``), in pyramids or not, and a
+        linear classifier.
+    size : (int, int) or None, default None
+        Height and width of all images; None for images of any size, which may differ from call to call.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Checked by ``onnx.checker``; ``SerializeToString`` gives the file.
+
+    Raises
+    ------
+    CvbowError
+        If a part of the model cannot be exported; the message says which, and why.
+    NotFittedError
+        Before ``fit``.
+    ValueError
+        If `size` is not two lengths of at least 1.
+    ImportError
+        Without the package onnx (``pip install 'cvbow[export]'``).
+
+    Notes
+    -----
+    The model gives what ``predict_proba`` gives for the same pixels, up to rounding: mostly to 1e-5, and to 1e-3 where
+    images are shrunk to the working size, as OpenCV rounds means of areas in whole numbers. A model that sees gray
+    alone reads JPEG files in gray, which differs by a level here and there from the gray of their colours.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import BagEncoder, BagOfWords, DenseSIFT, ImageClassifier, KMeansDictionary
+    >>> from cvbow.export import to_onnx
+    >>> images = list(np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), np.uint8))
+    >>> backend = BagEncoder(DenseSIFT(step=8, bin_sizes=(4,)), BagOfWords(KMeansDictionary(n_words=4)))
+    >>> model = ImageClassifier(backend).fit(images, ["a", "b"] * 3)
+    >>> exported = to_onnx(model)
+    >>> [value.name for value in exported.graph.output]
+    ['probabilities', 'decisions']
+    """
     from onnx import TensorProto, checker, helper
 
+    from cvbow.export._graph import Graph
+
+    check_is_fitted(model, "classifier_")
+    if size is not None:
+        check_ints("size", size, minimum=1)
+        if len(size) != 2:
+            raise ValueError(f"size must be a height and a width, got {size!r}")
     graph = Graph()
     pixels = graph.transpose(graph.to("image", np.float32), 0, 3, 1, 2)
-    vector = vectors(graph, model.backend_, pixels)
-    classifier = model.classifier_
-    if not isinstance(classifier, LinearSVM):
-        raise CvbowError(f"{type(classifier).__name__} cannot be exported; what can be is LinearSVM")
-    decisions = graph.op(
-        "Gemm", vector, graph.constant(classifier.coef_), graph.constant(classifier.intercept_), transB=1
-    )
-    if len(classifier.coef_) == 1:
-        decisions = graph.op("Mul", graph.concat(1, graph.op("Neg", decisions), decisions), graph.constant(0.5))
-    graph.output("decisions", decisions)
-    scaled = graph.op("Mul", decisions, graph.constant(classifier.temperature_))
-    graph.output("probabilities", graph.op("Softmax", scaled, axis=1))
+    answers = decide(graph, model.classifier_, vectors(graph, model.backend_, pixels))
+    for name, value in answers.items():
+        graph.output(name, value)
     classes = [str(name) for name in model.classes_]
+    sides = ["height", "width"] if size is None else list(size)
     made = helper.make_graph(
         graph.nodes,
-        "cvbow",
-        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", "height", "width", 3])],
-        [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", len(classes)])
-            for name in ("probabilities", "decisions")
-        ],
+        GENERATOR,
+        [helper.make_tensor_value_info("image", TensorProto.UINT8, ["n", *sides, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", len(classes)]) for name in answers],
         graph.initializers,
     )
+    opset = helper.make_opsetid("", OPSET)
     found = helper.make_model(
-        made,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-        ir_version=8,
-        producer_name="cvbow",
-        producer_version=__version__,
+        made, opset_imports=[opset], ir_version=_IR_VERSION, producer_name=GENERATOR, producer_version=__version__
     )
-    helper.set_model_props(found, {"classes": readable_json(classes).decode()})
+    helper.set_model_props(found, {"classes": _json(classes), "recipe": _json(dict(model.shown_recipe))})
     checker.check_model(found, full_check=True)
     return found
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
