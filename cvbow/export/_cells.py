@@ -65,18 +65,56 @@ class GraphCells:
         """Return, for each cell, the product of (N, m, P) and (N, k, P) over its points, (N, n_cells, m k)."""
         graph = self.graph
         left, right = (graph.op("Gather", each, graph.order(self.groups), axis=2) for each in (left, right))
-        stops = graph.op("CumSum", self._group_sizes, graph.constant(0, np.int64))
-        starts = graph.op("Sub", stops, self._group_sizes)
+        bounds = self._bounds()
 
         def product(number: str) -> str:
-            start, stop = (graph.unsqueeze(graph.op("Gather", each, number, axis=0), 0) for each in (starts, stops))
-            parts = [graph.op("Slice", each, start, stop, graph.integers(2)) for each in (left, right)]
+            parts = [self._of_group(each, number, bounds) for each in (left, right)]
             made = graph.op("MatMul", parts[0], graph.transpose(parts[1], 0, 2, 1))
             # Of no points at all, a runtime may make anything.
-            return graph.op("Where", graph.op("Less", start, stop), graph.reshape(made, 0, -1), graph.constant(0))
+            is_there = graph.op("Less", *(graph.op("Gather", each, number, axis=0) for each in bounds))
+            return graph.op("Where", is_there, graph.reshape(made, 0, -1), graph.constant(0))
 
         groups = graph.for_each(self.n_groups, product)
         return self.of_groups(graph.transpose(groups, 1, 0, 2))
+
+    def spread(self, factors: str, left: str, right: str) -> str:
+        """Return what each point has of the cells' factors, the transpose of ``products``: (N, P).
+
+        Of (N, n_cells, m, k) factors, and (N, m, P) and (N, k, P), it is the sum over m and k of all three's products.
+        """
+        graph = self.graph
+        lengths = graph.lengths(factors, 2, 4)
+        of_groups = self.to_groups(graph.reshape(factors, 0, 0, -1))
+        order, bounds = graph.order(self.groups), self._bounds()
+        left, right = (graph.op("Gather", each, order, axis=2) for each in (left, right))
+        shape = graph.concat(0, graph.integers(0), lengths)
+
+        def given(number: str) -> str:
+            parts = [self._of_group(each, number, bounds) for each in (left, right)]
+            own = graph.op("Reshape", graph.op("Gather", of_groups, number, axis=1), shape)
+            products = graph.op("Mul", parts[0], graph.op("MatMul", own, parts[1]))
+            return graph.op("ReduceSum", products, graph.integers(1), keepdims=0)
+
+        # Points that there are not come last, and have nothing.
+        n_none = graph.op("Sub", graph.lengths(self.groups, 0, 1), graph.op("ReduceMax", bounds[1], axes=[0]))
+        none = graph.op("Expand", graph.constant([[0]]), graph.concat(0, graph.lengths(left, 0, 1), n_none))
+        empty = graph.cut(graph.op("ReduceSum", right, graph.integers(1), keepdims=0), 1, 0, 0)
+        shares = graph.concat(1, graph.join_each(self.n_groups, empty, given), none)
+        return graph.op("Gather", shares, graph.order(order), axis=1)
+
+    def to_groups(self, values: str) -> str:
+        """Return the sums for the groups of what all cells that a group is a part of have, (N, n_groups, d)."""
+        return self.graph.op("MatMul", self.graph.constant(self.belongs.T), values)
+
+    def _bounds(self) -> tuple[str, str]:
+        """Return where each group begins and ends among the points in the order of their groups."""
+        stops = self.graph.op("CumSum", self._group_sizes, self.graph.constant(0, np.int64))
+        return self.graph.op("Sub", stops, self._group_sizes), stops
+
+    def _of_group(self, value: str, number: str, bounds: tuple[str, str]) -> str:
+        """Return what points of a group have of a value (N, m, P) that is in the order of groups."""
+        ends = [self.graph.unsqueeze(self.graph.op("Gather", each, number, axis=0), 0) for each in bounds]
+        return self.graph.op("Slice", value, *ends, self.graph.integers(2))
 
     def mirrored(self, value: str, axis: int) -> str:
         """Return values of the cells along an axis as the cells of the mirrored image have them."""

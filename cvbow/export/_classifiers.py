@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from cvbow.classify import LinearSVM
 from cvbow.errors import CvbowError
 from cvbow.export._graph import Graph
 
 
-def decide(graph: Graph, classifier: Any, vectors: str) -> dict[str, str]:
-    """Return the outputs by their names, (N, n_classes) each; CvbowError if the classifier cannot be exported."""
+@dataclass(frozen=True)
+class Decided:
+    """Decisions and probabilities, (N, n_classes), and the weights that make the decisions, (n_classes, d)."""
+
+    decisions: str
+    probabilities: str
+    weights: NDArray[np.float32]
+
+
+def decide(graph: Graph, classifier: Any, vectors: str) -> Decided:
+    """Return what a classifier answers; CvbowError if it cannot be exported."""
     if not isinstance(classifier, LinearSVM):
-        kind = type(classifier).__name__
         raise CvbowError(
-            f"{kind} cannot be exported; what can be is LinearSVM, as linear-svm, tuned-svm or standardized-svm"
+            f"{type(classifier).__name__} cannot be exported; what can be is LinearSVM, as linear-svm, tuned-svm or "
+            "standardized-svm"
         )
-    weights, offsets = graph.constant(classifier.coef_), graph.constant(classifier.intercept_)
-    decisions = graph.op("Gemm", vectors, weights, offsets, transB=1)
-    if len(classifier.coef_) == 1:
+    weights, offsets = classifier.coef_, classifier.intercept_
+    if len(weights) == 1:
         # Half for the second class, and half against the first.
-        decisions = graph.op("Mul", graph.concat(1, graph.op("Neg", decisions), decisions), graph.constant(0.5))
+        weights, offsets = (np.concatenate([-each, each]) / 2 for each in (weights, offsets))
+    decisions = graph.op("Gemm", vectors, graph.constant(weights), graph.constant(offsets), transB=1)
     scaled = graph.op("Mul", decisions, graph.constant(classifier.temperature_))
-    return {"probabilities": graph.op("Softmax", scaled, axis=1), "decisions": decisions}
+    return Decided(decisions, graph.op("Softmax", scaled, axis=1), weights)
+
+
+def of_best(graph: Graph, answer: Decided, vectors: str) -> str:
+    """Return what each value of the vectors gave to the decision for the most probable class, (N, d)."""
+    best = graph.op("ArgMax", answer.probabilities, axis=1, keepdims=0)
+    return graph.op("Mul", vectors, graph.op("Gather", graph.constant(answer.weights), best, axis=0))

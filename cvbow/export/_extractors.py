@@ -23,11 +23,15 @@ _STEPS = 256
 
 @dataclass(frozen=True)
 class Described:
-    """Descriptors (N, k, P), float32, and where they lie; value j is what the extractor has at ``order[j]``, (k,)."""
+    """Descriptors (N, k, P), float32, and where they lie; value j is what the extractor has at ``order[j]``, (k,).
+
+    ``heat`` spreads shares of the descriptors (N, P) over the pixels at the working size, (N, 1, H, W).
+    """
 
     values: str
     order: NDArray[np.intp]
     points: Points
+    heat: Callable[[str], str]
 
 
 def describe(graph: Graph, extractor: Extractor, pixels: str) -> Described:
@@ -54,7 +58,14 @@ def _dense_sift(graph: Graph, extractor: DenseSIFT, pixels: str) -> Described:
         parts.append(grid.pool(_orientations(graph, smooth), len(_DIRECTIONS), scale, _triangles(extractor, size)))
     values = _normalized(graph, graph.concat(2, *parts), extractor)
     order = np.arange(N_BINS**2) * len(_DIRECTIONS) + _DIRECTIONS[:, None]
-    return Described(values, order.ravel(), grid.points())
+    return Described(values, order.ravel(), grid.points(), lambda shares: grid.heat(shares, _strength(graph, gray)))
+
+
+def _strength(graph: Graph, gray: str) -> str:
+    """Return the gradient's strength, in gray levels a pixel, plus 1, (N, 1, H, W)."""
+    squares = [graph.op("Mul", each, each) for each in _differences(graph, gray)]
+    length = graph.op("Mul", graph.op("Sqrt", graph.op("Add", *squares)), graph.constant(0.5))
+    return graph.op("Add", length, graph.constant(1))
 
 
 def _triangles(extractor: DenseSIFT, size: int) -> NDArray[np.float64]:
@@ -85,20 +96,24 @@ def _smoothed(graph: Graph, channel: str, variance: float) -> str:
 
 def _orientations(graph: Graph, smooth: str) -> str:
     """Split the gradient of (N, 1, H, W) among the directions, (N, 8, H, W), in gray levels of [0, 1] per pixel."""
-    padded = graph.op("Pad", smooth, graph.integers(0, 0, 1, 1, 0, 0, 1, 1), mode="edge")
-
-    def moved(top: int, left: int) -> str:
-        starts, stops = graph.integers(top, left), graph.integers(top - 2 or END, left - 2 or END)
-        return graph.op("Slice", padded, starts, stops, graph.integers(2, 3))
-
-    x = graph.op("Sub", moved(1, 2), moved(1, 0))
-    y = graph.op("Sub", moved(2, 1), moved(0, 1))
+    x, y = _differences(graph, smooth)
     less_x, less_y, size_x, size_y = (graph.op(kind, each) for kind in ("Neg", "Abs") for each in (x, y))
     straight = graph.op("Sub", graph.concat(1, x, y, less_x, less_y), graph.concat(1, *[size_y, size_x] * 2))
     diagonal = graph.op("Min", graph.concat(1, x, less_x, less_x, x), graph.concat(1, y, y, less_y, less_y))
     unit = 0.5 / (_STEPS * 255)  # a central difference spans two pixels
     scales = np.repeat([unit, unit * np.sqrt(2)], len(_DIRECTIONS) // 2).reshape(1, -1, 1, 1)
     return graph.op("Mul", graph.op("Relu", graph.concat(1, straight, diagonal)), graph.constant(scales))
+
+
+def _differences(graph: Graph, plane: str) -> tuple[str, str]:
+    """Return what the next pixel of (N, 1, H, W) has more than the one before, along x and along y."""
+    padded = graph.op("Pad", plane, graph.integers(0, 0, 1, 1, 0, 0, 1, 1), mode="edge")
+
+    def moved(top: int, left: int) -> str:
+        starts, stops = graph.integers(top, left), graph.integers(top - 2 or END, left - 2 or END)
+        return graph.op("Slice", padded, starts, stops, graph.integers(2, 3))
+
+    return graph.op("Sub", moved(1, 2), moved(1, 0)), graph.op("Sub", moved(2, 1), moved(0, 1))
 
 
 def _normalized(graph: Graph, raw: str, extractor: DenseSIFT) -> str:
@@ -132,7 +147,7 @@ def _color_statistics(graph: Graph, extractor: ColorStatistics, pixels: str) -> 
     deviation = graph.op("Div", graph.op("Sqrt", graph.op("Max", spread, graph.constant(0, np.float64))), area)
     values = graph.op("Div", graph.concat(1, mean, deviation), graph.constant(255, np.float64))
     order = np.arange(N_BINS**2) * 6 + np.arange(6)[:, None]
-    return Described(graph.to(values, np.float32), order.ravel(), grid.points())
+    return Described(graph.to(values, np.float32), order.ravel(), grid.points(), lambda shares: grid.heat(shares, ones))
 
 
 def _whitened_patches(graph: Graph, extractor: WhitenedPatches, pixels: str) -> Described:
@@ -161,7 +176,16 @@ def _whitened_patches(graph: Graph, extractor: WhitenedPatches, pixels: str) -> 
         )
         for at in (0, 1)
     )
-    return Described(values, np.arange(k), Points(*spread_out(graph, rows, columns), lengths))
+    points = Points(*spread_out(graph, rows, columns), lengths)
+
+    def heat(shares: str) -> str:
+        each = graph.op("Mul", shares, graph.constant(size**-2))
+        each = graph.op("Reshape", each, graph.concat(0, graph.integers(0, 1), counts))
+        spread = graph.op("ConvTranspose", each, graph.constant(np.ones((1, 1, size, size))), strides=[step, step])
+        beyond = graph.op("Sub", lengths, graph.lengths(spread, 2, 4))
+        return graph.op("Pad", spread, graph.concat(0, graph.integers(0, 0, 0, 0, 0, 0), beyond))
+
+    return Described(values, np.arange(k), points, heat)
 
 
 def _lacking(graph: Graph, lengths: str, size: int) -> str:

@@ -79,6 +79,18 @@ class Graph:
         body = self.inner(name, inputs, lambda: [goes_on, build(number)])
         return self.op("Loop", self.constant(count, np.int64), "", body=body)
 
+    def join_each(self, count: int, start: str, build: Callable[[str], str]) -> str:
+        """Return a value (N, m) and behind it what is built for each number below a count, of any lengths (N, m')."""
+        name = f"loop_{self._n_made}"
+        number, goes_on, before = f"{name}_number", f"{name}_goes_on", f"{name}_before"
+        inputs = [
+            helper.make_tensor_value_info(number, TensorProto.INT64, []),
+            helper.make_tensor_value_info(goes_on, TensorProto.BOOL, []),
+            helper.make_tensor_value_info(before, TensorProto.FLOAT, None),
+        ]
+        body = self.inner(name, inputs, lambda: [goes_on, self.concat(1, before, build(number))])
+        return self.op("Loop", self.constant(count, np.int64), "", start, body=body)
+
     def output(self, name: str, value: str) -> None:
         """Give a value the name that it leaves the graph by."""
         self.nodes.append(helper.make_node("Identity", [value], [name]))

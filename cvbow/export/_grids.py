@@ -122,3 +122,38 @@ class Grid:
             xs.append(x)
             ys.append(y)
         return Points(graph.concat(0, *xs), graph.concat(0, *ys), self.size)
+
+    def heat(self, shares: str, density: str) -> str:
+        """Return the map (N, 1, H, W) of shares of the descriptors (N, P), each spread by a density over its support.
+
+        A support is 4 bins wide, cut at the image's edge; the density (N, 1, H, W) is above zero.
+        """
+        graph, step = self.graph, self.step
+        spans = graph.op("Sub", self.last, self.first)
+        counts = graph.op("Add", graph.op("Div", spans, graph.integers(step)), graph.integers(1))
+        stops = graph.op("CumSum", graph.op("ReduceProd", counts, axes=[1], keepdims=0), graph.constant(0, np.int64))
+        stops = graph.concat(0, graph.integers(0), stops)
+        batch = graph.lengths(shares, 0, 1)
+        maps = []
+        for scale, bin_size in enumerate(map(int, self.bin_sizes)):
+            side, before, span = N_BINS * bin_size, bin_size // 2, (N_BINS - 1) * bin_size
+            first, last, shape = (graph.row(each, scale) for each in (self.first, self.last, counts))
+            ends = (
+                graph.op("Slice", stops, graph.integers(scale + at), graph.integers(scale + at + 1)) for at in (0, 1)
+            )
+            own = graph.op("Slice", shares, *ends, graph.integers(1))
+            own = graph.op("Reshape", own, graph.concat(0, batch, graph.integers(1), shape))
+            pads = graph.integers(0, 0, before, before, 0, 0, span + bin_size, span + bin_size)
+            stop = graph.op("Add", last, graph.integers(side))
+            sums = graph.op("Slice", graph.op("Pad", density, pads), first, stop, graph.integers(2, 3))
+            column, row = (graph.constant(np.ones((1, 1, *shape))) for shape in ((side, 1), (1, side)))
+            sums = graph.op("Conv", graph.op("Conv", sums, column, strides=[step, 1]), row, strides=[1, step])
+            each = graph.over(own, sums)
+            each = graph.op("ConvTranspose", each, column, strides=[step, 1])
+            each = graph.op("ConvTranspose", each, row, strides=[1, step])
+            # From the first support's edge to the image's, which may be a part of the way back.
+            begin = graph.op("Sub", first, graph.integers(before))
+            end = graph.op("Sub", self.size, graph.op("Sub", stop, graph.integers(before)))
+            nothing = graph.integers(0, 0)
+            maps.append(graph.op("Pad", each, graph.concat(0, nothing, begin, nothing, end)))
+        return graph.op("Mul", graph.op("Sum", *maps), density)
