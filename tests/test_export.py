@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from cvbow import BagEncoder, CvbowError, ImageClassifier, make_model
+from cvbow import BagEncoder, CvbowError, ImageClassifier, explain, make_model
 from cvbow.backends import ColorHistogram
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -86,6 +86,23 @@ def test_images_of_any_shape(models: dict[str, ImageClassifier], name: str, shap
     np.testing.assert_allclose(found["probabilities"], models[name].predict_proba([image]), atol=2e-2)
 
 
+@pytest.mark.parametrize("name", RECIPES)
+def test_its_heat_is_that_of_explain(models: dict[str, ImageClassifier], name: str) -> None:
+    model = models[name]
+    exported = to_onnx(model)
+    for image in pictures(3, seed=2):
+        found = answers(exported, image[None])
+        why = explain(model, image, classes=[str(model.classes_[found["probabilities"].argmax()])])
+        heat = found["heat"][0]
+        if name == "bow-binary":  # of images below 70 pixels, it is of the larger image
+            assert heat.shape[0] >= 70
+            assert heat.sum() == pytest.approx(why.heat.sum(), abs=1e-3)
+            continue
+        assert heat.shape == image.shape[:2]
+        assert np.corrcoef(heat.ravel(), why.heat.ravel())[0, 1] > 0.999
+        assert heat.sum() == pytest.approx(found["decisions"].max() - why.bias - why.remainder, abs=1e-3)
+
+
 def test_large_images_are_shrunk_inside(models: dict[str, ImageClassifier]) -> None:
     image = np.kron(pictures(1)[0], np.ones((11, 9, 1), np.uint8))
     found = answers(to_onnx(models["auto"]), image[None])["probabilities"]
@@ -122,8 +139,11 @@ def test_what_the_file_says(models: dict[str, ImageClassifier]) -> None:
     assert said["classes"] == ["coarse", "fine", "middle"]
     assert said["recipe"]["preset"] == "fisher"
     assert exported.producer_name == "cvbow"
-    assert {opset.domain for opset in exported.opset_import} == {""}
+    # Operators are ONNX's own, or functions that the file holds.
+    functions = {function.name for function in exported.functions}
+    assert {node.op_type for node in exported.graph.node if node.domain} == functions
     assert len(exported.graph.node) < 400
+    assert len(to_onnx(models["auto"], heat=False).graph.output) == 2
 
 
 def test_what_cannot_be_exported() -> None:

@@ -24,7 +24,7 @@ _LEAST = 0.01
 
 @dataclass(frozen=True)
 class Encoded:
-    """Vectors, and the way back: ``shares`` gives what each descriptor, (N, P), gave to values of the vectors' shape."""
+    """Vectors, and the way back: ``shares`` gives what descriptors, (N, P), gave to values in the vectors' shape."""
 
     vectors: str
     shares: Callable[[str], str]
@@ -261,13 +261,17 @@ def _nearest_word(graph: Graph, encoder: Any, columns: str) -> str:
 
 def _per_part(graph: Graph, values: str, sums: str, sizes: str) -> str:
     """Return what a part of size 1 gets of each value, of float64: ``cvbow.encoders``' way of sharing out sums."""
-    zero, one = (graph.constant(number, np.float64) for number in (0, 1))
-    least = graph.op("Mul", sizes, graph.constant(_LEAST, np.float64))
-    held = graph.op("Max", graph.op("Abs", sums), least)
-    is_there = graph.op("Greater", held, zero)
-    held = graph.op("Where", graph.op("Less", sums, zero), graph.op("Neg", held), held)
-    each = graph.op("Div", values, graph.op("Where", is_there, held, one))
-    return graph.op("Where", is_there, each, zero)
+
+    def build(values: str, sums: str, sizes: str) -> str:
+        zero, one = (graph.constant(number, np.float64) for number in (0, 1))
+        least = graph.op("Mul", sizes, graph.constant(_LEAST, np.float64))
+        held = graph.op("Max", graph.op("Abs", sums), least)
+        is_there = graph.op("Greater", held, zero)
+        held = graph.op("Where", graph.op("Less", sums, zero), graph.op("Neg", held), held)
+        each = graph.op("Div", values, graph.op("Where", is_there, held, one))
+        return graph.op("Where", is_there, each, zero)
+
+    return graph.function("ShareOut", build, values, sums, sizes)
 
 
 def _normalized(graph: Graph, rows: str, encoder: Any, pairs: _Pairs) -> str:

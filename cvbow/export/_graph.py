@@ -7,8 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import FunctionProto, GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+#: The operator set, of 2021: runtimes of the last years have it.
+OPSET = 17
+#: Where a model's own functions are.
+DOMAIN = "cvbow"
 #: A slice that ends here ends with the axis.
 END = int(np.iinfo(np.int64).max)
 
@@ -20,7 +24,9 @@ class Graph:
         self.nodes: list[NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], tuple[str, NDArray[Any]]] = {}
         self._known: dict[tuple[object, ...], str] = {}
+        self._functions: dict[tuple[str, bytes], FunctionProto] = {}
         self._n_made = 0
+        self._is_inside = False
 
     @property
     def initializers(self) -> list[TensorProto]:
@@ -91,6 +97,37 @@ class Graph:
         body = self.inner(name, inputs, lambda: [goes_on, self.concat(1, before, build(number))])
         return self.op("Loop", self.constant(count, np.int64), "", start, body=body)
 
+    def function(self, name: str, build: Callable[..., str], *values: str) -> str:
+        """Return what is built of some values, as one operator that a function of the model's own stands for.
+
+        Whatever else goes into it, such as constants, becomes an input as well; what differs in nothing else is one
+        function. There are no graphs inside, and functions inside are written out.
+        """
+        if self._is_inside:
+            return build(*values)
+        outside, self.nodes = self.nodes, []
+        known, self._is_inside = dict(self._known), True
+        result = build(*values)
+        nodes, self.nodes, self._known, self._is_inside = self.nodes, outside, known, False
+        given: dict[str, str] = {}
+        body = [_renamed(node, given) for node in nodes]
+        made = {output for node in body for output in node.output}
+        free = {old: new for old, new in given.items() if new not in made}
+        content = b"".join(node.SerializeToString() for node in body)
+        called = self._functions.get((name, content))
+        if called is None:
+            number = sum(other == name for other, _ in self._functions)
+            opset = helper.make_opsetid("", OPSET)
+            inputs, outputs = list(free.values()), [given[result]]
+            called = helper.make_function(DOMAIN, f"{name}{number or ''}", inputs, outputs, body, [opset])
+            self._functions[name, content] = called
+        return self.op(called.name, *free, domain=DOMAIN)
+
+    @property
+    def functions(self) -> list[FunctionProto]:
+        """The functions that were made."""
+        return list(self._functions.values())
+
     def output(self, name: str, value: str) -> None:
         """Give a value the name that it leaves the graph by."""
         self.nodes.append(helper.make_node("Identity", [value], [name]))
@@ -153,6 +190,19 @@ class Graph:
 
     def over(self, value: str, by: str) -> str:
         """Return a value over another one, of float32, that is not negative; zero where that is zero."""
-        positive = self.op("Greater", by, self.constant(0))
-        safe = self.op("Where", positive, by, self.constant(1))
-        return self.op("Where", positive, self.op("Div", value, safe), self.constant(0))
+
+        def build(value: str, by: str) -> str:
+            positive = self.op("Greater", by, self.constant(0))
+            safe = self.op("Where", positive, by, self.constant(1))
+            return self.op("Where", positive, self.op("Div", value, safe), self.constant(0))
+
+        return self.function("DivideUnlessZero", build, value, by)
+
+
+def _renamed(node: NodeProto, given: dict[str, str]) -> NodeProto:
+    """Return an operator of a function with names that count values in the order of their use; ``given`` gets more."""
+    copy = NodeProto()
+    copy.CopyFrom(node)
+    for names in (copy.input, copy.output):
+        names[:] = [name and given.setdefault(name, f"v{len(given)}") for name in names]
+    return copy

@@ -6,6 +6,7 @@ has one descriptor all the same, so that no value is empty, and this one lies in
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,16 +86,21 @@ class Grid:
         size = kernel.shape[1]
         # Behind the image enough for a descriptor that does not fit into it.
         pads = graph.integers(0, 0, reach, reach, 0, 0, reach + span, reach + span)
-        start = graph.row(self.first, scale)
-        stop = graph.op("Add", graph.row(self.last, scale), graph.integers(size))
-        window = graph.op("Slice", graph.op("Pad", planes, pads), start, stop, graph.integers(2, 3))
-        for n, shape, strides in (
-            (n_planes, (size, 1), [self.step, 1]),
-            (n_planes * N_BINS, (1, size), [1, self.step]),
-        ):
-            weights = np.tile(kernel, (n, 1)).reshape(n * N_BINS, 1, *shape)
-            window = graph.op("Conv", window, graph.constant(weights), group=n, strides=strides)
-        return graph.reshape(window, 0, 0, -1)
+
+        def build(planes: str, first: str, last: str) -> str:
+            stop = graph.op("Add", graph.row(last, scale), graph.integers(size))
+            window = graph.op(
+                "Slice", graph.op("Pad", planes, pads), graph.row(first, scale), stop, graph.integers(2, 3)
+            )
+            for n, shape, strides in (
+                (n_planes, (size, 1), [self.step, 1]),
+                (n_planes * N_BINS, (1, size), [1, self.step]),
+            ):
+                weights = np.tile(kernel, (n, 1)).reshape(n * N_BINS, 1, *shape)
+                window = graph.op("Conv", window, graph.constant(weights), group=n, strides=strides)
+            return graph.reshape(window, 0, 0, -1)
+
+        return graph.function("PoolBins", build, planes, self.first, self.last)
 
     def points(self) -> Points:
         """Return where the descriptors lie, scale after scale and row after row."""
@@ -136,24 +142,29 @@ class Grid:
         batch = graph.lengths(shares, 0, 1)
         maps = []
         for scale, bin_size in enumerate(map(int, self.bin_sizes)):
-            side, before, span = N_BINS * bin_size, bin_size // 2, (N_BINS - 1) * bin_size
-            first, last, shape = (graph.row(each, scale) for each in (self.first, self.last, counts))
-            ends = (
-                graph.op("Slice", stops, graph.integers(scale + at), graph.integers(scale + at + 1)) for at in (0, 1)
+            spread = functools.partial(self._spread, step, bin_size)
+            ends = [graph.row(each, scale) for each in (self.first, self.last)]
+            own = graph.op(
+                "Slice", shares, *(graph.cut(stops, 0, at, at + 1) for at in (scale, scale + 1)), graph.integers(1)
             )
-            own = graph.op("Slice", shares, *ends, graph.integers(1))
-            own = graph.op("Reshape", own, graph.concat(0, batch, graph.integers(1), shape))
-            pads = graph.integers(0, 0, before, before, 0, 0, span + bin_size, span + bin_size)
-            stop = graph.op("Add", last, graph.integers(side))
-            sums = graph.op("Slice", graph.op("Pad", density, pads), first, stop, graph.integers(2, 3))
-            column, row = (graph.constant(np.ones((1, 1, *shape))) for shape in ((side, 1), (1, side)))
-            sums = graph.op("Conv", graph.op("Conv", sums, column, strides=[step, 1]), row, strides=[1, step])
-            each = graph.over(own, sums)
-            each = graph.op("ConvTranspose", each, column, strides=[step, 1])
-            each = graph.op("ConvTranspose", each, row, strides=[1, step])
-            # From the first support's edge to the image's, which may be a part of the way back.
-            begin = graph.op("Sub", first, graph.integers(before))
-            end = graph.op("Sub", self.size, graph.op("Sub", stop, graph.integers(before)))
-            nothing = graph.integers(0, 0)
-            maps.append(graph.op("Pad", each, graph.concat(0, nothing, begin, nothing, end)))
+            own = graph.op("Reshape", own, graph.concat(0, batch, graph.integers(1), graph.row(counts, scale)))
+            maps.append(graph.function("Spread", spread, own, density, *ends, self.size))
         return graph.op("Mul", graph.op("Sum", *maps), density)
+
+    def _spread(self, step: int, bin_size: int, shares: str, density: str, first: str, last: str, size: str) -> str:
+        """Return shares (N, 1, rows, columns) over the sums of the density in their supports, as (N, 1, H, W)."""
+        graph = self.graph
+        side, before, span = N_BINS * bin_size, bin_size // 2, (N_BINS - 1) * bin_size
+        pads = graph.integers(0, 0, before, before, 0, 0, span + bin_size, span + bin_size)
+        stop = graph.op("Add", last, graph.integers(side))
+        sums = graph.op("Slice", graph.op("Pad", density, pads), first, stop, graph.integers(2, 3))
+        column, row = (graph.constant(np.ones((1, 1, *shape))) for shape in ((side, 1), (1, side)))
+        sums = graph.op("Conv", graph.op("Conv", sums, column, strides=[step, 1]), row, strides=[1, step])
+        each = graph.over(shares, sums)
+        each = graph.op("ConvTranspose", each, column, strides=[step, 1])
+        each = graph.op("ConvTranspose", each, row, strides=[1, step])
+        # From the first support's edge to the image's, which may be a part of the way back.
+        begin = graph.op("Sub", first, graph.integers(before))
+        end = graph.op("Sub", size, graph.op("Sub", stop, graph.integers(before)))
+        nothing = graph.integers(0, 0)
+        return graph.op("Pad", each, graph.concat(0, nothing, begin, nothing, end))

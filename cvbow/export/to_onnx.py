@@ -18,8 +18,6 @@ from cvbow.storage import GENERATOR
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-#: The operator set, of 2021: runtimes of the last years have it.
-OPSET = 17
 #: The version of the file's format that goes with it.
 _IR_VERSION = 8
 
@@ -80,7 +78,7 @@ def to_onnx(model: ImageClassifier, *, size: tuple[int, int] | None = None, heat
     """
     from onnx import TensorProto, checker, helper
 
-    from cvbow.export._graph import Graph
+    from cvbow.export._graph import DOMAIN, OPSET, Graph
 
     check_is_fitted(model, "classifier_")
     if size is not None:
@@ -111,9 +109,13 @@ def to_onnx(model: ImageClassifier, *, size: tuple[int, int] | None = None, heat
         outputs,
         graph.initializers,
     )
-    opset = helper.make_opsetid("", OPSET)
     found = helper.make_model(
-        made, opset_imports=[opset], ir_version=_IR_VERSION, producer_name=GENERATOR, producer_version=__version__
+        made,
+        functions=graph.functions,
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, 1)],
+        ir_version=_IR_VERSION,
+        producer_name=GENERATOR,
+        producer_version=__version__,
     )
     helper.set_model_props(found, {"classes": _json(classes), "recipe": _json(dict(model.shown_recipe))})
     checker.check_model(found, full_check=True)
