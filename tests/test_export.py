@@ -133,6 +133,21 @@ def test_two_classes() -> None:
     assert found["decisions"].shape == (1, 2)
 
 
+def test_weights_of_fewer_bits(models: dict[str, ImageClassifier]) -> None:
+    image = pictures(1)[0]
+    expected = models["auto"].predict_proba([image])
+    sizes = {}
+    for precision, error in (("fp32", 1e-4), ("fp16", 1e-3), ("int8", 2e-2)):
+        exported = to_onnx(models["auto"], precision=precision)
+        sizes[precision] = exported.ByteSize()
+        np.testing.assert_allclose(answers(exported, image[None])["probabilities"], expected, atol=error)
+    n = models["auto"].classifier_.coef_.size
+    assert sizes["fp32"] - sizes["fp16"] == pytest.approx(2 * n, rel=0.05)
+    assert sizes["fp16"] - sizes["int8"] == pytest.approx(n, rel=0.05)
+    with pytest.raises(ValueError, match="precision must be one of"):
+        to_onnx(models["auto"], precision="int4")
+
+
 def test_what_the_file_says(models: dict[str, ImageClassifier]) -> None:
     exported = to_onnx(models["auto"])
     said = {entry.key: json.loads(entry.value) for entry in exported.metadata_props}

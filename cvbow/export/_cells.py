@@ -5,6 +5,7 @@ The cuts of all grids together divide the image into groups, and a cell is the s
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -125,9 +126,8 @@ def _parts(
     grids: Sequence[tuple[int, int]], x_cuts: Sequence[Fraction], y_cuts: Sequence[Fraction]
 ) -> NDArray[np.float64]:
     """Return which groups, row by row, are parts of each cell, (n_cells, n_groups)."""
-    columns, rows = (
-        [(cut + after) / 2 for cut, after in zip([0, *cuts], [*cuts, 1], strict=True)] for cuts in (x_cuts, y_cuts)
-    )
+    ends = (Fraction(0), *x_cuts, Fraction(1)), (Fraction(0), *y_cuts, Fraction(1))
+    columns, rows = ([(end + other) / 2 for end, other in itertools.pairwise(each)] for each in ends)
     cells = []
     for n_columns, n_rows in grids:
         for row in range(n_rows):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cvbow.classify import LinearSVM
 from cvbow.errors import CvbowError
@@ -19,21 +18,22 @@ class Decided:
 
     decisions: str
     probabilities: str
-    weights: NDArray[np.float32]
+    weights: str
 
 
-def decide(graph: Graph, classifier: Any, vectors: str) -> Decided:
-    """Return what a classifier answers; CvbowError if it cannot be exported."""
+def decide(graph: Graph, classifier: Any, vectors: str, precision: str) -> Decided:
+    """Return what a classifier answers, with weights of a precision; CvbowError if it cannot be exported."""
     if not isinstance(classifier, LinearSVM):
         raise CvbowError(
             f"{type(classifier).__name__} cannot be exported; what can be is LinearSVM, as linear-svm, tuned-svm or "
             "standardized-svm"
         )
-    weights, offsets = classifier.coef_, classifier.intercept_
-    if len(weights) == 1:
+    coefficients, offsets = np.asarray(classifier.coef_), np.asarray(classifier.intercept_)
+    if len(coefficients) == 1:
         # Half for the second class, and half against the first.
-        weights, offsets = (np.concatenate([-each, each]) / 2 for each in (weights, offsets))
-    decisions = graph.op("Gemm", vectors, graph.constant(weights), graph.constant(offsets), transB=1)
+        coefficients, offsets = (np.concatenate([-each, each]) / 2 for each in (coefficients, offsets))
+    weights = graph.table(coefficients, precision)
+    decisions = graph.op("Gemm", vectors, weights, graph.constant(offsets), transB=1)
     scaled = graph.op("Mul", decisions, graph.constant(classifier.temperature_))
     return Decided(decisions, graph.op("Softmax", scaled, axis=1), weights)
 
@@ -41,4 +41,4 @@ def decide(graph: Graph, classifier: Any, vectors: str) -> Decided:
 def of_best(graph: Graph, answer: Decided, vectors: str) -> str:
     """Return what each value of the vectors gave to the decision for the most probable class, (N, d)."""
     best = graph.op("ArgMax", answer.probabilities, axis=1, keepdims=0)
-    return graph.op("Mul", vectors, graph.op("Gather", graph.constant(answer.weights), best, axis=0))
+    return graph.op("Mul", vectors, graph.op("Gather", answer.weights, best, axis=0))

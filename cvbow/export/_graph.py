@@ -39,6 +39,19 @@ class Graph:
         key = array.dtype.str, array.shape, array.tobytes()
         return self._constants.setdefault(key, (f"constant_{len(self._constants)}", array))[0]
 
+    def table(self, rows: NDArray[np.floating], precision: str) -> str:
+        """Return a large constant (m, k), float32, that the file holds in "fp32", "fp16" or "int8".
+
+        Of 8 bits, each row has a step of its own, a 127th of its largest value.
+        """
+        if precision == "fp16":
+            return self.to(self.constant(rows, np.float16), np.float32)
+        if precision == "int8":
+            steps = np.maximum(np.abs(rows).max(axis=1), np.finfo(np.float32).tiny) / 127
+            levels = self.constant(np.rint(rows / steps[:, None]), np.int8)
+            return self.op("DequantizeLinear", levels, self.constant(steps), axis=0)
+        return self.constant(rows)
+
     def integers(self, *values: int) -> str:
         """Return a constant of integers, (n,), as shapes, axes and places are."""
         return self.constant(values, np.int64)

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow import __version__
-from cvbow._checks import check_ints
+from cvbow._checks import check_choice, check_ints
 from cvbow.classify import ImageClassifier
 from cvbow.export._backends import vectors
 from cvbow.export._classifiers import decide, of_best
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _IR_VERSION = 8
 
 
-def to_onnx(model: ImageClassifier, *, size: tuple[int, int] | None = None, heat: bool = True) -> ModelProto:
+def to_onnx(
+    model: ImageClassifier, *, size: tuple[int, int] | None = None, heat: bool = True, precision: str = "fp32"
+) -> ModelProto:
     """Return a classifier as one ONNX model, from pixels to probabilities.
 
     Its input ``image`` is uint8 RGB, (n, height, width, 3): upright, and transparent pixels laid onto the model's
@@ -41,6 +43,8 @@ def to_onnx(model: ImageClassifier, *, size: tuple[int, int] | None = None, heat
         Height and width of all images; None for images of any size, which may differ from call to call.
     heat : bool, default True
         Whether there is the output ``heat``, which takes about as long again as the others.
+    precision : {"fp32", "fp16", "int8"}, default "fp32"
+        Of the classifier's weights, which are most of the file: 4, 2 or 1 bytes each. The rest stays float32.
 
     Returns
     -------
@@ -54,7 +58,7 @@ def to_onnx(model: ImageClassifier, *, size: tuple[int, int] | None = None, heat
     NotFittedError
         Before ``fit``.
     ValueError
-        If `size` is not two lengths of at least 1.
+        If `size` is not two lengths of at least 1, or `precision` unknown.
     ImportError
         Without the package onnx (``pip install 'cvbow[export]'``).
 
@@ -85,10 +89,11 @@ def to_onnx(model: ImageClassifier, *, size: tuple[int, int] | None = None, heat
         check_ints("size", size, minimum=1)
         if len(size) != 2:
             raise ValueError(f"size must be a height and a width, got {size!r}")
+    check_choice("precision", precision, ("fp32", "fp16", "int8"))
     graph = Graph()
     pixels = graph.transpose(graph.to("image", np.float32), 0, 3, 1, 2)
     encoded = vectors(graph, model.backend_, pixels)
-    answer = decide(graph, model.classifier_, encoded.values)
+    answer = decide(graph, model.classifier_, encoded.values, precision)
     graph.output("probabilities", answer.probabilities)
     graph.output("decisions", answer.decisions)
     classes = [str(name) for name in model.classes_]
