@@ -142,8 +142,8 @@ def test_weights_of_fewer_bits(models: dict[str, ImageClassifier]) -> None:
         sizes[precision] = exported.ByteSize()
         np.testing.assert_allclose(answers(exported, image[None])["probabilities"], expected, atol=error)
     n = models["auto"].classifier_.coef_.size
-    assert sizes["fp32"] - sizes["fp16"] == pytest.approx(2 * n, rel=0.05)
-    assert sizes["fp16"] - sizes["int8"] == pytest.approx(n, rel=0.05)
+    assert sizes["fp32"] - sizes["fp16"] == pytest.approx(2 * n, abs=200)
+    assert sizes["fp16"] - sizes["int8"] == pytest.approx(n, abs=200)
     with pytest.raises(ValueError, match="precision must be one of"):
         to_onnx(models["auto"], precision="int4")
 

@@ -28,7 +28,7 @@ def decide(graph: Graph, classifier: Any, vectors: str, precision: str) -> Decid
             f"{type(classifier).__name__} cannot be exported; what can be is LinearSVM, as linear-svm, tuned-svm or "
             "standardized-svm"
         )
-    coefficients, offsets = np.asarray(classifier.coef_), np.asarray(classifier.intercept_)
+    coefficients, offsets = (np.asarray(each, np.float64) for each in (classifier.coef_, classifier.intercept_))
     if len(coefficients) == 1:
         # Half for the second class, and half against the first.
         coefficients, offsets = (np.concatenate([-each, each]) / 2 for each in (coefficients, offsets))
