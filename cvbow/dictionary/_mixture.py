@@ -46,8 +46,8 @@ class Mixture:
     Standardised descriptors are ``z = (x - center) / scale``, from the mixture's own mean and its variance averaged
     over the dimensions: float32's digits serve the differences that decide, and nothing overflows. ``weights``,
     ``means`` and ``variances`` are those of z, in float64. Where Gaussians come in pairs, ``mirror`` is that of z
-    too, and ``mirror_of_sums`` that of sums over z, z^2 and 1. ``operator`` (n_components, 2 k + 1) makes the logarithms
-    of the joint densities out of z, z^2 and 1.
+    too, and ``mirror_of_sums`` that of sums over z, z^2 and 1. ``operator`` (n_components, 2 k + 1) makes the
+    logarithms of the joint densities out of z, z^2 and 1.
     """
 
     #: z is taken as at most this, either way: squares stay finite.
