@@ -99,6 +99,9 @@ class Audit:
         and the nearest that has the suggested one.
     model : ImageClassifier or None
         Learned without the images whose labels are in question; None where it was not asked for.
+    doubts : mapping
+        How doubtful the label of each image is by the others, by its path, 0 to 1, whether or not there is a finding
+        about it; empty where there is nothing to learn from.
 
     Examples
     --------
@@ -115,6 +118,7 @@ class Audit:
     skipped: list[ImageError] = field(default_factory=list)
     neighbours: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     model: ImageClassifier | None = None
+    doubts: Mapping[str, float] = field(default_factory=dict)
 
     def of_kind(self, kind: str) -> list[Finding]:
         """Return the findings of one kind, the surest first."""
