@@ -64,13 +64,14 @@ def _shown(file: str, which: str = "figures", *sections: str, command: str = "")
     return make
 
 
-def _sets(file: str) -> Callable[[Results], str]:
-    """A table of a script's result that has a part for each data set; empty without it."""
+def _sets(file: str, which: str = "figures") -> Callable[[Results], str]:
+    """A table of a script's result that has a part for each data set or trial; empty without it."""
 
     def make(results: Results) -> str:
         result = results.get(file, {})
-        table = result_tables(result).get("figures")
-        return "" if table is None else _block(table, list(result.values()), f"python benchmarks/{file}.py")
+        table = result_tables(result).get(which)
+        again = f"python benchmarks/{file.replace('-', '_')}.py"
+        return "" if table is None else _block(table, list(result.values()), again)
 
     return make
 
@@ -260,6 +261,8 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "bccd": _shown("bccd"),
     "detection": _sets("detection"),
     "segmentation": segmentation_table,
+    "audit": _sets("audit-faults"),
+    "audit-shortcuts": _sets("audit-faults", "shortcuts"),
     "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),
     "retrieval": _shown("speed", "growth", "retrieval", command=SPEED),
     "retrieval-contenders": _shown("speed", "contenders", "retrieval", command=SPEED),

@@ -11,6 +11,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
+    "Audit": "cvbow.audit",
     "BagEncoder": "cvbow.backends",
     "BagOfWords": "cvbow.encoders",
     "CLASSIFIERS": "cvbow.classify",
@@ -43,6 +44,7 @@ _HOME = {
     "Segmenter": "cvbow.segmentation",
     "SpatialPyramid": "cvbow.encoders",
     "VLAD": "cvbow.encoders",
+    "audit_images": "cvbow.audit",
     "classification_report": "cvbow.classify",
     "evaluate_detections": "cvbow.detection",
     "explain": "cvbow.explanation",
@@ -55,7 +57,6 @@ _HOME = {
     "match_images": "cvbow.matching",
     "read_image": "cvbow.images",
     "read_objects": "cvbow.annotations",
-    "tune": "cvbow.tuning",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -2,6 +2,8 @@
 
 from cvbow.annotations import Objects as Objects
 from cvbow.annotations import read_objects as read_objects
+from cvbow.audit import Audit as Audit
+from cvbow.audit import audit_images as audit_images
 from cvbow.augmentation import ImageAugmenter as ImageAugmenter
 from cvbow.backends import BagEncoder as BagEncoder
 from cvbow.classify import CLASSIFIERS as CLASSIFIERS
@@ -44,6 +46,5 @@ from cvbow.matching import match_images as match_images
 from cvbow.presets import PRESETS as PRESETS
 from cvbow.presets import make_model as make_model
 from cvbow.segmentation import Segmenter as Segmenter
-from cvbow.tuning import tune as tune
 
 __version__: str

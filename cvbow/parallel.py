@@ -108,10 +108,10 @@ _reporter: Reporter = _Silent()
 
 
 @contextlib.contextmanager
-def reporting(reporter: Reporter | None) -> Iterator[None]:
-    """Send notes and progress to ``reporter`` inside the ``with`` block; None: to nobody."""
+def reporting(reporter: Reporter) -> Iterator[None]:
+    """Send notes and progress to ``reporter`` inside the ``with`` block."""
     global _reporter
-    before, _reporter = _reporter, reporter or _Silent()
+    before, _reporter = _reporter, reporter
     try:
         yield
     finally:

@@ -34,7 +34,7 @@ TIERS = (
     {"index", "localization"},
     {"duplicates"},
     {"datasets", "presets"},
-    {"audit", "export", "tuning"},
+    {"audit", "tuning"},
     {"demo", "experiments"},
     {"report"},
     {"cvbow_cli"},

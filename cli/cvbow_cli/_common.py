@@ -158,8 +158,8 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
-def labelled_images(source: str, split: str, *, several: bool = False) -> ImageList:
-    """List a folder or CSV; where it has splits, take the one that is wanted and say so.
+def labelled_images(source: str, split: str | None, *, several: bool = False) -> ImageList:
+    """List a folder or CSV; where it has splits, take the one that is wanted and say so, or all of them for None.
 
     With ``several`` an image may have several labels: in a CSV, or by the classes of the objects that are marked on it.
     """
@@ -169,6 +169,8 @@ def labelled_images(source: str, split: str, *, several: bool = False) -> ImageL
         parallel.note(f"{images.ignored} files left out: {reasons}")
     for name in images.empty:
         parallel.note(f"{name}: no images in this folder")
+    if split is None:
+        return images
     for line in layout_doubts(source, images):
         parallel.note(f"warning: {line}")
     if images.has_splits:

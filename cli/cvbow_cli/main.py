@@ -20,6 +20,7 @@ from cvbow_cli._interrupts import interruptible
 COMMANDS = {
     "demo": ("cvbow_cli.demo", "Train and evaluate a classifier of handwritten digits; nothing is downloaded."),
     "stats": ("cvbow_cli.stats", "Describe a set of images: sizes, channels, mean image, montage."),
+    "audit": ("cvbow_cli.audit", "Look for leaks, wrong labels, strangers, shortcuts and bad pictures in a set."),
     "augment": ("cvbow_cli.augment", "Write randomly transformed variants of images."),
     "train": ("cvbow_cli.train", "Train a classifier on a folder of images."),
     "predict": ("cvbow_cli.predict", "Classify images."),
@@ -30,7 +31,6 @@ COMMANDS = {
     "detect": ("cvbow_cli.detect", "Find objects: train a detector on boxes, run it, evaluate it."),
     "words": ("cvbow_cli.words", "Show the visual words of a model, and what they mean to each class."),
     "segment": ("cvbow_cli.segment", "Tell the class of every pixel, learned from masks or scribbles."),
-    "tune": ("cvbow_cli.tune", "Search for recipes that are more accurate, faster or smaller than the presets."),
     "compare": ("cvbow_cli.compare", "Compare backends, classical and CNN, with the same splits and classifier."),
     "features": ("cvbow_cli.features", "Show the edges, corners, blobs and keypoints of an image."),
     "match": ("cvbow_cli.match", "Match two images."),

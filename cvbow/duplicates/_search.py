@@ -22,7 +22,8 @@ from cvbow.images import content_hash, read_image
 from cvbow.parallel import prefetched, progress, run, single_threaded
 
 #: What a pair must have, by default: the agreement of its details, the share of each image that the other one shows.
-MIN_SCORE, MIN_OVERLAP = 0.75, 0.5
+MIN_SCORE: float = 0.75
+MIN_OVERLAP: float = 0.5
 #: A part, which may lie anywhere, must agree by more than a whole picture: two photographs that were taken one after
 #: the other reach 0.93, and 99 of 100 copies 0.95.
 MIN_PART_SCORE = 0.94

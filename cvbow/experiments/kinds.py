@@ -121,6 +121,7 @@ KINDS: dict[str, Kind] = {
         tables=scripts.segmentation_tables,
         script="benchmarks/peers/skimage_segmentation.py",
     ),
+    "audit": Kind(result=frozenset(scripts.AUDITED), tables=scripts.audit_tables, script="benchmarks/audit_faults.py"),
     "fuzz": Kind(result=frozenset({"by_mutation"}), tables=scripts.fuzz_tables, script="benchmarks/fuzz_images.py"),
 }
 

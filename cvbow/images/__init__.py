@@ -15,6 +15,7 @@ from cvbow.images.color import (
     to_lab,
 )
 from cvbow.images.doubts import layout_doubts
+from cvbow.images.file_facts import FileFacts
 from cvbow.images.filters import average_pool, box_blur, convolve, edges, gaussian_blur, max_pool, sharpen
 from cvbow.images.geometry import center_crop, pad, resize, rotate
 from cvbow.images.imagelist import ImageList, natural_key
@@ -39,6 +40,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "DerivedImage",
     "FeaturewiseScaler",
+    "FileFacts",
     "ImageList",
     "ImageStatistics",
     "Reading",

@@ -63,21 +63,21 @@ _NO_LENGTH = frozenset((0x00, 0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)
 
 
 def _jpeg(data: bytes) -> Header:
-    orientation = end = channels = 0
-    extra = 0.0
+    end = channels = 0
+    extra, exif = 0.0, b""
     for marker, start, end in jpeg_segments(data):
         if marker in _FRAMES:
             extra = _coefficients(data, start)
         if marker == _APP1 and data.startswith(_EXIF, start):
-            orientation = orientation or tiff.exif_orientation(data[start:end])
+            exif = exif or data[start:end]
         elif marker in _BASELINE:
             channels = data[start + 5] if start + 5 < len(data) else 0
         elif marker == _START_OF_SCAN and start < len(data) and data[start] == channels:
             data, extra = _without_end(data), 0.0
-    if orientation:
+    if exif:
         # Blanked rather than cut out: every other segment stays where it was.
         data = _EXIF_SEGMENT.sub(rb"\1\0\0\0\0\0\0", data[:end]) + data[end:]
-    return Header("JPEG", data, orientation=orientation or 1, extra=max(extra, 3.0))
+    return Header("JPEG", data, orientation=tiff.exif_orientation(exif), extra=max(extra, 3.0), exif=exif)
 
 
 def _coefficients(data: bytes, start: int) -> float:
@@ -128,15 +128,19 @@ def jpeg_fault(data: bytes) -> str:
 
 def _png(data: bytes) -> Header:
     kept = [data[:8]]
-    width = height = depth = kind = orientation = 0
+    width = height = depth = kind = 0
     transparent: tuple[int, ...] | None = None
+    exif, animated = b"", False
     for name, body, chunk in _png_chunks(data):
         if (name == b"IHDR") != (len(kept) == 1) or (name == b"IHDR" and len(body) != 13):
             raise UnreadableError("the image data is damaged")
         if name == b"IHDR":
             width, height, depth, kind = struct.unpack_from(">IIBB", body)
         elif name == b"eXIf":
-            orientation = orientation or tiff.exif_orientation(body)
+            exif = exif or body
+            continue
+        elif name == b"acTL":
+            animated = int.from_bytes(body[:4], "big") > 1
             continue
         elif name == b"tRNS" and kind != _PNG_PALETTE:
             # Compared with the samples here: Pillow compares before it scales 1, 2 and 4 bits to 8.
@@ -150,13 +154,15 @@ def _png(data: bytes) -> Header:
         "PNG",
         b"".join(kept),
         size=(width, height),
-        orientation=orientation or 1,
+        orientation=tiff.exif_orientation(exif),
         bits=depth,
         gray=kind in (0, 4),
         needs_opencv=depth == 16 and kind != 0,
         transparent=transparent,
         # OpenCV takes twice the size of 16-bit channels.
         extra=3.0 if depth < 16 or kind == 0 else 8.0 if kind == 2 else 12.0,
+        exif=exif,
+        several=animated,
     )
 
 
@@ -231,14 +237,30 @@ def _gif(data: bytes) -> Header:
     if max(width, height) > 0xFFFF:
         raise UnreadableError("the image data is damaged")
     start = data[:6] + struct.pack("<HH", width, height) + data[10:screen]
-    return Header("GIF", start + transparency + data[position:], size=(width, height))
+    kept = start + transparency + data[position:]
+    return Header("GIF", kept, size=(width, height), several=_gif_goes_on(data, position))
+
+
+def _gif_goes_on(data: bytes, position: int) -> bool:
+    """Tell whether there is another frame after the one that begins at a position."""
+    try:
+        position += 11 + (3 << (data[position + 9] & 7) + 1 if data[position + 9] & 0x80 else 0)
+        while True:
+            while data[position]:
+                position += 1 + data[position]
+            position += 1
+            if data[position] != _GIF_EXTENSION:
+                return data[position] == _GIF_FRAME
+            position += 2
+    except IndexError:
+        return False
 
 
 def _webp(data: bytes) -> Header:
     kind = data[12:16]
     if len(data) < 30 or 8 + int.from_bytes(data[4:8], "little") > len(data):
         raise truncated()
-    orientation = 1
+    exif = b""
     if kind == b"VP8 ":
         width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
     elif kind == b"VP8L":
@@ -246,22 +268,31 @@ def _webp(data: bytes) -> Header:
         width, height = (packed & 0x3FFF) + 1, ((packed >> 14) & 0x3FFF) + 1
     elif kind == b"VP8X":
         width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
-        orientation = _webp_orientation(data)
+        exif = _webp_exif(data)
     else:
         raise UnreadableError("the image data is damaged")
     animated = kind == b"VP8X" and data[20] & 2 != 0
     extra = 14.0 if animated else 3.0
-    return Header("WEBP", data, size=(width, height), orientation=orientation, allows_opencv=not animated, extra=extra)
+    return Header(
+        "WEBP",
+        data,
+        size=(width, height),
+        orientation=tiff.exif_orientation(exif),
+        allows_opencv=not animated,
+        extra=extra,
+        exif=exif,
+        several=animated,
+    )
 
 
-def _webp_orientation(data: bytes) -> int:
+def _webp_exif(data: bytes) -> bytes:
     position = 12
     while position + 8 <= len(data):
         length = int.from_bytes(data[position + 4 : position + 8], "little")
         if data.startswith(b"EXIF", position):
-            return tiff.exif_orientation(data[position + 8 : position + 8 + length])
+            return data[position + 8 : position + 8 + length]
         position += 8 + length + length % 2
-    return 1
+    return b""
 
 
 def _bmp(data: bytes) -> Header:

@@ -51,6 +51,10 @@ class Header:
         The range that the file says they have.
     short : bool
         Whether the file is too short for its size, so that it need not be decoded.
+    exif : bytes
+        The block of EXIF, or the directory of a TIFF; empty without one, and of HEIC and AVIF.
+    several : bool
+        Whether there are more pictures than the one that is read: an animation, or a document of pages.
     """
 
     format: str
@@ -68,3 +72,5 @@ class Header:
     rangeless: str | None = None
     stated: tuple[float, float] | None = None
     short: bool = False
+    exif: bytes = b""
+    several: bool = False

@@ -23,12 +23,13 @@ MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _NUMBERS = {**_INTEGERS, 6: "b", 8: "h", 9: "i", 11: "f", 12: "d"}
-_SHORT, _LONG, _LONG8 = 3, 4, 16
+_TEXT, _SHORT, _LONG, _LONG8 = 2, 3, 4, 16
 
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 256, 257, 258, 259, 262
 _STRIPS, _STRIP_BYTES, _TILES, _TILE_BYTES = 273, 279, 324, 325
 _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _PLANAR, _EXTRA, _FORMAT = 274, 277, 278, 284, 338, 339
 _LEAST, _MOST = 340, 341
+_MAKE, _MODEL = 271, 272
 
 # Bytes that one byte can stand for at most: not compressed, LZW (a code of 12 bits, a string of 4096), JPEG (a block in
 # two bits), deflate, PackBits. A fax of white lines has no such limit.
@@ -39,7 +40,7 @@ _SINGLE = {_WIDTH, _HEIGHT, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, _ROWS_PER
 _SINGLE |= {322, 323, 332, 512, 513, 514, 515}
 _KEPT = _SINGLE | {_BITS, _STRIPS, _STRIP_BYTES, 320, _TILES, _TILE_BYTES, _EXTRA, _FORMAT, 347}
 _KEPT |= {517, 518, 519, 520, 521, 529, 530, 531, 532, 50674}
-_READ = _KEPT | {_ORIENTATION, _LEAST, _MOST}
+_READ = _KEPT | {_ORIENTATION, _LEAST, _MOST, _MAKE, _MODEL}
 # Samples without a fixed range that are brought to one, by NumPy's names. Unsigned ones of 1 to 16 bits have one.
 _UNSIGNED, _SIGNED, _FLOATING, _UNDEFINED = 1, 2, 3, 4
 _RANGELESS = {_UNSIGNED: ("u4",), _UNDEFINED: ("u4",), _SIGNED: ("i1", "i2", "i4"), _FLOATING: ("f4", "f8")}
@@ -55,6 +56,8 @@ class _Entry(NamedTuple):
 class _Directory(NamedTuple):
     endian: str
     entries: dict[int, _Entry]
+    #: Whether there is another directory after it.
+    goes_on: bool
 
     def integers(self, tag: int, default: tuple[int, ...]) -> tuple[int, ...]:
         """Return the integers of a tag, or `default` where the tag is missing."""
@@ -77,6 +80,13 @@ class _Directory(NamedTuple):
             ends.append(float(pick(struct.unpack(f"{self.endian}{entry.length}{_NUMBERS[entry.kind]}", entry.raw))))
         low, high = ends
         return (low, high) if math.isfinite(low) and math.isfinite(high) and low < high else None
+
+    def text(self, tag: int) -> str:
+        """Return the text of a tag; empty where there is none, or something else."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind != _TEXT or entry.raw is None:
+            return ""
+        return entry.raw.partition(b"\0")[0].decode("latin-1").strip()
 
     @property
     def orientation(self) -> int:
@@ -105,6 +115,17 @@ def exif_orientation(block: bytes) -> int:
         return _read_directory(block.removeprefix(b"Exif\0\0")).orientation
     except (struct.error, UnreadableError):
         return 1
+
+
+def exif_camera(block: bytes) -> str:
+    """Return the make and the model of the camera that an EXIF block names; empty where it names none."""
+    try:
+        directory = _read_directory(block.removeprefix(b"Exif\0\0"))
+    except (struct.error, UnreadableError):
+        return ""
+    make, model = directory.text(_MAKE), directory.text(_MODEL)
+    # Many a model begins with its make.
+    return model if model.casefold().startswith(make.casefold()) else f"{make} {model}".strip()
 
 
 def tiff_header(data: bytes) -> Header:
@@ -156,6 +177,8 @@ def tiff_header(data: bytes) -> Header:
         short=_is_short(directory, size, sum(bits) if len(bits) > 1 else bits[0] * samples),
         alpha=_ALPHA.get(directory.integers(_EXTRA, (0,))[0], "none"),
         rangeless=rangeless,
+        exif=data,
+        several=directory.goes_on,
         stated=None if rangeless is None else directory.stated_range(),
     )
 
@@ -227,7 +250,8 @@ def _read_directory(data: bytes) -> _Directory:
                 (at,) = struct.unpack_from(endian + pointer, data, at)
             entries[tag] = _Entry(kind, values, data[at : at + size] if at + size <= len(data) else None)
         position += step
-    return _Directory(endian, entries)
+    after = data[position : position + room]
+    return _Directory(endian, entries, len(after) == room and any(after))
 
 
 def _with_directory(data: bytes, endian: str, entries: dict[int, _Entry]) -> bytes:
