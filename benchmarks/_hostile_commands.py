@@ -19,7 +19,13 @@ __all__ = ["SMALL", "Case", "Maker"]
 #: Settings of a model that is trained at once.
 SMALL = ("--preset", "fast", "--set", "n_words=8", "--set", "reduce=none", "--set", "step=10")
 #: Of the stock, by the suffix of an output: what cvbow may replace.
-_OWN = {".cvbow": "m.cvbow", ".html": "page.html", ".png": "picture.png", ".json": "result.json"}
+_OWN = {
+    ".cvbow": "m.cvbow",
+    ".html": "page.html",
+    ".png": "picture.png",
+    ".json": "result.json",
+    ".toml": "recipes.toml",
+}
 _LOCALES: tuple[dict[str, str], ...] = (
     {"LC_ALL": "C"},
     {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
@@ -348,6 +354,12 @@ class Maker:
         words += self.output(".json") if self.chance(0.5) else []
         return words + self.options(("-w", "colors"), ("-w", self.word("nothing"))) + self.common()
 
+    def tune(self) -> list[str]:
+        words = [self.source(), *self.output(".toml"), "--evaluations", "1"]
+        words += self.options(("--time", self.word("5s", "0", "soon")), ("--sampler", self.word("random", "tpe")))
+        words += self.options(("--storage", self.of("photos/dots/0.png", "photos", "nowhere/search.log")))
+        return words + self.options(("--max-images", self.word("9", "0")), ("--memory", "0")) + self.common()
+
     def features(self) -> list[str]:
         image = self.image()
         words = [image, *(self.output(".png", [image]) if self.chance(0.7) else [])]
@@ -468,6 +480,7 @@ _COMMANDS: dict[str, tuple[float, Callable[[Maker], list[str]]]] = {
     "audit": (3, Maker.audit),
     "augment": (8, Maker.augment),
     "compare": (2, Maker.compare),
+    "tune": (1, Maker.tune),
     "features": (8, Maker.features),
     "match": (7, Maker.match),
     "info": (4, Maker.info),

@@ -59,6 +59,7 @@ _STOCK = (
     ("features", "photos/dots/0.png", "-o", "picture.png"),
     ("stats", "photos", "-o", "summary"),
     ("bench", "run", "digits-bow", "--quick", "-o", "result.json"),
+    ("tune", "photos", "-o", "recipes.toml", "--evaluations", "1"),
 )
 
 

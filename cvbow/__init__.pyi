@@ -46,5 +46,6 @@ from cvbow.matching import match_images as match_images
 from cvbow.presets import PRESETS as PRESETS
 from cvbow.presets import make_model as make_model
 from cvbow.segmentation import Segmenter as Segmenter
+from cvbow.tuning import tune as tune
 
 __version__: str

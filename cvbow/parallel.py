@@ -108,10 +108,10 @@ _reporter: Reporter = _Silent()
 
 
 @contextlib.contextmanager
-def reporting(reporter: Reporter) -> Iterator[None]:
-    """Send notes and progress to ``reporter`` inside the ``with`` block."""
+def reporting(reporter: Reporter | None) -> Iterator[None]:
+    """Send notes and progress to ``reporter`` inside the ``with`` block; None: to nobody."""
     global _reporter
-    before, _reporter = _reporter, reporter
+    before, _reporter = _reporter, reporter or _Silent()
     try:
         yield
     finally:

@@ -34,7 +34,7 @@ TIERS = (
     {"index", "localization"},
     {"duplicates"},
     {"datasets", "presets"},
-    {"audit", "tuning"},
+    {"audit", "export", "tuning"},
     {"demo", "experiments"},
     {"report"},
     {"cvbow_cli"},

@@ -920,7 +920,15 @@ def test_cases_repeat(benchmark_modules: None, tmp_path: Path) -> None:
     root = tmp_path / "tree"
     for _ in range(2):
         _hostile_trees.write_pictures(root / "photos")
-        for name in ("m.cvbow", "page.html", "picture.png", "result.json", "x.index/part", "summary/stats.json"):
+        for name in (
+            "m.cvbow",
+            "page.html",
+            "picture.png",
+            "recipes.toml",
+            "result.json",
+            "x.index/part",
+            "summary/stats.json",
+        ):
             (root / name).parent.mkdir(exist_ok=True)
             (root / name).write_text("stock")
         rng = np.random.default_rng(4)

@@ -22,6 +22,7 @@ _KINDS = {
     ".npz": ("heat maps of cvbow's", "heat"),
     ".json": ("a result of cvbow's", "result"),
     ".csv": ("known to be of cvbow's", "objects"),
+    ".toml": ("recipes of cvbow's", "recipes"),
     ".xml": ("boxes of cvbow's", "objects"),
     ".txt": ("known to be of cvbow's", "objects"),
 }

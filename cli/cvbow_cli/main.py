@@ -31,6 +31,7 @@ COMMANDS = {
     "detect": ("cvbow_cli.detect", "Find objects: train a detector on boxes, run it, evaluate it."),
     "words": ("cvbow_cli.words", "Show the visual words of a model, and what they mean to each class."),
     "segment": ("cvbow_cli.segment", "Tell the class of every pixel, learned from masks or scribbles."),
+    "tune": ("cvbow_cli.tune", "Search for recipes that are more accurate, faster or smaller than the presets."),
     "compare": ("cvbow_cli.compare", "Compare backends, classical and CNN, with the same splits and classifier."),
     "features": ("cvbow_cli.features", "Show the edges, corners, blobs and keypoints of an image."),
     "match": ("cvbow_cli.match", "Match two images."),

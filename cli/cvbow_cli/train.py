@@ -29,7 +29,13 @@ __all__ = ["command"]
 @click.command(name="train")
 @click.argument("source", metavar="DIR", type=click.Path(exists=True))
 @output_option("--output", "-o", suffixes=(".cvbow",), required=True, metavar="MODEL", help="Model file to write.")
-@click.option("--preset", default="auto", show_default=True, metavar="NAME", help=f"Recipe: {', '.join(PRESETS)}.")
+@click.option(
+    "--preset",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help=f"Recipe: {', '.join(PRESETS)}; or of a file that cvbow tune wrote, best.toml, or best.toml#3 for its third.",
+)
 @click.option(
     "--set",
     "settings",

@@ -18,8 +18,6 @@ from cvbow.features import Mirror
 
 #: Values of a block's largest matrix, 1 MB of float32: with the other one, a core's second-level cache.
 _BLOCK = 1 << 18
-#: Descriptors are taken as at most this many standard deviations from the mixture's mean: their squares stay finite.
-_FARTHEST = np.float32(1e4)
 #: Posteriors up to this are zero: no sum shows them.
 _LEAST_POSTERIOR = 1e-12
 #: Lowest logarithm of a posterior that is looked at: float32's denormal numbers, which begin below, are slow.
@@ -48,8 +46,12 @@ class Mixture:
     Standardised descriptors are ``z = (x - center) / scale``, from the mixture's own mean and its variance averaged
     over the dimensions: float32's digits serve the differences that decide, and nothing overflows. ``weights``,
     ``means`` and ``variances`` are those of z, in float64. Where Gaussians come in pairs, ``mirror`` is that of z
-    too, and ``mirror_of_sums`` that of sums over z, z^2 and 1.
+    too, and ``mirror_of_sums`` that of sums over z, z^2 and 1. ``operator`` (n_components, 2 k + 1) makes the
+    logarithms of the joint densities out of z, z^2 and 1.
     """
+
+    #: z is taken as at most this, either way: squares stay finite.
+    farthest = np.float32(1e4)
 
     def __init__(
         self,
@@ -71,13 +73,13 @@ class Mixture:
         offsets = means - self.center
         spread = float(np.sqrt((self.weights @ (variances + offsets**2)).mean()))
         # As float32 holds both it and its inverse.
-        self._inverse = np.float32(1 / min(max(spread, 1e-37), 1e37))
-        self.scale = 1 / float(self._inverse)
+        self.inverse = np.float32(1 / min(max(spread, 1e-37), 1e37))
+        self.scale = 1 / float(self.inverse)
         self.means = offsets / self.scale
         self.variances = variances / self.scale**2
         bias = np.log(self.weights) - 0.5 * (np.log(self.variances) + self.means**2 / self.variances).sum(axis=1)
         operator = np.hstack([self.means / self.variances, -0.5 / self.variances, bias[:, None]])
-        self._operator = np.ascontiguousarray(operator, np.float32)
+        self.operator = np.ascontiguousarray(operator, np.float32)
 
     def blocks(self, descriptors: NDArray[np.float32], *, threshold: float = 0.0) -> Iterator[Block]:
         """Yield the posteriors of descriptors (n, k), a block of them at a time; those up to ``threshold`` are zero."""
@@ -94,7 +96,7 @@ class Mixture:
             self._standardize(descriptors[start : start + m], columns[:k])
             np.square(columns[:k], out=columns[k : 2 * k])
             columns[2 * k] = 1
-            np.matmul(self._operator, columns, out=scores)
+            np.matmul(self.operator, columns, out=scores)
             log_density = _posteriors(scores, max(threshold, _LEAST_POSTERIOR))
             yield Block(start, start + m, columns, scores, log_density)
 
@@ -102,8 +104,8 @@ class Mixture:
         cv2.transpose(descriptors, dst=out)  # by tiles, which a transposed copy of NumPy's is not
         with np.errstate(over="ignore"):
             np.subtract(out, self._center_column, out=out)
-            np.multiply(out, self._inverse, out=out)
-        np.clip(out, -_FARTHEST, _FARTHEST, out=out)
+            np.multiply(out, self.inverse, out=out)
+        np.clip(out, -self.farthest, self.farthest, out=out)
 
 
 def mirror_of_sums(mirror: Mirror) -> Mirror:

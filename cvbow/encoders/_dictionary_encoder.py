@@ -99,7 +99,7 @@ class DictionaryEncoder(Encoder):
         size = self.dictionary_.words_.shape[1]
         with single_threaded():
             vectors = self._pool(self._check(features.descriptors, size), cells)
-        return self._normalize(vectors, None if self._mirror is None else cells.mirror)
+        return self._normalize(vectors, None if self.word_mirror is None else cells.mirror)
 
     def words(self, features: Features) -> WordTable:
         n, n_words = len(features), self._n_told
@@ -112,7 +112,7 @@ class DictionaryEncoder(Encoder):
 
     @property
     def value_words(self) -> NDArray[np.intp]:
-        return np.repeat(np.arange(self._n_pooled), self.vector_length // self._n_pooled)
+        return np.repeat(np.arange(self.n_pooled), self.vector_length // self.n_pooled)
 
     @property
     def _n_told(self) -> int:
@@ -142,15 +142,15 @@ class DictionaryEncoder(Encoder):
         """Share the cells' values (n_cells, vector_length) out among the descriptors, (n,); there is one at least."""
 
     @property
-    def _mirror(self) -> Mirror | None:
+    def word_mirror(self) -> Mirror | None:
         """The mirror that the dictionary's words come in pairs for."""
         return self.dictionary_.mirror if isinstance(self.dictionary_, Dictionary) else None
 
     @property
-    def _n_pooled(self) -> int:
+    def n_pooled(self) -> int:
         """How many words, or pairs of words, a vector has values for."""
         n_words = self.n_words
-        return n_words if self._mirror is None else n_words // 2
+        return n_words if self.word_mirror is None else n_words // 2
 
     def _unfitted(self) -> Any:
         return self._default_dictionary() if self.dictionary is None else self.dictionary
@@ -168,7 +168,7 @@ class DictionaryEncoder(Encoder):
         Of pairs of words, those of the first, (n_cells, n_words / 2, ...): the second's are theirs in the mirrored
         cell. Without pairs they are as they were. ``mirror`` is that of the sums' last axis; None: of plain counts.
         """
-        if self._mirror is None:
+        if self.word_mirror is None:
             return sums
         half = sums.shape[1] // 2
         second = cells.mirrored(sums[:, half:])
@@ -180,7 +180,7 @@ class DictionaryEncoder(Encoder):
 
         It is the transpose of ``_with_mirrors``; without pairs, values stay as they are.
         """
-        if self._mirror is None:
+        if self.word_mirror is None:
             return values
         second = cells.mirrored(values)
         return np.concatenate([values, second if mirror is None else mirror.apply(second)], axis=1)

@@ -89,13 +89,13 @@ class BagOfWords(DictionaryEncoder):
     @property
     def vector_length(self) -> int:
         """Length of an encoded vector: the number of words, or of pairs of words."""
-        return self._n_pooled
+        return self.n_pooled
 
     def count_documents(self, features: Features) -> NDArray[np.int64]:
         """Return 1 for each value of a vector whose word the image has, shape (vector_length,)."""
-        present = np.zeros(self._n_pooled, np.int64)
+        present = np.zeros(self.n_pooled, np.int64)
         if len(features):
-            present[self.dictionary_.predict(features.descriptors) % self._n_pooled] = 1
+            present[self.dictionary_.predict(features.descriptors) % self.n_pooled] = 1
         return present
 
     def set_documents(self, counts: NDArray[np.int64], n_images: int) -> None:
@@ -151,8 +151,8 @@ class BagOfWords(DictionaryEncoder):
         super().check_state()
         if self.weighting == "tf-idf" and "dictionary_" in vars(self):
             idf = vars(self).get("idf_")
-            if idf is None or len(idf) != self._n_pooled:
-                raise ValueError(f"idf_ must have a value for each of {self._n_pooled} words, or pairs of words")
+            if idf is None or len(idf) != self.n_pooled:
+                raise ValueError(f"idf_ must have a value for each of {self.n_pooled} words, or pairs of words")
 
 
 def _divide(rows: NDArray[np.float32], by: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -76,12 +76,12 @@ class FisherVector(DictionaryEncoder):
     def vector_length(self) -> int:
         """Length of an encoded vector: two values for each Gaussian, or pair of Gaussians, and dimension."""
         check_is_fitted(self, "dictionary_")
-        return 2 * self._n_pooled * int(self.dictionary_.means_.shape[1])
+        return 2 * self.n_pooled * int(self.dictionary_.means_.shape[1])
 
     @property
     def value_words(self) -> NDArray[np.intp]:
         # The means' part of all Gaussians, then that of the deviations.
-        n = self._n_pooled
+        n = self.n_pooled
         return np.tile(np.repeat(np.arange(n), self.vector_length // (2 * n)), 2)
 
     @staticmethod
@@ -115,7 +115,7 @@ class FisherVector(DictionaryEncoder):
 
         They are the same in z as in the descriptors themselves.
         """
-        mixture, n = self.dictionary_.mixture(), self._n_pooled
+        mixture, n = self.dictionary_.mixture(), self.n_pooled
         weights, variances = mixture.weights[:n, None], mixture.variances[:n]
         offset, spread, mass = self._about_means(sums)
         scale = 1 / (np.sqrt(weights) * np.maximum(sizes, 1)[:, None, None])
@@ -126,7 +126,7 @@ class FisherVector(DictionaryEncoder):
 
     def _about_means(self, sums: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Return the sums of q (z - m) and of q (z - m)^2, (n_cells, n_pooled, k), and of q, (n_cells, n_pooled, 1)."""
-        means = self.dictionary_.mixture().means[: self._n_pooled]
+        means = self.dictionary_.mixture().means[: self.n_pooled]
         k = means.shape[1]
         first, second, mass = sums[:, :, :k], sums[:, :, k : 2 * k], sums[:, :, 2 * k :]
         # sum q (z - m)^2 = sum q z^2 - m sum q z - m sum q (z - m): differences, in float64.
@@ -140,7 +140,7 @@ class FisherVector(DictionaryEncoder):
         sums = self._sums(descriptors, cells)
         if mixture.mirror_of_sums is not None:
             sums = self._with_mirrors(sums, cells, mixture.mirror_of_sums)
-        means, variances = mixture.means[: self._n_pooled], mixture.variances[: self._n_pooled]
+        means, variances = mixture.means[: self.n_pooled], mixture.variances[: self.n_pooled]
         offset, spread, mass = self._about_means(sums)
         of_means, of_deviations = np.moveaxis(values.reshape(cells.n_cells, 2, *means.shape), 1, 0)
         # What the parts are without their signs is at most: by Cauchy and Schwarz, and by the triangle inequality.

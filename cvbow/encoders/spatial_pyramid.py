@@ -146,7 +146,7 @@ class SpatialPyramid(Encoder):
         check_is_fitted(self, "encoder_")
         pyramids, n_cells = self._pyramids(features, cells), cells.n_cells
         vectors = self.encoder_.encode_cells(features, pyramids).reshape(n_cells, pyramids.n_cells // n_cells, -1)
-        vectors = (vectors * self._weights(parse_grids(self.grids))[:, None]).reshape(n_cells, -1)
+        vectors = (vectors * self.cell_weights[:, None]).reshape(n_cells, -1)
         if self.normalization == "l2":
             length = np.linalg.norm(vectors, axis=1, keepdims=True)
         elif self.normalization == "l1":
@@ -175,7 +175,10 @@ class SpatialPyramid(Encoder):
         places = cells.mirrored(np.arange(n_cells))[:, None] * per_pyramid + mirror
         return Cells(inner, n_cells * per_pyramid, places.ravel())
 
-    def _weights(self, sizes: Sequence[tuple[int, int]]) -> NDArray[np.float32]:
+    @property
+    def cell_weights(self) -> NDArray[np.float32]:
+        """What the vector of each cell is multiplied by, (n_cells,)."""
+        sizes = parse_grids(self.grids)
         cells = [columns * rows for columns, rows in sizes]
         if not isinstance(self.level_weights, str):
             levels = [float(weight) for weight in self.level_weights]

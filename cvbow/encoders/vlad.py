@@ -94,7 +94,7 @@ class VLAD(DictionaryEncoder):
     def vector_length(self) -> int:
         """Length of an encoded vector: the number of words, or pairs of words, times that of values kept for each."""
         check_is_fitted(self, "dictionary_")
-        return self._n_pooled * int(self.residual_pca or self.dictionary_.words_.shape[1])
+        return self.n_pooled * int(self.residual_pca or self.dictionary_.words_.shape[1])
 
     @staticmethod
     def _default_dictionary() -> KMeansDictionary:
@@ -129,7 +129,7 @@ class VLAD(DictionaryEncoder):
         residuals = self._residuals(descriptors, labels)
         member = _membership(cells.of_points, labels, n_cells, n_words)
         sums: NDArray[np.float64] = member @ residuals
-        sums = self._with_mirrors(sums.reshape(n_cells, n_words, -1), cells, self._mirror)
+        sums = self._with_mirrors(sums.reshape(n_cells, n_words, -1), cells, self.word_mirror)
         # Differences that cancel out leave rounding errors, which intra-normalisation would blow up to full length.
         counts = np.bincount(member.indices, minlength=n_cells * n_words).reshape(n_cells, n_words)
         counts = self._with_mirrors(counts, cells)
@@ -142,18 +142,18 @@ class VLAD(DictionaryEncoder):
     ) -> NDArray[np.float64]:
         grids, labels = cells.of_points, self.dictionary_.predict(descriptors)
         parts = self._residuals(descriptors, labels)
-        if self._mirror is not None:
+        if self.word_mirror is not None:
             # What belongs to a pair's second word is, mirrored, the first's, in the mirrored cell.
-            second, places = labels >= self._n_pooled, cells.mirrored(np.arange(cells.n_cells))
-            parts = np.where(second[:, None], self._mirror.apply(parts), parts)
+            second, places = labels >= self.n_pooled, cells.mirrored(np.arange(cells.n_cells))
+            parts = np.where(second[:, None], self.word_mirror.apply(parts), parts)
             grids = [np.where(second, places[grid], grid) for grid in grids]
-            labels = labels % self._n_pooled
+            labels = labels % self.n_pooled
         if self.residual_pca is not None:
             turned = np.empty((len(parts), self.residual_pca))
             for word in np.unique(labels):
                 turned[labels == word] = parts[labels == word] @ self.axes_[word].astype(np.float64)
             parts = turned
-        member = _membership(grids, labels, cells.n_cells, self._n_pooled)
+        member = _membership(grids, labels, cells.n_cells, self.n_pooled)
         each = per_part(values.reshape(member.shape[0], -1), member @ parts, member @ np.abs(parts))
         return np.asarray(np.einsum("ij,ij->i", member.T @ each, parts))
 
@@ -165,13 +165,13 @@ class VLAD(DictionaryEncoder):
         """Return the principal axes of the differences from each word, (n_words, k, k), by falling variance."""
         k = descriptors.shape[1]
         labels = self.dictionary_.predict(descriptors)
-        if self._mirror is not None:
+        if self.word_mirror is not None:
             # Those of a pair's second word are, mirrored, of its first.
-            second = labels >= self._n_pooled
-            descriptors = np.where(second[:, None], self._mirror.apply(descriptors), descriptors)
-            labels = labels % self._n_pooled
-        moments = np.zeros((self._n_pooled, k, k))
-        for word in range(self._n_pooled):
+            second = labels >= self.n_pooled
+            descriptors = np.where(second[:, None], self.word_mirror.apply(descriptors), descriptors)
+            labels = labels % self.n_pooled
+        moments = np.zeros((self.n_pooled, k, k))
+        for word in range(self.n_pooled):
             members = labels == word
             residuals = self._residuals(descriptors[members], labels[members])
             moments[word] = residuals.T @ residuals
@@ -193,7 +193,7 @@ class VLAD(DictionaryEncoder):
     def check_state(self) -> None:
         super().check_state()
         if "dictionary_" in vars(self) and self.residual_pca is not None:
-            shape = (self._n_pooled, self.dictionary_.words_.shape[1], self.residual_pca)
+            shape = (self.n_pooled, self.dictionary_.words_.shape[1], self.residual_pca)
             if self.axes_.shape != shape:
                 raise ValueError(
                     f"axes_ must have the shape {shape}, (n_words, k, residual_pca), got {self.axes_.shape}"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from cvbow import presets
 from cvbow._toml import TEXT, Rule, TomlTable, one_of
 from cvbow.experiments.published import Published
-from cvbow.presets import parse_setting
 
 
 class Described(Protocol):
@@ -83,16 +83,7 @@ def different(words: str, item: Callable[[Any], bool]) -> Rule:
 
 
 def take_settings(table: TomlTable) -> dict[str, Any]:
-    """Take a preset's settings as ``--set`` does, which also knows ``"none"``, a word that TOML lacks."""
+    """Take a preset's settings as files of recipes have them, without the seed, which the definition has for all."""
     if "random_state" in table.values:
         table.fail("random_state", "left to the key seeds")
-    settings = {}
-    for key, value in table.values.items():
-        text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-        if isinstance(value, dict):
-            table.fail(key, "a value")
-        try:
-            settings[key] = parse_setting(f"{key}={text}")[1]
-        except ValueError as error:
-            raise ValueError(f"{table.path}: {table.above.rstrip('.')}: {error}") from None
-    return settings
+    return presets.take_settings(table)

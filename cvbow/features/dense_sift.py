@@ -172,7 +172,7 @@ class DenseSIFT(Extractor):
                 here = slice(start, start + count)
                 points[here] = grid_points(columns.centers, rows.centers, N_BINS * size, 0)
                 # Scales that see the image equally smooth have its gradients in common.
-                variance = self._smoothing(size)
+                variance = self.smoothing(size)
                 if variance != smoothed:
                     for turned, target in zip(channels, planes, strict=True):
                         _orientation_planes(_smooth(turned, variance), target)
@@ -189,7 +189,7 @@ class DenseSIFT(Extractor):
         # half a step higher, so that cutting to whole steps rounds, and a plain area stays plain.
         return [np.add(channel.T, np.float32(0.5 / STEPS), order="C", dtype=np.float32) for channel in channels]
 
-    def _smoothing(self, bin_size: int) -> float:
+    def smoothing(self, bin_size: int) -> float:
         """Return the variance of the smoothing before a scale is described, in squared pixels."""
         return max((bin_size / self.magnification) ** 2 - 0.25, 0.0) if self.magnification else 0.0
 

@@ -10,6 +10,7 @@ from cvbow.presets.augmenting import TRANSFORMS, make_augmenter
 from cvbow.presets.auto import Auto, make_model
 from cvbow.presets.building import resolve
 from cvbow.presets.contenders import Contender, parse_contender
+from cvbow.presets.files import find_preset, is_recipe_file, read_recipes, take_settings, write_recipes
 from cvbow.presets.index_recipes import WORDS, DescriberRecipe, index_recipe
 from cvbow.presets.recipes import PRESETS, Preset
 from cvbow.presets.settings import PARTS, SETTINGS, Setting, parse_setting
@@ -25,11 +26,16 @@ __all__ = [
     "DescriberRecipe",
     "Preset",
     "Setting",
+    "find_preset",
     "index_recipe",
+    "is_recipe_file",
     "make_augmenter",
     "make_model",
     "next_step",
     "parse_contender",
     "parse_setting",
+    "read_recipes",
     "resolve",
+    "take_settings",
+    "write_recipes",
 ]

@@ -17,7 +17,7 @@ from cvbow.images import has_color, read_image
 from cvbow.images.summary import spread_over
 from cvbow.parallel import note, run
 from cvbow.presets.building import build_model
-from cvbow.presets.recipes import IN_COLOR, PRESETS
+from cvbow.presets.recipes import IN_COLOR, PRESETS, Preset
 from cvbow.presets.settings import PARTS, SETTINGS
 from cvbow.storage import storable
 
@@ -119,7 +119,7 @@ class Auto(ModelChooser):
 
 
 def make_model(
-    preset: str = "auto",
+    preset: str | Preset = "auto",
     *,
     settings: Mapping[str, Any] | None = None,
     n_jobs: int | None = -1,
@@ -129,8 +129,9 @@ def make_model(
 
     Parameters
     ----------
-    preset : str, default "auto"
-        A key of ``PRESETS``. With "auto" and "fast" the model chooses when it is fitted, see ``Auto``, unless the
+    preset : str or Preset, default "auto"
+        A key of ``PRESETS``; a file of recipes, ``best.toml`` or ``best.toml#3``, see ``find_preset``; or a recipe
+        itself. With "auto" and "fast" the model chooses when it is fitted, see ``Auto``, unless the
         settings name parts or channels, which leaves nothing to choose: then "auto" is "bow" with these parts.
     settings : mapping, optional
         Changes to it; keys of ``SETTINGS`` or parameters of the classifier.
@@ -154,7 +155,7 @@ def make_model(
     200
     """
     changes = dict(settings or {})
-    if preset not in _RULES or any(key in _NAMING for key in changes):
+    if not isinstance(preset, str) or preset not in _RULES or any(key in _NAMING for key in changes):
         return build_model(preset, changes, n_jobs=n_jobs, memory=memory)
     chooser = Auto(preset, changes, n_jobs=n_jobs, memory=memory)
     model = chooser.possible_model()

@@ -13,18 +13,21 @@ from cvbow.encoders import ENCODERS, SpatialPyramid
 from cvbow.features import EXTRACTORS, CnnFeatureMap, Extractor
 from cvbow.features.registry import as_object
 from cvbow.presets.augmenting import make_augmenter
-from cvbow.presets.recipes import PRESETS
+from cvbow.presets.files import find_preset
+from cvbow.presets.recipes import Preset
 from cvbow.presets.settings import FEATURES_OF, OWN, PARTS, SETTINGS, Setting, chosen_dictionary, is_binary
 from cvbow.registry import parameters_of
 
 
-def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
+def resolve(
+    preset: str | Preset = "bow", settings: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return all settings of a recipe, and what is left over for the classifier.
 
     Parameters
     ----------
-    preset : str
-        A key of ``PRESETS``.
+    preset : str or Preset
+        A name that ``find_preset`` knows, or a recipe itself.
     settings : mapping, optional
         Changes: keys of ``SETTINGS``; parameters of the recipe's parts (``detector__threshold``; also of ``features``,
         ``descriptor``, ``encoder``, ``dictionary`` and of channels by their names) or of its classifier (``C``). A
@@ -42,9 +45,8 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
     >>> settings["n_words"], for_classifier["C"]
     (200, 3.0)
     """
-    if preset not in PRESETS:
-        raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {preset!r}")
-    resolved = {key: setting.default for key, setting in SETTINGS.items()} | dict(PRESETS[preset].settings)
+    recipe = preset if isinstance(preset, Preset) else find_preset(preset)
+    resolved = {key: setting.default for key, setting in SETTINGS.items()} | dict(recipe.settings)
     changes = dict(settings or {})
     for_classifier = {key: changes.pop(key) for key in list(changes) if _setting_of(key) is None}
     for key in changes:
@@ -67,21 +69,22 @@ def resolve(preset: str = "bow", settings: Mapping[str, Any] | None = None) -> t
             raise ValueError(_out_of_place(key, resolved))
     if for_classifier:
         _check_classifier_keys(resolved["classifier"], for_classifier)
-    if resolved["classifier"] == PRESETS[preset].settings.get("classifier", SETTINGS["classifier"].default):
-        for_classifier = dict(PRESETS[preset].classifier) | for_classifier
+    if resolved["classifier"] == recipe.settings.get("classifier", SETTINGS["classifier"].default):
+        for_classifier = dict(recipe.classifier) | for_classifier
     return resolved, for_classifier
 
 
 def build_model(
-    preset: str, settings: Mapping[str, Any] | None = None, *, n_jobs: int | None = None, memory: Any = None
+    preset: str | Preset, settings: Mapping[str, Any] | None = None, *, n_jobs: int | None = None, memory: Any = None
 ) -> ImageClassifier:
     """Build the unfitted model of a recipe as its table has it, whatever the images are; see ``make_model``."""
+    preset = preset if isinstance(preset, Preset) else find_preset(preset)
     values, for_classifier = resolve(preset, settings)
     classifier = make_classifier(values["classifier"], **for_classifier)
     backend = _backend(values, n_jobs, memory)
     backend.check_params()
     check_part(classifier)
-    recipe = {"preset": preset}
+    recipe: dict[str, Any] = {"preset": preset.name}
     for key, value in values.items():
         setting, channel = _setting(key), key.partition("__")[0]
         is_of_other = channel != key and channel in BACKENDS and channel not in values["channels"]

@@ -11,6 +11,7 @@ from cvbow.backends import ChannelUnion, CnnEncoder, ColorHistogram, ImageEncode
 from cvbow.classify import ModelChooser
 from cvbow.networks import find_known_network, is_model_name, known_models, known_networks
 from cvbow.presets.auto import make_model
+from cvbow.presets.files import find_preset, is_recipe_file
 from cvbow.presets.recipes import PRESETS
 
 #: The simplest descriptions of an image.
@@ -26,8 +27,9 @@ class Contender:
     name : str
         What it is called in tables.
     parts : tuple of str
-        Presets, ``pixels``, ``colors``, ONNX files, networks that cvbow knows, or torchvision models, which are
-        ``NAME`` or, with a file of weights, ``NAME@FILE``; several are joined into one vector.
+        Presets, also such as ``best.toml#3``, ``pixels``, ``colors``, ONNX files, networks that cvbow knows, or
+        torchvision models, which are ``NAME`` or, with a file of weights, ``NAME@FILE``; several are joined into one
+        vector.
 
     Examples
     --------
@@ -81,14 +83,15 @@ def parse_contender(text: str) -> Contender:
     Parameters
     ----------
     text : str
-        The name of a preset, ``pixels`` or ``colors``; of an ONNX file or of a network that cvbow knows; or of one of
-        torchvision's models, as ``resnet50`` with its official weights, as ``resnet50@weights.pth`` with those of a
-        file. Several are joined by ``+``, and ``name=`` before them says what they are called in tables.
+        The name of a preset, also of one in a file, ``pixels`` or ``colors``; of an ONNX file or of a network that
+        cvbow knows; or of one of torchvision's models, as ``resnet50`` with its official weights, as
+        ``resnet50@weights.pth`` with those of a file. Several are joined by ``+``, and ``name=`` before them says what
+        they are called in tables.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such ONNX file, or no such weights.
+        If there is no such file of recipes, ONNX file, or weights.
     ValueError
         If a part is none of those; the message lists them.
 
@@ -106,11 +109,13 @@ def parse_contender(text: str) -> Contender:
             Path(part).stat()
         elif at and is_model_name(model) and model in known_models():
             Path(weights).stat()
+        elif is_recipe_file(part):
+            find_preset(part)
         elif part not in (*PRESETS, *FLOORS, *known_networks()) and part not in known_models():
             known = ", ".join((*PRESETS, *FLOORS, *known_networks()))
             raise ValueError(
-                f"backend must be one of {known}, an .onnx file, a torchvision model such as resnet50 or "
-                f"resnet50@weights.pth, or several with + between; got {part!r}"
+                f"backend must be one of {known}, a file of recipes such as best.toml, an .onnx file, a torchvision "
+                f"model such as resnet50 or resnet50@weights.pth, or several with + between; got {part!r}"
             )
     if len(set(parts)) < len(parts):
         raise ValueError(f"backend must have parts that differ from each other, got {text!r}")
@@ -131,7 +136,7 @@ def _part(part: str, seed: int, images: Sequence[ImageLike] = (), n_jobs: int | 
         return CnnEncoder(part)
     if part in known_networks():
         return CnnEncoder(find_known_network(part))
-    if part not in PRESETS and part not in FLOORS:
+    if part not in PRESETS and part not in FLOORS and not is_recipe_file(part):
         model, _, weights = part.partition("@")
         return CnnEncoder(model, weights=weights or None)
     if part in FLOORS:

@@ -84,20 +84,22 @@ def _cost(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
             bounds = [[100 * spread], [100 * spread]]
         axes.errorbar([cost], [figure], yerr=bounds, linestyle="", capsize=3, label=row["name"], **_look(place))
     costs = [row["cost"]["ms_per_image"] for row in rows]
-    # Ones, twos and fives, as plain numbers.
-    decades = range(-3, 7)
-    ticks = [step * 10.0**decade for decade in decades for step in (1, 2, 5)]
     low, high = 0.8 * min(costs), 1.25 * max(costs)
-    inside = [tick for tick in ticks if low <= tick <= high] or [min(costs)]
     bars = ""
     if any(row["interval"] is not None for row in rows):
         bars = " with 95 % interval"
     elif any(row["mean_class_accuracy"]["std"] is not None for row in rows):
         bars = " ± standard deviation over splits"
-    _scale(axes, inside, "milliseconds of processor time an image", bars)
+    _scale(axes, round_ticks(low, high) or [min(costs)], "milliseconds of processor time an image", bars)
     axes.set_xlim(low, high)
     axes.set_ylim(top=min(axes.get_ylim()[1], 101))
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Return ones, twos and fives between two numbers, for a logarithmic scale with plain numbers."""
+    ticks = [step * 10.0**decade for decade in range(-3, 7) for step in (1, 2, 5)]
+    return [tick for tick in ticks if low <= tick <= high]
 
 
 def _curve(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -68,6 +68,7 @@ __all__ = [
     "recording",
     "replacing",
     "save",
+    "size_of",
     "storable",
 ]
 
@@ -173,6 +174,21 @@ def save(path: str | os.PathLike[str], *, kind: str, state: object, metadata: Ma
 def check_storable(state: object, name: str = "state") -> None:
     """Raise what `save` would raise for a state that no file can hold; `name` stands for it in the message."""
     Serializer().serialize(state, name)
+
+
+def size_of(state: object) -> int:
+    """Return the bytes of the arrays that a file of a state would hold; TypeError as of `save`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow import storage
+    >>> storage.size_of({"words": np.zeros((10, 4), np.float32)})
+    160
+    """
+    serializer = Serializer()
+    serializer.serialize(state, "state")
+    return sum(array.nbytes for array in serializer.arrays)
 
 
 def load(path: str | os.PathLike[str], *, kind: str) -> StoredModel:

@@ -1,0 +1,297 @@
+"""Encoders in a graph: descriptors as columns (N, k, P) to vectors (N, d), and back to what each descriptor gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cvbow.encoders import VLAD, BagOfWords, Encoder, FisherVector, SoftThreshold, SpatialPyramid
+from cvbow.encoders.spatial_pyramid import parse_grids
+from cvbow.errors import CvbowError
+from cvbow.export._cells import GraphCells
+from cvbow.export._graph import END, Graph
+from cvbow.export._grids import Points
+from cvbow.features import Mirror
+
+#: Float32's share of what ``VLAD`` takes for nothing, by descriptor.
+_NOISE = 1e-6
+#: A sum that is less than this share of its parts without their signs nearly cancels: see ``cvbow.encoders``.
+_LEAST = 0.01
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Vectors, and the way back: ``shares`` gives what descriptors, (N, P), gave to values in the vectors' shape."""
+
+    vectors: str
+    shares: Callable[[str], str]
+
+
+def encode(graph: Graph, encoder: Encoder, columns: str, points: Points) -> Encoded:
+    """Return the vectors of bags of descriptors, (N, d); CvbowError if the encoder cannot be exported."""
+    grids, weights, normalization = [(1, 1)], np.ones(1, np.float32), "none"
+    if isinstance(encoder, SpatialPyramid):
+        grids, weights, normalization = parse_grids(encoder.grids), encoder.cell_weights, encoder.normalization
+        encoder = encoder.encoder_
+    found = _ENCODERS.get(type(encoder))
+    if found is None:
+        names = ", ".join(kind.__name__ for kind in _ENCODERS)
+        raise CvbowError(f"{type(encoder).__name__} cannot be exported; what can be is {names}")
+    cells = GraphCells(graph, points, grids)
+    rows = found(graph, encoder, columns, cells)
+    vectors = graph.reshape(graph.op("Mul", rows.vectors, graph.constant(weights[:, None])), 0, -1)
+    if normalization != "none":
+        vectors = graph.over(vectors, graph.op(f"Reduce{normalization.upper()}", vectors, axes=[1], keepdims=1))
+    return Encoded(vectors, lambda values: rows.shares(graph.reshape(values, 0, cells.n_cells, -1)))
+
+
+def _fisher(graph: Graph, encoder: FisherVector, columns: str, cells: GraphCells) -> Encoded:
+    mixture, n = encoder.dictionary_.mixture(), encoder.n_pooled
+    k = mixture.means.shape[1]
+    z = graph.op("Sub", columns, graph.constant(mixture.center[:, None]))
+    z = graph.op("Mul", z, graph.constant(mixture.inverse))
+    z = graph.op("Clip", z, graph.constant(-mixture.farthest), graph.constant(mixture.farthest))
+    moments = graph.concat(1, z, graph.op("Mul", z, z), graph.ones(graph.cut(z, 1, 0, 1)))
+    posteriors = graph.op("Softmax", graph.op("MatMul", graph.constant(mixture.operator), moments), axis=1)
+    kept = graph.op("Greater", posteriors, graph.constant(encoder.posterior_threshold))
+    posteriors = graph.op("Where", kept, posteriors, graph.constant(0))
+    sums = graph.reshape(cells.products(posteriors, moments), 0, 0, encoder.n_words, -1)
+    pairs = _Pairs(graph, encoder, cells, mixture.mirror_of_sums)
+    # Differences of sums, in float64.
+    sums, sizes = graph.to(pairs.joined(sums), np.float64), graph.unsqueeze(pairs.sizes, 1)
+    first, second, mass = (graph.cut(sums, 3, *ends) for ends in ((0, k), (k, 2 * k), (2 * k, END)))
+    variances, weights = mixture.variances[:n], mixture.weights[:n, None]
+
+    def constant(value: Any) -> str:
+        return graph.constant(value, np.float64)
+
+    means = constant(mixture.means[:n])
+    offset = graph.op("Sub", first, graph.op("Mul", means, mass))
+    spread = graph.op("Sub", second, graph.op("Mul", means, graph.op("Add", first, offset)))
+    sizes = graph.op("Max", sizes, constant(1))
+    by_means = graph.op("Div", graph.op("Mul", offset, constant(1 / np.sqrt(weights * variances))), sizes)
+    by_deviations = graph.op("Sub", graph.op("Mul", spread, constant(1 / variances)), mass)
+    by_deviations = graph.op("Div", graph.op("Mul", by_deviations, constant(1 / np.sqrt(2 * weights))), sizes)
+    parts = [graph.reshape(graph.to(part, np.float32), 0, 0, -1) for part in (by_means, by_deviations)]
+    rows = _power(graph, graph.concat(2, *parts), encoder.power)
+    rows = rows if encoder.normalization == "none" else _unit(graph, rows, pairs)
+
+    def shares(values: str) -> str:
+        values = graph.reshape(graph.to(values, np.float64), 0, 0, 2, n, k)
+        of_means, of_deviations = (graph.reshape(graph.cut(values, 2, at, at + 1), 0, 0, n, k) for at in (0, 1))
+        # What the parts are without their signs is at most: by Cauchy and Schwarz, and by the triangle inequality.
+        held = graph.op("Max", spread, constant(0))
+        squares = graph.op("Mul", held, constant(1 / variances))
+        by_offset = _per_part(graph, of_means, offset, graph.op("Sqrt", graph.op("Mul", mass, held)))
+        by_square = _per_part(graph, of_deviations, graph.op("Sub", squares, mass), graph.op("Add", squares, mass))
+        # A descriptor gets q (by_offset (z - m) + by_square ((z - m)^2 / v - 1)), which is linear in z, z^2 and 1.
+        of_square = graph.op("Mul", by_square, constant(1 / variances))
+        along = graph.op("Mul", of_square, means)
+        of_one = graph.op("Sub", graph.op("Mul", means, graph.op("Sub", along, by_offset)), by_square)
+        of_z = graph.op("Sub", by_offset, graph.op("Add", along, along))
+        factors = graph.to(graph.concat(3, of_z, of_square, graph.sum(of_one, 3)), np.float32)
+        return cells.spread(pairs.of_all(factors), posteriors, moments)
+
+    return Encoded(rows, shares)
+
+
+def _bag_of_words(graph: Graph, encoder: BagOfWords, columns: str, cells: GraphCells) -> Encoded:
+    n_words, n_groups = encoder.n_words, cells.n_groups
+    pairs = _Pairs(graph, encoder, cells, None)
+    # Of points that there are not, the group is one more.
+    word = _nearest_word(graph, encoder, columns)
+    places = graph.op("Add", word, graph.op("Mul", cells.groups, graph.integers(n_words)))
+    batch = graph.lengths(columns, 0, 1)
+
+    def zeros(length: int) -> str:
+        return graph.op("Expand", graph.constant([[0]]), graph.concat(0, batch, graph.integers(length)))
+
+    ones = graph.to(graph.ones(places, np.int64), np.float32)
+    counts = graph.op("ScatterElements", zeros((n_groups + 1) * n_words), places, ones, axis=1, reduction="add")
+    counts = graph.cut(graph.reshape(counts, 0, n_groups + 1, n_words), 1, 0, n_groups)
+    counts = rows = pairs.joined(cells.of_groups(counts))
+    if encoder.weighting == "binary":
+        rows = graph.op("Min", rows, graph.constant(1))
+    elif encoder.weighting == "tf-idf":
+        rows = graph.op("Mul", rows, graph.constant(encoder.idf_))
+
+    def shares(values: str) -> str:
+        each = cells.to_groups(pairs.of_all(graph.over(values, counts)))
+        table = graph.concat(1, graph.reshape(each, 0, -1), zeros(n_words))
+        return graph.op("GatherElements", table, places, axis=1)
+
+    return Encoded(_normalized(graph, rows, encoder, pairs), shares)
+
+
+def _vlad(graph: Graph, encoder: VLAD, columns: str, cells: GraphCells) -> Encoded:
+    if encoder.unit_residuals or encoder.residual_pca is not None:
+        raise CvbowError("VLAD with unit_residuals or residual_pca cannot be exported")
+    words = np.asarray(encoder.dictionary_.words_, np.float32)
+    n_words, k = words.shape
+    mirror = encoder.word_mirror
+    word = _nearest_word(graph, encoder, columns)
+    own_words = graph.transpose(graph.op("Gather", graph.constant(words), word, axis=0), 0, 2, 1)
+    residuals = graph.op("Sub", columns, own_words)
+    is_word = graph.op("Equal", graph.unsqueeze(word, 1), graph.constant(np.arange(n_words)[:, None], np.int64))
+    is_word = graph.to(is_word, np.float32)
+
+    def summed(parts: str, n: int, last: Mirror | None) -> tuple[str, _Pairs]:
+        pairs = _Pairs(graph, encoder, cells, last)
+        return pairs.joined(graph.reshape(cells.products(is_word, parts), 0, 0, n_words, n)), pairs
+
+    counted = None if mirror is None else mirror.joined(Mirror.of_order(np.zeros(1, np.intp)))
+    ones = graph.ones(graph.cut(columns, 1, 0, 1))
+    sums, _ = summed(graph.concat(1, residuals, ones), k + 1, counted)
+    # Differences that cancel out leave rounding errors, which unit length would blow up.
+    noise = _NOISE * np.abs(words).max(axis=1, keepdims=True)[: encoder.n_pooled]
+    least = graph.op("Mul", graph.cut(sums, 3, k, END), graph.constant(noise))
+    sums = graph.cut(sums, 3, 0, k)
+    largest = graph.op("ReduceMax", graph.op("Abs", sums), axes=[3], keepdims=1)
+    sums = graph.op("Where", graph.op("Greater", largest, least), sums, graph.constant(0))
+    parts = _power(graph, sums, encoder.power)
+    if encoder.intra_normalization:
+        parts = graph.over(parts, graph.op("ReduceL2", parts, axes=[3], keepdims=1))
+    rows, pairs = graph.reshape(parts, 0, 0, -1), _Pairs(graph, encoder, cells, mirror)
+
+    def shares(values: str) -> str:
+        unsigned = None if mirror is None else Mirror.of_order(mirror.order)
+        sizes, _ = summed(graph.op("Abs", residuals), k, unsigned)
+        wide = [graph.to(each, np.float64) for each in (graph.reshape(values, 0, 0, encoder.n_pooled, k), sums, sizes)]
+        each = graph.to(_per_part(graph, *wide), np.float32)
+        return cells.spread(pairs.of_all(each), is_word, residuals)
+
+    return Encoded(rows if encoder.normalization == "none" else _unit(graph, rows, pairs), shares)
+
+
+def _soft_threshold(graph: Graph, encoder: SoftThreshold, columns: str, cells: GraphCells) -> Encoded:
+    if encoder.pooling == "max":
+        raise CvbowError("SoftThreshold(pooling='max') cannot be exported, only sums and averages can")
+    words = np.asarray(encoder.dictionary_.words_, np.float64)
+    lengths = np.linalg.norm(words, axis=1, keepdims=True)
+    directions = np.divide(words, lengths, out=np.zeros(words.shape), where=lengths > 0)
+    projections = graph.op("MatMul", graph.constant(directions), columns)
+    if encoder.split_sign:
+        projections = graph.concat(1, projections, graph.op("Neg", projections))
+    codes = graph.op("Relu", graph.op("Sub", projections, graph.constant(encoder.alpha)))
+    sums = graph.op("MatMul", codes, graph.transpose(cells.members, 1, 0))
+    sums = rows = cells.of_groups(graph.transpose(sums, 0, 2, 1))
+    if encoder.pooling == "average":
+        rows = graph.op("Div", rows, graph.op("Max", graph.to(cells.sizes, np.float32), graph.constant(1)))
+
+    def shares(values: str) -> str:
+        each = cells.to_groups(graph.over(values, sums))
+        of_groups = graph.op("Mul", graph.op("MatMul", each, codes), cells.members)
+        return graph.op("ReduceSum", of_groups, graph.integers(1), keepdims=0)
+
+    return Encoded(_normalized(graph, rows, encoder, _Pairs(graph, encoder, cells, None)), shares)
+
+
+_ENCODERS: dict[type[Encoder], Callable[[Graph, Any, str, GraphCells], Encoded]] = {
+    BagOfWords: _bag_of_words,
+    FisherVector: _fisher,
+    SoftThreshold: _soft_threshold,
+    VLAD: _vlad,
+}
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """What belongs to words in mirrored pairs; of an encoder without such, everything stays as it is.
+
+    ``last`` is the mirror of the last axis of what belongs to words, (N, n_cells, n_words, ...); None of counts.
+    """
+
+    graph: Graph
+    encoder: Any
+    cells: GraphCells
+    last: Mirror | None
+
+    @property
+    def are_there(self) -> bool:
+        return self.encoder.word_mirror is not None
+
+    def joined(self, sums: str) -> str:
+        """Return sums of all words as those of the first of each pair: the second's count in the mirrored cell."""
+        if not self.are_there:
+            return sums
+        n = self.encoder.n_pooled
+        second = self._applied(self.cells.mirrored(self.graph.cut(sums, 2, n, END), 1))
+        return self.graph.op("Add", self.graph.cut(sums, 2, 0, n), second)
+
+    def of_all(self, values: str) -> str:
+        """Return what belongs to the first words as it belongs to all: the transpose of ``joined``."""
+        if not self.are_there:
+            return values
+        return self.graph.concat(2, values, self._applied(self.cells.mirrored(values, 1)))
+
+    @property
+    def sizes(self) -> str:
+        """The number of points in each cell, and of mirrored ones where they count as well, float64 (n_cells, 1)."""
+        sizes = self.cells.sizes
+        return self.shared(sizes, 0, 1.0) if self.are_there else sizes
+
+    def shared(self, value: str, axis: int = 1, factor: float = 0.5) -> str:
+        """Return the mean, or another multiple of the sum, of what each cell and its twin have along an axis."""
+        if not self.are_there:
+            return value
+        both = self.graph.op("Add", value, self.cells.mirrored(value, axis))
+        return both if factor == 1 else self.graph.op("Mul", both, self.graph.constant(factor))
+
+    def _applied(self, value: str) -> str:
+        if self.last is None:
+            return value
+        moved = self.graph.take(value, self.last.order, 3)
+        return self.graph.op("Mul", moved, self.graph.constant(self.last.signs))
+
+
+def _nearest_word(graph: Graph, encoder: Any, columns: str) -> str:
+    """Return the word of each descriptor, int64 (N, P)."""
+    words = np.asarray(encoder.dictionary_.words_, np.float64)
+    # As ``WordSearch`` has it: counted from the words' mean, so that float32's digits serve the differences.
+    center = words.mean(axis=0)
+    words = words - center
+    centered = graph.op("Sub", columns, graph.constant(center[:, None]))
+    rows = graph.transpose(graph.concat(1, centered, graph.ones(graph.cut(columns, 1, 0, 1))), 0, 2, 1)
+    operator = np.hstack([words, -(words**2).sum(axis=1, keepdims=True) / 2])
+    return graph.op("ArgMax", graph.op("MatMul", rows, graph.constant(operator.T)), axis=2, keepdims=0)
+
+
+def _per_part(graph: Graph, values: str, sums: str, sizes: str) -> str:
+    """Return what a part of size 1 gets of each value, of float64: ``cvbow.encoders``' way of sharing out sums."""
+
+    def build(values: str, sums: str, sizes: str) -> str:
+        zero, one = (graph.constant(number, np.float64) for number in (0, 1))
+        least = graph.op("Mul", sizes, graph.constant(_LEAST, np.float64))
+        held = graph.op("Max", graph.op("Abs", sums), least)
+        is_there = graph.op("Greater", held, zero)
+        held = graph.op("Where", graph.op("Less", sums, zero), graph.op("Neg", held), held)
+        each = graph.op("Div", values, graph.op("Where", is_there, held, one))
+        return graph.op("Where", is_there, each, zero)
+
+    return graph.function("ShareOut", build, values, sums, sizes)
+
+
+def _normalized(graph: Graph, rows: str, encoder: Any, pairs: _Pairs) -> str:
+    """Return the cells' vectors normalised as their encoder says, (N, n_cells, d)."""
+    how = encoder.normalization
+    if how in ("hellinger", "l1"):
+        rows = graph.over(rows, pairs.shared(graph.op("ReduceL1", rows, axes=[2], keepdims=1)))
+    if how in ("hellinger", "power"):
+        rows = _power(graph, rows, 0.5 if how == "hellinger" else encoder.power)
+    return _unit(graph, rows, pairs) if how in ("l2", "power") else rows
+
+
+def _unit(graph: Graph, rows: str, pairs: _Pairs) -> str:
+    squares = pairs.shared(graph.op("ReduceSumSquare", rows, axes=[2], keepdims=1))
+    return graph.over(rows, graph.op("Sqrt", squares))
+
+
+def _power(graph: Graph, value: str, power: float) -> str:
+    if power == 1:
+        return value
+    size = graph.op("Abs", value)
+    size = graph.op("Sqrt", size) if power == 0.5 else graph.op("Pow", size, graph.constant(power))
+    return graph.op("Mul", graph.op("Sign", value), size)

@@ -1,0 +1,108 @@
+"""Pixels as extractors see them, in a graph: at the working size, gray, L*a*b*."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cvbow.export._graph import Graph
+
+#: OpenCV's luma: whole numbers over 2^15.
+_LUMA, _LUMA_BITS = (9798, 19235, 3735), 15
+#: OpenCV's L*a*b* of 8 bits: the gamma has so many bits behind the point, the matrix so many, and the roots.
+_GAMMA_BITS, _MATRIX_BITS, _ROOT_BITS = 3, 12, 15
+
+
+def working_size(graph: Graph, pixels: str, min_side: int | None, max_side: int | None) -> str:
+    """Return planes (N, 3, H, W) of whole numbers at the size at which an extractor describes an image.
+
+    As ``cvbow.features.Extractor`` has it: where the longer side is above ``max_side``, a pixel is the mean of the area
+    that it covers, as by OpenCV's ``INTER_AREA``: a product with two matrices of shares. Where the shorter side is
+    below ``min_side``, the image is enlarged by cubic interpolation.
+    """
+    if min_side is None and max_side is None:
+        return pixels
+    lengths = graph.lengths(pixels, 2, 4)
+    sides = graph.to(lengths, np.float64)
+    scale = graph.constant([1], np.float64)
+    if min_side is not None:
+        shorter = graph.op("ReduceMin", sides, axes=[0])
+        scale = graph.op("Max", scale, graph.op("Div", graph.constant([min_side], np.float64), shorter))
+    if max_side is not None:
+        longer = graph.op("ReduceMax", sides, axes=[0])
+        scale = graph.op("Min", scale, graph.op("Div", graph.constant([max_side], np.float64), longer))
+    wanted = graph.to(graph.op("Round", graph.op("Mul", sides, scale)), np.int64)
+    wanted = graph.op("Max", wanted, graph.integers(1))
+    if min_side is not None:
+        # What is to be shrunk stays as it is here: no side gets smaller.
+        larger = graph.op("Concat", graph.lengths(pixels, 0, 2), graph.op("Max", wanted, lengths), axis=0)
+        pixels = graph.op("Resize", pixels, "", "", larger, mode="cubic", cubic_coeff_a=-0.75)
+        lengths = graph.lengths(pixels, 2, 4)
+        pixels = graph.op("Clip", graph.op("Round", pixels), graph.constant(0), graph.constant(255))
+    if max_side is None:
+        return pixels
+
+    def shrunk() -> str:
+        rows, columns = (_shares(graph, graph.row(lengths, at), graph.row(wanted, at)) for at in (0, 1))
+        return graph.op("Round", graph.op("MatMul", graph.op("MatMul", rows, pixels), graph.transpose(columns, 1, 0)))
+
+    is_larger = graph.op("Less", scale, graph.constant([1], np.float64))
+    return graph.either(graph.op("Squeeze", is_larger), shrunk, pixels)
+
+
+def _shares(graph: Graph, length: str, wanted: str) -> str:
+    """Return what each of ``length`` pixels in a row is of each of ``wanted`` ones, float32 (wanted, length)."""
+    zero, one = (graph.constant(number, np.int64) for number in (0, 1))
+    ratio = graph.op("Div", *(graph.to(each, np.float64) for each in (length, wanted)))
+    begins, starts = (graph.to(graph.op("Range", zero, each, one), np.float64) for each in (wanted, length))
+    begins = graph.unsqueeze(graph.op("Mul", begins, ratio), 1)
+    first = graph.op("Max", begins, starts)
+    last = graph.op("Min", graph.op("Add", begins, ratio), graph.op("Add", starts, graph.constant(1, np.float64)))
+    common = graph.op("Max", graph.op("Sub", last, first), graph.constant(0, np.float64))
+    return graph.to(graph.op("Div", common, ratio), np.float32)
+
+
+def gray(graph: Graph, pixels: str) -> str:
+    """Return the luma of planes (N, 3, H, W), in whole numbers, (N, 1, H, W)."""
+    # Whole numbers below 2^23: float32 holds them.
+    weights = graph.constant(np.reshape(_LUMA, (1, 3, 1, 1)))
+    sums = graph.op("Conv", pixels, weights, graph.constant([1 << (_LUMA_BITS - 1)]))
+    return graph.op("Floor", graph.op("Mul", sums, graph.constant(2.0**-_LUMA_BITS)))
+
+
+def lab(graph: Graph, pixels: str) -> str:
+    """Return L*a*b* of planes (N, 3, H, W) of sRGB as OpenCV has it in 8 bits, by the same tables of whole numbers."""
+    linear = graph.op("Gather", graph.constant(_gamma()), graph.to(pixels, np.int32), axis=0)
+    half = graph.constant([1 << (_MATRIX_BITS - 1)] * 3)
+    mixed = graph.op("Conv", linear, graph.constant(_to_xyz().reshape(3, 3, 1, 1)), half)
+    places = graph.to(graph.op("Floor", graph.op("Mul", mixed, graph.constant(2.0**-_MATRIX_BITS))), np.int32)
+    roots = graph.op("Gather", graph.constant(_roots(), np.float64), places, axis=0)
+    # Whole numbers up to 2^27: float64 holds them.
+    factors = np.array([[0, (116 * 255 + 50) // 100, 0], [500, -500, 0], [0, 200, -200]])
+    offsets = np.array([-((16 * 255 * (1 << _ROOT_BITS) + 50) // 100), *[128 << _ROOT_BITS] * 2]) + (
+        1 << (_ROOT_BITS - 1)
+    )
+    sums = graph.op("MatMul", graph.transpose(roots, 0, 2, 3, 1), graph.constant(factors.T, np.float64))
+    sums = graph.op("Add", sums, graph.constant(offsets, np.float64))
+    levels = graph.op("Floor", graph.op("Mul", sums, graph.constant(2.0**-_ROOT_BITS, np.float64)))
+    return graph.op(
+        "Clip", graph.transpose(graph.to(levels, np.float32), 0, 3, 1, 2), graph.constant(0), graph.constant(255)
+    )
+
+
+def _gamma() -> NDArray[np.float64]:
+    level = np.arange(256) / 255
+    linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+    return np.asarray(np.rint(255 * (1 << _GAMMA_BITS) * linear))
+
+
+def _roots() -> NDArray[np.float64]:
+    value = np.arange(256 * 3 // 2 << _GAMMA_BITS) / (255 << _GAMMA_BITS)
+    curve = np.where(value < 0.008856, 7.787 * value + 16 / 116, np.cbrt(value))
+    return np.asarray(np.rint((1 << _ROOT_BITS) * curve))
+
+
+def _to_xyz() -> NDArray[np.float64]:
+    """Return what makes X, Y and Z over those of white out of linear sRGB."""
+    matrix = np.array([[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]])
+    return np.asarray(np.rint((1 << _MATRIX_BITS) * matrix / [[0.950456], [1], [1.088754]]))

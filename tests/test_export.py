@@ -1,0 +1,177 @@
+"""A model as one ONNX graph answers as the model does, whatever the image's size."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from cvbow import BagEncoder, CvbowError, ImageClassifier, explain, make_model
+from cvbow.backends import ColorHistogram
+
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+from cvbow.export import to_onnx  # noqa: E402
+
+SMALL = {"sample": 5000, "max_iter": 3, "n_words": 16}
+#: Recipes, and what is changed of them, that between them have all that can be exported.
+RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
+    "auto": ("fisher", {"channels": ("local", "color"), "color__n_words": 8, "reduce": 12, "color__reduce": 8}),
+    "fast": ("fast", {"channels": ("local", "color"), "color__n_words": 8}),
+    "bow": ("bow", {"reduce": 16}),
+    "bow-gaussian-window": ("bow", {"reduce": None, "window": "gaussian", "root": False, "grids": ("1x1", "3x2")}),
+    "bow-of-halves": ("bow", {"mirror": True, "weighting": "tf-idf", "normalization": "power", "position_weight": 2.0}),
+    "bow-binary": ("bow", {"weighting": "binary", "normalization": "l2", "mirror": "pairs", "min_side": 70}),
+    "vlad": ("vlad", {"reduce": 12, "mirror": "pairs"}),
+    "vlad-plain": ("vlad", {"reduce": 12, "power": 1.0, "classifier": "tuned-svm"}),
+    "patches": ("patches", {"sample_images": 100}),
+    "patches-gray": ("patches", {"features__color": False, "step": 3, "pooling": "average", "mirror": False}),
+}
+
+
+def pictures(n: int, seed: int = 0) -> list[NDArray[np.uint8]]:
+    """Coloured noise of three grains, in sizes that go evenly into nothing."""
+    random = np.random.default_rng(seed)
+    images = []
+    for number in range(n):
+        grain = (1, 3, 9)[number % 3]
+        coarse = random.integers(0, 256, (90 // grain + 1, 120 // grain + 1, 3), np.uint8)
+        height, width = random.integers(61, 90), random.integers(71, 96)
+        images.append(coarse.repeat(grain, 0).repeat(grain, 1)[:height, :width].copy())
+    return images
+
+
+@pytest.fixture(scope="module")
+def models() -> dict[str, ImageClassifier]:
+    """A model of each recipe, made when it is asked for."""
+    images, labels = pictures(18), ["fine", "middle", "coarse"] * 6
+
+    class Made(dict[str, ImageClassifier]):
+        def __missing__(self, name: str) -> ImageClassifier:
+            preset, changes = RECIPES[name]
+            self[name] = make_model(preset, settings={**SMALL, **changes}, n_jobs=1).fit(images, labels)
+            return self[name]
+
+    return Made()
+
+
+def answers(model: Any, images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    session = runtime.InferenceSession(model.SerializeToString())
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(None, {"image": images}), strict=True))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_it_answers_as_the_model(models: dict[str, ImageClassifier], name: str) -> None:
+    model = models[name]
+    exported = to_onnx(model)
+    largest = 0.0
+    for image in pictures(9, seed=1):
+        found = answers(exported, image[None])
+        largest = max(largest, float(np.abs(found["probabilities"] - model.predict_proba([image])).max()))
+        np.testing.assert_allclose(found["decisions"][0], model.decision_function([image])[0], atol=5e-3)
+    # Images of 90 pixels are not shrunk: rounding is all that differs.
+    assert largest < 1e-4
+
+
+@pytest.mark.parametrize("name", ["auto", "bow", "patches"])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 9), (12, 200), (33, 17), (640, 30)])
+def test_images_of_any_shape(models: dict[str, ImageClassifier], name: str, shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    found = answers(to_onnx(models[name]), image[None])
+    np.testing.assert_allclose(found["probabilities"], models[name].predict_proba([image]), atol=2e-2)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_its_heat_is_that_of_explain(models: dict[str, ImageClassifier], name: str) -> None:
+    model = models[name]
+    exported = to_onnx(model)
+    for image in pictures(3, seed=2):
+        found = answers(exported, image[None])
+        why = explain(model, image, classes=[str(model.classes_[found["probabilities"].argmax()])])
+        heat = found["heat"][0]
+        if name == "bow-binary":  # of images below 70 pixels, it is of the larger image
+            assert heat.shape[0] >= 70
+            assert heat.sum() == pytest.approx(why.heat.sum(), abs=1e-3)
+            continue
+        assert heat.shape == image.shape[:2]
+        assert np.corrcoef(heat.ravel(), why.heat.ravel())[0, 1] > 0.999
+        assert heat.sum() == pytest.approx(found["decisions"].max() - why.bias - why.remainder, abs=1e-3)
+
+
+def test_large_images_are_shrunk_inside(models: dict[str, ImageClassifier]) -> None:
+    image = np.kron(pictures(1)[0], np.ones((11, 9, 1), np.uint8))
+    found = answers(to_onnx(models["auto"]), image[None])["probabilities"]
+    np.testing.assert_allclose(found, models["auto"].predict_proba([image]), atol=1e-3)
+
+
+def test_several_images_at_once_and_of_a_fixed_size(models: dict[str, ImageClassifier]) -> None:
+    images = np.stack([image[:60, :70] for image in pictures(3)])
+    for name in ("auto", "bow-of-halves", "vlad", "patches"):
+        expected = models[name].predict_proba(list(images))
+        for size in (None, (60, 70)):
+            found = answers(to_onnx(models[name], size=size), images)
+            np.testing.assert_allclose(found["probabilities"], expected, atol=1e-4)
+
+
+def test_gray_and_plain_images(models: dict[str, ImageClassifier]) -> None:
+    for image in (np.full((64, 64, 3), 255, np.uint8), np.repeat(pictures(1)[0][..., :1], 3, axis=2)):
+        for name in ("auto", "fast", "vlad"):
+            found = answers(to_onnx(models[name]), image[None])["probabilities"]
+            np.testing.assert_allclose(found, models[name].predict_proba([image]), atol=1e-3)
+
+
+def test_two_classes() -> None:
+    images = pictures(12)
+    model = make_model("bow", settings=SMALL, n_jobs=1).fit(images, ["fine", "other", "other"] * 4)
+    found = answers(to_onnx(model), images[0][None])
+    np.testing.assert_allclose(found["probabilities"], model.predict_proba(images[:1]), atol=1e-5)
+    assert found["decisions"].shape == (1, 2)
+
+
+def test_weights_of_fewer_bits(models: dict[str, ImageClassifier]) -> None:
+    image = pictures(1)[0]
+    expected = models["auto"].predict_proba([image])
+    sizes = {}
+    for precision, error in (("fp32", 1e-4), ("fp16", 1e-3), ("int8", 2e-2)):
+        exported = to_onnx(models["auto"], precision=precision)
+        sizes[precision] = exported.ByteSize()
+        np.testing.assert_allclose(answers(exported, image[None])["probabilities"], expected, atol=error)
+    n = models["auto"].classifier_.coef_.size
+    assert sizes["fp32"] - sizes["fp16"] == pytest.approx(2 * n, abs=200)
+    assert sizes["fp16"] - sizes["int8"] == pytest.approx(n, abs=200)
+    with pytest.raises(ValueError, match="precision must be one of"):
+        to_onnx(models["auto"], precision="int4")
+
+
+def test_what_the_file_says(models: dict[str, ImageClassifier]) -> None:
+    exported = to_onnx(models["auto"])
+    said = {entry.key: json.loads(entry.value) for entry in exported.metadata_props}
+    assert said["classes"] == ["coarse", "fine", "middle"]
+    assert said["recipe"]["preset"] == "fisher"
+    assert exported.producer_name == "cvbow"
+    # Operators are ONNX's own, or functions that the file holds.
+    functions = {function.name for function in exported.functions}
+    assert {node.op_type for node in exported.graph.node if node.domain} == functions
+    assert len(exported.graph.node) < 400
+    assert len(to_onnx(models["auto"], heat=False).graph.output) == 2
+
+
+def test_what_cannot_be_exported() -> None:
+    images, labels = pictures(6), ["a", "b"] * 3
+    unfit = ImageClassifier(ColorHistogram()).fit(images, labels)
+    with pytest.raises(CvbowError, match="ColorHistogram cannot be exported; what can be is BagEncoder"):
+        to_onnx(unfit)
+    sift = make_model("bow", settings={"detector": "sift", "n_words": 4}, n_jobs=1).fit(images, labels)
+    with pytest.raises(CvbowError, match="how many points it finds is not known before it looks"):
+        to_onnx(sift)
+    forest = make_model("bow", settings={**SMALL, "classifier": "decision-tree"}, n_jobs=1).fit(images, labels)
+    with pytest.raises(CvbowError, match="DecisionTreeClassifier cannot be exported; what can be is LinearSVM"):
+        to_onnx(forest)
+    with pytest.raises(ValueError, match="size must be a height and a width"):
+        to_onnx(forest, size=(3,))
+    assert isinstance(forest.backend_, BagEncoder)
