@@ -19,6 +19,7 @@ from cvbow.audit.findings import Finding
 
 #: A number lies outside of a set's where it is so many robust standard deviations from their median.
 _OUTSIDE = 3.0
+_MOST = 0.5
 
 
 @dataclass(frozen=True)
@@ -95,12 +96,19 @@ def find_pictures(images: LookedAt) -> list[Finding]:
         for row in np.flatnonzero((values >= fault.least) & (outside(values, floor=fault.floor) >= _OUTSIDE)).tolist():
             badness = min((values[row] - fault.least) / (fault.worst - fault.least), 1.0)
             faults.setdefault(row, []).append((0.5 + badness / 2, fault.why(images.looks[row])))
-    moving = sum(look.file.several for look in images.looks) / max(len(images), 1)
+    # What most images are is how the set was made.
+    moving, turned = (
+        np.mean(which) < _MOST
+        for which in (
+            [look.file.several for look in images.looks],
+            [look.file.orientation != 1 for look in images.looks],
+        )
+    )
     for row, look in enumerate(images.looks):
-        if look.file.several and moving < 0.5:
+        if look.file.several and moving:
             why = "The file holds several pictures, of which the first one is read. Save the one that is meant."
             faults.setdefault(row, []).append((0.6, why))
-        if look.file.orientation != 1:
+        if look.file.orientation != 1 and turned:
             turn = _TURNS.get(look.file.orientation, "and mirrored")
             why = (
                 f"The file asks to be turned {turn} (EXIF), which is done here and not by every program. "
