@@ -187,7 +187,7 @@ class Maker:
             match self.of(
                 *["nothing"] * 6, *["own"] * 2, "foreign", "link", "link", "hard link", "folder", "pipe", "gone"
             ):
-                case "own" if suffix in name:
+                case "own" if suffix in name and suffix in _OWN:
                     shutil.copy(self.root / _OWN[suffix], path)
                 case "foreign":
                     path.write_text("somebody's own\n")
@@ -238,6 +238,13 @@ class Maker:
         self.made.outputs |= {os.path.normpath(name): False} | inside
         return ["-o", name, *(["--force"] if force else [])]
 
+    def _page(self, name: str) -> list[str]:
+        """Return the words for a page beside another output, now and then."""
+        words = self.options(("--report", name))
+        if words:
+            self.made.outputs[name] = True
+        return words
+
     def _is_picture(self, path: str) -> bool:
         return path.startswith("photos/") and path.endswith(".png") and path not in self.put
 
@@ -283,7 +290,7 @@ class Maker:
         words = [self.model(), *(self.image() for _ in range(self.rng.integers(1, 4)))]
         if self.chance(0.5):
             words += ["--csv", *self.output(".csv")[1:]]
-        return words + self.options(("-n", self.word("2", "0")), ("--report", "next.html")) + self.common()
+        return words + self._page("next.html") + self.options(("-n", self.word("2", "0"))) + self.common()
 
     def locate(self) -> list[str]:
         words = [self.model(), *(self.image() for _ in range(self.rng.integers(1, 4)))]
@@ -331,10 +338,11 @@ class Maker:
         return words + self.common()
 
     def audit(self) -> list[str]:
-        words = [self.source()]
+        words = [self.source(), "--preset", "fast"]
         if self.chance(0.5):
             words += ["--csv", *self.output(".csv")[1:]]
-        return words + self.options(("--report", "audit.html"), ("--background", self.word("gray"))) + self.common()
+        words += self._page("audit.html")
+        return words + self.options(("--background", self.word("gray"))) + self.common()
 
     def augment(self) -> list[str]:
         words = [self.source(), *self.folder()]

@@ -234,3 +234,14 @@ def test_what_cannot_be_audited_is_refused(tmp_path: Path) -> None:
 def test_a_finding_is_a_line_of_csv() -> None:
     finding = Finding("label", ("a,b.png",), 0.51237, 'ca"t', "dog", "why")
     assert finding.as_csv() == '"a,b.png","ca""t",dog,label,0.5124'
+
+
+@pytest.mark.parametrize(("share", "n_found"), [(0.2, 3), (1.0, 0)])
+def test_turned_by_exif_counts_unless_most_images_are(tmp_path: Path, share: float, n_found: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for paths in write(tmp_path, per_class=5).values():
+        for path in paths[: round(share * len(paths))]:
+            Image.open(path).save(path, exif=exif)
+    found = [finding for finding in audited(tmp_path).of_kind("picture") if "by 90 degrees (EXIF)" in finding.why]
+    assert len(found) == n_found
