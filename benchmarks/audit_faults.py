@@ -17,8 +17,9 @@ its own is unknown: they count as wrong, but for pairs in which nothing was plan
 with another fault are left out where a finding about them would be neither right nor wrong: strangers and spoiled
 pictures may well have a doubtful label, and a spoiled picture may well be like no other.
 
-In the same run, on the same files: cleanlab for the labels, given the same vectors, and CleanVision for pictures and
-copies (`peers/`; left out where they are not installed). Each trial goes into the JSON file as soon as it is done.
+In the same run, on the same files: cleanlab for the labels, given the vectors of the same recipe, and CleanVision for
+pictures and copies (`peers/`; left out where they are not installed). Each trial goes into the JSON file as soon as it
+is done.
 """
 
 from __future__ import annotations
@@ -238,14 +239,15 @@ def _cleanlab(planted: Planted, place: Path, jobs: int) -> dict[str, Any]:
 
     from cvbow.presets import Auto
 
-    train = planted.paths("train")
-    files = [planted.folder / path for path in train]
-    chosen = Auto(n_jobs=jobs, memory=place / "cache").choose(files)
-    vectors = chosen.backend.fit(files).transform(files)
-    issues = cleanlab_labels.run(vectors, [path.split("/")[1] for path in train])
+    train, test = planted.paths("train"), planted.paths("test")
+    files = {path: planted.folder / path for path in [*train, *test]}
+    chosen = Auto(n_jobs=jobs, memory=place / "cache").choose(list(files.values()))
+    vectors = chosen.backend.fit([files[path] for path in train]).transform(list(files.values()))
+    issues = cleanlab_labels.run(vectors, [path.split("/")[1] for path in files])
     judged = _without(train, planted.strangers, planted.spoiled)
-    every = dict(zip(train, issues["scores"], strict=True))
-    found = _listed({train[row]: every[train[row]] for row in issues["rows"]}, planted.labels, judged)
+    every = dict(zip(files, issues["scores"], strict=True))
+    listed = {path: every[path] for path in (list(files)[row] for row in issues["rows"])}
+    found = _listed(listed, planted.labels, judged)
     # It has a score for each image, listed or not.
     found["auroc_of_all"] = _listed(every, planted.labels, judged)["auroc"]
     return {**{key: issues[key] for key in ("seconds", "cpu_seconds", "C", "log_loss", "versions")}, "label": found}

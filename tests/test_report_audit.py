@@ -103,6 +103,9 @@ def test_what_is_most_worth_seeing_comes_first(page: Path, audit: Audit) -> None
     assert numbers["Labels"] == [2]
     assert [part(document, kind).one("h2").text for kind in ("leak", "label")] == ["Leaks (1)", "Labels (2)"]
     assert [card.one(look="score").text for card in part(document, "label").all("article")] == ["0.93", "0.71"]
+    advice = {kind: part(document, kind).one("article").one("b").text for kind in ("shortcut", "leak", "stranger")}
+    assert advice == {"shortcut": "checker", "leak": "checker: drop", "stranger": "vertical"}
+    assert part(document, "label").all("article")[0].one("b").text == "horizontal → vertical"
     # Every finding can be copied, as the command writes it.
     assert sorted(lines(document)) == sorted(finding.as_csv() for finding in audit.findings)
     assert not re.search(r'(?:src|href)="(?!data:|#)', page.read_text())

@@ -67,11 +67,11 @@ def run(vectors: NDArray[np.floating], labels: ArrayLike, *, seed: int = 0) -> d
 
 def _turned(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return vectors (n, at most n) whose inner products are those of the vectors (n, d)."""
-    whole = np.asarray(vectors, np.float64)
-    if whole.shape[1] <= len(whole):
-        return whole
-    values, axes = np.linalg.eigh(whole @ whole.T)
-    kept = values > values.max() * 1e-10
+    if vectors.shape[1] <= len(vectors):
+        return np.asarray(vectors, np.float64)
+    # The products of float32 are known to seven digits or so, and not what is below that.
+    values, axes = np.linalg.eigh((vectors @ vectors.T).astype(np.float64))
+    kept = values > values.max() * 1e-7
     return np.asarray(axes[:, kept] * np.sqrt(values[kept]))
 
 

@@ -266,8 +266,11 @@ def _list(findings: Sequence[Finding], base: str, room: int, *, is_all: bool) ->
 
 
 def _advice(finding: Finding) -> str:
-    label = isolate(finding.label) if finding.label else ""
-    return f'{label} → <span class="wrong">{isolate(finding.suggested)}</span>' if finding.suggested else label
+    label = isolate(finding.label) if finding.label else "all classes" * (finding.kind == "shortcut")
+    if not finding.suggested:
+        return label
+    between = " → " if finding.kind == "label" else ": " if label else ""
+    return f'{label}{between}<span class="wrong">{isolate(finding.suggested)}</span>'
 
 
 def _score(finding: Finding) -> str:
