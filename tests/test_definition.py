@@ -14,6 +14,7 @@ from cvbow.detection import ObjectDetector
 from cvbow.experiments import (
     ClassificationDefinition,
     ComparisonDefinition,
+    CoverageDefinition,
     DetectionDefinition,
     ExplanationDefinition,
     FixedSplit,
@@ -95,6 +96,9 @@ def test_every_definition_names_a_data_set_a_preset_and_valid_settings(name: str
     if isinstance(definition, ExplanationDefinition):
         assert {definition.dataset, definition.masked} <= set(dataset_names())
         assert set(definition.presets) <= {*PRESETS, *known_networks()}
+        return
+    if isinstance(definition, CoverageDefinition):
+        assert {definition.dataset, *definition.strangers} <= set(dataset_names())
         return
     if isinstance(definition, LabelsDefinition):
         assert len(definition.contenders) > 1

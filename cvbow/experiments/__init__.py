@@ -2,6 +2,7 @@
 
 from cvbow.experiments.classification import ClassificationDefinition, ClassificationResult, Variant
 from cvbow.experiments.comparison import ComparisonDefinition, ComparisonResult, compare
+from cvbow.experiments.coverage import CoverageDefinition, CoverageResult
 from cvbow.experiments.definition import Definition
 from cvbow.experiments.detection import DetectionDefinition, DetectionResult
 from cvbow.experiments.explanation import ExplanationDefinition, ExplanationResult
@@ -34,6 +35,8 @@ __all__ = [
     "ClassificationResult",
     "ComparisonDefinition",
     "ComparisonResult",
+    "CoverageDefinition",
+    "CoverageResult",
     "Definition",
     "DetectionDefinition",
     "DetectionResult",

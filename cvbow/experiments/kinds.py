@@ -12,6 +12,7 @@ from cvbow._toml import TEXT, TomlTable, bundled, one_of
 from cvbow.experiments import (
     classification,
     comparison,
+    coverage,
     detection,
     explanation,
     labels,
@@ -51,7 +52,7 @@ class Kind:
     --------
     >>> from cvbow.experiments import KINDS
     >>> print(*(name for name, kind in KINDS.items() if kind.read is not None))
-    classification comparison detection explanation labels localization matching retrieval segmentation
+    classification comparison coverage detection explanation labels localization matching retrieval segmentation
     >>> KINDS["matching"].made({"kind": KINDS["matching"].result})
     True
     """
@@ -79,6 +80,7 @@ KINDS: dict[str, Kind] = {
         tables=classification.tables,
     ),
     "comparison": Kind(result=comparison.RESULT, read=comparison.read, run=comparison.run, tables=comparison.tables),
+    "coverage": Kind(result=coverage.RESULT, read=coverage.read, run=coverage.run, tables=coverage.tables),
     "detection": Kind(result=detection.RESULT, read=detection.read, run=detection.run, tables=detection.tables),
     "explanation": Kind(
         result=explanation.RESULT,
