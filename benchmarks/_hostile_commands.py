@@ -272,6 +272,7 @@ class Maker:
             self.made.stdin = "lines.txt"
             lines = [os.fsencode(self.image()) for _ in range(self.rng.integers(5))]
             (self.root / "lines.txt").write_bytes(b"\n".join(lines))
+        words += self.options(("--coverage", self.word("0.9", "nan", "1")))
         return words + self.options(("--top", "2")) + self.common()
 
     def evaluate(self) -> list[str]:

@@ -143,7 +143,7 @@ def _all(folder: Path) -> Iterator[tuple[str, Any, Answer]]:
     yield "model that keeps images", model, _nearest
     yield "label sets", classify.PredictionSets().fit(_SHARES, _SHARES > 0.5), lambda built: built.of(_SHARES)
     strangers = classify.Strangers().fit(_VECTORS, _LABELS, channels={"a": 2, "b": 4})
-    yield "strangers", strangers, lambda built: (built.score(_VECTORS), built.threshold(0.2))
+    yield "strangers", strangers, lambda built: (built.strangeness(_VECTORS), built.threshold(0.2))
     for classifier in ("linear-svm", "naive-bayes", "nearest-neighbors"):
         model = ImageClassifier(ColorHistogram(bins=(2, 2, 2)), classifier).fit(_IMAGES, _SETS)
         yield f"model of many labels, {classifier}", model, lambda built: built.predict_proba(_IMAGES)

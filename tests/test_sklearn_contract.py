@@ -32,6 +32,8 @@ from cvbow.classify import (
     KernelSVM,
     LinearSVM,
     MultiLabelClassifier,
+    PredictionSets,
+    Strangers,
     make_classifier,
 )
 from cvbow.detection import ObjectDetector
@@ -84,6 +86,8 @@ ESTIMATORS: dict[str, Any] = {
 #: Estimators of matrices whose ``fit`` is not scikit-learn's.
 OTHERS = {
     HammingEmbedding: "fit takes the words of the descriptors and the number of all words besides",
+    Strangers: "fit takes classes, and what is learned predicts none",
+    PredictionSets: "fit takes the probabilities of classes and which of these are right",
     MultiLabelClassifier: "fit takes the labels of vectors that have several, and the checks give each a class",
 }
 

@@ -42,7 +42,7 @@ def test_scores_by_hand() -> None:
     X = np.repeat(np.eye(2, 4), 10, axis=0)
     strangers = Strangers().fit(X, np.repeat(["a", "b"], 10))
     np.testing.assert_allclose(strangers.usual_, 0.75, atol=1e-6)
-    scores = strangers.score([[1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [1, 1, 0, 0]])
+    scores = strangers.strangeness([[1, 0, 0, 0], [0, 2, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0], [1, 1, 0, 0]])
     # All vectors of a class are equal: the unit is the least spread that there is.
     expected = np.array([0, 0, 0.75 + 0.25, 0.75, 0.75 - np.sqrt(0.5)]) / 1e-4
     np.testing.assert_allclose(scores, expected, atol=0.1)
@@ -52,7 +52,10 @@ def test_scores_by_hand() -> None:
 def test_strangers_are_told_at_the_stated_rate_of_false_alarms(scale: float) -> None:
     X, y = clusters(900, 0)
     strangers = Strangers().fit(scale * X, y)
-    known, others = strangers.score(scale * clusters(3000, 1)[0]), strangers.score(scale * clusters(3000, 2, (3, 4))[0])
+    known, others = (
+        strangers.strangeness(scale * clusters(3000, 1)[0]),
+        strangers.strangeness(scale * clusters(3000, 2, (3, 4))[0]),
+    )
     assert roc_auc_score(np.repeat([0, 1], 3000), np.concatenate([known, others])) > 0.95
     for false_alarms in (0.02, 0.05, 0.2):
         assert abs((known > strangers.threshold(false_alarms)).mean() - false_alarms) < 0.01 + false_alarms / 5
@@ -64,9 +67,9 @@ def test_strangers_are_told_at_the_stated_rate_of_false_alarms(scale: float) -> 
 def test_training_vectors_are_judged_without_themselves() -> None:
     X, y = clusters(120, 0, d=400)
     strangers = Strangers().fit(X, y)
-    new = strangers.score(clusters(500, 1, d=400)[0])
+    new = strangers.strangeness(clusters(500, 1, d=400)[0])
     # Seen again, they are more like their class than a new vector.
-    assert strangers.score(X).mean() < new.mean() - 0.5
+    assert strangers.strangeness(X).mean() < new.mean() - 0.5
     assert abs(np.median(strangers.scores_) - np.median(new)) < 0.4
     X[7] = np.arange(400) // 10 == 20
     assert Strangers().fit(X, y).scores_.argmax() == 7
@@ -91,9 +94,11 @@ def test_the_scale_of_a_channel_does_not_matter_and_its_share_does() -> None:
     new = np.hstack([np.concatenate([known, others]), 7 * more])
 
     def auc(**told: Any) -> float:
-        return float(roc_auc_score(np.repeat([0, 1], 300), Strangers().fit(both, y, **told).score(new)))
+        return float(roc_auc_score(np.repeat([0, 1], 300), Strangers().fit(both, y, **told).strangeness(new)))
 
-    alone = float(roc_auc_score(np.repeat([0, 1], 300), Strangers().fit(X, y).score(np.concatenate([known, others]))))
+    alone = float(
+        roc_auc_score(np.repeat([0, 1], 300), Strangers().fit(X, y).strangeness(np.concatenate([known, others])))
+    )
     assert auc(channels=channels, shares={"good": 1, "noise": 0}) == pytest.approx(alone, abs=0.01)
     assert auc() < auc(channels=channels) < alone
     scaled = Strangers().fit(np.hstack([X, noise]), y, channels=channels)
@@ -104,12 +109,12 @@ def test_few_vectors_and_odd_ones() -> None:
     X, _ = clusters(6, 0)
     for y in (["a"] * 6, list("abcdef"), ["a"] * 5 + ["b"], ["a", "b", "b", "c", "c", "c"]):
         strangers = Strangers().fit(X, y)
-        assert np.isfinite(strangers.score(X)).all()
+        assert np.isfinite(strangers.strangeness(X)).all()
         assert strangers.threshold(0.01) == np.inf, "six images do not tell of one in a hundred"
         assert np.isfinite(strangers.threshold(0.5))
-    assert np.isfinite(Strangers().fit(X[:1], ["a"]).score(X)).all()
+    assert np.isfinite(Strangers().fit(X[:1], ["a"]).strangeness(X)).all()
     for same in (np.zeros((6, 5)), np.ones((6, 5))):
-        assert np.isfinite(Strangers().fit(same, list("ababab")).score(np.eye(5))).all()
+        assert np.isfinite(Strangers().fit(same, list("ababab")).strangeness(np.eye(5))).all()
     sets = Strangers().fit(X, [["a"], ["a", "b"], [], ["b"], [], ["a"]])
     assert sets.usual_.shape == (3,), "images without a label are a class of their own"
 

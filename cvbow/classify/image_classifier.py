@@ -527,7 +527,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
                 predicted.append(self._predict(encoded.vectors, probabilities[-1]))
                 if self.strangers_ is not None:
                     with plain_arrays():
-                        scores.append(self.strangers_.score(self._of_whole(encoded.vectors)))
+                        scores.append(self.strangers_.strangeness(self._of_whole(encoded.vectors)))
         found = np.concatenate(predicted)
         answers = Answers(self._named(found), np.concatenate(probabilities), np.concatenate(rows), skipped)
         if limit is not None:

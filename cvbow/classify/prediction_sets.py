@@ -10,6 +10,7 @@ in M. Cauchois, S. Gupta and J. Duchi, "Knowing what you know", JMLR 2021.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping
 from typing import ClassVar, Self
 
@@ -18,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_flag, check_real
+from cvbow._checks import check_flag
 from cvbow.classify._quantiles import bound, check_kept, shorten
 from cvbow.storage import Array, Learned, Number, storable
 
@@ -107,9 +108,8 @@ class PredictionSets(BaseEstimator):  # type: ignore[misc]
         (0, 1).
         """
         check_is_fitted(self, "kept_")
-        check_real("coverage", coverage, minimum=0, maximum=1, open_minimum=True)
-        if coverage == 1:
-            raise ValueError("coverage must be a number > 0 and < 1, got 1: only the set of all classes has that")
+        if not isinstance(coverage, numbers.Real) or not 0 < coverage < 1:
+            raise ValueError(f"coverage must be a number > 0 and < 1, got {coverage!r}")
         needed = self._needed(np.asarray(probabilities, np.float64))
         return np.asarray(needed.astype(np.float32) <= bound(self.kept_, self.n_images_, coverage))
 

@@ -13,6 +13,7 @@ strangers better than the means themselves, in which few large values outweigh a
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -62,11 +63,14 @@ class _Means:
         off = means - (rounded * step).astype(np.float32)
         return cls(rounded, step, np.packbits(off > 0, axis=1), np.abs(off).mean(axis=1))
 
+    @functools.cached_property
+    def _above(self) -> NDArray[np.float32]:
+        """The signs, 1 for plus and 0 for minus, (n_classes, d)."""
+        return np.unpackbits(self.bits, axis=1, count=len(self.center)).astype(np.float32)
+
     def products(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the dot products (n, n_classes) of vectors (n, d) with the means of the classes."""
-        d = vectors.shape[1]
-        above = np.unpackbits(self.bits, axis=1, count=d).astype(np.float32)
-        signed = 2 * (vectors @ above.T) - vectors.sum(axis=1, keepdims=True)
+        signed = 2 * (vectors @ self._above.T) - vectors.sum(axis=1, keepdims=True)
         common = vectors @ (self.center * np.float32(self.step))
         return np.asarray(signed * self.sizes + common[:, None], np.float64)
 
@@ -107,7 +111,7 @@ class Strangers(BaseEstimator):  # type: ignore[misc]
     >>> rng = np.random.default_rng(0)
     >>> X = np.eye(8)[rng.integers(0, 2, 200)] + 0.2 * rng.normal(size=(200, 8))
     >>> strangers = Strangers().fit(X, X[:, 0] > 0.5)
-    >>> (strangers.score(np.eye(8)[[1, 5]]) > strangers.threshold(0.01)).tolist()
+    >>> (strangers.strangeness(np.eye(8)[[1, 5]]) > strangers.threshold(0.01)).tolist()
     [False, True]
     """
 
@@ -157,15 +161,16 @@ class Strangers(BaseEstimator):  # type: ignore[misc]
         has, index = _members(y, n)
         groups = Groups.of(1, 1, folds)
         check_groups(groups, index, None)
-        counts, sums = has.sum(axis=0), self._sums(vectors, has)
+        counts, sums = has.sum(axis=0), self._sums(vectors, has, np.arange(n))
         alike = np.full(has.shape, -np.inf)
-        for out in Labels(index, np.ones(n), groups=groups).parts(_N_FOLDS, 0) if n > 1 else []:
+        for part in Labels(index, np.ones(n), groups=groups).parts(_N_FOLDS, 0) if n > 1 else []:
+            out = np.flatnonzero(part)
             rest = counts - has[out].sum(axis=0)
             known = np.flatnonzero(rest)
             if not len(known):
                 continue
-            means = (sums - self._sums(vectors[out], has[out]))[known] / rest[known, None]
-            alike[np.ix_(out, known)] = self._products(_Means.of(means.astype(np.float32)), vectors[out])
+            means = (sums - self._sums(vectors, has, out))[known] / rest[known, None]
+            alike[np.ix_(out, known)] = self._products(_Means.of(means.astype(np.float32)), vectors, out)
         self._learn_spreads(alike, has & np.isfinite(alike))
         found = _Means.of((sums / counts[:, None]).astype(np.float32))
         self.center_, self.step_, self.bits_, self.sizes_ = found.center, found.step, found.bits, found.sizes
@@ -183,11 +188,12 @@ class Strangers(BaseEstimator):  # type: ignore[misc]
         variance = squares.sum() / max(n.sum(), 1)
         self.spreads_ = np.maximum(np.sqrt((squares + _PRIOR * variance) / (n + _PRIOR)), _LEAST)
 
-    def score(self, X: ArrayLike) -> NDArray[np.float64]:
+    def strangeness(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return how strange each vector of X (n, d) is, (n,): the larger, the stranger."""
         check_is_fitted(self, "bits_")
         means = _Means(self.center_, self.step_, self.bits_, self.sizes_)
-        return self._scores(self._products(means, check_matrix(self, X, fitting=False)))
+        vectors = check_matrix(self, X, fitting=False)
+        return self._scores(self._products(means, vectors, np.arange(len(vectors))))
 
     def threshold(self, false_alarms: float = FALSE_ALARMS) -> float:
         """Return the score above which one image in so many is that is like the training images.
@@ -201,28 +207,35 @@ class Strangers(BaseEstimator):  # type: ignore[misc]
     def _scores(self, alike: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(((self.usual_ - alike) / self.spreads_).min(axis=1))
 
-    def _products(self, means: _Means, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return how like the mean of each class vectors (n, d) are, (n, n_classes)."""
-        found = [means.products(block) for _, block in self._blocks(vectors)]
+    def _products(self, means: _Means, vectors: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return how like the mean of each class some of the vectors are, (n_rows, n_classes)."""
+        found = [means.products(block) for _, block in self._blocks(vectors, rows)]
         return np.concatenate(found) if found else np.zeros((0, len(means.sizes)))
 
-    def _sums(self, vectors: NDArray[np.float32], has: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Return the sum of the vectors of each class, (n_classes, d), every channel as long as its share says."""
+    def _sums(
+        self, vectors: NDArray[np.float32], has: NDArray[np.bool_], rows: NDArray[np.intp]
+    ) -> NDArray[np.float64]:
+        """Return the sum of those of some vectors that are of each class, (n_classes, d)."""
         sums = np.zeros((has.shape[1], vectors.shape[1]))
-        for rows, block in self._blocks(vectors):
-            sums += has[rows].T.astype(np.float32) @ block
+        for some, block in self._blocks(vectors, rows):
+            sums += has[some].T.astype(np.float32) @ block
         return sums
 
-    def _blocks(self, vectors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Yield copies of some rows, every channel as long as its share says; a channel of zeros stays so."""
+    def _blocks(
+        self, vectors: NDArray[np.float32], rows: NDArray[np.intp]
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Yield a few of the rows after the other, and copies of these vectors.
+
+        Every channel is as long as its share says; one of zeros stays so.
+        """
         bounds = channel_bounds(self.channels_, vectors.shape[1])
-        for rows in cut(len(vectors), _ROWS):
-            block = vectors[rows].copy()
+        for part in cut(len(rows), _ROWS):
+            block = vectors[rows[part]]
             for columns, share in zip(bounds.values(), self.shares_.values(), strict=True):
                 length = np.linalg.norm(block[:, columns].astype(np.float64), axis=1)
                 factor = np.divide(np.sqrt(share), length, out=np.zeros_like(length), where=length > 0)
                 block[:, columns] *= factor[:, None].astype(np.float32)
-            yield rows, block
+            yield rows[part], block
 
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""
