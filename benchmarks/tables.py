@@ -263,6 +263,8 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "segmentation": segmentation_table,
     "audit": _sets("audit-faults"),
     "audit-shortcuts": _sets("audit-faults", "shortcuts"),
+    "exported": _sets("exported"),
+    "exported-times": _sets("exported", "times"),
     "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),
     "retrieval": _shown("speed", "growth", "retrieval", command=SPEED),
     "retrieval-contenders": _shown("speed", "contenders", "retrieval", command=SPEED),

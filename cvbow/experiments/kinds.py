@@ -124,6 +124,9 @@ KINDS: dict[str, Kind] = {
         script="benchmarks/peers/skimage_segmentation.py",
     ),
     "audit": Kind(result=frozenset(scripts.AUDITED), tables=scripts.audit_tables, script="benchmarks/audit_faults.py"),
+    "exported": Kind(
+        result=frozenset(scripts.EXPORTED), tables=scripts.exported_tables, script="benchmarks/exported.py"
+    ),
     "fuzz": Kind(result=frozenset({"by_mutation"}), tables=scripts.fuzz_tables, script="benchmarks/fuzz_images.py"),
 }
 

@@ -248,6 +248,29 @@ def audit_tables(result: Mapping[str, Any]) -> dict[str, Table]:
     }
 
 
+def exported_tables(result: Mapping[str, Any]) -> dict[str, Table]:
+    """Return what the ONNX files of ``benchmarks/exported.py`` answer, hold and take, beside their models."""
+    rows, costs = [], []
+    for name, part in result.items():
+        title = f"{name}, {part['n_test']:,} test images"
+        for variant, found in part["exported"].items():
+            cells = (percent(found["equal_labels"]), f"{found['largest_difference']:.1e}", percent(found["accuracy"]))
+            rows.append((title, variant, *cells, figure(found["mb"]), f"{found['nodes']}", figure(found["peak_mb"])))
+            title = ""
+        rows.append(("", "cvbow", "", "", percent(part["accuracy"]), figure(part["model_mb"]), "", ""))
+        times = part["milliseconds"]
+        costs += [
+            (name if which == "cvbow" else "", which, figure(each["median"]), figure(each["over_cvbow"]))
+            for which, each in times.items()
+        ]
+    heads = ("model", "file", "equal labels %", "largest difference", "accuracy %", "MB", "nodes", "peak MB")
+    notes = "The difference is that of probabilities; the peak is that of a process with the runtime."
+    return {
+        "figures": Table(heads, rows, "What ONNX files of models answer, for the same pixels", notes),
+        "times": Table(("model", "by", "ms an image", "over cvbow's"), costs, "Time an image, one thread, in turns"),
+    }
+
+
 def _found_cells(found: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the figures of one kind of finding; the area is that over all images where all have a score."""
     shares = ("" if found[key] is None else percent(found[key]) for key in ("precision", "recall"))
@@ -319,3 +342,5 @@ KERNELS = tuple(_KERNELS)
 SECTIONS = (*_KERNELS, *_TABLES)
 #: The trials of planted faults.
 AUDITED = tuple(f"{data}-{trial}" for data in ("scene15", "flowers5") for trial in ("faults", "similar", "shortcuts"))
+#: Data sets and recipes whose models are exported.
+EXPORTED = tuple(f"{data}-{preset}" for data in ("scene15", "flowers5") for preset in ("fast", "bow", "auto"))
