@@ -23,7 +23,7 @@ from cvbow.parallel import prefetched, progress, run, single_threaded
 
 #: What a pair must have, by default: the agreement of its details, the share of each image that the other one shows.
 MIN_SCORE: float = 0.75
-MIN_OVERLAP: float = 0.5
+MIN_OVERLAP: float = 0.45
 #: A part, which may lie anywhere, must agree by more than a whole picture: two photographs that were taken one after
 #: the other reach 0.93, and 99 of 100 copies 0.95.
 MIN_PART_SCORE = 0.94
@@ -33,7 +33,7 @@ MIN_PART_SCORE = 0.94
 MAX_DIFFERENCE = 0.45
 #: Whether a picture in other colours, or in gray, is another picture.
 COLORS = ("strict", "any")
-#: The gray values of a pair correlate by at least this, whatever its details say.
+#: The gray values of a pair correlate by at least this, whatever its details say, unless any colours will do.
 _MIN_SIMILARITY = 0.95
 #: Two images that show at least this much of each other show the same, but for a rim.
 _WHOLE = 0.97
@@ -190,7 +190,9 @@ class Search:
         """Return the pair if its thumbnails agree under a map from the first, turned, to the second."""
         first, second = (self.thumbnails[at] for at in pair)
         judged = agreement(turned(first, turn), second, matrix, refine=refine)
-        if judged is None or judged.similarity < _MIN_SIMILARITY or min(judged.overlap) < self.rules.min_overlap:
+        if judged is None or min(judged.overlap) < self.rules.min_overlap:
+            return None
+        if judged.similarity < _MIN_SIMILARITY and self.rules.colors == "strict":
             return None
         reason = "copy" if min(judged.overlap) >= _WHOLE else "part"
         if judged.detail < self.rules.least(reason):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.duplicates.thumbnails import SIDE, masked_blur, refined_map, thumbnail
+from cvbow.duplicates.thumbnails import SIDE, refined_map, thumbnail
 from cvbow.images import from_gray
 
 #: Sides of the squares that are compared: at first, at last, but no larger than those of the smaller image, and no
@@ -91,6 +91,13 @@ class _Overlap:
         moved = cv2.warpAffine(thumbnail(part, side), affine, size, flags=cv2.INTER_LINEAR)
         self.inside = cv2.warpAffine(np.ones(size, np.float32), affine, size, flags=cv2.INTER_LINEAR) > 0.999
         self.planes = [_planes(np.asarray(moved, np.uint8)), _planes(thumbnail(whole, side))]
+        self._weights: dict[float, NDArray[np.float32]] = {}
+        #: Brightness, without its noise and its mean around, of both.
+        self.lights = [self.structure(planes[0]) for planes in self.planes]
+        core = self.core(_PLACE)
+        first, second = (float((light[core] ** 2).sum()) for light in self.lights)
+        #: The contrast of the second image over that of the first.
+        self.gain = float(np.sqrt(second / first)) if first > 0 and second > 0 else 1.0
 
     def core(self, place: float) -> NDArray[np.bool_]:
         """Return what lies at least a place away from the rim of what both show."""
@@ -101,22 +108,21 @@ class _Overlap:
 
     def mean(self, plane: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
         """Return the Gaussian mean around each pixel over what both show."""
-        return masked_blur(plane, self.inside, sigma)
+        import cv2
+
+        if sigma not in self._weights:
+            weights = cv2.GaussianBlur(self.inside.astype(np.float32), (0, 0), sigma)
+            self._weights[sigma] = np.maximum(weights, 1e-3).astype(np.float32)
+        return np.asarray(cv2.GaussianBlur(plane * self.inside, (0, 0), sigma) / self._weights[sigma], np.float32)
 
     def structure(self, plane: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return a plane without its noise and its mean around."""
         smooth = self.mean(plane, _SIGMA)
         return np.asarray(smooth - self.mean(smooth, _AROUND), np.float32)
 
-    def gain(self) -> float:
-        """Return the contrast of the second image over that of the first."""
-        core = self.core(_PLACE)
-        first, second = (float((self.structure(planes[0])[core] ** 2).sum()) for planes in self.planes)
-        return float(np.sqrt(second / first)) if first > 0 and second > 0 else 1.0
-
 
 def _largest_of_color(both: _Overlap) -> float:
-    gain = float(np.sqrt(np.clip(both.gain(), 1 / _MAX_GAIN, _MAX_GAIN)))
+    gain = float(np.sqrt(np.clip(both.gain, 1 / _MAX_GAIN, _MAX_GAIN)))
     first, second = ([both.mean(plane, _COLOR_PLACE) for plane in planes[1:]] for planes in both.planes)
     off = sum((x * np.float32(gain) - y / np.float32(gain)) ** 2 for x, y in zip(first, second, strict=True))
     strength = np.sqrt(sum(x**2 + y**2 for x, y in zip(first, second, strict=True)) / 2)
@@ -126,33 +132,37 @@ def _largest_of_color(both: _Overlap) -> float:
 
 def _largest_of_light(both: _Overlap) -> tuple[float, float]:
     """Return the largest difference of brightness, and the usual one of places with details."""
-    first, second = (both.structure(planes[0]) for planes in both.planes)
-    first = first * np.float32(both.gain())
+    first, second = both.lights[0] * np.float32(both.gain), both.lights[1]
     power = both.mean(first**2 + second**2, _PLACE)
-    return _largest(both, both.mean((first - second) ** 2, _PLACE), power)
+    return _largest(both.mean((first - second) ** 2, _PLACE), power, both.core(_PLACE))
 
 
 def _largest_of_mixtures(both: _Overlap) -> tuple[float, float]:
     """Return the same of what no mixture of the other image's channels explains, at each place the best one."""
-    lights = [both.structure(planes[0]) for planes in both.planes]
-    powers = [both.mean(light**2, _PLACE) for light in lights]
+    # Places are wider than two pixels.
+    some = np.s_[::2, ::2]
+    powers = [both.mean(light**2, _PLACE)[some] for light in both.lights]
     rests = []
-    for number in (0, 1):
-        light, channels = lights[number], [both.structure(plane) for plane in both.planes[1 - number]]
-        products = np.empty((*light.shape, 3, 4))
+    for light, power, others in zip(both.lights, powers, reversed(both.planes), strict=True):
+        channels = [both.structure(plane) for plane in others]
+        products = np.empty((*power.shape, 3, 4))
         for row in range(3):
             for column in range(row, 3):
-                product = both.mean(channels[row] * channels[column], _PLACE)
+                product = both.mean(channels[row] * channels[column], _PLACE)[some]
                 products[..., row, column] = products[..., column, row] = product
-            products[..., row, 3] = both.mean(channels[row] * light, _PLACE)
+            products[..., row, 3] = both.mean(channels[row] * light, _PLACE)[some]
+            # A gray image has no more than one channel: its mixtures are not unique.
             products[..., row, row] += 1.0
         mixture = np.linalg.solve(products[..., :3], products[..., 3:])[..., 0]
-        rests.append(powers[number] - (mixture * products[..., 3]).sum(axis=-1))
-    return _largest(both, np.maximum(*rests), powers[0] + powers[1])
+        rests.append(power - (mixture * products[..., 3]).sum(axis=-1))
+    return _largest(np.maximum(*rests), powers[0] + powers[1], both.core(_PLACE)[some])
 
 
-def _largest(both: _Overlap, different: NDArray[np.float32], power: NDArray[np.float32]) -> tuple[float, float]:
-    core, noise = both.core(_PLACE), 2 * _NOISE**2
+def _largest(
+    different: NDArray[np.floating], power: NDArray[np.floating], core: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return the largest difference over the power and the noise, and the usual one of places with details."""
+    noise = 2 * _NOISE**2
     difference, detailed = (different / (power + noise))[core], power[core] > noise
     usual = float(np.quantile(difference[detailed], _USUAL)) if detailed.any() else 0.0
     return float(difference.max(initial=0)), usual

@@ -150,9 +150,9 @@ def find_duplicates(
         Of any pair, 0 to 1.
     min_part_score : float, default 0.94
         Of a pair of which one shows a part of the other, 0 to 1.
-    min_overlap : float, default 0.5
+    min_overlap : float, default 0.45
         What share of its area each image of a pair must have in common with the other, at least, 0 to 1: with less,
-        two parts of one photograph are no longer the same picture.
+        two parts of one photograph are no longer the same picture. A part of 70 percent of the sides has 0.49.
     max_difference : float, default 0.45
         By how much a pair may differ, in brightness or colour, at the place where it differs most: from 0 for the same
         to about 1, and 2 at most. Resizing and compression leave less than 0.3.

@@ -29,6 +29,8 @@ _WHOLE, _STEP = 20, 2
 _UNIT = 1 / _WHOLE
 #: Windows of a pair that are looked at closely; how much they must look alike before they are moved, and after.
 _BEST, _LIKELY, _ALIKE = 3, 0.65, 0.85
+#: How often such a window is moved, and the side that it keeps.
+_MOVES, _SMALLEST = 3, 8
 
 
 class Windows:
@@ -88,27 +90,44 @@ def likely_windows(
     list of tuple
         At most one for each part.
     """
-    scores = (vectors @ parts.T).ravel()
+    scores = vectors @ parts.T
     likely = np.flatnonzero(scores >= _LIKELY)
+    tried: list[tuple[int, Span, Span]] = []
     best: dict[int, tuple[float, NDArray[np.float64]]] = {}
-    for number in likely[np.argsort(-scores[likely], kind="stable")][:_BEST].tolist():
+    for number in likely[np.argsort(-scores.ravel()[likely], kind="stable")].tolist():
         place, part = divmod(number, len(parts))
-        score, window = _moved(whole, *PLACES.at(place), parts[part])
+        rows, columns = PLACES.at(place)
+        # A window beside one that was tried would be moved to the same place.
+        if any(part == other and _adjoin(rows, above) and _adjoin(columns, left) for other, above, left in tried):
+            continue
+        tried.append((part, rows, columns))
+        score, window = _moved(whole, rows, columns, parts[part])
         if score >= _ALIKE and (part not in best or score > best[part][0]):
             best[part] = score, window
+        if len(tried) == _BEST:
+            break
     return [(part, window) for part, (_, window) in best.items()]
+
+
+def _adjoin(a: Span, b: Span) -> bool:
+    return max(abs(a[0] - b[0]), abs(sum(a) - sum(b))) <= _STEP
 
 
 def _moved(
     whole: NDArray[np.uint8], rows: Span, columns: Span, part: NDArray[np.float32]
 ) -> tuple[float, NDArray[np.float64]]:
-    """Return how much the best of a window and of those half a step beside looks like the part, and that."""
-    above, left = _beside(rows), _beside(columns)
-    down, across = (np.concatenate([_READERS[span] for span in spans]) for spans in (above, left))
-    scores = _vectors(down @ whole.astype(np.float32) @ across.T) @ part
-    best = int(scores.argmax())
-    row, column = divmod(best, len(left))
-    return float(scores[best]), _in_shares(above[row], left[column])
+    """Return how much a window looks like the part once it is moved by half steps while that helps, and the window."""
+    best = -1.0
+    for _ in range(_MOVES):
+        above, left = _beside(rows), _beside(columns)
+        down, across = (np.concatenate([_READERS[span] for span in spans]) for spans in (above, left))
+        scores = _vectors(down @ whole.astype(np.float32) @ across.T) @ part
+        row, column = divmod(int(scores.argmax()), len(left))
+        best = float(scores.max())
+        if best < _LIKELY or (rows, columns) == (above[row], left[column]):
+            break
+        rows, columns = above[row], left[column]
+    return best, _in_shares(rows, columns)
 
 
 def _beside(span: Span) -> list[Span]:
@@ -117,6 +136,7 @@ def _beside(span: Span) -> list[Span]:
         (first, last - first)
         for first in range(max(start - 1, 0), start + 2)
         for last in range(end - 1, min(end + 1, _WHOLE) + 1)
+        if last - first >= _SMALLEST
     }
     return sorted(spans)
 
@@ -161,5 +181,5 @@ def _vectors(read: NDArray[np.float32], *, coarse: bool = False) -> NDArray[np.f
 
 #: Where a part is looked for in a whole: from half of its side on.
 PLACES = Windows(0.5)
-#: What reads a span that may be beside one of those.
-_READERS = {span: _readers([span]) for span in _spans(range(_WHOLE // 2 - 2, _WHOLE + 1), 1)}
+#: What reads each span of at least that side.
+_READERS = {span: _readers([span]) for span in _spans(range(_SMALLEST, _WHOLE + 1), 1)}
