@@ -265,6 +265,7 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "audit-shortcuts": _sets("audit-faults", "shortcuts"),
     "exported": _sets("exported"),
     "exported-times": _sets("exported", "times"),
+    "tune": _shown("tune-search", command="python benchmarks/tune_search.py"),
     "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),
     "retrieval": _shown("speed", "growth", "retrieval", command=SPEED),
     "retrieval-contenders": _shown("speed", "contenders", "retrieval", command=SPEED),

@@ -127,6 +127,7 @@ KINDS: dict[str, Kind] = {
     "exported": Kind(
         result=frozenset(scripts.EXPORTED), tables=scripts.exported_tables, script="benchmarks/exported.py"
     ),
+    "tune-search": Kind(result="cvbow-tune-search", tables=scripts.tune_tables, script="benchmarks/tune_search.py"),
     "fuzz": Kind(result=frozenset({"by_mutation"}), tables=scripts.fuzz_tables, script="benchmarks/fuzz_images.py"),
 }
 
