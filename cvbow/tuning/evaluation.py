@@ -15,7 +15,6 @@ from sklearn.base import clone
 
 from cvbow.backends import ImageEncoder
 from cvbow.backends.loading import ImageLike
-from cvbow.classify.cross_probabilities import cross_probabilities
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.errors import CvbowError
 from cvbow.parallel import default_jobs, reporting
@@ -24,6 +23,8 @@ from cvbow.storage import size_of
 from cvbow.tuning.cost import milliseconds
 from cvbow.tuning.sharing import Kept, bags, share, unshare
 
+#: Each of so many parts of the images is left out once.
+_FOLDS = 5
 #: Part of the images that a recipe is looked at with first.
 _FIRST = 0.4
 #: Fewer images than this are not worth a first look.
@@ -154,7 +155,7 @@ class Evaluator:
         backend.fit(self.images)
         n_first = round(_FIRST * len(self.images)) if len(self.images) >= _FEW else 0
         vectors = backend.encode_images(self.images[:n_first], strict=True).vectors
-        first = self._wrong(backend, classifier, vectors)
+        first, _ = self._judge(backend, classifier, vectors)
         n_classes = len(np.unique(self.labels))
         outcome = Outcome(
             recipe,
@@ -173,9 +174,10 @@ class Evaluator:
         rest = backend.encode_images(self.images[n_first:], strict=True).vectors
         vectors = np.concatenate([vectors, rest])
         del rest
-        wrong = self._wrong(backend, classifier, vectors)
-        fitted, backend = self._fit(backend, classifier, vectors)
+        wrong, fitted = self._judge(backend, classifier, vectors)
         del vectors
+        used = fitted.drop_unused_channels()
+        backend = backend if used is None else backend.keep(used)
         unshare(backend)
         error, spread = _error(wrong, self.labels)
         return replace(
@@ -187,23 +189,19 @@ class Evaluator:
             measured=self._measured(backend, fitted),
         )
 
-    def _wrong(self, backend: ImageEncoder, classifier: Any, vectors: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Tell which of the first images are answered wrongly by classifiers that have not learned from them."""
+    def _judge(
+        self, backend: ImageEncoder, classifier: OneAgainstRestClassifier, vectors: NDArray[np.float32]
+    ) -> tuple[NDArray[np.bool_], Any]:
+        """Return which of the first images are answered wrongly while they are left out, and the classifier of all."""
         labels = self.labels[: len(vectors)]
         if not len(vectors):
-            return np.zeros(0, bool)
+            return np.zeros(0, bool), None
+        told: dict[str, Any] = {} if backend.channel_slices is None else {"channels": backend.channel_slices}
+        # In the images' order, every fifth of them has the classes in the same parts as all.
+        folds = np.arange(len(vectors)) % min(_FOLDS, len(vectors))
         with default_jobs(self.n_jobs):
-            found = cross_probabilities(classifier, vectors, labels, channels=backend.channel_slices)
-        wrong: NDArray[np.bool_] = np.unique(labels)[found.argmax(axis=1)] != labels
-        return wrong
-
-    def _fit(self, backend: ImageEncoder, classifier: Any, vectors: NDArray[np.float32]) -> tuple[Any, ImageEncoder]:
-        """Return the classifier of all images, and the backend without channels that it does not use."""
-        told = {} if backend.channel_slices is None else {"channels": backend.channel_slices}
-        with default_jobs(self.n_jobs):
-            fitted = clone(classifier).fit(vectors, self.labels, **told)
-        used = fitted.drop_unused_channels() if isinstance(fitted, OneAgainstRestClassifier) else None
-        return fitted, backend if used is None else backend.keep(used)
+            fitted: Any = clone(classifier).fit(vectors, labels, folds=folds, **told)
+        return fitted.classes_[fitted.held_out_.decisions.argmax(axis=1)] != labels, fitted
 
     def _measured(self, backend: ImageEncoder, fitted: Any) -> float:
         """Return the median processor time of an answer on one thread, in milliseconds."""
