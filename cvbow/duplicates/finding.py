@@ -107,17 +107,12 @@ def find_copies(
     effective_jobs(n_jobs)
     search = Search(names, names, rules, n_jobs=n_jobs)
     found = search.as_a_whole()
-    wanted: dict[Pair, set[int]] = {}
-    for image, row in enumerate(search.positions(neighbours).tolist()):
-        one = int(search.positions(np.array(image)))
-        _want(
-            wanted,
-            [pair for other in row if min(one, other) >= 0 for pair in ((one, other), (other, one))],
-            rules.turns,
-        )
-    if len(search.seen) <= _MOST_IN_PART:
-        for turn in sorted({0, MIRRORED} & {*rules.turns}):
-            _want(wanted, alike_in_part(search.thumbnails, Windows(_LARGE_PARTS), turn, n_jobs), [turn])
+    wanted = _large_parts(search)
+    own, others = (search.positions(images).tolist() for images in (np.arange(len(names)), neighbours))
+    for one, row in zip(own, others, strict=True):
+        for other in row:
+            if min(one, other) >= 0:
+                _want(wanted, [(one, other), (other, one)], rules.turns)
     found |= search.in_part(_without(wanted, found))
     return search.result(found)
 
@@ -161,7 +156,8 @@ def find_duplicates(
     colors : {"strict", "any"}, default "strict"
         Whether a picture in other colours, or in gray, is another picture, or the same.
     few_features : int, default 100
-        Images with fewer stored features are also compared with each other at many places and scales.
+        Images with fewer stored features are also looked for in each other as parts down to half of the sides; all are
+        as parts from 70 percent on, if there are no more than 15,000.
     n_jobs : int or None, default None
         Workers, by joblib's convention. Changes no result.
 
@@ -204,7 +200,7 @@ def find_duplicates(
         found = search.as_a_whole()
         seen = [rows[at] for at in search.seen]
         wanted = ranked(index, seen, candidates, n_jobs) if candidates else set()
-        in_part: dict[Pair, set[int]] = {}
+        in_part = _large_parts(search)
         if turned or not index.describer.has_geometry:
             # Features tell more, but nothing of mirrors.
             _want(in_part, [pair for a, b in wanted for pair in ((a, b), (b, a))], rules.turns)
@@ -242,6 +238,15 @@ class _ByFeatures:
             if judged is not None:
                 found[pair] = judged
         return found
+
+
+def _large_parts(search: Search) -> dict[Pair, set[int]]:
+    """Return which images look like large parts of others, upright or, where the rules allow it, mirrored."""
+    wanted: dict[Pair, set[int]] = {}
+    if len(search.seen) <= _MOST_IN_PART:
+        for turn in sorted({0, MIRRORED} & {*search.rules.turns}):
+            _want(wanted, alike_in_part(search.thumbnails, Windows(_LARGE_PARTS), turn, search.n_jobs), [turn])
+    return wanted
 
 
 def _want(wanted: dict[Pair, set[int]], pairs: Iterable[Pair], turns: Iterable[int]) -> None:
