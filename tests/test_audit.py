@@ -245,3 +245,14 @@ def test_turned_by_exif_counts_unless_most_images_are(tmp_path: Path, share: flo
             Image.open(path).save(path, exif=exif)
     found = [finding for finding in audited(tmp_path).of_kind("picture") if "by 90 degrees (EXIF)" in finding.why]
     assert len(found) == n_found
+
+
+def test_thin_writing_on_a_class_is_a_stamp(tmp_path: Path) -> None:
+    """Whatever is behind it: only the strokes are the same."""
+    for path in write(tmp_path, per_class=24)["spots"]:
+        image = np.asarray(Image.open(path)).copy()
+        cv2.putText(image, "12 05", (40, 90), cv2.FONT_HERSHEY_DUPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA)
+        save(image, path)
+    (found,) = audited(tmp_path).of_kind("shortcut")
+    assert (found.label, "at the lower right" in found.why or "at the bottom" in found.why) == ("spots", True)
+    assert found.score > 0.6

@@ -22,12 +22,13 @@ _BOX = 11
 #: Of the border, as a share of the shorter side.
 _BORDER = 0.03
 #: The whole image, stretched to a square, and each of its corners: their sides in pixels.
-_WHOLE, _CORNER = 64, 24
+_WHOLE, _CORNER = 64, 48
 #: Side of a corner, as a share of the root of the area, and in pixels. What was stamped on images lies at the same
 #: place of all, or equally far from an edge: by the image's size or in pixels.
 _SHARE, _PIXELS = 0.35, 64
-#: Side of a place, and the way to the next one, in pixels of such a view.
-_PLACE, _STEP = 4, 2
+#: Side of a place in such a view, in pixels; the way to the next one is half of it. A square of a hundredth of an image
+#: holds a whole place of either.
+_SIDES = {_WHOLE: 4, _CORNER: 8}
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +115,8 @@ class Place:
         In words, to be said after what is there.
     start, side : int
         Of the view that it lies in, among the pixels of all.
-    row, column : int
-        Of its first pixel in the view.
+    row, column, size : int
+        Of its first pixel in the view, and its own side.
     """
 
     where: str
@@ -123,11 +124,12 @@ class Place:
     side: int
     row: int
     column: int
+    size: int
 
     def pixels(self, views: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return its pixels in images' views (n, ...), shape (n, 16), float32."""
+        """Return its pixels in images' views (n, ...), shape (n, size ** 2), float32."""
         view = views[:, self.start : self.start + self.side**2].reshape(-1, self.side, self.side)
-        part = view[:, self.row : self.row + _PLACE, self.column : self.column + _PLACE]
+        part = view[:, self.row : self.row + self.size, self.column : self.column + self.size]
         return part.reshape(len(views), -1).astype(np.float32)
 
 
@@ -135,11 +137,12 @@ def all_places() -> list[Place]:
     """Return the places of the whole image, then those of its corners."""
     found, start = [], 0
     for number, side in enumerate((_WHOLE, *(_CORNER,) * 8)):
-        for row in range(0, side - _PLACE + 1, _STEP):
-            for column in range(0, side - _PLACE + 1, _STEP):
-                last = side - _PLACE
+        size = _SIDES[side]
+        last = side - size
+        for row in range(0, last + 1, size // 2):
+            for column in range(0, last + 1, size // 2):
                 where = _CORNERS[(number - 1) % 4] if number else _where(row / last, column / last)
-                found.append(Place(where, start, side, row, column))
+                found.append(Place(where, start, side, row, column, size))
         start += side**2
     return found
 

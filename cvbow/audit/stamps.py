@@ -7,6 +7,7 @@ found on one half of the images and judged on the other.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ from cvbow.parallel import cut, run
 _LEAST = 0.5
 #: Images agree in a place whose gray values differ by so many levels, in the root of the mean square.
 _RADII = (6.0, 12.0, 24.0)
+#: What a class has in a place deviates from what others have there by so many levels at least, in the same measure.
+_FAINT = 5.0
 #: Images with which others may agree: of each class and half so many, and of all so many; of each at least two.
 _OF_EACH, _OF_ALL, _AT_LEAST = 8, 120, 2
 #: Places that a task looks at.
@@ -83,45 +86,61 @@ class _Look:
     """What a worker does with some places: for each class and each half, where most of its images agree; picklable."""
 
     def __init__(self, views: NDArray[np.uint8], has: NDArray[np.bool_], halves: NDArray[np.intp]) -> None:
-        self.views, self.has, self.halves = views, has, halves
+        self.views, self.halves = views, halves
         n_models = max(_AT_LEAST, min(_OF_EACH, _OF_ALL // has.shape[1]))
-        #: The images with which others may agree, their halves and classes.
-        self.models: list[tuple[int, int, int]] = []
+        #: The halves of classes that are large enough: class, half, which images are in, and which of it may be models.
+        self.parts: list[tuple[int, int]] = []
+        inside, models, of = [], [], []
         for column in range(has.shape[1]):
             for half in (0, 1):
                 members = np.flatnonzero(has[:, column] & (halves == half))
                 others = int((~has[:, column] & (halves == half)).sum())
                 if min(len(members), others) >= _FEW // 2:
-                    places = np.arange(min(n_models, len(members))) * len(members) // min(n_models, len(members))
-                    self.models += [(int(row), half, column) for row in members[places]]
+                    chosen = members[
+                        np.arange(min(n_models, len(members))) * len(members) // min(n_models, len(members))
+                    ]
+                    models += chosen.tolist()
+                    of += [len(self.parts)] * len(chosen)
+                    self.parts.append((column, half))
+                    inside.append(has[:, column] & (halves == half))
+        self.models, self.of = np.array(models, np.intp), np.array(of, np.intp)
+        self.inside = np.array(inside, np.float32).reshape(len(self.parts), len(has))
+        self.outside = (halves == np.array([half for _, half in self.parts], np.intp)[:, None]) - self.inside
 
     def __call__(self, places: list[Place]) -> dict[tuple[int, int], _Agreed]:
         best: dict[tuple[int, int], _Agreed] = {}
-        if not self.models:
-            return best
-        rows, halves, columns = np.array(self.models).T
-        # How many images of each class and half there are.
-        inside = np.stack([self.has[self.halves == half].sum(axis=0) for half in (0, 1)])
-        outside = np.bincount(self.halves, minlength=2)[:, None] - inside
-        per_half = [(self.halves == half)[:, None] & self.has for half in (0, 1)]
-        counted = np.concatenate([*per_half, (self.halves[:, None] == (0, 1))], axis=1).astype(np.float32)
-        n_in, n_out = inside[halves, columns], outside[halves, columns]
-        for place in places:
+        for place in places if self.parts else ():
             pixels = place.pixels(self.views)
-            squares = (pixels**2).sum(axis=1)
-            apart = (squares[rows, None] + squares - 2 * (pixels[rows] @ pixels.T)) / pixels.shape[1]
-            for radius in _RADII:
-                agree = apart <= radius**2
-                counts = agree.astype(np.float32) @ counted
-                own = counts[np.arange(len(rows)), halves * self.has.shape[1] + columns]
-                total = counts[np.arange(len(rows)), 2 * self.has.shape[1] + halves]
-                # An image agrees with itself.
-                gains = (own - 1) / np.maximum(n_in - 1, 1) - (total - own) / n_out
-                for at in np.flatnonzero(gains >= _LEAST).tolist():
-                    key = int(columns[at]), int(halves[at])
-                    if key not in best or gains[at] > best[key].gain:
-                        best[key] = _Agreed(float(gains[at]), place.where, agree[at].copy(), self.halves != halves[at])
+            every = np.arange(len(self.parts))
+            for parts, agree in (*self._with_one(pixels), (every, self._with_the_mean(pixels))):
+                ours = np.einsum("ij,ij->i", agree, self.inside[parts]) / self.inside.sum(axis=1)[parts]
+                theirs = np.einsum("ij,ij->i", agree, self.outside[parts]) / self.outside.sum(axis=1)[parts]
+                for at in np.flatnonzero(ours - theirs >= _LEAST).tolist():
+                    key, gain = self.parts[parts[at]], float(ours[at] - theirs[at])
+                    if key not in best or gain > best[key].gain:
+                        best[key] = _Agreed(gain, place.where, agree[at].copy(), self.halves != key[1])
         return best
+
+    def _with_one(self, pixels: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+        """Yield, for each radius, which images agree with each of some images of a part, itself not counted."""
+        squares = (pixels**2).sum(axis=1)
+        apart = (squares[self.models, None] + squares - 2 * (pixels[self.models] @ pixels.T)) / pixels.shape[1]
+        apart[np.arange(len(self.models)), self.models] = np.inf
+        for radius in _RADII:
+            yield self.of, apart <= radius**2
+
+    def _with_the_mean(self, pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Return which images have at least half of what a part has in a place, on average, and the others have not.
+
+        That shows what is thin, or lets the image shine through: T. Dekel, M. Rubinstein, C. Liu and W. Freeman, "On
+        the effectiveness of visible watermarks", CVPR 2017.
+        """
+        detail = pixels - pixels.mean(axis=1, keepdims=True)
+        means = [side / side.sum(axis=1, keepdims=True) @ detail for side in (self.inside, self.outside)]
+        shown = means[0] - means[1]
+        strength = (shown**2).sum(axis=1, keepdims=True)
+        much = strength >= _FAINT**2 * pixels.shape[1]
+        return np.asarray(((shown @ detail.T) >= strength / 2) & much)
 
 
 def _halves(has: NDArray[np.bool_]) -> NDArray[np.intp]:
