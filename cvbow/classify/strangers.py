@@ -7,8 +7,9 @@ one covariance in place of a spread for each class, what K. Lee et al., "A simpl
 out-of-distribution samples", NeurIPS 2018, tell strangers by.
 
 Of a mean is kept, besides the mean of all, one bit a value: whether it is above or below that, and by how much on
-average, as in M. Rastegari et al., "XNOR-Net", ECCV 2016. That is a thirty-second of a linear classifier, and tells
-strangers better than the means themselves, in which few large values outweigh all others.
+average, as in M. Rastegari et al., "XNOR-Net", ECCV 2016; and of the mean of all one byte a value. That is a twentieth
+of a linear classifier of 15 classes, and tells strangers better than the means themselves, in which few large values
+outweigh all others.
 """
 
 from __future__ import annotations
