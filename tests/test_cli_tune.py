@@ -73,15 +73,6 @@ def test_the_table_and_a_search_that_goes_on(tiny_dataset: Path, tmp_path: Path)
     assert "has other seed: 0, not 2" in again.stderr
 
 
-def test_a_small_search_gives_a_model(tiny_dataset: Path, tmp_path: Path) -> None:
-    best, model = tmp_path / "best.toml", tmp_path / "m.cvbow"
-    done = run("tune", tiny_dataset, "-o", best, "--time", "1s", "--quiet")
-    assert done.exit_code == 0, done.output
-    assert run("train", tiny_dataset, "-o", model, "--preset", best).exit_code == 0
-    judged = run("evaluate", model, tiny_dataset, "--json")
-    assert json.loads(judged.stdout)["mean_class_accuracy"] > 0.9
-
-
 @pytest.mark.usefixtures("quickly")
 @pytest.mark.parametrize(
     ("words", "message"),

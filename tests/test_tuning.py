@@ -91,7 +91,7 @@ def test_all_recipes_make_models_and_say_themselves_apart(colored: bool, tiny: b
     rng = np.random.default_rng(0)
     of_kind = genes(colored=colored, tiny=tiny, side=320)
     said: dict[str, Any] = {}
-    for _ in range(60):
+    for _ in range(40):
         chosen = {gene.name: gene.choices[rng.integers(len(gene.choices))] for gene in of_kind}
         recipe = recipe_of(chosen)
         resolved = resolve(recipe)
@@ -100,7 +100,7 @@ def test_all_recipes_make_models_and_say_themselves_apart(colored: bool, tiny: b
         assert resolved[0]["features"] == "dense-sift" or tiny
         make_model(recipe)
         said.setdefault(recipe.summary, []).append(resolved)
-    assert len(said) > 50
+    assert len(said) > 30
 
 
 def test_a_gene_that_means_nothing_changes_nothing() -> None:
@@ -275,15 +275,15 @@ def search(**options: Any) -> Tuning:
 @pytest.mark.usefixtures("quickly")
 @pytest.mark.parametrize("sampler", ["nsga2", "tpe", "random"])
 def test_a_search_that_goes_on_comes_to_the_same(sampler: str, tmp_path: Path) -> None:
-    whole = search(evaluations=30, sampler=sampler)
-    assert len(whole.outcomes) == 30
-    assert told(search(evaluations=30, sampler=sampler)) == told(whole)
+    whole = search(evaluations=24, sampler=sampler)
+    assert len(whole.outcomes) == 24
+    assert told(search(evaluations=24, sampler=sampler)) == told(whole)
     storage = tmp_path / "search.log"
-    for evaluations in (2, 3, 17, 30):
+    for evaluations in (2, 13, 24):
         part = search(evaluations=evaluations, sampler=sampler, storage=storage)
         assert told(part) == told(whole)[:evaluations]
     assert [one.recipe for one in part.front] == [one.recipe for one in whole.front]
-    assert told(search(evaluations=30, sampler=sampler, seed=1)) != told(whole)
+    assert told(search(evaluations=24, sampler=sampler, seed=1)) != told(whole)
 
 
 @pytest.mark.usefixtures("quickly")
@@ -361,11 +361,11 @@ def test_notes_tell_what_joins_the_front() -> None:
 
 
 def test_a_search_of_images_repeats_itself(tmp_path: Path) -> None:
-    images, labels = made(4, size=40)
+    images, labels = made(3, size=32)
     storage = tmp_path / "search.log"
-    whole = tune(images, labels, evaluations=4, n_jobs=1)
+    whole = tune(images, labels, evaluations=3, n_jobs=1)
     tune(images, labels, evaluations=2, n_jobs=2, storage=storage)
-    again = tune(images, labels, evaluations=4, n_jobs=1, storage=storage)
+    again = tune(images, labels, evaluations=3, n_jobs=1, storage=storage)
     assert told(again) == told(whole)
     best = whole.front[0]
     assert best.error <= whole.outcomes[0].error
@@ -414,7 +414,7 @@ def test_a_killed_process_leaves_a_search_to_go_on_with(tmp_path: Path) -> None:
     storage = tmp_path / "search.log"
     try:
         deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and (not storage.exists() or storage.stat().st_size < 30_000):
+        while time.monotonic() < deadline and (not storage.exists() or storage.stat().st_size < 20_000):
             time.sleep(0.02)
     finally:
         process.send_signal(signal.SIGKILL)
@@ -422,5 +422,5 @@ def test_a_killed_process_leaves_a_search_to_go_on_with(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Evaluator, "try_out", made_up)
         n_known = len(search(evaluations=1, storage=storage).outcomes)
-        assert n_known > 3
+        assert n_known > 1
         assert told(search(evaluations=n_known + 4, storage=storage)) == told(search(evaluations=n_known + 4))
