@@ -26,7 +26,7 @@ from cvbow.presets import Preset, resolve
 from cvbow.presets.recipes import IN_COLOR
 from cvbow.tuning import Outcome, Tuning, tune
 from cvbow.tuning.cost import MILLISECONDS, counts, milliseconds
-from cvbow.tuning.evaluation import Evaluator, front_of, in_even_order
+from cvbow.tuning.evaluation import Evaluator, front_of, in_even_order, in_folds
 from cvbow.tuning.sharing import Kept, share, unshare
 from cvbow.tuning.space import genes, place_of, recipe_of
 
@@ -208,6 +208,37 @@ def test_the_first_images_have_the_classes_in_the_parts_of_all() -> None:
         found = [int((labels[order[:n_first]] == name).sum()) for name in "abc"]
         assert np.abs(np.array(found) - n_first * np.array([0.5, 0.3, 0.2])).max() <= 1
     assert not np.array_equal(order, in_even_order(labels, seed=4))
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5, 10])
+def test_each_part_that_is_left_out_has_all_classes(n_classes: int) -> None:
+    labels = np.array([chr(97 + place % n_classes) for place in range(20 * n_classes)])
+    labels = labels[in_even_order(labels, 0)]
+    for n_images in (len(labels), round(0.4 * len(labels))):
+        folds = in_folds(labels[:n_images])
+        for name in np.unique(labels):
+            counts = np.bincount(folds[labels[:n_images] == name], minlength=5)
+            assert counts.max() - counts.min() <= 1
+            assert counts.min() > 0
+
+
+def test_errors_are_those_of_classifiers_that_have_not_seen_the_images() -> None:
+    images, labels = made(10)
+    names = np.array(labels)
+    order = in_even_order(names, 0)
+    images, names = [images[place] for place in order], names[order]
+    recipe = recipe_of({**place_of("fast", colored=False), "size": 0, "grids": "1x1", "bin_sizes": "4"})
+    found = Evaluator(images, names, images, n_jobs=1, room=0).try_out(recipe, [])
+    model = make_model(recipe, n_jobs=1)
+    vectors = model.backend.fit_transform(images)
+    folds = in_folds(names)
+    wrong = np.empty(len(names), bool)
+    for fold in range(5):
+        out = folds == fold
+        fitted = make_model(recipe).classifier.fit(vectors[~out], names[~out])
+        wrong[out] = fitted.predict(vectors[out]) != names[out]
+    assert found.error == pytest.approx(np.mean([wrong[names == name].mean() for name in TEXTURES]))
+    assert found.error < 0.5
 
 
 def test_a_recipe_is_tried_out_and_a_hopeless_one_is_stopped() -> None:

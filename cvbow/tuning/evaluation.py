@@ -197,10 +197,8 @@ class Evaluator:
         if not len(vectors):
             return np.zeros(0, bool), None
         told: dict[str, Any] = {} if backend.channel_slices is None else {"channels": backend.channel_slices}
-        # In the images' order, every fifth of them has the classes in the same parts as all.
-        folds = np.arange(len(vectors)) % min(_FOLDS, len(vectors))
         with default_jobs(self.n_jobs):
-            fitted: Any = clone(classifier).fit(vectors, labels, folds=folds, **told)
+            fitted: Any = clone(classifier).fit(vectors, labels, folds=in_folds(labels), **told)
         return fitted.classes_[fitted.held_out_.decisions.argmax(axis=1)] != labels, fitted
 
     def _measured(self, backend: ImageEncoder, fitted: Any) -> float:
@@ -231,6 +229,25 @@ def in_even_order(labels: NDArray[Any], seed: int) -> NDArray[np.intp]:
         members = rng.permutation(np.flatnonzero(labels == label))
         place[members] = (np.arange(len(members)) + 0.5) / len(members)
     return np.argsort(place, kind="stable")
+
+
+def in_folds(labels: NDArray[Any]) -> NDArray[np.intp]:
+    """Return the part that each image is left out with, of five: the images of each class in turn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from cvbow.tuning.evaluation import in_folds
+    >>> in_folds(np.array(["a", "b", "a", "b", "a", "b", "a"])).tolist()
+    [0, 4, 1, 0, 2, 1, 3]
+    """
+    folds = np.empty(len(labels), np.intp)
+    start = 0
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        folds[members] = (start + np.arange(len(members))) % _FOLDS
+        start += len(members)
+    return folds
 
 
 def front_of(outcomes: Sequence[Outcome]) -> list[Outcome]:
