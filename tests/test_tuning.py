@@ -24,7 +24,7 @@ from cvbow.errors import CvbowError
 from cvbow.parallel import executor, reporting
 from cvbow.presets import Preset, resolve
 from cvbow.presets.recipes import IN_COLOR
-from cvbow.tuning import Outcome, Tuning, tune
+from cvbow.tuning import Outcome, Tuning, evaluation, tune
 from cvbow.tuning.cost import MILLISECONDS, counts, milliseconds
 from cvbow.tuning.evaluation import Evaluator, front_of, in_even_order, in_folds
 from cvbow.tuning.sharing import Kept, share, unshare
@@ -275,6 +275,16 @@ def test_a_recipe_that_cannot_be_is_the_worst() -> None:
     found = evaluator.try_out(recipe_of(place_of("bow", colored=False)), [outcome(0.2, 7.0, 3.0)])
     assert found.stopped
     assert found.values == (1.0, 7.0, 3.0)
+
+
+def test_a_recipe_whose_vectors_fill_the_memory_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    images, labels = made(2)
+    evaluator = Evaluator(images, np.array(labels), images, n_jobs=1, room=0)
+    recipe = recipe_of({**place_of("fast", colored=False), "size": 0, "grids": "1x1"})
+    assert not evaluator.try_out(recipe, []).stopped
+    # 6 images, 50 pairs of words.
+    monkeypatch.setattr(evaluation, "_ROOM_FOR_VECTORS", 4 * 6 * 50 - 1)
+    assert evaluator.try_out(recipe, []).stopped.startswith("the vectors of 6 images would take")
 
 
 # The search, on recipes whose figures are made up: fast, and as many as are wanted.

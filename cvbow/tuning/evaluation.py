@@ -35,6 +35,8 @@ _ERRORS = 2.0
 _TIMED = 7
 #: Bytes of words that are kept; they take long to learn, and little room.
 _ROOM_FOR_WORDS = 64_000_000
+#: Bytes of the vectors of all images that a recipe may have: twice as many are held for a moment.
+_ROOM_FOR_VECTORS = 2_500_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +155,9 @@ class Evaluator:
         backend, classifier = model.backend, model.classifier
         share(backend, self.features, self.words)
         backend.fit(self.images)
+        n_bytes = 4 * len(self.images) * backend.vector_length
+        if n_bytes > _ROOM_FOR_VECTORS:
+            raise CvbowError(f"the vectors of {len(self.images)} images would take {n_bytes / 1e9:.1f} GB")
         n_first = round(_FIRST * len(self.images)) if len(self.images) >= _FEW else 0
         vectors = backend.encode_images(self.images[:n_first], strict=True).vectors
         first, _ = self._judge(backend, classifier, vectors)
