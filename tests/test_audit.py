@@ -118,6 +118,14 @@ def test_nothing_is_changed_and_the_number_of_workers_changes_nothing(planted: t
     assert before == {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(folder.rglob("*"))}
 
 
+def test_any_recipe_will_do(tmp_path: Path) -> None:
+    """Also one of several views, with a classifier that weighs channels, or one that takes none."""
+    images = list_images(write(tmp_path, per_class=5)["rings"][0].parents[1])
+    found = audit_images(images, preset="patches", keep_model=True)
+    assert found.model is not None
+    assert found.model.predict(images.paths[:1]).tolist() == ["lines"]
+
+
 def test_with_a_cache_the_findings_are_the_same(tmp_path: Path) -> None:
     write(tmp_path / "set", per_class=6)
     plain = audited(tmp_path / "set")
@@ -208,7 +216,10 @@ def test_several_labels_an_image(tmp_path: Path) -> None:
         given = {7: [*shown, "rings"] if "rings" not in shown else shown[1:]}.get(number, shown)
         rows.append(f"{tmp_path / f'{number}.png'},{'|'.join(given)}")
     (tmp_path / "list.csv").write_text("\n".join(rows), encoding="utf-8")
-    first = audited(tmp_path / "list.csv").of_kind("label")[0]
+    found = audited(tmp_path / "list.csv", keep_model=True)
+    first = found.of_kind("label")[0]
+    assert found.model is not None
+    assert found.model.multilabel
     assert Path(first.paths[0]).name == "7.png"
     assert "rings" in (first.label or "").split(" | ") or "rings" in (first.suggested or "").split(" | ")
 
@@ -256,3 +267,13 @@ def test_thin_writing_on_a_class_is_a_stamp(tmp_path: Path) -> None:
     (found,) = audited(tmp_path).of_kind("shortcut")
     assert (found.label, "at the lower right" in found.why or "at the bottom" in found.why) == ("spots", True)
     assert found.score > 0.6
+
+
+def test_images_without_any_label(tmp_path: Path) -> None:
+    rows = [f"{path}," for paths in write(tmp_path, per_class=3).values() for path in paths]
+    save(pixels("rings", 1)[:, ::-1].copy(), tmp_path / "again.png")
+    (tmp_path / "list.csv").write_text("\n".join(["path,labels", *rows, "again.png,"]), encoding="utf-8")
+    found = audited(tmp_path / "list.csv", keep_model=True)
+    assert {finding.kind for finding in found.findings} == {"duplicate"}
+    assert found.findings[0].label == ""
+    assert found.model is None

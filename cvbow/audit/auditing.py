@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from typing import Any
@@ -201,14 +202,20 @@ def _probabilities(
     images: LookedAt, backend: ImageEncoder, classifier: Any, groups: NDArray[np.intp]
 ) -> NDArray[np.float64] | None:
     """Return what each image seems to be by the others, (n, n_classes); None where there is nothing to learn from."""
+    if images.n_classes < 2 or len(np.unique(groups)) < 2:
+        return None
     sets = LabelSets.of([list(names) for names in images.sets])
-    per_class = [len(np.unique(groups[members])) for members in images.has.T]
-    if images.n_classes < 2 or min(per_class) < 1 or len(np.unique(groups)) < 2 or sets.trouble() is not None:
+    if sets.trouble() is not None:
         return None
     note(f"cross-validation: {len(images)} vectors of {images.vectors.shape[1]} values, {images.n_classes} classes")
-    labels: Any = sets if images.multilabel else np.array(images.labels)
+    views = backend.n_views
     found: NDArray[np.float64] = cross_probabilities(
-        classifier, images.vectors, labels, channels=backend.channel_slices, groups=groups
+        classifier,
+        images.vectors.reshape(len(images) * views, -1),
+        sets.repeat(views) if images.multilabel else np.repeat(_one_each(sets), views),
+        channels=backend.channel_slices,
+        groups=groups.repeat(views),
+        views=views,
     )
     return found
 
@@ -234,10 +241,20 @@ def _model(images: LookedAt, backend: ImageEncoder, classifier: Any, doubted: se
     sets = LabelSets.of([list(images.sets[row]) for row in rows])
     if sets.trouble() is not None:
         return None
-    labels: Any = sets if images.multilabel else np.array([images.labels[row] for row in rows])
-    learner = MultiLabelClassifier(classifier) if images.multilabel else classifier
-    learner.fit(images.vectors[: len(rows)], labels, channels=backend.channel_slices)
+    learner: Any = MultiLabelClassifier(classifier) if images.multilabel else classifier
+    told = {"channels": backend.channel_slices, "views": None if backend.n_views == 1 else backend.n_views}
+    taken = inspect.signature(learner.fit).parameters
+    learner.fit(
+        images.vectors[: len(rows)].reshape(len(rows) * backend.n_views, -1),
+        sets.repeat(backend.n_views) if images.multilabel else np.repeat(_one_each(sets), backend.n_views),
+        **{name: value for name, value in told.items() if value is not None and name in taken},
+    )
     return ImageClassifier.of_parts(backend, learner)
+
+
+def _one_each(sets: LabelSets) -> NDArray[Any]:
+    """Return the one label that each image has, (n,)."""
+    return np.asarray(sets.classes[sets.has.argmax(axis=1)])
 
 
 def _twice_listed(images: ImageList) -> list[Finding]:

@@ -38,7 +38,7 @@ _EXAMPLES = 6
 
 def find_stamps(images: LookedAt) -> list[Finding]:
     """Return a finding for each class most of whose images have the same in one place."""
-    if np.median([min(look.width, look.height) for look in images.looks]) < _SMALL:
+    if images.n_classes < 1 or np.median([min(look.width, look.height) for look in images.looks]) < _SMALL:
         return []
     views = np.stack([look.views for look in images.looks])
     look = _Look(views, images.has, _halves(images.has))
