@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ from cvbow.retrieval import ImageVectors, VisualWords
 Image = NDArray[np.uint8]
 
 
+@functools.cache
 def picture(seed: int, size: tuple[int, int] = (180, 150), *, finest: float = 1.0, color: bool = False) -> Image:
     """Noise at all scales down to `finest` pixels, as photographs have: below 8 there are many keypoints."""
     rng = np.random.default_rng(seed)
@@ -47,7 +49,10 @@ def picture(seed: int, size: tuple[int, int] = (180, 150), *, finest: float = 1.
         scale /= 2
     total = (total - total.mean()) / total.std()
     image = np.clip(128 + 45 * total, 0, 255).astype(np.uint8)
-    return image if color else np.ascontiguousarray(image[:, :, 0])
+    image = image if color else np.ascontiguousarray(image[:, :, 0])
+    # It is made once: no test may change it for the others.
+    image.flags.writeable = False
+    return image
 
 
 def resized(image: Image, zoom: float) -> Image:

@@ -150,7 +150,7 @@ def find_duplicates(
         two parts of one photograph are no longer the same picture. A part of 70 percent of the sides has 0.49.
     max_difference : float, default 0.45
         By how much a pair may differ, in brightness or colour, at the place where it differs most: from 0 for the same
-        to about 1, and 2 at most. Resizing and compression leave less than 0.3.
+        to about 1, and 2 at most. Resizing and compression leave less than 0.25.
     turned : bool, default False
         Whether a picture that was mirrored or turned by 90, 180 or 270 degrees is the same.
     colors : {"strict", "any"}, default "strict"
