@@ -119,9 +119,9 @@ def test_nothing_is_changed_and_the_number_of_workers_changes_nothing(planted: t
 
 
 def test_any_recipe_will_do(tmp_path: Path) -> None:
-    """Also one of several views, with a classifier that weighs channels, or one that takes none."""
+    """Also one whose classifier is not told of channels."""
     images = list_images(write(tmp_path, per_class=5)["rings"][0].parents[1])
-    found = audit_images(images, preset="patches", keep_model=True)
+    found = audit_images(images, preset="spm", keep_model=True)
     assert found.model is not None
     assert found.model.predict(images.paths[:1]).tolist() == ["lines"]
 
