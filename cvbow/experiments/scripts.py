@@ -240,7 +240,10 @@ def audit_tables(result: Mapping[str, Any]) -> dict[str, Table]:
         for text in [f"{peer} {trial.get(peer, {}).get('versions', {}).get(peer)}"]
         if peer in trial
     }
-    what = "What was found of faults that were planted"
+    what = (
+        "What was found of faults that were planted. The area is over all images; of strangers and pictures, those "
+        "that the audit does not list count as level"
+    )
     notes = f"Time and peak memory of `cvbow audit`: {costs}." + f" Beside {', '.join(versions)}." * bool(versions)
     return {
         "figures": Table(heads, rows, what, notes),
