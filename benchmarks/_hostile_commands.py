@@ -24,6 +24,7 @@ _OWN = {
     ".html": "page.html",
     ".png": "picture.png",
     ".json": "result.json",
+    ".onnx": "m.onnx",
     ".toml": "recipes.toml",
 }
 _LOCALES: tuple[dict[str, str], ...] = (
@@ -386,6 +387,14 @@ class Maker:
     def info(self) -> list[str]:
         return [self.model(), *self.common(work=False, reads=False)]
 
+    def export(self) -> list[str]:
+        words = [self.model(), *(self.output(".onnx") if self.chance(0.7) else [])]
+        words += self.options(
+            ("--web", *self.folder()[1:]), ("--size", self.word("20x30", "0x1", "nan")), ("--no-heat",)
+        )
+        words += self.options(("--runtime", self.of("photos", "nowhere")), ("--precision", self.word("int8", "fp16")))
+        return words + self.options(("--json",), share=0.5)
+
     def index_build(self) -> list[str]:
         words = [*(self.source() for _ in range(1 + self.rng.integers(2))), "--words", "8"]
         if self.chance(0.3):
@@ -492,6 +501,7 @@ _COMMANDS: dict[str, tuple[float, Callable[[Maker], list[str]]]] = {
     "tune": (1, Maker.tune),
     "features": (8, Maker.features),
     "match": (7, Maker.match),
+    "export": (4, Maker.export),
     "info": (4, Maker.info),
     "index build": (7, Maker.index_build),
     "index add": (6, Maker.index_add),

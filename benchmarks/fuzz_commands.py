@@ -57,6 +57,7 @@ _STOCK = (
     ("evaluate", "m.cvbow", "photos", "--report", "page.html"),
     ("index", "build", "photos", "-o", "x.index", "--words", "8"),
     ("features", "photos/dots/0.png", "-o", "picture.png"),
+    ("export", "m.cvbow", "-o", "m.onnx"),
     ("stats", "photos", "-o", "summary"),
     ("bench", "run", "digits-bow", "--quick", "-o", "result.json"),
     ("tune", "photos", "-o", "recipes.toml", "--evaluations", "1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -9,12 +10,14 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 #: Seconds that a page may take to come to rest.
 _PATIENCE = 10
+_ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars")
 
 
 def has_browser() -> bool:
@@ -24,8 +27,8 @@ def has_browser() -> bool:
 class Browser:
     """Chromium by its chromedriver; a context in which it runs."""
 
-    def __init__(self, *, width: int, height: int = 900) -> None:
-        self.size = width, height
+    def __init__(self, *, width: int, height: int = 900, arguments: Sequence[str] = ()) -> None:
+        self.size, self.arguments = (width, height), arguments
 
     def __enter__(self) -> Self:
         self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE, text=True)
@@ -34,12 +37,10 @@ class Browser:
             ports = (re.search(r"started successfully on port (\d+)", line) for line in self.driver.stdout)
             port = next(found[1] for found in ports if found)
             self.address = f"http://127.0.0.1:{port}/session"
-            options = {"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]}
+            options = {"args": [*_ARGUMENTS, *self.arguments]}
             wanted = {"alwaysMatch": {"goog:chromeOptions": options}}
             self.address += "/" + self._ask("", {"capabilities": wanted})["sessionId"]
-            # A window is never as narrow as a phone; the page's view is.
-            view = {"width": self.size[0], "height": self.size[1], "deviceScaleFactor": 1, "mobile": False}
-            self._ask("/goog/cdp/execute", {"cmd": "Emulation.setDeviceMetricsOverride", "params": view})
+            self.resize(*self.size)
         except BaseException:
             self._stop()
             raise
@@ -53,12 +54,33 @@ class Browser:
         finally:
             self._stop()
 
-    def open(self, page: Path) -> None:
-        self._ask("/url", {"url": page.absolute().as_uri()})
+    def open(self, page: Path | str) -> None:
+        """Open a file, or an address."""
+        self._ask("/url", {"url": page.absolute().as_uri() if isinstance(page, Path) else page})
+
+    def resize(self, width: int, height: int = 900) -> None:
+        """Give the page's view a size: a window is never as narrow as a phone."""
+        self.emulate("DeviceMetrics", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def emulate(self, what: str, **values: object) -> None:
+        """Let pages see another machine: https://chromedevtools.github.io/devtools-protocol/tot/Emulation/."""
+        self._ask("/goog/cdp/execute", {"cmd": f"Emulation.set{what}Override", "params": values})
 
     def run(self, script: str, *arguments: object) -> Any:
         """Return what a JavaScript function's body returns."""
         return self._ask("/execute/sync", {"script": script, "args": arguments})
+
+    def wait(self, script: str, *arguments: object, seconds: float = 60) -> Any:
+        """Return what a JavaScript function's body returns once that is true."""
+        end = time.monotonic() + seconds
+        while not (found := self.run(script, *arguments)):
+            assert time.monotonic() < end, f"not so after {seconds} s: {script}"
+            time.sleep(0.05)
+        return found
+
+    def screenshot(self) -> bytes:
+        """Return what the page's view shows, as PNG."""
+        return base64.b64decode(self._ask("/screenshot", None, method="GET"))
 
     def click(self, selector: str) -> None:
         """Click the first element of a CSS selector, and wait until the page scrolls no more."""

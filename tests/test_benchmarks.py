@@ -922,6 +922,7 @@ def test_cases_repeat(benchmark_modules: None, tmp_path: Path) -> None:
         _hostile_trees.write_pictures(root / "photos")
         for name in (
             "m.cvbow",
+            "m.onnx",
             "page.html",
             "picture.png",
             "recipes.toml",

@@ -24,6 +24,7 @@ _KINDS = {
     ".csv": ("known to be of cvbow's", "objects"),
     ".toml": ("recipes of cvbow's", "recipes"),
     ".xml": ("boxes of cvbow's", "objects"),
+    ".onnx": ("a model exported by cvbow", "onnx"),
     ".txt": ("known to be of cvbow's", "objects"),
 }
 _FORCE = "cvbow.force"

@@ -38,6 +38,7 @@ COMMANDS = {
     "index": ("cvbow_cli.index", "Find images: build an index, search it, evaluate it, find duplicates."),
     "bench": ("cvbow_cli.bench", "Run benchmarks, and compare the results with published figures."),
     "data": ("cvbow_cli.data", "List, fetch and verify the benchmarks' data sets."),
+    "export": ("cvbow_cli.export", "Write a model as one ONNX file, or as a page that answers in the browser."),
     "info": ("cvbow_cli.info", "Show what is in a model file."),
 }
 

@@ -27,13 +27,16 @@ _KINDS = {
     ),
     "heat": re.compile(rb"PK\x03\x04.*?\x63\x62\x0a\x00" + HEAT_MARK, re.DOTALL),
     "recipes": re.compile(rb'generator = "' + GENERATOR.encode() + rb'"'),
+    # The head of a message: field 1, the version of the format, and field 2, who made it.
+    "onnx": re.compile(rb"\x08[\x00-\x7f]\x12" + bytes([len(GENERATOR)]) + GENERATOR.encode()),
     "manifest": re.compile(rb'\{"format":"cvbow-index"'),
 }
 
 
 def kind_of(path: str | os.PathLike[str]) -> str | None:
     """Tell what of cvbow's a file is: the kind of a model file, "picture", "page", "summary" of a set of images,
-    "result" of a benchmark, "heat" of maps, "objects" found on images, "recipes" of models, or "manifest" of an index.
+    "result" of a benchmark, "heat" of maps, "objects" found on images, "recipes" of models, "onnx" for an exported
+    model, or "manifest" of an index.
 
     Only its head is read: one that is damaged further on is still cvbow's. None where it is something else, or cannot
     be read.
