@@ -258,7 +258,7 @@ def exported_tables(result: Mapping[str, Any]) -> dict[str, Table]:
         title = f"{name}, {part['n_test']:,} test images"
         for variant, found in part["exported"].items():
             cells = (percent(found["equal_labels"]), f"{found['largest_difference']:.1e}", percent(found["accuracy"]))
-            rows.append((title, variant, *cells, figure(found["mb"]), f"{found['nodes']}", figure(found["peak_mb"])))
+            rows.append((title, variant, *cells, figure(found["mb"]), f"{found['nodes']}", _peak(found)))
             title = ""
         rows.append(("", "cvbow", "", "", percent(part["accuracy"]), figure(part["model_mb"]), "", ""))
         times = part["milliseconds"]
@@ -272,6 +272,10 @@ def exported_tables(result: Mapping[str, Any]) -> dict[str, Table]:
         "figures": Table(heads, rows, "What ONNX files of models answer, for the same pixels", notes),
         "times": Table(("model", "by", "ms an image", "over cvbow's"), costs, "Time an image, one thread, in turns"),
     }
+
+
+def _peak(found: Mapping[str, Any]) -> str:
+    return "" if found["peak_mb"] is None else figure(found["peak_mb"])
 
 
 def _found_cells(found: Mapping[str, Any]) -> tuple[str, ...]:
