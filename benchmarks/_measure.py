@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -192,6 +193,17 @@ def _versions() -> dict[str, str | None]:
         "faiss": faiss_module().__version__ if has_faiss() else None,
         "vlfeat": vlfeat.VERSION if vlfeat.available() else None,
     }
+
+
+def peak_memory() -> int | None:
+    """The most bytes that this process held; None where there is no Linux to tell.
+
+    What the system counts for a process that was waited for begins with the memory of the one that started it.
+    """
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1])  # type: ignore[index]
 
 
 def shared_data() -> Path | None:

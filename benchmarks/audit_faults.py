@@ -127,6 +127,7 @@ def _trial(name: str, options: argparse.Namespace, place: Path) -> dict[str, Any
 #: What a process of its own does: what `cvbow audit` does, and beside the findings the doubts about all labels.
 _AUDIT = """
 import json, sys
+from _measure import peak_memory
 from cvbow.audit import audit_images
 from cvbow.images import list_images
 from cvbow.report import write_audit_report
@@ -134,7 +135,7 @@ folder, jobs, cache, page = sys.argv[1:]
 found = audit_images(list_images(folder, several=True), cache=cache, n_jobs=int(jobs), keep_model=bool(page))
 if page:
     write_audit_report(page, found, title=folder, n_jobs=int(jobs))
-json.dump({**found.as_dict(), "doubts": dict(found.doubts)}, sys.stdout)
+json.dump({**found.as_dict(), "doubts": dict(found.doubts), "peak": peak_memory()}, sys.stdout)
 """
 
 
@@ -144,15 +145,15 @@ def _audit(folder: Path, place: Path, options: argparse.Namespace) -> tuple[dict
     command = [sys.executable, "-c", _AUDIT, str(folder), str(options.jobs), str(place / "cache"), page]
     started = time.perf_counter()
     with (place / "findings.json").open("wb") as file:
-        process = subprocess.Popen(command, stdout=file)
+        process = subprocess.Popen(command, stdout=file, cwd=ROOT / "benchmarks")
         _, status, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - started
     if status:
         raise SystemExit(f"the audit of {folder} ended with {os.waitstatus_to_exitcode(status)}")
-    # Linux counts in kilobytes, macOS in bytes.
-    peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    cost = {"seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_mb": peak / 1e6}
-    return json.loads((place / "findings.json").read_text()), {key: rounded(value) for key, value in cost.items()}
+    document = json.loads((place / "findings.json").read_text())
+    peak = document["peak"]
+    cost = {"seconds": rounded(seconds), "cpu_seconds": rounded(used.ru_utime + used.ru_stime)}
+    return document, {**cost, "peak_mb": None if peak is None else rounded(peak / 1e6)}
 
 
 def _judged(findings: Found, planted: Planted) -> dict[str, Any]:

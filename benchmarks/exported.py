@@ -42,17 +42,16 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 }
 #: Images of a call that is timed, and of the process whose memory is looked at.
 _TIMED, _OF_MEMORY = 100, 20
-#: Of a process, Linux says the most that it held since it began; what is counted for its parent has that of the parent.
 _MEMORY = """
 import sys
 import numpy as np
 import onnxruntime
+from _measure import peak_memory
 file, *shapes = sys.argv[1:]
 session = onnxruntime.InferenceSession(file)
 for shape in shapes:
     session.run(None, {"image": np.zeros((1, *map(int, shape.split("x")), 3), np.uint8)})
-with open("/proc/self/status") as status:
-    print(next(line for line in status if line.startswith("VmHWM")).split()[1])
+print(peak_memory())
 """
 
 
@@ -152,7 +151,7 @@ def _compared(
                 "equal_labels": rounded(float((found.argmax(axis=1) == expected.argmax(axis=1)).mean())),
                 "largest_difference": rounded(float(difference.max())),
                 "accuracy": rounded(float((model.classes_[found.argmax(axis=1)] == truth).mean())),
-                "peak_mb": None if (peak := _peak(file, test)) is None else rounded(peak / 1e6),
+                "peak_mb": _peak(file, test),
             }
             contenders[name] = answer
         networks = options.networks or (options.data and options.data / "models")
@@ -221,12 +220,11 @@ def _timed(
 
 
 def _peak(file: Path, test: Sequence[NDArray[np.uint8]]) -> float | None:
-    """Return the most bytes that a process with the file held; None where there is no Linux to tell."""
-    if not sys.platform.startswith("linux"):
-        return None
+    """Return the megabytes that a process with the file held at most; None where there is no telling."""
     shapes = [f"{image.shape[0]}x{image.shape[1]}" for image in test[:: max(1, len(test) // _OF_MEMORY)]]
     command = [sys.executable, "-c", _MEMORY, str(file), *shapes]
-    return 1024 * float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    said = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT / "benchmarks").stdout.strip()
+    return None if said == "None" else rounded(int(said) / 1e6)
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ def audit_tables(result: Mapping[str, Any]) -> dict[str, Table]:
         ]
     heads = ("data", "finding", "by", "planted", "listed", "precision %", "recall %", "area under the curve")
     costs = ", ".join(
-        f"{name} {duration(trial['cvbow']['seconds'])} and {figure(trial['cvbow']['peak_mb'])} MB"
+        " and ".join(filter(None, (f"{name} {duration(trial['cvbow']['seconds'])}", _peak(trial["cvbow"], " MB"))))
         for name, trial in result.items()
     )
     versions = {
@@ -274,8 +274,8 @@ def exported_tables(result: Mapping[str, Any]) -> dict[str, Table]:
     }
 
 
-def _peak(found: Mapping[str, Any]) -> str:
-    return "" if found["peak_mb"] is None else figure(found["peak_mb"])
+def _peak(found: Mapping[str, Any], unit: str = "") -> str:
+    return "" if found["peak_mb"] is None else f"{figure(found['peak_mb'])}{unit}"
 
 
 def _found_cells(found: Mapping[str, Any]) -> tuple[str, ...]:
