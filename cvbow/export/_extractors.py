@@ -36,7 +36,7 @@ class Described:
 
 def describe(graph: Graph, extractor: Extractor, pixels: str) -> Described:
     """Describe planes (N, 3, H, W) of whole numbers; CvbowError if the extractor cannot be exported."""
-    found = next((made for kind, made in _EXTRACTORS.items() if type(extractor) is kind), None)
+    found = _EXTRACTORS.get(type(extractor))
     if found is None:
         raise CvbowError(
             f"{type(extractor).__name__} cannot be exported: how many points it finds is not known before it looks; "
@@ -55,7 +55,9 @@ def _dense_sift(graph: Graph, extractor: DenseSIFT, pixels: str) -> Described:
     parts = []
     for scale, size in enumerate(extractor.bin_sizes):
         smooth = _smoothed(graph, channel, extractor.smoothing(size))
-        parts.append(grid.pool(_orientations(graph, smooth), len(_DIRECTIONS), scale, _triangles(extractor, size)))
+        # Over the bin's size, so that scales have one threshold.
+        profiles = extractor.bin_profiles(size) / size
+        parts.append(grid.pool(_orientations(graph, smooth), len(_DIRECTIONS), scale, profiles))
     values = _normalized(graph, graph.concat(2, *parts), extractor)
     order = np.arange(N_BINS**2) * len(_DIRECTIONS) + _DIRECTIONS[:, None]
     return Described(values, order.ravel(), grid.points(), lambda shares: grid.heat(shares, _strength(graph, gray)))
@@ -66,16 +68,6 @@ def _strength(graph: Graph, gray: str) -> str:
     squares = [graph.op("Mul", each, each) for each in _differences(graph, gray)]
     length = graph.op("Mul", graph.op("Sqrt", graph.op("Add", *squares)), graph.constant(0.5))
     return graph.op("Add", length, graph.constant(1))
-
-
-def _triangles(extractor: DenseSIFT, size: int) -> NDArray[np.float64]:
-    """Return what each bin takes of the pixels around its middle; over its size, so that scales have one threshold."""
-    offsets = np.arange(1 - size, size)
-    middles = size * (np.arange(N_BINS) - (N_BINS - 1) / 2)
-    window = np.exp(-0.5 * ((middles[:, None] + offsets) / (extractor.window_size * size)) ** 2)
-    if extractor.window == "flat":
-        window = np.broadcast_to(window.mean(axis=1, keepdims=True), window.shape)
-    return np.asarray(window * (1 - np.abs(offsets) / size) / size)
 
 
 def _smoothed(graph: Graph, channel: str, variance: float) -> str:

@@ -59,9 +59,17 @@ def axis_grid(length: int, step: int, bin_size: int, window: str, window_size: f
     else:
         positions = centers.ravel()
         bins = np.arange(positions.size).reshape(centers.shape)
-        profiles = np.tile(_triangle(bin_size) * _gaussian(bin_size, window_size), (len(centers), 1))
+        profiles = np.tile(bin_profiles(bin_size, window, window_size), (len(centers), 1))
     bands = tuple(_bands(positions, profiles, length, bin_size))
     return AxisGrid(centers.mean(axis=1, dtype=np.float32), bins, bands, len(positions))
+
+
+def bin_profiles(bin_size: int, window: str, window_size: float) -> NDArray[np.float64]:
+    """Return what each of the four bins takes of the pixels around its middle, shape (4, 2 * bin_size - 1)."""
+    weights = _gaussian(bin_size, window_size)
+    if window == "flat":
+        weights = weights.mean(axis=1, keepdims=True)
+    return np.asarray(_triangle(bin_size) * weights)
 
 
 def flat_window(bin_size: int, window_size: float) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ from cvbow._checks import check_choice, check_flag, check_int, check_ints, check
 from cvbow.features._color import COLOR_SPACES, CONTRAST_SHARES, STEPS, color_channels
 from cvbow.features._extractor import Extractor
 from cvbow.features._features import Features, grid_points
-from cvbow.features._grid import N_BINS, AxisGrid, axis_grid, flat_window
+from cvbow.features._grid import N_BINS, AxisGrid, axis_grid, bin_profiles, flat_window
 from cvbow.features._normalize import normalize_channels, normalize_sift
 from cvbow.features.mirror import Mirror
 
@@ -188,6 +188,13 @@ class DenseSIFT(Extractor):
         # Turned on its side, so that the two products below leave the eight orientations of a bin next to each other;
         # half a step higher, so that cutting to whole steps rounds, and a plain area stays plain.
         return [np.add(channel.T, np.float32(0.5 / STEPS), order="C", dtype=np.float32) for channel in channels]
+
+    def bin_profiles(self, bin_size: int) -> NDArray[np.float64]:
+        """Return what each of a descriptor's four bins along an axis takes of the pixels around its middle.
+
+        Shape (4, 2 * bin_size - 1), the window included.
+        """
+        return bin_profiles(bin_size, self.window, float(self.window_size))
 
     def smoothing(self, bin_size: int) -> float:
         """Return the variance of the smoothing before a scale is described, in squared pixels."""
