@@ -50,6 +50,9 @@ __all__ = [
 T = TypeVar("T")
 R = TypeVar("R")
 
+#: So many results for each worker may wait for the caller of ``run``.
+_AHEAD = 16
+
 #: What can run the work of many images: names for :func:`executor`.
 EXECUTORS = ("threads", "processes", "dask")
 
@@ -221,8 +224,9 @@ def run(
     function : callable
         Must be picklable where the executor is processes or Dask.
     items : iterable
-        Read as workers come free, a few items per worker ahead. Workers do not wait for the caller: results pile up
-        while it is slower than they are.
+        Read as workers come free, a few items per worker ahead. Where the caller is slower than the workers, or the
+        result that it waits for is late, because its worker was killed and another one begins anew, they wait: some
+        dozen results for each worker are there at a time, and the memory of the caller is bounded.
     n_jobs : int or None
         joblib's convention: None is 1 (or what ``joblib.parallel_config`` says), -1 every core.
     task : str
@@ -236,18 +240,19 @@ def run(
     >>> list(run(len, ["a", "bc", "def"], n_jobs=2))
     [1, 2, 3]
     """
-    from joblib import Parallel, delayed
+    from joblib import delayed
 
     workers = effective_jobs(n_jobs)
     limited = _Limited(_AsHere(function), os.getpid())
     _running.add(limited)
     call = delayed(limited)
     with single_threaded(), progress(task, total) if task else contextlib.nullcontext(lambda done: None) as update:
-        pool = Parallel(n_jobs=workers, prefer="threads", return_as="generator", pre_dispatch="3*n_jobs")
+        pool = _in_step()(n_jobs=workers, prefer="threads", return_as="generator", pre_dispatch="3*n_jobs")
         results = pool(call(item) for item in items)
         try:
             for done, result in enumerate(results, 1):
                 yield result
+                pool.take_one()
                 update(done)
         except BaseException:
             # joblib warns of lost work when it is stopped early: the caller, who stopped it, knows.
@@ -258,6 +263,41 @@ def run(
             raise
         finally:
             _running.discard(limited)
+
+
+@functools.cache
+def _in_step() -> Any:
+    """Return the class of joblib's pools that keep in step with whoever takes their results; joblib loads late."""
+    from joblib import Parallel
+
+    class InStep(Parallel):  # type: ignore[misc]
+        """Gives out no further work while many results have not been taken: joblib itself lets them pile up."""
+
+        def __init__(self, **parameters: Any) -> None:
+            super().__init__(**parameters)
+            self.step, self.taken, self.owed = threading.Lock(), 0, 0
+
+        def dispatch_next(self) -> None:
+            # Called where a worker has come free; what is not given out now is owed.
+            with self.step:
+                if self.n_completed_tasks - self.taken > _AHEAD * self.n_jobs:
+                    self.owed += 1
+                    return
+            super().dispatch_next()
+
+        def dispatch_one_batch(self, iterator: Any) -> bool:
+            # None: there was nothing left when another thread asked.
+            return iterator is not None and bool(super().dispatch_one_batch(iterator))
+
+        def take_one(self) -> None:
+            """Tell that the caller is done with one more result."""
+            with self.step:
+                self.taken += 1
+                due, self.owed = self.owed, 0
+            for _ in range(due):
+                self.dispatch_next()
+
+    return InStep
 
 
 def prefetched(

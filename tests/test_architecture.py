@@ -344,6 +344,7 @@ def test_uses_of_foreign_private_attributes_are_told_from_own_ones() -> None:
 ASKED_BY_NAME: dict[str, set[tuple[str, str]]] = {
     "a class that users register need not be derived from one of cvbow's": {
         ("cvbow/_checks.py", "getattr(part, 'check_params', None)"),
+        ("cvbow/classify/_any_classifier.py", "getattr(classifier, 'learns_from_files', False)"),
         ("cvbow/storage/_classes.py", "getattr(cls, 'added', {})"),
         ("cvbow/storage/_classes.py", "getattr(cls, 'learned', {})"),
         ("cvbow/storage/_classes.py", "getattr(cls, 'transient', {})"),
@@ -367,6 +368,7 @@ ASKED_BY_NAME: dict[str, set[tuple[str, str]]] = {
         ("cvbow/storage/_classes.py", "hasattr(type(found), '__get__')"),
     },
     "not every version of a library, and not every system, has it": {
+        ("cvbow/classify/_training_vectors.py", "hasattr(os, 'posix_fallocate')"),
         ("cvbow/experiments/environment.py", "hasattr(os, 'getloadavg')"),
         ("cvbow/features/_opencv.py", "getattr(cv2, 'xfeatures2d', None)"),
         ("cvbow/files.py", "getattr(os, 'O_NONBLOCK', 0)"),

@@ -147,6 +147,41 @@ def test_busy_workers_read_a_few_items_ahead() -> None:
     assert 2 <= ahead <= 8
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2, 5])
+def test_workers_wait_for_a_slow_caller(n_jobs: int) -> None:
+    made: list[int] = []
+    results = run(lambda item: made.append(item) or item, range(1000), n_jobs=n_jobs)  # type: ignore[func-returns-value]
+    got = [next(results)]
+    while (before := len(made)) < 1000:
+        threading.Event().wait(0.05)
+        if len(made) == before:  # all of them wait
+            break
+    assert len(made) <= 25 * n_jobs
+    got += results
+    assert got == list(range(1000))
+
+
+def test_workers_wait_for_a_late_result() -> None:
+    made: list[int] = []
+    gate = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 3:
+            assert gate.wait(timeout=30)
+        made.append(item)
+        return item
+
+    with ThreadPoolExecutor(1) as pool:
+        everything = pool.submit(lambda: list(run(work, range(500), n_jobs=2)))
+        before = -1
+        while before < len(made):
+            before = len(made)
+            gate.wait(0.2)
+        gate.set()
+        assert everything.result(timeout=30) == list(range(500))
+    assert 3 <= before <= 50
+
+
 @pytest.mark.parametrize("n_jobs", [1, 2, 3])
 def test_an_error_of_the_function_is_raised(n_jobs: int) -> None:
     got = []

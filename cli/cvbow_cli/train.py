@@ -62,6 +62,13 @@ __all__ = ["command"]
 )
 @click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
 @click.option("--cache", metavar="DIR", type=click.Path(file_okay=False), help="Keep vectors there for the next run.")
+@click.option(
+    "--vectors",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Learn from vectors in a temporary file there, not in memory.  [default: beyond 4 GiB of vectors, in the "
+    "system's temporary folder]",
+)
 @option_own_background
 @option_max_pixels
 @work_options
@@ -76,6 +83,7 @@ def command(
     keep_neighbours: int,
     strict: bool,
     cache: str | None,
+    vectors: str | None,
     background: str | None,
     n_jobs: int,
     as_json: bool,
@@ -107,7 +115,7 @@ def command(
     if augment is not None:
         changes["augment"] = augment
     model = make_model(preset, settings=changes, n_jobs=n_jobs, memory=cache)
-    model.set_params(n_kept=keep_neighbours)
+    model.set_params(n_kept=keep_neighbours, vectors=vectors)
     if background is not None:
         model.set_params(background=background)
     storage.check_storable(model, "model")

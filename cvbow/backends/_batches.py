@@ -37,7 +37,7 @@ class BatchEncoder(ImageEncoder):
         if self.batch_size == 1 or not isinstance(function, Call):
             return super()._map(function, items, task)
         batches = [items[top : top + self.batch_size] for top in range(0, len(items), self.batch_size)]
-        found = super()._map(_BatchCall(self, function.compute), batches, task)
+        found = super()._map(_BatchCall(self, function), batches, task)
         return (result for results in found for result in results)
 
 
@@ -47,9 +47,10 @@ class _BatchCall:
     Images that cannot be read are left out of the batch, and so are those whose vectors are in the cache.
     """
 
-    def __init__(self, encoder: BatchEncoder, compute: Callable[..., Any]) -> None:
+    def __init__(self, encoder: BatchEncoder, call: Call) -> None:
         self.encoder = encoder
-        self.cached = compute if isinstance(compute, CachedFunction) else None
+        self.call = call
+        self.cached = call.compute if isinstance(call.compute, CachedFunction) else None
 
     def __call__(self, images: Sequence[ImageLike]) -> list[Any]:
         """Return for each image its vector and the doubt about it, or its ImageError."""
@@ -59,7 +60,7 @@ class _BatchCall:
             vectors = self.encoder._vectors(np.stack([results[row].input for row in waiting]))
             for row, vector in zip(waiting, vectors, strict=True):
                 results[row] = self._kept(results[row], vector)
-        return results
+        return [self.call.rounded(result) for result in results]
 
     def _cached_or_ready(self, image: ImageLike) -> Any:
         source, name = load_source(image)

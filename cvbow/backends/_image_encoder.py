@@ -33,6 +33,7 @@ class EncodedImages:
     Attributes
     ----------
     vectors : ndarray of shape (n_read, d), float32
+        The first rows of the array that they were to go to, in its type, where there was one.
     rows : ndarray of shape (n_read,), intp
         Position of each in the sequence of images that was given.
     skipped : list of ImageError
@@ -50,7 +51,7 @@ class EncodedImages:
     ([0, 2], 'there is no such file')
     """
 
-    vectors: NDArray[np.float32]
+    vectors: NDArray[Any]
     rows: NDArray[np.intp]
     skipped: list[ImageError]
     doubtful: list[ImageError]
@@ -273,7 +274,9 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         vector: NDArray[np.float32] = self.encode_images([image], strict=True).vectors[0]
         return vector
 
-    def encode_images(self, images: Sequence[ImageLike], *, strict: bool = False) -> EncodedImages:
+    def encode_images(
+        self, images: Sequence[ImageLike], *, strict: bool = False, out: NDArray[np.floating] | None = None
+    ) -> EncodedImages:
         """Encode the images that can be read, and tell which could not.
 
         Parameters
@@ -281,13 +284,28 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         images : sequence of paths or arrays
         strict : bool, default False
             Raise the ImageError of the first image that cannot be read.
+        out : ndarray of shape (n_images, vector_length) or None, default None
+            Where the vectors go as they are made, one after the other: an array of any type of floats, which may be
+            the map of a file. The workers round them to its type, so that no more than that travels. None is a new
+            array in memory.
+
+        Raises
+        ------
+        ImageError
+            If ``strict`` says so.
+        ValueError
+            If ``out`` has another shape.
         """
         images = check_images(images)
-        vectors = np.empty((len(images), self.vector_length), np.float32)
+        shape = (len(images), self.vector_length)
+        if out is not None and out.shape != shape:
+            raise ValueError(f"out must have the shape {shape}, got {out.shape}")
+        vectors = np.empty(shape, np.float32) if out is None else out
         rows: list[int] = []
         skipped: list[ImageError] = []
         doubtful: list[ImageError] = []
-        for row, result in enumerate(self._map(Call(self, self._through_cache(_vector_of)), images, "encode")):
+        call = Call(self, self._through_cache(_vector_of), vectors.dtype)
+        for row, result in enumerate(self._map(call, images, "encode")):
             if isinstance(result, ImageError):
                 if strict:
                     raise result
@@ -297,8 +315,11 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
             rows.append(row)
             if doubt is not None:
                 doubtful.append(ImageError(path_of(images[row]) or f"image {row}", doubt))
-        # The rows that were not used are the tail: giving it back in place avoids a second copy of the rest.
-        vectors.resize((len(rows), self.vector_length), refcheck=False)
+        if out is None:
+            # The rows that were not used are the tail: giving it back in place avoids a second copy of the rest.
+            vectors.resize((len(rows), self.vector_length), refcheck=False)
+        else:
+            vectors = out[: len(rows)]
         return EncodedImages(vectors, np.array(rows, np.intp), skipped, doubtful)
 
     def _map(self, function: Callable[[Any], Any], items: Sequence[Any], task: str) -> Iterator[Any]:
@@ -328,11 +349,23 @@ def nothing_found(image: NDArray[np.uint8]) -> str:
 
 
 class Call:
-    """What a worker does with one image; picklable, for processes and Dask."""
+    """What a worker does with one image; picklable, for processes and Dask.
 
-    def __init__(self, encoder: ImageEncoder, compute: Callable[..., Any]) -> None:
+    With a ``dtype`` it gives vectors and doubts, and the vectors in that type.
+    """
+
+    def __init__(self, encoder: ImageEncoder, compute: Callable[..., Any], dtype: Any = None) -> None:
         self.encoder = encoder
         self.compute = compute
+        self.dtype = dtype
 
     def __call__(self, image: ImageLike) -> Any:
-        return try_image(image, lambda: self.compute(self.encoder, *load_source(image)))
+        return self.rounded(try_image(image, lambda: self.compute(self.encoder, *load_source(image))))
+
+    def rounded(self, result: Any) -> Any:
+        """Return what was computed with the vector in the type that is wanted; an ImageError as it is."""
+        if self.dtype is None or isinstance(result, ImageError):
+            return result
+        vector, doubt = result
+        with np.errstate(over="ignore"):  # infinite is what a classifier refuses
+            return vector.astype(self.dtype, copy=False), doubt

@@ -38,6 +38,14 @@ def fit_parameters(classifier: Any, told: dict[str, Any]) -> dict[str, Any]:
     return {f"{step}__{name}" if step else name: told[name] for name in told if has_fit_parameter(last, name)}
 
 
+def learns_from_files(classifier: Any) -> bool:
+    """Tell whether a classifier learns from vectors in float16 that lie in a file, in passes over a few rows at a time.
+
+    Its class says so by an attribute ``learns_from_files``.
+    """
+    return bool(getattr(classifier, "learns_from_files", False))
+
+
 @contextmanager
 def plain_arrays() -> Iterator[None]:
     """Let scikit-learn's part run on one core, and put out arrays where a script asked for data frames everywhere."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cvbow._checks import check_int
 from cvbow.augmentation import AugmentedImage, ImageAugmenter
 from cvbow.backends import EncodedImages, ImageEncoder, ImageLike
+from cvbow.classify._training_vectors import part_of
 from cvbow.errors import ImageError
 from cvbow.images import DerivedImage
 
@@ -36,25 +38,27 @@ def with_copies(
     n_copies: int,
     seed: int,
     strict: bool,
+    out: NDArray[np.floating] | None = None,
 ) -> EncodedImages:
     """Encode images and their copies, ``n_copies`` with the image itself; the vectors of an image follow one another.
 
-    Rows count images, each once; an image is left out with all its copies.
+    Rows count images, each once; an image is left out with all its copies. ``out`` is as in ``encode_images``.
     """
     if n_copies == 1 or augmenter is None:
-        return backend.encode_images(images, strict=strict)
+        return backend.encode_images(images, strict=strict, out=out)
     pictures: list[ImageLike] = []
     for position, image in enumerate(images):
         if isinstance(image, DerivedImage):
             raise ValueError("images must be paths or arrays if copies of them are to be made")
         copies = (AugmentedImage(image, augmenter, (seed, position, number)) for number in range(1, n_copies))
         pictures += [image, *copies]
-    encoded = backend.encode_images(pictures, strict=strict)
+    encoded = backend.encode_images(pictures, strict=strict, out=out)
     found = np.bincount(encoded.rows // n_copies, minlength=len(images))
     whole = found == n_copies
     # A file that changes while it is read may give some of the copies alone.
-    kept = whole[encoded.rows // n_copies]
-    vectors = encoded.vectors if kept.all() else encoded.vectors[kept]
+    kept = np.flatnonzero(whole[encoded.rows // n_copies])
+    columns = np.arange(encoded.vectors.shape[1])
+    vectors = part_of(encoded.vectors, kept, columns, in_place=True)
     rows = np.flatnonzero(whole)
     errors = {str(error.path): error for error in reversed(encoded.skipped)}
     skipped = list(reversed(errors.values()))

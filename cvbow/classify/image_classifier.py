@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from cvbow.classify._any_classifier import (
     fit_parameters,
     has_method,
     last_step,
+    learns_from_files,
     limit_neighbors,
     linear_weights,
     plain_arrays,
@@ -33,6 +35,7 @@ from cvbow.classify._labels import HeldOut
 from cvbow.classify._seen import NO_DIGEST, digests
 from cvbow.classify._taught import Taught, take, take_for
 from cvbow.classify._temperature import softmax
+from cvbow.classify._training_vectors import part_of, room
 from cvbow.classify.answers import Answers
 from cvbow.classify.chooser import Chosen, ModelChooser
 from cvbow.classify.kept_images import KeptImages, NearImage
@@ -81,6 +84,11 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     n_kept : int, default 0
         Training images that the model keeps at most, as thumbnails and short vectors, so that an explanation shows the
         nearest of them.
+    vectors : path or None, default None
+        A folder: the vectors that the classifier learns from go to a temporary file there, of two bytes a value
+        (float16), instead of memory. The classifier has to learn in passes over a file, as the linear ones do
+        (``learns_from_files``). None holds vectors of up to 2**30 values, 4 GiB, in memory; of more, such a classifier
+        learns from a file in the system's folder for temporary files. A model does not tell which folder it was.
 
     Attributes
     ----------
@@ -123,7 +131,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     file_kind: ClassVar[str] = "classifier"
     called: ClassVar[str] = "image classifier"
     learned_last: ClassVar[str] = "classifier_"
-    transient: ClassVar[Mapping[str, Any]] = {"skipped_": None, "seconds_": None}
+    transient: ClassVar[Mapping[str, Any]] = {"vectors": None, "skipped_": None, "seconds_": None}
     learned: ClassVar[Mapping[str, Learned]] = {
         "backend_": Part(ImageEncoder),
         "classifier_": Part(object, method="predict"),
@@ -137,7 +145,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     augmenter: ImageAugmenter | None = None
     n_augmented: int = 0
     augment_seed: int = 0
-    added: ClassVar[Mapping[str, Any]] = {"background": "white", "n_kept": 0}
+    added: ClassVar[Mapping[str, Any]] = {"background": "white", "n_kept": 0, "vectors": None}
     kept_: KeptImages | None = None
     sets_: PredictionSets | None = None
     strangers_: Strangers | None = None
@@ -154,6 +162,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         augment_seed: int = 0,
         background: str = "white",
         n_kept: int = 0,
+        vectors: Any = None,
     ) -> None:
         self.backend = backend
         self.classifier = classifier
@@ -163,6 +172,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         self.augment_seed = augment_seed
         self.background = background
         self.n_kept = n_kept
+        self.vectors = vectors
 
     def fit(
         self,
@@ -190,10 +200,11 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         Raises
         ------
         ValueError
-            If a parameter breaks its rule, images, labels and weights differ in number, the labels are no classes, or
-            there are weights and the classifier takes none.
+            If a parameter breaks its rule, images, labels and weights differ in number, the labels are no classes,
+            there are weights and the classifier takes none, or a folder for vectors and it learns from no file.
         CvbowError
-            If fewer than two classes have an image of weight above 0 that can be read.
+            If fewer than two classes have an image of weight above 0 that can be read, or the disk has not enough room
+            for the vectors; both before anything is encoded, as far as it is known.
         """
         started = time.perf_counter()
         self.check_params()
@@ -217,14 +228,19 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         _need_two_classes(taught.part(weights > 0), "the images")
         classifier = taught.learner(classifier)
         check_part(classifier)
+        by_passes = learns_from_files(classifier)
+        if self.vectors is not None and not by_passes:
+            name = classifier_name(classifier)
+            raise ValueError(f"vectors must be None: {name} learns from no file; linear-svm, for one, does")
         with reading_as(background=self.background):
             self.backend_ = clone(backend).fit(images)
         if strict and self.backend_.skipped_:
             raise self.backend_.skipped_[0]
         learned = time.perf_counter()
         n_copies = self.n_augmented + 1
+        out = room(n_copies * len(images), self.backend_.vector_length, self.vectors, by_passes=by_passes)
         with reading_as(background=self.background):
-            encoded = with_copies(self.backend_, images, self.augmenter, n_copies, self.augment_seed, strict)
+            encoded = with_copies(self.backend_, images, self.augmenter, n_copies, self.augment_seed, strict, out)
         self.skipped_: list[ImageError] = encoded.skipped
         taught, weights = taught.part(encoded.rows), weights[encoded.rows]
         _need_two_classes(taught.part(weights > 0), f"the {len(taught)} images that could be read")
@@ -247,10 +263,15 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             self.classifier_ = classifier.fit(self._by_view(encoded.vectors), taught.repeated(per_image), **told)
         slices = self.backend_.channel_slices
         self._take_classifier()
-        whole = self._whole(encoded.vectors[:: self.n_augmented + 1], slices)
-        with plain_arrays():
-            self.strangers_ = self._learn_strangers(whole, taught, weights > 0)
+        # A classifier may hold on to vectors in memory: those of a file are nobody's any more.
+        is_free = out is not None
+        rows = np.arange(0, n_vectors, n_copies)
+        whole = part_of(encoded.vectors, rows, self._columns_of_whole(slices), in_place=is_free)
         self.kept_ = self._keep(images, encoded, whole, taught.texts) if self.n_kept else None
+        counted = np.flatnonzero(weights > 0)
+        whole = part_of(whole, counted, np.arange(whole.shape[1]), in_place=is_free)
+        with plain_arrays():
+            self.strangers_ = self._learn_strangers(whole, taught.part(counted))
         seen = np.setdiff1d(digests([images[row] for row in encoded.rows], self.backend_.n_jobs), [NO_DIGEST])
         self.seen_ = seen if len(seen) else None
         ended = time.perf_counter()
@@ -304,7 +325,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         self,
         images: Sequence[ImageLike],
         encoded: EncodedImages,
-        vectors: NDArray[np.float32],
+        vectors: NDArray[Any],
         labels: NDArray[Any],
     ) -> KeptImages:
         """Return the images to keep, with the vectors (n, d) of the whole images."""
@@ -312,17 +333,15 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         with reading_as(background=self.background):
             return KeptImages(self.n_kept).fit(read, vectors, labels, n_jobs=self.backend_.n_jobs)
 
-    def _whole(self, vectors: NDArray[np.float32], slices: Mapping[str, slice] | None) -> NDArray[np.float32]:
-        """Return vectors of whole images, without channels that the backend has no more; ``slices`` are of all."""
-        vectors, kept = self._of_whole(vectors), self.backend_.channel_slices or {}
-        if slices is None or len(kept) == len(slices):
-            return vectors
-        return np.concatenate([vectors[:, slices[name]] for name in kept], axis=1)
+    def _columns_of_whole(self, slices: Mapping[str, slice] | None) -> NDArray[np.intp]:
+        """Return the columns of the whole images' channels that the backend still has; ``slices`` are of all it had."""
+        kept = self.backend_.channel_slices
+        if slices is None or kept is None:
+            return np.arange(self.backend_.vector_length // self.backend_.n_views)
+        return np.concatenate([np.r_[slices[name]] for name in kept])
 
-    def _learn_strangers(self, vectors: NDArray[np.float32], taught: Taught, counted: NDArray[np.bool_]) -> Strangers:
-        """Return what tells strangers, by vectors of whole images that count."""
-        if not counted.all():
-            vectors, taught = vectors[counted], taught.part(counted)
+    def _learn_strangers(self, vectors: NDArray[Any], taught: Taught) -> Strangers:
+        """Return what tells strangers, by vectors of whole images."""
         slices = self.backend_.channel_slices
         learned = self.classifier_.shares_ if isinstance(self.classifier_, _CALIBRATED) else None
         weights = None if slices is None or learned is None else [learned[name] for name in slices]
@@ -675,7 +694,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         told = {"channels": self.backend_.channel_slices, "views": self.backend_.n_views, "copies": n_copies}
         return {name: value for name, value in told.items() if value not in (None, 1)}
 
-    def _by_view(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _by_view(self, vectors: NDArray[Any]) -> NDArray[Any]:
         """Return vectors with a row for each view of an image, which the backend puts side by side (``MultiCrop``)."""
         return vectors.reshape(len(vectors) * self.backend_.n_views, -1)
 
@@ -725,6 +744,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             raise ValueError(f"recipe_ must be a mapping or None, got {self.recipe_!r}")
         check_background(self.background)
         check_int("n_kept", self.n_kept, minimum=0)
+        if self.vectors is not None and not isinstance(self.vectors, str | os.PathLike):
+            raise ValueError(f"vectors must be the path of a folder or None, got {self.vectors!r}")
 
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""

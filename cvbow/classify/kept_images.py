@@ -102,7 +102,7 @@ class KeptImages(BaseEstimator):  # type: ignore[misc]
     def fit(
         self,
         images: Sequence[ImageLike],
-        vectors: NDArray[np.float32],
+        vectors: NDArray[Any],
         labels: NDArray[Any],
         *,
         n_jobs: int | None = None,
@@ -121,11 +121,12 @@ class KeptImages(BaseEstimator):  # type: ignore[misc]
         self.names_ = [str(labels[row]) for row in rows]
         chosen = [images[row] for row in rows]
         self.thumbnails_ = np.stack(list(run(_thumbnail, chosen, n_jobs=n_jobs, task="thumbnails", total=len(rows))))
-        directions = principal_directions(vectors[rows], _N_VALUES)
+        vectors = vectors[rows].astype(np.float32, copy=False)
+        directions = principal_directions(vectors, _N_VALUES)
         # Of vectors that are all the same there is no direction; a distance of 0 along any.
         found = directions.bytes if len(directions.bytes) else np.zeros((1, vectors.shape[1]), np.int8)
         self.mean_, self.steps_, self.bytes_ = directions.mean, directions.steps, found
-        self.vectors_ = self._shorten(vectors[rows])
+        self.vectors_ = self._shorten(vectors)
         return self
 
     def nearest(self, vector: NDArray[np.float32], n: int = 5) -> list[NearImage]:

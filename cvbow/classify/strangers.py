@@ -140,6 +140,7 @@ class Strangers(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array of shape (n, d)
+            In float32, or in float16, also as the map of a file: it is read a few rows at a time.
         y : array of shape (n,), or labels as ``MultiLabelClassifier`` takes them
         channels : mapping of str to int or slice, sequence of int, or None, default None
             As for ``LinearSVM``.
@@ -153,7 +154,7 @@ class Strangers(BaseEstimator):  # type: ignore[misc]
         ValueError
             If the vectors are not finite, or labels, channels or folds do not fit them.
         """
-        vectors = check_matrix(self, X, fitting=True)
+        vectors = check_matrix(self, X, fitting=True, narrow=True)
         n, d = vectors.shape
         bounds = channel_bounds(channels, d)
         weights = channel_weights(shares, list(bounds), 1.0, parameter="shares")
@@ -208,14 +209,12 @@ class Strangers(BaseEstimator):  # type: ignore[misc]
     def _scores(self, alike: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(((self.usual_ - alike) / self.spreads_).min(axis=1))
 
-    def _products(self, means: _Means, vectors: NDArray[np.float32], rows: NDArray[np.intp]) -> NDArray[np.float64]:
+    def _products(self, means: _Means, vectors: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return how like the mean of each class some of the vectors are, (n_rows, n_classes)."""
         found = [means.products(block) for _, block in self._blocks(vectors, rows)]
         return np.concatenate(found) if found else np.zeros((0, len(means.sizes)))
 
-    def _sums(
-        self, vectors: NDArray[np.float32], has: NDArray[np.bool_], rows: NDArray[np.intp]
-    ) -> NDArray[np.float64]:
+    def _sums(self, vectors: NDArray[Any], has: NDArray[np.bool_], rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Return the sum of those of some vectors that are of each class, (n_classes, d)."""
         sums = np.zeros((has.shape[1], vectors.shape[1]))
         for some, block in self._blocks(vectors, rows):
@@ -223,7 +222,7 @@ class Strangers(BaseEstimator):  # type: ignore[misc]
         return sums
 
     def _blocks(
-        self, vectors: NDArray[np.float32], rows: NDArray[np.intp]
+        self, vectors: NDArray[Any], rows: NDArray[np.intp]
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Yield a few of the rows after the other, and copies of these vectors.
 
@@ -231,7 +230,7 @@ class Strangers(BaseEstimator):  # type: ignore[misc]
         """
         bounds = channel_bounds(self.channels_, vectors.shape[1])
         for part in cut(len(rows), _ROWS):
-            block = vectors[rows[part]]
+            block = vectors[rows[part]].astype(np.float32, copy=False)
             for columns, share in zip(bounds.values(), self.shares_.values(), strict=True):
                 length = np.linalg.norm(block[:, columns].astype(np.float64), axis=1)
                 factor = np.divide(np.sqrt(share), length, out=np.zeros_like(length), where=length > 0)

@@ -139,11 +139,12 @@ class Serializer:
         never, replaced, later = left_out(type(value)), transient(type(value)), added(type(value))
         state: dict[str, Any] = {}
         # Sorted: the order in which `fit` happened to set its attributes is no part of the model.
-        for key, item in sorted(vars(value).items()):
+        for key in sorted(vars(value)):
+            item = replaced.get(key, vars(value)[key])
             as_before = key in later and type(item) is type(later[key]) and item == later[key]
             if key not in never and not as_before and not is_cache(key, type(value)):
                 check_attribute(key, type(value))
-                state[key] = self.serialize(replaced.get(key, item), f"{where}.{key}")
+                state[key] = self.serialize(item, f"{where}.{key}")
         return {"$": "object", "class": name, "state": state}
 
 
