@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -24,10 +25,17 @@ RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "fast": ("fast", {"channels": ("local", "color"), "color__n_words": 8}),
     "bow": ("bow", {"reduce": 16}),
     "bow-gaussian-window": ("bow", {"reduce": None, "window": "gaussian", "root": False, "grids": ("1x1", "3x2")}),
+    "bow-opponent": ("bow", {"features__color": "opponent", "reduce": 16}),
+    "bow-rgb": (
+        "bow",
+        {"features__color": "rgb", "reduce": None, "mirror": True},
+    ),
     "bow-of-halves": ("bow", {"mirror": True, "weighting": "tf-idf", "normalization": "power", "position_weight": 2.0}),
     "bow-binary": ("bow", {"weighting": "binary", "normalization": "l2", "mirror": "pairs", "min_side": 70}),
     "vlad": ("vlad", {"reduce": 12, "mirror": "pairs"}),
     "vlad-plain": ("vlad", {"reduce": 12, "power": 1.0, "classifier": "tuned-svm"}),
+    "bow-chi2-map": ("bow", {"reduce": 16, "classifier": "chi2-map-svm", "sample_steps": 3}),
+    "bow-logistic": ("bow", {"reduce": 16, "classifier": "logistic-regression"}),
     "patches": ("patches", {"sample_images": 100}),
     "patches-gray": ("patches", {"features__color": False, "step": 3, "pooling": "average", "mirror": False}),
 }
@@ -103,6 +111,30 @@ def test_its_heat_is_that_of_explain(models: dict[str, ImageClassifier], name: s
         assert heat.sum() == pytest.approx(found["decisions"].max() - why.bias - why.remainder, abs=1e-3)
 
 
+def test_smoothing_rounds_as_exact_numbers_do() -> None:
+    from onnx import TensorProto, helper
+
+    from cvbow.export._extractors import _smoothed
+    from cvbow.export._graph import OPSET, Graph
+
+    random, sigma = np.random.default_rng(0), 1.3
+    steps = random.integers(0, 255 * 256 + 1, (1, 1, 90, 80)).astype(np.float32)
+    kernel = cv2.getGaussianKernel(11, sigma, cv2.CV_32F).astype(np.float64)
+    exact = cv2.sepFilter2D(steps[0, 0].astype(np.float64), cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
+    graph = Graph()
+    graph.output("smooth", _smoothed(graph, "steps", sigma**2))
+    shape = ["n", 1, "h", "w"]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("steps", "smooth")]
+    opsets = [helper.make_opsetid(*each) for each in (("", OPSET), ("cvbow", 1))]
+    made = helper.make_graph(graph.nodes, "smooth", values[:1], values[1:], graph.initializers)
+    model = helper.make_model(made, functions=graph.functions, opset_imports=opsets, ir_version=8)
+    (found,) = runtime.InferenceSession(model.SerializeToString()).run(None, {"steps": steps})
+    # Where the exact number is not at the very border of two steps.
+    is_clear = np.abs(exact + 0.5 - np.rint(exact + 0.5)) > 1e-3
+    assert is_clear.mean() > 0.99
+    np.testing.assert_array_equal(found[0, 0][is_clear], np.floor(exact + 0.5)[is_clear])
+
+
 def test_large_images_are_shrunk_inside(models: dict[str, ImageClassifier]) -> None:
     image = np.kron(pictures(1)[0], np.ones((11, 9, 1), np.uint8))
     found = answers(to_onnx(models["auto"]), image[None])["probabilities"]
@@ -172,6 +204,9 @@ def test_what_cannot_be_exported() -> None:
     forest = make_model("bow", settings={**SMALL, "classifier": "decision-tree"}, n_jobs=1).fit(images, labels)
     with pytest.raises(CvbowError, match="DecisionTreeClassifier cannot be exported; what can be is LinearSVM"):
         to_onnx(forest)
+    hsv = make_model("bow", settings={**SMALL, "features__color": "hsv"}, n_jobs=1).fit(images, labels)
+    with pytest.raises(CvbowError, match="what can be is gray, rgb and opponent"):
+        to_onnx(hsv)
     with pytest.raises(ValueError, match="size must be a height and a width"):
         to_onnx(forest, size=(3,))
     assert isinstance(forest.backend_, BagEncoder)

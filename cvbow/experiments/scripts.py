@@ -255,18 +255,20 @@ def exported_tables(result: Mapping[str, Any]) -> dict[str, Table]:
     """Return what the ONNX files of ``benchmarks/exported.py`` answer, hold and take, beside their models."""
     rows, costs = [], []
     for name, part in result.items():
-        title = f"{name}, {part['n_test']:,} test images"
+        title = name
         for variant, found in part["exported"].items():
             cells = (percent(found["equal_labels"]), f"{found['largest_difference']:.1e}", percent(found["accuracy"]))
-            rows.append((title, variant, *cells, figure(found["mb"]), f"{found['nodes']}", _peak(found)))
+            images = f"{found.get('n_images', part['n_test']):,}"
+            rows.append((title, variant, images, *cells, figure(found["mb"]), f"{found['nodes']}", _peak(found)))
             title = ""
-        rows.append(("", "cvbow", "", "", percent(part["accuracy"]), figure(part["model_mb"]), "", ""))
+        rows.append(("", "cvbow", "", "", "", percent(part["accuracy"]), figure(part["model_mb"]), "", ""))
         times = part["milliseconds"]
         costs += [
             (name if which == "cvbow" else "", which, figure(each["median"]), figure(each["over_cvbow"]))
             for which, each in times.items()
         ]
-    heads = ("model", "file", "equal labels %", "largest difference", "accuracy %", "MB", "nodes", "peak MB")
+    shares = ("equal labels %", "largest difference", "accuracy %")
+    heads = ("model", "file", "test images", *shares, "MB", "nodes", "peak MB")
     notes = "The difference is that of probabilities; the peak is that of a process with the runtime."
     return {
         "figures": Table(heads, rows, "What ONNX files of models answer, for the same pixels", notes),

@@ -88,32 +88,32 @@ def _ratio(graph: Graph, given: str, values: str) -> str:
 
 
 def _encoded(graph: Graph, backend: BagEncoder, described: Described) -> Encoded:
-    columns = _reduced(graph, backend, described)
+    rows = _reduced(graph, backend, described)
     if backend.position_weight:
-        columns = graph.concat(1, columns, _places(graph, backend.position_weight, described, columns))
-    return encode(graph, backend.encoder_, columns, described.points)
+        rows = graph.concat(2, rows, _places(graph, backend.position_weight, described, rows))
+    return encode(graph, backend.encoder_, rows, described.points)
 
 
 def _reduced(graph: Graph, backend: BagEncoder, described: Described) -> str:
-    """Return the descriptors (N, k', P) in the order of the extractor, or reduced, which is a product and an offset."""
+    """Return the descriptors (N, P, k') in the order of the extractor, or reduced, which is a product and an offset."""
     if backend.reduce_ is None:
-        return graph.take(described.values, np.argsort(described.order), 1)
+        return graph.transpose(graph.take(described.values, np.argsort(described.order), 1), 0, 2, 1)
+    rows = graph.transpose(described.values, 0, 2, 1)
     k = len(described.order)
     offset = np.asarray(backend.reduce_.transform(np.zeros((1, k), np.float32)), np.float64)
     matrix = np.asarray(backend.reduce_.transform(np.eye(k, dtype=np.float32)), np.float64) - offset
-    products = graph.op("MatMul", graph.constant(matrix.T[:, described.order]), described.values)
-    return graph.op("Add", products, graph.constant(offset.T))
+    products = graph.op("MatMul", rows, graph.constant(matrix[described.order]))
+    return graph.op("Add", products, graph.constant(offset))
 
 
-def _places(graph: Graph, weight: float, described: Described, columns: str) -> str:
-    """Return the places of the points in the image, from -1/2 to 1/2, times a weight, (N, 2, P)."""
+def _places(graph: Graph, weight: float, described: Described, rows: str) -> str:
+    """Return the places of the points in the image, from -1/2 to 1/2, times a weight, (N, P, 2)."""
     points = described.points
     ends = graph.to(graph.op("Mul", points.size, graph.integers(2)), np.float32)
     shares = [
-        graph.unsqueeze(graph.op("Div", graph.to(place, np.float32), graph.row(ends, at)), 0, 1)
+        graph.unsqueeze(graph.op("Div", graph.to(place, np.float32), graph.row(ends, at)), 0, 2)
         for place, at in ((points.x, 1), (points.y, 0))
     ]
-    centered = graph.op("Sub", graph.concat(1, *shares), graph.constant(0.5))
+    centered = graph.op("Sub", graph.concat(2, *shares), graph.constant(0.5))
     weighted = graph.op("Mul", centered, graph.constant(weight))
-    shape = graph.concat(0, graph.lengths(columns, 0, 1), graph.integers(2), graph.lengths(columns, 2, 3))
-    return graph.op("Expand", weighted, shape)
+    return graph.op("Expand", weighted, graph.concat(0, graph.lengths(rows, 0, 2), graph.integers(2)))

@@ -62,60 +62,77 @@ class GraphCells:
         """Return the sums of the cells from those of the groups, (..., n_groups, d) to (..., n_cells, d)."""
         return self.graph.op("MatMul", self.graph.constant(self.belongs, dtype), values)
 
-    def products(self, left: str, right: str) -> str:
-        """Return, for each cell, the product of (N, m, P) and (N, k, P) over its points, (N, n_cells, m k)."""
+    def arranged(self, rows: str) -> str:
+        """Return what belongs to points, (N, P, k), group by group: (N, n_groups, Q, k).
+
+        Q is the size of the largest group; a smaller one is filled up with any point, and ``there`` is 0 for it.
+        """
+        index = self.graph.op("Gather", self.graph.order(self.groups), self._where(), axis=0)
+        return self.graph.op("Gather", rows, index, axis=1)
+
+    @property
+    def there(self) -> str:
+        """1 where a group has a point, else 0, float32 (n_groups, Q, 1)."""
+        return self.graph.unsqueeze(self.graph.to(self._is_there(), np.float32), 2)
+
+    def returned(self, values: str) -> str:
+        """Return a value for each point from those that are group by group: (N, n_groups, Q) to (N, P).
+
+        It is 0 for points that there are not.
+        """
         graph = self.graph
-        left, right = (graph.op("Gather", each, graph.order(self.groups), axis=2) for each in (left, right))
-        bounds = self._bounds()
+        place = graph.op("Sub", graph.order(graph.order(self.groups)), self._of_group(self._starts()))
+        numbers = graph.op("Mul", self.groups, graph.lengths(self._where(), 1, 2))
+        is_there = graph.op("Less", self.groups, graph.integers(self.n_groups))
+        place = graph.op("Where", is_there, graph.op("Add", numbers, place), graph.integers(0))
+        found = graph.op("Gather", graph.reshape(values, 0, -1), place, axis=1)
+        return graph.op("Mul", found, graph.to(is_there, np.float32))
 
-        def product(number: str) -> str:
-            parts = [self._of_group(each, number, bounds) for each in (left, right)]
-            made = graph.op("MatMul", parts[0], graph.transpose(parts[1], 0, 2, 1))
-            # Of no points at all, a runtime may make anything.
-            is_there = graph.op("Less", *(graph.op("Gather", each, number, axis=0) for each in bounds))
-            return graph.op("Where", is_there, graph.reshape(made, 0, -1), graph.constant(0))
+    def products(self, left: str, right: str) -> str:
+        """Return, for each cell, the product of (N, n_groups, Q, m) and (N, n_groups, Q, k) over its points.
 
-        groups = graph.for_each(self.n_groups, product)
-        return self.of_groups(graph.transpose(groups, 1, 0, 2))
+        It is (N, n_cells, m k); where there is no point, one of the factors must be 0.
+        """
+        made = self.graph.op("MatMul", self.graph.transpose(left, 0, 1, 3, 2), right)
+        return self.of_groups(self.graph.reshape(made, 0, 0, -1))
 
     def spread(self, factors: str, left: str, right: str) -> str:
         """Return what each point has of the cells' factors, the transpose of ``products``: (N, P).
 
-        Of (N, n_cells, m, k) factors, and (N, m, P) and (N, k, P), it is the sum over m and k of all three's products.
+        Of (N, n_cells, m, k) factors, and both factors of ``products``, it is the sum over m and k of their products.
         """
         graph = self.graph
-        lengths = graph.lengths(factors, 2, 4)
         of_groups = self.to_groups(graph.reshape(factors, 0, 0, -1))
-        order, bounds = graph.order(self.groups), self._bounds()
-        left, right = (graph.op("Gather", each, order, axis=2) for each in (left, right))
-        shape = graph.concat(0, graph.integers(0), lengths)
-
-        def given(number: str) -> str:
-            parts = [self._of_group(each, number, bounds) for each in (left, right)]
-            own = graph.op("Reshape", graph.op("Gather", of_groups, number, axis=1), shape)
-            products = graph.op("Mul", parts[0], graph.op("MatMul", own, parts[1]))
-            return graph.op("ReduceSum", products, graph.integers(1), keepdims=0)
-
-        # Points that there are not come last, and have nothing.
-        n_none = graph.op("Sub", graph.lengths(self.groups, 0, 1), graph.op("ReduceMax", bounds[1], axes=[0]))
-        none = graph.op("Expand", graph.constant([[0]]), graph.concat(0, graph.lengths(left, 0, 1), n_none))
-        empty = graph.cut(graph.op("ReduceSum", right, graph.integers(1), keepdims=0), 1, 0, 0)
-        shares = graph.concat(1, graph.join_each(self.n_groups, empty, given), none)
-        return graph.op("Gather", shares, graph.order(order), axis=1)
+        of_groups = graph.op("Reshape", of_groups, graph.concat(0, graph.integers(0, 0), graph.lengths(factors, 2, 4)))
+        given = graph.op("MatMul", right, graph.transpose(of_groups, 0, 1, 3, 2))
+        return self.returned(graph.op("ReduceSum", graph.op("Mul", left, given), graph.integers(3), keepdims=0))
 
     def to_groups(self, values: str) -> str:
         """Return the sums for the groups of what all cells that a group is a part of have, (N, n_groups, d)."""
         return self.graph.op("MatMul", self.graph.constant(self.belongs.T), values)
 
-    def _bounds(self) -> tuple[str, str]:
-        """Return where each group begins and ends among the points in the order of their groups."""
+    def _starts(self) -> str:
+        """Return where each group begins among the points in the order of their groups, (n_groups,)."""
         stops = self.graph.op("CumSum", self._group_sizes, self.graph.constant(0, np.int64))
-        return self.graph.op("Sub", stops, self._group_sizes), stops
+        return self.graph.op("Sub", stops, self._group_sizes)
 
-    def _of_group(self, value: str, number: str, bounds: tuple[str, str]) -> str:
-        """Return what points of a group have of a value (N, m, P) that is in the order of groups."""
-        ends = [self.graph.unsqueeze(self.graph.op("Gather", each, number, axis=0), 0) for each in bounds]
-        return self.graph.op("Slice", value, *ends, self.graph.integers(2))
+    def _of_group(self, values: str) -> str:
+        """Return the value (n_groups,) of each point's group; of points that there are not, 0."""
+        return self.graph.op("Gather", self.graph.concat(0, values, self.graph.integers(0)), self.groups, axis=0)
+
+    def _numbers(self) -> str:
+        """Return the numbers below the largest group's size, and 0, (Q,)."""
+        graph = self.graph
+        largest = graph.op("Max", graph.op("ReduceMax", self._group_sizes, keepdims=0), graph.constant(1, np.int64))
+        return graph.op("Range", graph.constant(0, np.int64), largest, graph.constant(1, np.int64))
+
+    def _is_there(self) -> str:
+        return self.graph.op("Less", self._numbers(), self.graph.unsqueeze(self._group_sizes, 1))
+
+    def _where(self) -> str:
+        """Return the place of each group's points among those in the order of their groups, (n_groups, Q)."""
+        own = self.graph.op("Add", self._numbers(), self.graph.unsqueeze(self._starts(), 1))
+        return self.graph.op("Where", self._is_there(), own, self.graph.integers(0))
 
     def mirrored(self, value: str, axis: int) -> str:
         """Return values of the cells along an axis as the cells of the mirrored image have them."""

@@ -1,4 +1,4 @@
-"""Encoders in a graph: descriptors as columns (N, k, P) to vectors (N, d), and back to what each descriptor gave."""
+"""Encoders in a graph: descriptors as rows (N, P, k) to vectors (N, d), and back to what each descriptor gave."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from cvbow.features import Mirror
 _NOISE = 1e-6
 #: A sum that is less than this share of its parts without their signs nearly cancels: see ``cvbow.encoders``.
 _LEAST = 0.01
+#: Products of descriptors and words that are made at once: 4 MB.
+_PRODUCTS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Encoded:
     shares: Callable[[str], str]
 
 
-def encode(graph: Graph, encoder: Encoder, columns: str, points: Points) -> Encoded:
+def encode(graph: Graph, encoder: Encoder, rows: str, points: Points) -> Encoded:
     """Return the vectors of bags of descriptors, (N, d); CvbowError if the encoder cannot be exported."""
     grids, weights, normalization = [(1, 1)], np.ones(1, np.float32), "none"
     if isinstance(encoder, SpatialPyramid):
@@ -41,45 +43,53 @@ def encode(graph: Graph, encoder: Encoder, columns: str, points: Points) -> Enco
         names = ", ".join(kind.__name__ for kind in _ENCODERS)
         raise CvbowError(f"{type(encoder).__name__} cannot be exported; what can be is {names}")
     cells = GraphCells(graph, points, grids)
-    rows = found(graph, encoder, columns, cells)
-    vectors = graph.reshape(graph.op("Mul", rows.vectors, graph.constant(weights[:, None])), 0, -1)
+    encoded = found(graph, encoder, rows, cells)
+    vectors = graph.reshape(graph.op("Mul", encoded.vectors, graph.constant(weights[:, None])), 0, -1)
     if normalization != "none":
         vectors = graph.over(vectors, graph.op(f"Reduce{normalization.upper()}", vectors, axes=[1], keepdims=1))
-    return Encoded(vectors, lambda values: rows.shares(graph.reshape(values, 0, cells.n_cells, -1)))
+    return Encoded(vectors, lambda values: encoded.shares(graph.reshape(values, 0, cells.n_cells, -1)))
 
 
-def _fisher(graph: Graph, encoder: FisherVector, columns: str, cells: GraphCells) -> Encoded:
+def _fisher(graph: Graph, encoder: FisherVector, rows: str, cells: GraphCells) -> Encoded:
     mixture, n = encoder.dictionary_.mixture(), encoder.n_pooled
     k = mixture.means.shape[1]
-    z = graph.op("Sub", columns, graph.constant(mixture.center[:, None]))
+    z = graph.op("Sub", cells.arranged(rows), graph.constant(mixture.center))
     z = graph.op("Mul", z, graph.constant(mixture.inverse))
     z = graph.op("Clip", z, graph.constant(-mixture.farthest), graph.constant(mixture.farthest))
-    moments = graph.concat(1, z, graph.op("Mul", z, z), graph.ones(graph.cut(z, 1, 0, 1)))
-    posteriors = graph.op("Softmax", graph.op("MatMul", graph.constant(mixture.operator), moments), axis=1)
-    kept = graph.op("Greater", posteriors, graph.constant(encoder.posterior_threshold))
-    posteriors = graph.op("Where", kept, posteriors, graph.constant(0))
+    z = graph.op("Mul", z, cells.there)
+    ones = graph.op("Mul", graph.ones(graph.cut(z, 3, 0, 1)), cells.there)
+    moments = graph.concat(3, z, graph.op("Mul", z, z), ones)
+    posteriors = graph.op("Softmax", graph.op("MatMul", moments, graph.constant(mixture.operator.T)), axis=3)
+    posteriors = graph.op("ThresholdedRelu", posteriors, alpha=float(encoder.posterior_threshold))
     sums = graph.reshape(cells.products(posteriors, moments), 0, 0, encoder.n_words, -1)
     pairs = _Pairs(graph, encoder, cells, mixture.mirror_of_sums)
-    # Differences of sums, in float64.
-    sums, sizes = graph.to(pairs.joined(sums), np.float64), graph.unsqueeze(pairs.sizes, 1)
-    first, second, mass = (graph.cut(sums, 3, *ends) for ends in ((0, k), (k, 2 * k), (2 * k, END)))
-    variances, weights = mixture.variances[:n], mixture.weights[:n, None]
+    sums, variances, weights = pairs.joined(sums), mixture.variances[:n], mixture.weights[:n, None]
 
     def constant(value: Any) -> str:
         return graph.constant(value, np.float64)
 
-    means = constant(mixture.means[:n])
-    offset = graph.op("Sub", first, graph.op("Mul", means, mass))
-    spread = graph.op("Sub", second, graph.op("Mul", means, graph.op("Add", first, offset)))
-    sizes = graph.op("Max", sizes, constant(1))
-    by_means = graph.op("Div", graph.op("Mul", offset, constant(1 / np.sqrt(weights * variances))), sizes)
-    by_deviations = graph.op("Sub", graph.op("Mul", spread, constant(1 / variances)), mass)
-    by_deviations = graph.op("Div", graph.op("Mul", by_deviations, constant(1 / np.sqrt(2 * weights))), sizes)
-    parts = [graph.reshape(graph.to(part, np.float32), 0, 0, -1) for part in (by_means, by_deviations)]
-    rows = _power(graph, graph.concat(2, *parts), encoder.power)
-    rows = rows if encoder.normalization == "none" else _unit(graph, rows, pairs)
+    means = mixture.means[:n]
 
-    def shares(values: str) -> str:
+    def moments_around_means(sums: str) -> tuple[str, str, str]:
+        """Return the sums of q (z - m), of q (z - m)^2 and of q, in float64, for there are differences."""
+        sums = graph.to(sums, np.float64)
+        first, second, mass = (graph.cut(sums, 3, *ends) for ends in ((0, k), (k, 2 * k), (2 * k, END)))
+        offset = graph.op("Sub", first, graph.op("Mul", constant(means), mass))
+        spread = graph.op("Sub", second, graph.op("Mul", constant(means), graph.op("Add", first, offset)))
+        return offset, spread, mass
+
+    def gradients(sums: str, sizes: str) -> str:
+        offset, spread, mass = moments_around_means(sums)
+        sizes = graph.op("Max", graph.unsqueeze(sizes, 1), constant(1))
+        by_means = graph.op("Mul", offset, constant(1 / np.sqrt(weights * variances)))
+        by_deviations = graph.op("Sub", graph.op("Mul", spread, constant(1 / variances)), mass)
+        by_deviations = graph.op("Mul", by_deviations, constant(1 / np.sqrt(2 * weights)))
+        parts = [graph.op("Div", each, sizes) for each in (by_means, by_deviations)]
+        return graph.concat(2, *(graph.reshape(graph.to(part, np.float32), 0, 0, -1) for part in parts))
+
+    def of_moments(values: str, sums: str) -> str:
+        """Return what z, z^2 and 1 of a descriptor are multiplied by, and by q, for what it gave to values."""
+        offset, spread, mass = moments_around_means(sums)
         values = graph.reshape(graph.to(values, np.float64), 0, 0, 2, n, k)
         of_means, of_deviations = (graph.reshape(graph.cut(values, 2, at, at + 1), 0, 0, n, k) for at in (0, 1))
         # What the parts are without their signs is at most: by Cauchy and Schwarz, and by the triangle inequality.
@@ -89,22 +99,29 @@ def _fisher(graph: Graph, encoder: FisherVector, columns: str, cells: GraphCells
         by_square = _per_part(graph, of_deviations, graph.op("Sub", squares, mass), graph.op("Add", squares, mass))
         # A descriptor gets q (by_offset (z - m) + by_square ((z - m)^2 / v - 1)), which is linear in z, z^2 and 1.
         of_square = graph.op("Mul", by_square, constant(1 / variances))
-        along = graph.op("Mul", of_square, means)
-        of_one = graph.op("Sub", graph.op("Mul", means, graph.op("Sub", along, by_offset)), by_square)
+        along = graph.op("Mul", of_square, constant(means))
+        of_one = graph.op("Sub", graph.op("Mul", constant(means), graph.op("Sub", along, by_offset)), by_square)
         of_z = graph.op("Sub", by_offset, graph.op("Add", along, along))
-        factors = graph.to(graph.concat(3, of_z, of_square, graph.sum(of_one, 3)), np.float32)
+        return graph.to(graph.concat(3, of_z, of_square, graph.sum(of_one, 3)), np.float32)
+
+    vectors = graph.function("FisherGradients", gradients, sums, pairs.sizes)
+    vectors = _power(graph, vectors, encoder.power)
+    vectors = vectors if encoder.normalization == "none" else _unit(graph, vectors, pairs)
+
+    def shares(values: str) -> str:
+        factors = graph.function("FisherShares", of_moments, values, sums)
         return cells.spread(pairs.of_all(factors), posteriors, moments)
 
-    return Encoded(rows, shares)
+    return Encoded(vectors, shares)
 
 
-def _bag_of_words(graph: Graph, encoder: BagOfWords, columns: str, cells: GraphCells) -> Encoded:
+def _bag_of_words(graph: Graph, encoder: BagOfWords, rows: str, cells: GraphCells) -> Encoded:
     n_words, n_groups = encoder.n_words, cells.n_groups
     pairs = _Pairs(graph, encoder, cells, None)
     # Of points that there are not, the group is one more.
-    word = _nearest_word(graph, encoder, columns)
+    word = _nearest_word(graph, encoder, rows)
     places = graph.op("Add", word, graph.op("Mul", cells.groups, graph.integers(n_words)))
-    batch = graph.lengths(columns, 0, 1)
+    batch = graph.lengths(rows, 0, 1)
 
     def zeros(length: int) -> str:
         return graph.op("Expand", graph.constant([[0]]), graph.concat(0, batch, graph.integers(length)))
@@ -112,30 +129,31 @@ def _bag_of_words(graph: Graph, encoder: BagOfWords, columns: str, cells: GraphC
     ones = graph.to(graph.ones(places, np.int64), np.float32)
     counts = graph.op("ScatterElements", zeros((n_groups + 1) * n_words), places, ones, axis=1, reduction="add")
     counts = graph.cut(graph.reshape(counts, 0, n_groups + 1, n_words), 1, 0, n_groups)
-    counts = rows = pairs.joined(cells.of_groups(counts))
+    counts = vectors = pairs.joined(cells.of_groups(counts))
     if encoder.weighting == "binary":
-        rows = graph.op("Min", rows, graph.constant(1))
+        vectors = graph.op("Min", vectors, graph.constant(1))
     elif encoder.weighting == "tf-idf":
-        rows = graph.op("Mul", rows, graph.constant(encoder.idf_))
+        vectors = graph.op("Mul", vectors, graph.constant(encoder.idf_))
 
     def shares(values: str) -> str:
         each = cells.to_groups(pairs.of_all(graph.over(values, counts)))
         table = graph.concat(1, graph.reshape(each, 0, -1), zeros(n_words))
         return graph.op("GatherElements", table, places, axis=1)
 
-    return Encoded(_normalized(graph, rows, encoder, pairs), shares)
+    return Encoded(_normalized(graph, vectors, encoder, pairs), shares)
 
 
-def _vlad(graph: Graph, encoder: VLAD, columns: str, cells: GraphCells) -> Encoded:
+def _vlad(graph: Graph, encoder: VLAD, rows: str, cells: GraphCells) -> Encoded:
     if encoder.unit_residuals or encoder.residual_pca is not None:
         raise CvbowError("VLAD with unit_residuals or residual_pca cannot be exported")
     words = np.asarray(encoder.dictionary_.words_, np.float32)
     n_words, k = words.shape
     mirror = encoder.word_mirror
-    word = _nearest_word(graph, encoder, columns)
-    own_words = graph.transpose(graph.op("Gather", graph.constant(words), word, axis=0), 0, 2, 1)
-    residuals = graph.op("Sub", columns, own_words)
-    is_word = graph.op("Equal", graph.unsqueeze(word, 1), graph.constant(np.arange(n_words)[:, None], np.int64))
+    arranged = cells.arranged(rows)
+    word = _nearest_word(graph, encoder, arranged)
+    own_words = graph.op("Gather", graph.constant(words), word, axis=0)
+    residuals = graph.op("Mul", graph.op("Sub", arranged, own_words), cells.there)
+    is_word = graph.op("Equal", graph.unsqueeze(word, 3), graph.constant(np.arange(n_words), np.int64))
     is_word = graph.to(is_word, np.float32)
 
     def summed(parts: str, n: int, last: Mirror | None) -> tuple[str, _Pairs]:
@@ -143,8 +161,8 @@ def _vlad(graph: Graph, encoder: VLAD, columns: str, cells: GraphCells) -> Encod
         return pairs.joined(graph.reshape(cells.products(is_word, parts), 0, 0, n_words, n)), pairs
 
     counted = None if mirror is None else mirror.joined(Mirror.of_order(np.zeros(1, np.intp)))
-    ones = graph.ones(graph.cut(columns, 1, 0, 1))
-    sums, _ = summed(graph.concat(1, residuals, ones), k + 1, counted)
+    ones = graph.op("Mul", graph.ones(graph.cut(residuals, 3, 0, 1)), cells.there)
+    sums, _ = summed(graph.concat(3, residuals, ones), k + 1, counted)
     # Differences that cancel out leave rounding errors, which unit length would blow up.
     noise = _NOISE * np.abs(words).max(axis=1, keepdims=True)[: encoder.n_pooled]
     least = graph.op("Mul", graph.cut(sums, 3, k, END), graph.constant(noise))
@@ -154,7 +172,7 @@ def _vlad(graph: Graph, encoder: VLAD, columns: str, cells: GraphCells) -> Encod
     parts = _power(graph, sums, encoder.power)
     if encoder.intra_normalization:
         parts = graph.over(parts, graph.op("ReduceL2", parts, axes=[3], keepdims=1))
-    rows, pairs = graph.reshape(parts, 0, 0, -1), _Pairs(graph, encoder, cells, mirror)
+    vectors, pairs = graph.reshape(parts, 0, 0, -1), _Pairs(graph, encoder, cells, mirror)
 
     def shares(values: str) -> str:
         unsigned = None if mirror is None else Mirror.of_order(mirror.order)
@@ -163,30 +181,29 @@ def _vlad(graph: Graph, encoder: VLAD, columns: str, cells: GraphCells) -> Encod
         each = graph.to(_per_part(graph, *wide), np.float32)
         return cells.spread(pairs.of_all(each), is_word, residuals)
 
-    return Encoded(rows if encoder.normalization == "none" else _unit(graph, rows, pairs), shares)
+    return Encoded(vectors if encoder.normalization == "none" else _unit(graph, vectors, pairs), shares)
 
 
-def _soft_threshold(graph: Graph, encoder: SoftThreshold, columns: str, cells: GraphCells) -> Encoded:
+def _soft_threshold(graph: Graph, encoder: SoftThreshold, rows: str, cells: GraphCells) -> Encoded:
     if encoder.pooling == "max":
         raise CvbowError("SoftThreshold(pooling='max') cannot be exported, only sums and averages can")
     words = np.asarray(encoder.dictionary_.words_, np.float64)
     lengths = np.linalg.norm(words, axis=1, keepdims=True)
     directions = np.divide(words, lengths, out=np.zeros(words.shape), where=lengths > 0)
-    projections = graph.op("MatMul", graph.constant(directions), columns)
+    projections = graph.op("MatMul", rows, graph.constant(directions.T))
     if encoder.split_sign:
-        projections = graph.concat(1, projections, graph.op("Neg", projections))
+        projections = graph.concat(2, projections, graph.op("Neg", projections))
     codes = graph.op("Relu", graph.op("Sub", projections, graph.constant(encoder.alpha)))
-    sums = graph.op("MatMul", codes, graph.transpose(cells.members, 1, 0))
-    sums = rows = cells.of_groups(graph.transpose(sums, 0, 2, 1))
+    sums = vectors = cells.of_groups(graph.op("MatMul", cells.members, codes))
     if encoder.pooling == "average":
-        rows = graph.op("Div", rows, graph.op("Max", graph.to(cells.sizes, np.float32), graph.constant(1)))
+        vectors = graph.op("Div", vectors, graph.op("Max", graph.to(cells.sizes, np.float32), graph.constant(1)))
 
     def shares(values: str) -> str:
         each = cells.to_groups(graph.over(values, sums))
-        of_groups = graph.op("Mul", graph.op("MatMul", each, codes), cells.members)
-        return graph.op("ReduceSum", of_groups, graph.integers(1), keepdims=0)
+        of_groups = graph.op("MatMul", each, graph.transpose(codes, 0, 2, 1))
+        return graph.op("ReduceSum", graph.op("Mul", of_groups, cells.members), graph.integers(1), keepdims=0)
 
-    return Encoded(_normalized(graph, rows, encoder, _Pairs(graph, encoder, cells, None)), shares)
+    return Encoded(_normalized(graph, vectors, encoder, _Pairs(graph, encoder, cells, None)), shares)
 
 
 _ENCODERS: dict[type[Encoder], Callable[[Graph, Any, str, GraphCells], Encoded]] = {
@@ -247,16 +264,35 @@ class _Pairs:
         return self.graph.op("Mul", moved, self.graph.constant(self.last.signs))
 
 
-def _nearest_word(graph: Graph, encoder: Any, columns: str) -> str:
-    """Return the word of each descriptor, int64 (N, P)."""
+def _nearest_word(graph: Graph, encoder: Any, rows: str) -> str:
+    """Return the word of each descriptor (..., k), int64 (...)."""
     words = np.asarray(encoder.dictionary_.words_, np.float64)
     # As ``WordSearch`` has it: counted from the words' mean, so that float32's digits serve the differences.
     center = words.mean(axis=0)
     words = words - center
-    centered = graph.op("Sub", columns, graph.constant(center[:, None]))
-    rows = graph.transpose(graph.concat(1, centered, graph.ones(graph.cut(columns, 1, 0, 1))), 0, 2, 1)
-    operator = np.hstack([words, -(words**2).sum(axis=1, keepdims=True) / 2])
-    return graph.op("ArgMax", graph.op("MatMul", rows, graph.constant(operator.T)), axis=2, keepdims=0)
+    centered = graph.op("Sub", rows, graph.constant(center))
+    operator = np.hstack([words, -(words**2).sum(axis=1, keepdims=True) / 2]).T
+    # A block of products stays in the processor's cache.
+    flat = graph.reshape(graph.concat(-1, centered, graph.ones(graph.cut(centered, -1, 0, 1))), -1, len(operator))
+    n, most = graph.lengths(flat, 0, 1), graph.integers(max(1, _PRODUCTS // len(words)))
+    n_blocks = _divided_up(graph, n, most)
+    size = _divided_up(graph, n, n_blocks)
+    lacking = graph.op("Sub", graph.op("Mul", n_blocks, size), n)
+    blocks = graph.op("Pad", flat, graph.concat(0, graph.integers(0, 0), lacking, graph.integers(0)))
+    blocks = graph.op("Reshape", blocks, graph.concat(0, n_blocks, size, graph.integers(-1)))
+
+    def nearest(number: str) -> str:
+        products = graph.op("MatMul", graph.op("Gather", blocks, number, axis=0), graph.constant(operator))
+        return graph.op("ArgMax", products, axis=1, keepdims=0)
+
+    found = graph.reshape(graph.for_each(graph.op("Squeeze", n_blocks), nearest), -1)
+    found = graph.op("Slice", found, graph.integers(0), n, graph.integers(0))
+    return graph.op("Reshape", found, graph.lengths(rows, 0, -1))
+
+
+def _divided_up(graph: Graph, value: str, by: str) -> str:
+    """Return a quotient of whole numbers, rounded up."""
+    return graph.op("Div", graph.op("Sub", graph.op("Add", value, by), graph.integers(1)), by)
 
 
 def _per_part(graph: Graph, values: str, sums: str, sizes: str) -> str:

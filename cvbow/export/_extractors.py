@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,6 @@ from cvbow.features import ColorStatistics, DenseSIFT, Extractor, WhitenedPatche
 
 #: Directions of a gradient: first the four straight ones, then the diagonal ones.
 _DIRECTIONS = np.array([0, 2, 4, 6, 1, 3, 5, 7])
-#: Steps of a gray level in which gradients are counted.
-_STEPS = 256
 
 
 @dataclass(frozen=True)
@@ -46,21 +44,25 @@ def describe(graph: Graph, extractor: Extractor, pixels: str) -> Described:
 
 
 def _dense_sift(graph: Graph, extractor: DenseSIFT, pixels: str) -> Described:
-    if not extractor.gray_only:
-        raise CvbowError(f"DenseSIFT(color={extractor.color!r}) cannot be exported, only one of gray images can")
-    gray = _images.gray(graph, pixels)
-    # Half a step higher, so that cutting to whole steps rounds.
-    channel = graph.op("Add", gray, graph.constant(0.5 / _STEPS))
-    grid = Grid(graph, gray, extractor.step, extractor.bin_sizes)
-    parts = []
-    for scale, size in enumerate(extractor.bin_sizes):
-        smooth = _smoothed(graph, channel, extractor.smoothing(size))
-        # Over the bin's size, so that scales have one threshold.
-        profiles = extractor.bin_profiles(size) / size
-        parts.append(grid.pool(_orientations(graph, smooth), len(_DIRECTIONS), scale, profiles))
-    values = _normalized(graph, graph.concat(2, *parts), extractor)
+    grid = Grid(graph, graph.lengths(pixels, 2, 4), extractor.step, extractor.bin_sizes)
+    raw = []
+    for channel in _images.channels(graph, pixels, extractor.color):
+        parts = []
+        for scale, size in enumerate(extractor.bin_sizes):
+            smooth = _smoothed(graph, channel, extractor.smoothing(size))
+            planes = graph.function("Directions", lambda plane: _directions(graph, plane), smooth)
+            # Over the bin's size, so that scales have one threshold.
+            parts.append(grid.pool(planes, len(_DIRECTIONS), scale, extractor.bin_profiles(size) / size))
+        raw.append(graph.concat(2, *parts))
+    values = graph.function("NormalizeSIFT", lambda *raw: _normalized(graph, raw, extractor), *raw)
     order = np.arange(N_BINS**2) * len(_DIRECTIONS) + _DIRECTIONS[:, None]
-    return Described(values, order.ravel(), grid.points(), lambda shares: grid.heat(shares, _strength(graph, gray)))
+    order = (len(_DIRECTIONS) * N_BINS**2 * np.arange(len(raw))[:, None] + order.ravel()).ravel()
+
+    def heat(shares: str) -> str:
+        gray = _images.gray(graph, pixels)
+        return grid.heat(shares, graph.function("Strength", lambda plane: _strength(graph, plane), gray))
+
+    return Described(values, order, grid.points(), heat)
 
 
 def _strength(graph: Graph, gray: str) -> str:
@@ -71,28 +73,54 @@ def _strength(graph: Graph, gray: str) -> str:
 
 
 def _smoothed(graph: Graph, channel: str, variance: float) -> str:
-    """Return an image (N, 1, H, W) smoothed by a Gaussian of this variance, in whole steps."""
-    if variance > 0:
-        import cv2
+    """Return a channel in whole steps (N, 1, H, W) smoothed by a Gaussian of this variance, in whole steps.
 
-        sigma = float(np.sqrt(variance))
-        # As many pixels as OpenCV takes for floats.
-        size = round(8 * sigma + 1) | 1
-        kernel = cv2.getGaussianKernel(size, sigma, cv2.CV_32F)
-        reach = size // 2
-        channel = graph.op("Pad", channel, graph.integers(0, 0, reach, reach, 0, 0, reach, reach), mode="edge")
-        for shape in ((1, 1, size, 1), (1, 1, 1, size)):
-            channel = graph.op("Conv", channel, graph.constant(kernel.reshape(shape)))
-    return graph.op("Floor", graph.op("Mul", channel, graph.constant(_STEPS)))
+    Float32 alone would round one pixel in a hundred to another step. So the kernel is what it is in whole 128ths, by
+    which products and sums of whole numbers are exact, and a remainder; and so is what the first pass gives.
+    """
+    if variance == 0:
+        return channel
+    import cv2
+
+    sigma = float(np.sqrt(variance))
+    # As many pixels as OpenCV takes for floats.
+    size = round(8 * sigma + 1) | 1
+    kernel = cv2.getGaussianKernel(size, sigma, cv2.CV_32F).ravel().astype(np.float64)
+    whole = np.rint(128 * kernel)
+    rest = 128 * kernel - whole
+
+    def build(channel: str) -> str:
+        pads = graph.integers(0, 0, size // 2, size // 2, 0, 0, size // 2, size // 2)
+        padded = graph.op("Pad", channel, pads, mode="edge")
+        rows = graph.op("Conv", padded, graph.constant(np.reshape([whole, rest], (2, 1, size, 1))))
+        exact, small = graph.cut(rows, 1, 0, 1), graph.cut(rows, 1, 1, 2)
+        # In 128ths of a step; upper counts 256 of them.
+        upper = graph.op("Floor", graph.op("Mul", exact, graph.constant(1 / 256)))
+        lower = graph.op("Add", graph.op("Sub", exact, graph.op("Mul", upper, graph.constant(256))), small)
+        kernels = [[whole, np.zeros(size)], [rest / 64, kernel / 128]]
+        # Half a step more, so that cutting to whole steps rounds.
+        columns = graph.op(
+            "Conv",
+            graph.concat(1, upper, lower),
+            graph.constant(np.reshape(kernels, (2, 2, 1, size))),
+            graph.constant([0, 0.5]),
+        )
+        exact, small = graph.cut(columns, 1, 0, 1), graph.cut(columns, 1, 1, 2)
+        # In 64ths of a step.
+        steps = graph.op("Floor", graph.op("Mul", exact, graph.constant(1 / 64)))
+        left = graph.op("Sub", graph.op("Mul", exact, graph.constant(1 / 64)), steps)
+        return graph.op("Add", steps, graph.op("Floor", graph.op("Add", left, small)))
+
+    return graph.function("Smooth", build, channel)
 
 
-def _orientations(graph: Graph, smooth: str) -> str:
+def _directions(graph: Graph, smooth: str) -> str:
     """Split the gradient of (N, 1, H, W) among the directions, (N, 8, H, W), in gray levels of [0, 1] per pixel."""
     x, y = _differences(graph, smooth)
     less_x, less_y, size_x, size_y = (graph.op(kind, each) for kind in ("Neg", "Abs") for each in (x, y))
     straight = graph.op("Sub", graph.concat(1, x, y, less_x, less_y), graph.concat(1, *[size_y, size_x] * 2))
     diagonal = graph.op("Min", graph.concat(1, x, less_x, less_x, x), graph.concat(1, y, y, less_y, less_y))
-    unit = 0.5 / (_STEPS * 255)  # a central difference spans two pixels
+    unit = 0.5 / (_images.STEPS * 255)  # a central difference spans two pixels
     scales = np.repeat([unit, unit * np.sqrt(2)], len(_DIRECTIONS) // 2).reshape(1, -1, 1, 1)
     return graph.op("Mul", graph.op("Relu", graph.concat(1, straight, diagonal)), graph.constant(scales))
 
@@ -108,14 +136,21 @@ def _differences(graph: Graph, plane: str) -> tuple[str, str]:
     return graph.op("Sub", moved(1, 2), moved(1, 0)), graph.op("Sub", moved(2, 1), moved(0, 1))
 
 
-def _normalized(graph: Graph, raw: str, extractor: DenseSIFT) -> str:
-    length = graph.op("ReduceL2", raw, axes=[1], keepdims=1)
-    clipped = graph.op("Min", raw, graph.op("Mul", length, graph.constant(0.2)))
-    after = graph.sum(clipped, 1) if extractor.root else graph.op("ReduceL2", clipped, axes=[1], keepdims=1)
+def _normalized(graph: Graph, raw: Sequence[str], extractor: DenseSIFT) -> str:
+    """Normalise descriptors (N, 128, P) of each channel; the contrast of all decides which become zero."""
+    lengths = [graph.op("ReduceL2", each, axes=[1], keepdims=1) for each in raw]
+    shares = map(graph.constant, extractor.contrast_shares)
+    contrast = graph.op("Sum", *(graph.op("Mul", *pair) for pair in zip(lengths, shares, strict=True)))
     least = graph.constant(max(extractor.contrast_threshold, float(np.finfo(np.float32).tiny)))
-    after = graph.op("Where", graph.op("GreaterOrEqual", length, least), after, graph.constant(0))
-    values = graph.over(clipped, after)
-    return graph.op("Sqrt", values) if extractor.root else values
+    is_seen = graph.op("GreaterOrEqual", contrast, least)
+    parts = []
+    for each, length in zip(raw, lengths, strict=True):
+        clipped = graph.op("Min", each, graph.op("Mul", length, graph.constant(0.2)))
+        after = graph.sum(clipped, 1) if extractor.root else graph.op("ReduceL2", clipped, axes=[1], keepdims=1)
+        values = graph.over(clipped, graph.op("Where", is_seen, after, graph.constant(0)))
+        values = graph.op("Sqrt", values) if extractor.root else values
+        parts.append(graph.op("Mul", values, graph.constant(1 / np.sqrt(len(raw)))) if raw[1:] else values)
+    return graph.concat(1, *parts)
 
 
 def _color_statistics(graph: Graph, extractor: ColorStatistics, pixels: str) -> Described:
@@ -127,7 +162,7 @@ def _color_statistics(graph: Graph, extractor: ColorStatistics, pixels: str) -> 
     # The third sum is the area: of cells at the edge, what is inside counts.
     ones = graph.ones(graph.cut(channels, 1, 0, 1))
     planes = graph.concat(1, channels, graph.op("Mul", channels, channels), ones)
-    grid = Grid(graph, planes, extractor.step, extractor.bin_sizes)
+    grid = Grid(graph, graph.lengths(pixels, 2, 4), extractor.step, extractor.bin_sizes)
     boxes = [np.ones((N_BINS, 2 * (size // 2) + 1)) for size in extractor.bin_sizes]
     parts = [grid.pool(planes, 7, scale, box) for scale, box in enumerate(boxes)]
     sums = graph.to(graph.concat(2, *parts), np.float64)

@@ -58,12 +58,19 @@ class Graph:
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Return the one result of an operator."""
-        key = (kind, *inputs, *sorted((name, str(value)) for name, value in attributes.items()))
-        if key not in self._known:
+
+        def build() -> str:
             output = f"{kind.lower()}_{self._n_made}"
             self._n_made += 1
             self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
-            self._known[key] = output
+            return output
+
+        return self.once((kind, *inputs, *sorted((name, str(value)) for name, value in attributes.items())), build)
+
+    def once(self, key: tuple[object, ...], build: Callable[[], str]) -> str:
+        """Return what is built, or what was built before under the same key."""
+        if key not in self._known:
+            self._known[key] = build()
         return self._known[key]
 
     def inner(self, name: str, inputs: Sequence[ValueInfoProto], build: Callable[[], Sequence[str]]) -> GraphProto:
@@ -87,7 +94,7 @@ class Graph:
         )
         return self.op("If", condition, then_branch=then, else_branch=other)
 
-    def for_each(self, count: int, build: Callable[[str], str]) -> str:
+    def for_each(self, count: str, build: Callable[[str], str]) -> str:
         """Return what is built for each number, int64 (), below a count, one behind the other along a new axis."""
         name = f"loop_{self._n_made}"
         number, goes_on = f"{name}_number", f"{name}_goes_on"
@@ -96,19 +103,7 @@ class Graph:
             helper.make_tensor_value_info(goes_on, TensorProto.BOOL, []),
         ]
         body = self.inner(name, inputs, lambda: [goes_on, build(number)])
-        return self.op("Loop", self.constant(count, np.int64), "", body=body)
-
-    def join_each(self, count: int, start: str, build: Callable[[str], str]) -> str:
-        """Return a value (N, m) and behind it what is built for each number below a count, of any lengths (N, m')."""
-        name = f"loop_{self._n_made}"
-        number, goes_on, before = f"{name}_number", f"{name}_goes_on", f"{name}_before"
-        inputs = [
-            helper.make_tensor_value_info(number, TensorProto.INT64, []),
-            helper.make_tensor_value_info(goes_on, TensorProto.BOOL, []),
-            helper.make_tensor_value_info(before, TensorProto.FLOAT, None),
-        ]
-        body = self.inner(name, inputs, lambda: [goes_on, self.concat(1, before, build(number))])
-        return self.op("Loop", self.constant(count, np.int64), "", start, body=body)
+        return self.op("Loop", count, "", body=body)
 
     def function(self, name: str, build: Callable[..., str], *values: str) -> str:
         """Return what is built of some values, as one operator that a function of the model's own stands for.
@@ -187,14 +182,15 @@ class Graph:
 
     def order(self, numbers: str) -> str:
         """Return the places of integers (n,) in ascending order, int64 (n,)."""
-        key = ("order", numbers)
-        if key not in self._known:
+
+        def build() -> str:
+            length = self.lengths(numbers, 0, 1)
             values, places = (f"{what}_{self._n_made}" for what in ("sorted", "order"))
             self._n_made += 1
-            made = helper.make_node("TopK", [numbers, self.lengths(numbers, 0, 1)], [values, places], axis=0, largest=0)
-            self.nodes.append(made)
-            self._known[key] = places
-        return self._known[key]
+            self.nodes.append(helper.make_node("TopK", [numbers, length], [values, places], axis=0, largest=0))
+            return places
+
+        return self.once(("order", numbers), build)
 
     def ones(self, value: str, dtype: Any = np.float32) -> str:
         """Return ones in the shape of a value of the type."""

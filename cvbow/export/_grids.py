@@ -7,6 +7,7 @@ has one descriptor all the same, so that no value is empty, and this one lies in
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,16 +49,12 @@ def spread_out(graph: Graph, rows: str, columns: str) -> tuple[str, str]:
 
 
 class Grid:
-    """Descriptors of 4 x 4 bins, every ``step`` pixels, of one or more sizes of a bin.
+    """Descriptors of 4 x 4 bins, every ``step`` pixels, of one or more sizes of a bin, in an image of a size (2,)."""
 
-    ``planes`` (N, C, H, W) are as large as the image in which they lie.
-    """
-
-    def __init__(self, graph: Graph, planes: str, step: int, bin_sizes: Sequence[int]) -> None:
-        self.graph, self.step, self.bin_sizes = graph, step, bin_sizes
-        self.size = graph.lengths(planes, 2, 4)
-        spans = (N_BINS - 1) * np.asarray(bin_sizes)[:, None]
-        room = graph.op("Sub", self.size, graph.constant(1 + spans, np.int64))
+    def __init__(self, graph: Graph, size: str, step: int, bin_sizes: Sequence[int]) -> None:
+        self.graph, self.size, self.step, self.bin_sizes = graph, size, step, tuple(map(int, bin_sizes))
+        spans = (N_BINS - 1) * np.asarray(self.bin_sizes)[:, None]
+        room = graph.op("Sub", size, graph.constant(1 + spans, np.int64))
         stepped = graph.integers(step)
         counts = graph.op("Div", graph.op("Add", room, stepped), stepped)
         least = graph.op("Max", counts, graph.integers(1))
@@ -66,11 +63,10 @@ class Grid:
         #: By scale, the row and column of the first descriptor's first bin, and of the last one's, int64 (n_scales, 2).
         self.first = graph.op("Div", spare, graph.integers(2))
         self.last = graph.op("Add", self.first, last)
-        fewest = graph.op("ReduceMin", counts, axes=[1], keepdims=0)
-        is_there = graph.op("Greater", fewest, graph.constant(0, np.int64))
-        spans_there = graph.constant(spans.ravel(), np.int64)
-        #: What is added to twice a first bin's distance for that of the middle, (n_scales,).
-        self.to_middle = graph.op("Where", is_there, spans_there, graph.constant(NOWHERE, np.int64))
+        fewest = graph.op("ReduceMin", counts, axes=[1], keepdims=1)
+        is_there = graph.op("Greater", fewest, graph.integers(0))
+        #: What is added to twice a first bin's distance for that of the middle, (n_scales, 1).
+        self.to_middle = graph.op("Where", is_there, graph.constant(spans, np.int64), graph.integers(NOWHERE))
 
     def pool(self, planes: str, n_planes: int, scale: int, profiles: NDArray[np.floating]) -> str:
         """Pool planes (N, n_planes, H, W) into the bins of a scale's descriptors, (N, 16 n_planes, descriptors).
@@ -78,89 +74,126 @@ class Grid:
         ``profiles`` (4, 2 r + 1) are what each bin takes of the pixels up to r from its middle, along either axis;
         beyond the image's edge there is nothing. The values are those of plane, bin's row, bin's column, in this order.
         """
-        graph, bin_size, reach = self.graph, int(self.bin_sizes[scale]), profiles.shape[1] // 2
-        span = (N_BINS - 1) * bin_size
-        kernel = np.zeros((N_BINS, span + 2 * reach + 1))
-        for place, profile in enumerate(profiles):
-            kernel[place, place * bin_size : place * bin_size + 2 * reach + 1] = profile
-        size = kernel.shape[1]
+        graph, span, reach = self.graph, (N_BINS - 1) * self.bin_sizes[scale], profiles.shape[1] // 2
+        sizes = profiles.max(axis=1, keepdims=True)
+        shapes = profiles / sizes
+        pool = self._of_one_shape if np.allclose(shapes, shapes[0]) else self._of_own_shapes
         # Behind the image enough for a descriptor that does not fit into it.
         pads = graph.integers(0, 0, reach, reach, 0, 0, reach + span, reach + span)
 
         def build(planes: str, first: str, last: str) -> str:
-            stop = graph.op("Add", graph.row(last, scale), graph.integers(size))
-            window = graph.op(
-                "Slice", graph.op("Pad", planes, pads), graph.row(first, scale), stop, graph.integers(2, 3)
-            )
-            for n, shape, strides in (
-                (n_planes, (size, 1), [self.step, 1]),
-                (n_planes * N_BINS, (1, size), [1, self.step]),
-            ):
-                weights = np.tile(kernel, (n, 1)).reshape(n * N_BINS, 1, *shape)
-                window = graph.op("Conv", window, graph.constant(weights), group=n, strides=strides)
-            return graph.reshape(window, 0, 0, -1)
+            ends = [graph.row(each, scale) for each in (first, last)]
+            stop = graph.op("Add", ends[1], graph.integers(span + 2 * reach + 1))
+            window = graph.op("Slice", graph.op("Pad", planes, pads), ends[0], stop, graph.integers(2, 3))
+            return pool(window, n_planes, self.bin_sizes[scale], shapes, sizes, graph.op("Sub", *ends[::-1]))
 
         return graph.function("PoolBins", build, planes, self.first, self.last)
 
+    def _of_one_shape(
+        self,
+        window: str,
+        n_planes: int,
+        bin_size: int,
+        shapes: NDArray[np.floating],
+        sizes: NDArray[np.floating],
+        lengths: str,
+    ) -> str:
+        """Pool each bin that descriptors have in common once, of which they take their own."""
+        graph, apart = self.graph, math.gcd(self.step, bin_size)
+        for axis, n, kernel, strides in (
+            (0, n_planes, (-1, 1), [apart, 1]),
+            (1, n_planes * N_BINS, (1, -1), [1, apart]),
+        ):
+            weights = np.tile(shapes[0], (n, 1)).reshape(n, 1, *kernel)
+            pooled = graph.op("Conv", window, graph.constant(weights), group=n, strides=strides)
+            zero, one = (graph.constant(number, np.int64) for number in (0, 1))
+            end = graph.op("Add", graph.row(lengths, axis), one)
+            places = graph.op("Range", zero, end, graph.constant(self.step, np.int64))
+            places = graph.op("Add", places, graph.constant(bin_size * np.arange(N_BINS)[:, None], np.int64))
+            window = graph.op("Gather", pooled, graph.op("Div", places, graph.integers(apart)), axis=2 + axis)
+            if axis == 0:
+                shape = graph.concat(0, graph.integers(0, n_planes * N_BINS), graph.lengths(window, 3, 5))
+                window = graph.op("Reshape", window, shape)
+        if (sizes != 1).any():
+            weights = np.tile(sizes * sizes.T, (n_planes, 1)).reshape(-1, 1, N_BINS, 1)
+            window = graph.op("Mul", window, graph.constant(weights))
+        return graph.reshape(graph.transpose(window, 0, 1, 3, 2, 4), 0, N_BINS**2 * n_planes, -1)
+
+    def _of_own_shapes(
+        self,
+        window: str,
+        n_planes: int,
+        bin_size: int,
+        shapes: NDArray[np.floating],
+        sizes: NDArray[np.floating],
+        lengths: str,
+    ) -> str:
+        """Pool the bins of each descriptor for itself."""
+        graph, width = self.graph, shapes.shape[1]
+        kernel = np.zeros((N_BINS, (N_BINS - 1) * bin_size + width))
+        for place, profile in enumerate(shapes * sizes):
+            kernel[place, place * bin_size : place * bin_size + width] = profile
+        for n, shape, strides in (
+            (n_planes, (-1, 1), [self.step, 1]),
+            (n_planes * N_BINS, (1, -1), [1, self.step]),
+        ):
+            weights = np.tile(kernel, (n, 1)).reshape(n * N_BINS, 1, *shape)
+            window = graph.op("Conv", window, graph.constant(weights), group=n, strides=strides)
+        return graph.reshape(window, 0, 0, -1)
+
     def points(self) -> Points:
         """Return where the descriptors lie, scale after scale and row after row."""
-        graph = self.graph
-        one = graph.constant(1, np.int64)
-        ends = graph.op("Mul", self.size, graph.integers(2))
-        # Twice the distance of the middle of each pixel from the edge.
-        middles = [graph.op("Range", one, graph.row(ends, at), graph.constant(2, np.int64)) for at in (0, 1)]
-        stops = graph.op("Add", self.last, graph.integers(1))
-        xs, ys = [], []
+        graph, two = self.graph, self.graph.integers(2)
+        # Twice the distance of a pixel's middle from the edge is odd.
+        begins, ends = (
+            graph.op("Add", graph.op("Add", graph.op("Mul", each, two), graph.integers(beyond)), self.to_middle)
+            for each, beyond in ((self.first, 1), (self.last, 2))
+        )
+        places = []
         for scale in range(len(self.bin_sizes)):
-            first, stop = graph.row(self.first, scale), graph.row(stops, scale)
-            rows, columns = (
-                graph.op(
-                    "Slice",
-                    middles[at],
-                    *(graph.op("Slice", each, graph.integers(at), graph.integers(at + 1)) for each in (first, stop)),
-                    graph.integers(0),
-                    graph.integers(self.step),
-                )
-                for at in (0, 1)
-            )
-            to_middle = graph.row(self.to_middle, scale)
-            x, y = spread_out(graph, *(graph.op("Add", each, to_middle) for each in (rows, columns)))
-            xs.append(x)
-            ys.append(y)
-        return Points(graph.concat(0, *xs), graph.concat(0, *ys), self.size)
+
+            def build(begins: str, ends: str, scale: int = scale) -> str:
+                pair = [graph.row(each, scale) for each in (begins, ends)]
+                step = graph.constant(2 * self.step, np.int64)
+                rows, columns = (graph.op("Range", *(graph.row(each, at) for each in pair), step) for at in (0, 1))
+                return graph.concat(0, *(graph.unsqueeze(each, 0) for each in spread_out(graph, rows, columns)))
+
+            places.append(graph.function("GridPoints", build, begins, ends))
+        both = graph.concat(1, *places)
+        return Points(graph.row(both, 0), graph.row(both, 1), self.size)
 
     def heat(self, shares: str, density: str) -> str:
         """Return the map (N, 1, H, W) of shares of the descriptors (N, P), each spread by a density over its support.
 
         A support is 4 bins wide, cut at the image's edge; the density (N, 1, H, W) is above zero.
         """
-        graph, step = self.graph, self.step
+        graph = self.graph
         spans = graph.op("Sub", self.last, self.first)
-        counts = graph.op("Add", graph.op("Div", spans, graph.integers(step)), graph.integers(1))
+        counts = graph.op("Add", graph.op("Div", spans, graph.integers(self.step)), graph.integers(1))
         stops = graph.op("CumSum", graph.op("ReduceProd", counts, axes=[1], keepdims=0), graph.constant(0, np.int64))
         stops = graph.concat(0, graph.integers(0), stops)
-        batch = graph.lengths(shares, 0, 1)
-        maps = []
-        for scale, bin_size in enumerate(map(int, self.bin_sizes)):
-            spread = functools.partial(self._spread, step, bin_size)
-            ends = [graph.row(each, scale) for each in (self.first, self.last)]
-            own = graph.op(
-                "Slice", shares, *(graph.cut(stops, 0, at, at + 1) for at in (scale, scale + 1)), graph.integers(1)
-            )
-            own = graph.op("Reshape", own, graph.concat(0, batch, graph.integers(1), graph.row(counts, scale)))
-            maps.append(graph.function("Spread", spread, own, density, *ends, self.size))
+        values = shares, density, counts, stops, self.first, self.last, self.size
+        spreads = [functools.partial(self._spread, scale) for scale in range(len(self.bin_sizes))]
+        maps = [graph.function("Spread", each, *values) for each in spreads]
         return graph.op("Mul", graph.op("Sum", *maps), density)
 
-    def _spread(self, step: int, bin_size: int, shares: str, density: str, first: str, last: str, size: str) -> str:
-        """Return shares (N, 1, rows, columns) over the sums of the density in their supports, as (N, 1, H, W)."""
-        graph = self.graph
+    def _spread(
+        self, scale: int, shares: str, density: str, counts: str, stops: str, first: str, last: str, size: str
+    ) -> str:
+        """Return a scale's shares over the sums of the density in their supports, as a map (N, 1, H, W)."""
+        graph, step, bin_size = self.graph, self.step, self.bin_sizes[scale]
+        own = graph.op(
+            "Slice", shares, *(graph.cut(stops, 0, at, at + 1) for at in (scale, scale + 1)), graph.integers(1)
+        )
+        first, last, counts = (graph.row(each, scale) for each in (first, last, counts))
+        own = graph.op("Reshape", own, graph.concat(0, graph.integers(0, 1), counts))
         side, before, span = N_BINS * bin_size, bin_size // 2, (N_BINS - 1) * bin_size
         pads = graph.integers(0, 0, before, before, 0, 0, span + bin_size, span + bin_size)
         stop = graph.op("Add", last, graph.integers(side))
         sums = graph.op("Slice", graph.op("Pad", density, pads), first, stop, graph.integers(2, 3))
         column, row = (graph.constant(np.ones((1, 1, *shape))) for shape in ((side, 1), (1, side)))
         sums = graph.op("Conv", graph.op("Conv", sums, column, strides=[step, 1]), row, strides=[1, step])
-        each = graph.over(shares, sums)
+        each = graph.over(own, sums)
         each = graph.op("ConvTranspose", each, column, strides=[step, 1])
         each = graph.op("ConvTranspose", each, row, strides=[1, step])
         # From the first support's edge to the image's, which may be a part of the way back.

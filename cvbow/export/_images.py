@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.errors import CvbowError
 from cvbow.export._graph import Graph
 
+#: Steps of a gray level in which gradients are counted.
+STEPS = 256
 #: OpenCV's luma: whole numbers over 2^15.
 _LUMA, _LUMA_BITS = (9798, 19235, 3735), 15
 #: OpenCV's L*a*b* of 8 bits: the gamma has so many bits behind the point, the matrix so many, and the roots.
@@ -22,6 +25,11 @@ def working_size(graph: Graph, pixels: str, min_side: int | None, max_side: int 
     """
     if min_side is None and max_side is None:
         return pixels
+    key = "working size", pixels, min_side, max_side
+    return graph.once(key, lambda: _resized(graph, pixels, min_side, max_side))
+
+
+def _resized(graph: Graph, pixels: str, min_side: int | None, max_side: int | None) -> str:
     lengths = graph.lengths(pixels, 2, 4)
     sides = graph.to(lengths, np.float64)
     scale = graph.constant([1], np.float64)
@@ -70,24 +78,44 @@ def gray(graph: Graph, pixels: str) -> str:
     return graph.op("Floor", graph.op("Mul", sums, graph.constant(2.0**-_LUMA_BITS)))
 
 
+def channels(graph: Graph, pixels: str, color: str) -> list[str]:
+    """Return the channels in which ``DenseSIFT`` looks for gradients, each (N, 1, H, W), in whole ``STEPS``."""
+    steps = graph.constant(STEPS)
+    if color == "gray":
+        return [graph.op("Mul", gray(graph, pixels), steps)]
+    red, green, blue = (graph.cut(pixels, 1, at, at + 1) for at in range(3))
+    if color == "rgb":
+        return [graph.op("Mul", each, steps) for each in (red, green, blue)]
+    if color != "opponent":
+        raise CvbowError(f"DenseSIFT(color={color!r}) cannot be exported; what can be is gray, rgb and opponent")
+    intensity = gray(graph, pixels)
+    red_green = graph.op("Mul", graph.op("Sub", red, green), graph.constant(1 / np.sqrt(2)))
+    yellow_blue = graph.op("Sub", graph.op("Add", red, green), graph.op("Mul", blue, graph.constant(2)))
+    yellow_blue = graph.op("Mul", yellow_blue, graph.constant(1 / np.sqrt(6)))
+    opponents = []
+    for each in (red_green, yellow_blue):
+        # In the order in which ``cvbow.features`` rounds to float32.
+        whole = graph.op("Add", each, graph.op("Mul", intensity, graph.constant(0.01)))
+        whole = graph.op("Add", graph.op("Mul", whole, graph.constant(0.5)), graph.constant(127))
+        opponents.append(graph.op("Round", graph.op("Mul", whole, steps)))
+    return [graph.op("Mul", intensity, steps), *opponents]
+
+
 def lab(graph: Graph, pixels: str) -> str:
     """Return L*a*b* of planes (N, 3, H, W) of sRGB as OpenCV has it in 8 bits, by the same tables of whole numbers."""
     linear = graph.op("Gather", graph.constant(_gamma()), graph.to(pixels, np.int32), axis=0)
     half = graph.constant([1 << (_MATRIX_BITS - 1)] * 3)
     mixed = graph.op("Conv", linear, graph.constant(_to_xyz().reshape(3, 3, 1, 1)), half)
     places = graph.to(graph.op("Floor", graph.op("Mul", mixed, graph.constant(2.0**-_MATRIX_BITS))), np.int32)
-    roots = graph.op("Gather", graph.constant(_roots(), np.float64), places, axis=0)
-    # Whole numbers up to 2^27: float64 holds them.
+    roots = graph.op("Gather", graph.constant(_roots()), places, axis=0)
+    # Whole numbers below 2^24, or multiples of 4 below 2^26, whatever is added first: float32 holds them.
     factors = np.array([[0, (116 * 255 + 50) // 100, 0], [500, -500, 0], [0, 200, -200]])
     offsets = np.array([-((16 * 255 * (1 << _ROOT_BITS) + 50) // 100), *[128 << _ROOT_BITS] * 2]) + (
         1 << (_ROOT_BITS - 1)
     )
-    sums = graph.op("MatMul", graph.transpose(roots, 0, 2, 3, 1), graph.constant(factors.T, np.float64))
-    sums = graph.op("Add", sums, graph.constant(offsets, np.float64))
-    levels = graph.op("Floor", graph.op("Mul", sums, graph.constant(2.0**-_ROOT_BITS, np.float64)))
-    return graph.op(
-        "Clip", graph.transpose(graph.to(levels, np.float32), 0, 3, 1, 2), graph.constant(0), graph.constant(255)
-    )
+    sums = graph.op("Conv", roots, graph.constant(factors.reshape(3, 3, 1, 1)), graph.constant(offsets))
+    levels = graph.op("Floor", graph.op("Mul", sums, graph.constant(2.0**-_ROOT_BITS)))
+    return graph.op("Clip", levels, graph.constant(0), graph.constant(255))
 
 
 def _gamma() -> NDArray[np.float64]:

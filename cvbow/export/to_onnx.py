@@ -36,9 +36,9 @@ def to_onnx(
     Parameters
     ----------
     model : ImageClassifier
-        Fitted, with dense features (``DenseSIFT`` of gray images, ``ColorStatistics``, ``WhitenedPatches``), an encoder
+        Fitted, with dense features (``DenseSIFT`` but of hsv, ``ColorStatistics``, ``WhitenedPatches``), an encoder
         that pools sums (``BagOfWords``, ``VLAD``, ``FisherVector``, ``SoftThreshold``), in pyramids or not, and a
-        linear classifier.
+        linear classifier (``LinearSVM``, scikit-learn's ``LogisticRegression``), on maps for additive kernels or not.
     size : (int, int) or None, default None
         Height and width of all images; None for images of any size, which may differ from call to call.
     heat : bool, default True
@@ -65,7 +65,8 @@ def to_onnx(
     Notes
     -----
     The model gives what ``predict_proba`` gives for the same pixels, up to rounding: mostly to 1e-5, and to 1e-3 where
-    images are shrunk to the working size, as OpenCV rounds means of areas in whole numbers. A model that sees gray
+    images are shrunk to the working size, as OpenCV rounds means of areas in whole numbers, or where a descriptor is
+    as near to one visual word as to another. A model that sees gray
     alone reads JPEG files in gray, which differs by a level here and there from the gray of their colours.
 
     Examples

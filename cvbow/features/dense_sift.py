@@ -196,6 +196,11 @@ class DenseSIFT(Extractor):
         """
         return bin_profiles(bin_size, self.window, float(self.window_size))
 
+    @property
+    def contrast_shares(self) -> tuple[float, ...]:
+        """What the length of each channel's descriptor, before normalisation, counts in the contrast of a point."""
+        return (1.0,) if self.gray_only else CONTRAST_SHARES[self.color]
+
     def smoothing(self, bin_size: int) -> float:
         """Return the variance of the smoothing before a scale is described, in squared pixels."""
         return max((bin_size / self.magnification) ** 2 - 0.25, 0.0) if self.magnification else 0.0
@@ -232,7 +237,7 @@ class DenseSIFT(Extractor):
             if parts is None:
                 normalize_sift(block, root=self.root, threshold=threshold)
             else:
-                shares = CONTRAST_SHARES[self.color]
+                shares = self.contrast_shares
                 normalize_channels(targets, block, root=self.root, threshold=threshold, shares=shares)
 
 
