@@ -184,7 +184,7 @@ DAMAGE: dict[str, tuple[Change, str]] = {
     "manifest empty": (lambda folder: (folder / "manifest.json").write_bytes(b""), "is not what was written"),
     "manifest foreign": (lambda folder: (folder / "manifest.json").write_bytes(b"{}"), "belongs to another program"),
     "manifest a list": (lambda folder: (folder / "manifest.json").write_bytes(b"[1]"), "belongs to another program"),
-    "newer": (sealed(lambda c: c.update(format_version=2)), r"newer cvbow \(format 2, this one reads up to 1\)"),
+    "newer": (sealed(lambda c: c.update(format_version=3)), r"newer cvbow \(format 3, this one reads up to 2\)"),
     "older": (sealed(lambda c: c.update(format_version=0)), r"its manifest\.json is not what was written"),
     "describer changed": (flip("describer.cvbow"), r"its describer\.cvbow is damaged"),
     "describer missing": (gone("describer.cvbow"), r"describer\.cvbow is missing"),
@@ -416,15 +416,20 @@ def test_merges_keep_segments_few_and_writing_little(batches: list[int]) -> None
     assert written <= total * levels * 2
 
 
+def never(entry: SegmentEntry) -> bool:
+    return False
+
+
 def test_segments_do_not_grow_beyond_memory() -> None:
     segments = [entry(1000) for _ in range(8)]
     assert _merging.next_merge(segments, max_bytes=10_000_000) == slice(0, 8)
     assert _merging.next_merge(segments, max_bytes=30_000) == slice(5, 8)
     assert _merging.next_merge(segments, max_bytes=15_000) is None  # each is full
-    assert _merging.compaction(segments, max_bytes=30_000) == [slice(6, 8), slice(3, 6), slice(0, 3)]
-    assert _merging.compaction([entry(5), entry(3000), entry(5)], max_bytes=30_000) == []
-    assert _merging.compaction([entry(5, removed=1)], max_bytes=10) == [slice(0, 1)]
-    assert _merging.compaction([], max_bytes=10) == []
+    assert _merging.compaction(segments, never, max_bytes=30_000) == [slice(6, 8), slice(3, 6), slice(0, 3)]
+    assert _merging.compaction([entry(5), entry(3000), entry(5)], never, max_bytes=30_000) == []
+    assert _merging.compaction([entry(5, removed=1)], never, max_bytes=10) == [slice(0, 1)]
+    assert _merging.compaction([], never, max_bytes=10) == []
+    assert _merging.compaction([entry(5)], lambda entry: True, max_bytes=10) == [slice(0, 1)]
 
 
 def test_a_segment_that_is_mostly_removed_is_written_anew() -> None:

@@ -412,11 +412,12 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def index_of_words(photographs: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A closed index with postings and signatures, to copy from."""
+    """A closed index with postings and signatures, to copy from; beside it one without, plain.index."""
     path = tmp_path_factory.mktemp("words") / "x.index"
-    describer = real_describers()["words with signatures"]().fit(photographs[:12])
-    with ImageIndex.build(path, describer) as index:
-        index.add(photographs)
+    for folder, name in ((path.with_name("plain.index"), "words"), (path, "words with signatures")):
+        describer = real_describers()[name]().fit(photographs[:12])
+        with ImageIndex.build(folder, describer) as index:
+            index.add(photographs)
     return path
 
 
@@ -464,11 +465,20 @@ def full(index: ImageIndex, queries: list[str], verify: int) -> list[list[tuple[
         ("words", -1, 40, "words must be from 0 to 39"),
         ("posting_words", 0, -1, "posting_words must be from 0 to 39"),
         ("posting_words", 0, 39, "posting_words must ascend"),
-        ("posting_start", -1, 10**6, "posting_start must ascend from 0 to"),
-        ("posting_start", 0, -5, "posting_start must ascend from 0 to"),
-        ("posting_images", 3, 15, "posting_images must be from 0 to 14"),
-        ("signature_images", 3, -1, "signature_images must be from 0 to 14"),
+        ("posting_documents", 0, 99, "posting_documents must be the numbers of images"),
+        ("signature_images", 3, 15, "signature_images must be from 0 to 14"),
+        ("signature_start", -1, 10**6, "signature_start must ascend from 0 to"),
+        ("signature_start", 0, -5, "signature_start must ascend from 0 to"),
         ("signature_start", 2, 0, "signature_start must ascend from 0 to"),
+        ("posting_start", 0, -5, "posting_start must ascend from 0"),
+        ("posting_start", 2, 0, "posting_start must ascend from 0"),
+        ("posting_bytes", 0, 3, "posting_bytes must be 1, 2 or 4"),
+        ("posting_bytes", 0, 2, "posting_gaps1 must be"),
+        ("posting_gaps1", 3, 200, "posting_last must be the last images"),
+        ("posting_last", 0, 15, "posting_last must be from 0 to 14"),
+        ("many_start", 0, 1, "many_start must ascend from 0"),
+        ("many_places", 0, 15, "many_places must be among the postings of their words"),
+        ("many_places", 0, -1, "many_places must be among the postings of their words"),
     ],
 )
 def test_postings_that_point_elsewhere_are_refused(
@@ -476,7 +486,8 @@ def test_postings_that_point_elsewhere_are_refused(
 ) -> None:
     """With checksums that are right: SciPy would write where these say."""
     path = tmp_path / "x.index"
-    shutil.copytree(index_of_words, path)
+    folders = [index_of_words, index_of_words.with_name("plain.index")]
+    shutil.copytree(next(folder for folder in folders if list(folder.glob(f"segments/*/{name}.npy"))), path)
     ImageIndex.open(path).close()
     file = next(path.glob(f"segments/*/{name}.npy"))
     array = np.load(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 
 from cvbow.retrieval import hamming_distances
 from cvbow.retrieval.hamming_embedding import hamming_weights
-from cvbow.retrieval.inverted import InvertedScorer, _norms, term_weights
-from cvbow.retrieval.postings import blocks, derive_postings
+from cvbow.retrieval.inverted import InvertedScorer, term_weights
+from cvbow.retrieval.postings import Postings, blocks, check_postings, derive_postings, is_outdated
 
 N_WORDS = 30
 PLAIN = {"tf": "raw", "idf": "smooth", "stop_most": 0.0, "stop_least": 0.0, "weights": None}
@@ -171,7 +172,7 @@ def test_many_pairs_are_compared_block_by_block(monkeypatch: pytest.MonkeyPatch)
     whole = scorer.scores(query)
     monkeypatch.setattr("cvbow.retrieval.inverted._PAIR_BLOCK", 7)
     np.testing.assert_array_equal(scorer.scores(query), whole)
-    monkeypatch.setattr("cvbow.retrieval.inverted._NORM_BLOCK", 5)
+    monkeypatch.setattr("cvbow.retrieval.inverted._BLOCK", 5)
     alive = np.arange(30) % 3 > 0
     other = make_scorer(bags, (), alive, tf="sqrt", weights=hamming_weights(32, 20.0)).scores(query)
     monkeypatch.undo()
@@ -249,39 +250,77 @@ def test_postings_are_those_of_a_plain_loop(seed: int) -> None:
             if here.any():
                 postings[word, row] = int(here.sum())
                 signatures += [(word, row, bit) for bit in bag["signatures"][here].tolist()]
-    words = np.repeat(arrays["posting_words"], np.diff(arrays["posting_start"])).tolist()
-    found = zip(words, arrays["posting_images"].tolist(), arrays["posting_counts"].tolist(), strict=True)
-    assert [((word, row), count) for word, row, count in found] == list(postings.items())
-    words = np.repeat(arrays["posting_words"], np.diff(arrays["signature_start"])).tolist()
-    columns = arrays["signature_images"].tolist(), arrays["posting_signatures"].tolist()
-    assert list(zip(words, *columns, strict=True)) == signatures
-    types = {name: array.dtype.str for name, array in arrays.items()}
-    assert types["posting_words"] == types["posting_images"] == types["signature_images"] == "<i4"
-    assert types["posting_start"] == types["signature_start"] == "<i8"
-    assert types["posting_counts"] == "<u2"
-    assert "posting_signatures" not in make_segment(bags, signatures=False).arrays
+    signed, plain = Postings.of(arrays), Postings.of(make_segment(bags, signatures=False).arrays)
+    for read, with_bits in ((signed, True), (plain, False)):
+        check_postings(make_segment(bags, signatures=with_bits).arrays, len(bags), N_WORDS, signatures=with_bits)
+        listed = dict(zip(read.words.tolist(), read.documents.tolist(), strict=True))
+        assert listed == Counter(word for word, _ in postings)
+        rows = np.random.default_rng(seed).permutation(len(read.words))
+        lists = read.lists(rows)
+        counts = np.ones(len(lists.images), int)
+        counts[lists.many] = lists.counts
+        words = np.repeat(read.words[rows], np.diff(lists.start)).tolist()
+        found = zip(words, lists.images.tolist(), counts.tolist(), strict=True)
+        expected = [(int(word), row, count) for word in read.words[rows] for (other, row), count in postings.items()
+                    if other == word]  # fmt: skip
+        assert list(found) == expected
+    words = np.repeat(signed.words, np.diff(signed.start)).tolist()
+    assert list(zip(words, signed.images.tolist(), signed.signatures.tolist(), strict=True)) == signatures
+
+
+def test_gaps_take_as_few_bytes_as_the_largest_of_a_word() -> None:
+    # Word 0 is in every image, word 1 in every three hundredth, word 2 in the last one, beyond sixteen bits.
+    n = 70_000
+    words = [[0] + [1] * (image % 300 == 299) + [2] * (image == n - 1) for image in range(n)]
+    joined, start = np.concatenate(words).astype(np.int32), np.cumsum([0, *map(len, words)])
+    arrays = derive_postings(joined, start)
+    assert arrays["posting_bytes"].tolist() == [1, 2, 4]
+    assert [len(arrays[f"posting_gaps{width}"]) for width in (1, 2, 4)] == [n, n // 300, 1]
+    check_postings(arrays | {"words": joined}, n, 3, signatures=False)
+    read = Postings.of(arrays)
+    (images,) = (read.lists(slice(0, 3)).images,)
+    np.testing.assert_array_equal(images[:n], np.arange(n))
+    np.testing.assert_array_equal(images[n:-1], np.arange(299, n, 300))
+    assert images[-1] == n - 1
+    with_bits = derive_postings(joined, start, np.zeros(len(joined), np.uint64))
+    assert with_bits["signature_images"].dtype.str == "<i4"
+    check_postings(with_bits | {"words": joined}, n, 3, signatures=True)
 
 
 def test_counts_are_held_at_the_type_s_limit() -> None:
-    words = np.zeros(70_000, np.int32)
-    starts = np.array([0, 0, 70_000])
-    arrays = derive_postings(words, starts)
-    assert arrays["posting_counts"].tolist() == [65535]
-    assert arrays["posting_images"].tolist() == [1]
-    norms = _norms(words, starts, np.arange(65536.0), np.full(1, 2.0))
-    np.testing.assert_array_equal(norms, [0, 2 * 65535])
+    bags = [{"words": np.zeros(n, np.int32), "signatures": np.zeros(n, np.uint64)} for n in (0, 70_000, 1)]
+    for weights in (None, hamming_weights(24, 16.0)):
+        segment = make_segment(bags, signatures=weights is not None)
+        how = PLAIN | {"idf": "none", "weights": weights}
+        (part,) = InvertedScorer([segment], [np.ones(3, bool)], n_words=N_WORDS, **how).parts
+        np.testing.assert_array_equal(part.inverse_norms, [0, 1 / 65535, 1])
 
 
 def test_opening_copies_no_postings() -> None:
     bags = make_bags(np.random.default_rng(6), 30)
-    segment = make_segment(bags)
-    plain = InvertedScorer([segment], [np.ones(30, bool)], n_words=N_WORDS, **PLAIN).parts[0]
-    assert np.shares_memory(plain.counts.data, segment.arrays["posting_counts"])
-    assert np.shares_memory(plain.counts.indices, segment.arrays["posting_images"])
-    how = PLAIN | {"weights": hamming_weights(24, 16.0)}
-    signed = InvertedScorer([segment], [np.ones(30, bool)], n_words=N_WORDS, **how).parts[0]
-    assert np.shares_memory(signed.signatures.data, segment.arrays["posting_signatures"])
-    assert np.shares_memory(signed.signatures.indices, segment.arrays["signature_images"])
+    plain, signed = (make_segment(bags, signatures=with_bits).arrays for with_bits in (False, True))
+    assert np.shares_memory(Postings.of(plain)._gaps[0], plain["posting_gaps1"])
+    assert np.shares_memory(Postings.of(signed).signatures, signed["posting_signatures"])
+    assert np.shares_memory(Postings.of(signed).images, signed["signature_images"])
+
+
+@given(seed=st.integers(0, 1000), with_bits=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_segments_of_format_1_are_read(seed: int, with_bits: bool) -> None:
+    bags = make_bags(np.random.default_rng(seed), 9)
+    segment = make_segment(bags, signatures=with_bits)
+    first = {name: segment.arrays[name] for name in ("words", "feature_start")}
+    if with_bits:
+        first["signatures"] = np.concatenate([bag["signatures"] for bag in bags])
+    # What it had, by names that are used no more, and by one that meant the same.
+    first |= {"posting_words": segment.arrays["posting_words"], "posting_images": np.zeros(3, np.int32)}
+    check_postings(first, 9, N_WORDS, signatures=with_bits)
+    assert is_outdated(first)
+    assert not is_outdated(segment.arrays)
+    own, read = Postings.of(segment.arrays), Postings.of(first)
+    assert type(own) is type(read)
+    for name in ("words", "start", "documents", *(("images", "signatures") if with_bits else ("_last", "_which"))):
+        np.testing.assert_array_equal(vars(read)[name], vars(own)[name])
 
 
 @given(lengths=st.lists(st.integers(0, 9), max_size=12), size=st.integers(1, 12))

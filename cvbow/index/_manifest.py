@@ -20,7 +20,8 @@ from cvbow.files import read_file
 from cvbow.storage import canonical_json, replacing
 from cvbow.storage.arrays import ArrayRecord
 
-FORMAT_VERSION = 1
+#: Since 2 the postings of visual words are compressed.
+FORMAT_VERSION = 2
 NAME = "manifest.json"
 SEGMENTS = "segments"
 
@@ -125,7 +126,7 @@ class Manifest:
             raise IndexFileError(folder, f"was written by a newer cvbow {newer}: upgrade cvbow")
         # The seal also refuses repeated keys and numbers in an odd form.
         unsealed = {key: value for key, value in content.items() if key != "manifest_hash"}
-        _require(tuple(content) == _KEYS and version == FORMAT_VERSION and _sealed(unsealed) == text)
+        _require(tuple(content) == _KEYS and version in (1, FORMAT_VERSION) and _sealed(unsealed) == text)
         segments = tuple(_segment_from_json(segment) for segment in content["segments"])
         names = [int(segment.name) for segment in segments]
         _require(len(set(names)) == len(names) and all(name < content["next_segment"] for name in names))

@@ -7,7 +7,7 @@ the number of images.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cvbow.index._manifest import SegmentEntry
 
@@ -42,11 +42,13 @@ def next_merge(segments: Sequence[SegmentEntry], *, max_bytes: int = MAX_BYTES) 
     return None
 
 
-def compaction(segments: Sequence[SegmentEntry], *, max_bytes: int = MAX_BYTES) -> list[slice]:
+def compaction(
+    segments: Sequence[SegmentEntry], is_outdated: Callable[[SegmentEntry], bool], *, max_bytes: int = MAX_BYTES
+) -> list[slice]:
     """Return the groups of neighbouring segments that make the fewest segments without removed images.
 
-    Groups that are one whole segment as it is are left out; the last group comes first, so that the numbers of the
-    others stay true when one is done.
+    Groups that are one whole segment as it is are left out, unless it is outdated; the last group comes first, so that
+    the numbers of the others stay true when one is done.
     """
     groups: list[slice] = []
     first, size = 0, 0
@@ -58,7 +60,11 @@ def compaction(segments: Sequence[SegmentEntry], *, max_bytes: int = MAX_BYTES) 
         size += more
     if segments:
         groups.append(slice(first, len(segments)))
-    return [group for group in reversed(groups) if group.stop - group.start > 1 or segments[group.start].removed]
+    return [
+        group
+        for group in reversed(groups)
+        if group.stop - group.start > 1 or segments[group.start].removed or is_outdated(segments[group.start])
+    ]
 
 
 def living_bytes(segment: SegmentEntry) -> int:

@@ -42,8 +42,12 @@ class Snapshot:
         self._scorer: Scorer | None = None
 
     @classmethod
-    def open(cls, folder: str, *, check: bool, before: Snapshot | None = None) -> Snapshot:
-        """Open what an index is now; what `before` has opened already is used again. Errors as of `Manifest.read`."""
+    def open(cls, folder: str, *, check: bool, before: Snapshot | None = None, n_jobs: int | None = None) -> Snapshot:
+        """Open what an index is now; what `before` has opened already is used again. Errors as of `Manifest.read`.
+
+        Segments are searched by `n_jobs` threads, after a snapshot before this one by as many as that had.
+        """
+        n_jobs = n_jobs if before is None else before.describer.n_jobs
         opened = {} if before is None else {segment.entry.name: segment for segment in before.segments}
         describer = before
         for _ in range(_TRIES):
@@ -55,6 +59,7 @@ class Snapshot:
                     loaded = describer.describer
                 else:
                     loaded, opened = load_describer(folder, manifest), {}
+                    loaded.n_jobs = n_jobs
                 segments = []
                 for entry in manifest.segments:
                     segment = opened.get(entry.name)

@@ -81,8 +81,9 @@ class Writer:
         return snapshot
 
     def compact(self, snapshot: Snapshot) -> Snapshot:
-        """Merge all segments, each step whole."""
-        for group in compaction(snapshot.manifest.segments):
+        """Merge all segments, each step whole, and write anew what an earlier version has written."""
+        outdated = snapshot.describer.is_outdated
+        for group in compaction(snapshot.manifest.segments, lambda entry: outdated(entry.arrays)):
             snapshot = self.merge(snapshot, group)
         return snapshot
 

@@ -120,7 +120,7 @@ class ImageIndex:
         overwrite : bool, default False
             Take the place of an index that is there, which stays whole until the new one is.
         n_jobs : int or None
-            Workers for reading and describing images, by joblib's convention. Changes no result.
+            Workers for reading, describing and searching, by joblib's convention. Changes no result.
 
         Raises
         ------
@@ -136,7 +136,7 @@ class ImageIndex:
         folder = os.path.abspath(os.fspath(path))
         writer = build(folder, describer, root=stored_root(folder, root), overwrite=overwrite)
         try:
-            return cls(Snapshot.open(folder, check=True), writer, n_jobs)
+            return cls(Snapshot.open(folder, check=True, n_jobs=n_jobs), writer, n_jobs)
         except BaseException:
             writer.release()
             raise
@@ -157,7 +157,7 @@ class ImageIndex:
             damage to the arrays, other than to their sizes and headers, may show as a wrong answer: for an index that
             this user has written, on a disk that is trusted.
         n_jobs : int or None
-            Workers for reading and describing images, by joblib's convention. Changes no result.
+            Workers for reading, describing and searching, by joblib's convention. Changes no result.
 
         Raises
         ------
@@ -171,11 +171,11 @@ class ImageIndex:
         effective_jobs(n_jobs)
         folder = os.path.abspath(os.fspath(path))
         if not write:
-            return cls(Snapshot.open(folder, check=check), None, n_jobs)
+            return cls(Snapshot.open(folder, check=check, n_jobs=n_jobs), None, n_jobs)
         Manifest.read(folder)  # what is not an index gets no lock file
         writer = Writer(folder)
         try:
-            snapshot = Snapshot.open(folder, check=check)
+            snapshot = Snapshot.open(folder, check=check, n_jobs=n_jobs)
             writer.sweep(snapshot.manifest)
         except BaseException:
             writer.release()
@@ -443,7 +443,10 @@ class ImageIndex:
         return RemoveReport([snapshot.record(row).path for row in rows], missing)
 
     def compact(self) -> None:
-        """Rewrite the index in as few segments as possible, without what was removed; results stay the same."""
+        """Rewrite the index in as few segments as possible, without what was removed; results stay the same.
+
+        Postings that an earlier version of cvbow has written are then written as this one does.
+        """
         writer = self._writable()
         self._now = writer.compact(self._snapshot)
 

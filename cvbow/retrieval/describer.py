@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import numbers
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -249,6 +249,13 @@ class Describer(BaseEstimator, ABC):  # type: ignore[misc]
         ``arrays`` are the layout's, of all images; ``feature_start`` is (n_images + 1,), int64.
         """
         return {}
+
+    def is_outdated(self, names: Collection[str]) -> bool:
+        """Tell from the names of a segment's arrays whether an earlier version of cvbow has derived them otherwise.
+
+        Such a segment is read all the same; compacting the index writes it anew.
+        """
+        return False
 
     def check_segment(self, segment: Segment) -> None:
         """Raise ValueError if a segment's values would make compiled code read outside its arrays.

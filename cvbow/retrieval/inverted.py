@@ -7,25 +7,33 @@ see ``hamming_embedding``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from cvbow.parallel import local_threads, map_threads
 from cvbow.retrieval.describer import Scorer, Segment
 from cvbow.retrieval.hamming_embedding import hamming_distances
-from cvbow.retrieval.postings import MAX_COUNT, blocks, derive_postings, narrowed
+from cvbow.retrieval.postings import (
+    MAX_COUNT,
+    Lists,
+    Postings,
+    SignedPostings,
+    WordPostings,
+    blocks,
+    derive_postings,
+    gathered,
+)
 
 TF = ("raw", "log", "sqrt")
 IDF = ("plain", "smooth", "none")
 
-#: Features whose norms are found at a time.
-_NORM_BLOCK = 1 << 20
-#: Pairs of signatures compared at a time: 2 MB, within a core's reach.
-_PAIR_BLOCK = 1 << 18
+#: Postings that are read and summed up at a time; pairs of signatures compared at a time: some megabytes.
+_BLOCK = 1 << 20
+_PAIR_BLOCK = 1 << 16
 
 
 class InvertedScorer(Scorer):
@@ -62,16 +70,20 @@ class InvertedScorer(Scorer):
         stop_most: float,
         stop_least: float,
         weights: NDArray[np.float32] | None,
+        n_jobs: int | None = None,
     ) -> None:
         self.tf = tf
         self.tf_table = term_weights(np.arange(MAX_COUNT + 1), tf)
+        self.weights = weights
+        self.parts = [_Part(Postings.of(segment.arrays), segment.n_images, self) for segment in segments]
+        self._starts = np.concatenate([[0], np.cumsum([part.n_images for part in self.parts], dtype=np.intp)])
+        self.n_jobs = n_jobs
         n_images = sum(int(np.count_nonzero(living)) for living in alive)
         documents = np.zeros(n_words, np.int64)
-        for segment, living in zip(segments, alive, strict=True):
-            _count_documents(segment.arrays, living, documents)
+        for part, living in zip(self.parts, alive, strict=True):
+            part.count_documents(living, documents)
         self.idf = _word_weights(documents, n_images, idf, stop_most, stop_least)
-        self.weights = weights
-        self.parts = [_Part(segment, self) for segment in segments]
+        self._each(lambda part, _: part.find_norms())
 
     def scores(self, query: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Return a score for each image, shape (n_images,), float32; all 0 for a query without features."""
@@ -79,17 +91,28 @@ class InvertedScorer(Scorer):
         words, counts = np.unique(query["words"], return_counts=True)
         term, idf = term_weights(counts, self.tf), self.idf[words]
         if "nearest" in query:
-            norm = float(self._cosines(_Part(_alone(query), self), query, words, counts, term, idf)[0])
+            alone = _Part(_alone(query), 1, self)
+            alone.find_norms()
+            norm = float(self._cosines(alone, query, words, counts, term, idf)[0])
         else:
             norm = float(np.sqrt(np.square(term * idf).sum()))
         if norm == 0:
             return scores
-        start = 0
-        for part in self.parts:
-            stop = start + part.n_images
-            scores[start:stop] = self._cosines(part, query, words, counts, term, idf) / norm
-            start = stop
+
+        def score(part: _Part, rows: slice) -> None:
+            scores[rows] = self._cosines(part, query, words, counts, term, idf) / norm
+
+        self._each(score)
         return scores
+
+    def _each(self, function: Callable[[_Part, slice], None]) -> None:
+        """Call a function with each segment and its rows among all, on several threads."""
+
+        def call(numbers: slice) -> None:
+            number = numbers.start
+            function(self.parts[number], slice(self._starts[number], self._starts[number + 1]))
+
+        map_threads(call, [slice(number, number + 1) for number in range(len(self.parts))], local_threads(self.n_jobs))
 
     def expanded(
         self, query: Mapping[str, NDArray[Any]], results: Sequence[Mapping[str, NDArray[Any]]]
@@ -146,78 +169,88 @@ class InvertedScorer(Scorer):
 
 
 class _Part:
-    """What a segment adds to an opened index: postings as sparse matrices over its mapped arrays, and norms."""
+    """What a segment adds to an opened index: its postings, and the norms of its images."""
 
-    def __init__(self, segment: Segment, scorer: InvertedScorer) -> None:
-        arrays = segment.arrays
-        self.n_images = segment.n_images
-        self.words = np.asarray(arrays["posting_words"])
-        self.tf_table = scorer.tf_table
-        shape = (len(self.words), self.n_images)
-        if scorer.weights is None:
-            columns = (arrays["posting_counts"], arrays["posting_images"], narrowed(arrays["posting_start"]))
-            self.counts = csr_array(columns, shape=shape)
-        else:
-            columns = (arrays["posting_signatures"], arrays["signature_images"], narrowed(arrays["signature_start"]))
-            self.signatures = csr_array(columns, shape=shape)
-        norms = _norms(arrays["words"], arrays["feature_start"], scorer.tf_table, scorer.idf)
+    def __init__(self, postings: WordPostings | SignedPostings, n_images: int, scorer: InvertedScorer) -> None:
+        self.postings = postings
+        self.n_images = n_images
+        self.scorer = scorer
+
+    def count_documents(self, living: NDArray[np.bool_], documents: NDArray[np.int64]) -> None:
+        """Add to ``documents`` how many living images have each word."""
+        postings = self.postings
+        if living.all():
+            documents[postings.words] += postings.documents
+            return
+        for block in blocks(postings.start, _BLOCK):
+            lists = postings.lists(block)
+            # Every word that is listed has an image, without which reduceat would go wrong.
+            here = np.add.reduceat(living[lists.images], lists.start[:-1], dtype=np.int64)
+            documents[postings.words[block]] += here
+
+    def find_norms(self) -> None:
+        """Work out one over the length of each image's tf-idf vector; 0 for none."""
+        table, squares = np.square(self.scorer.tf_table), np.zeros(self.n_images)
+        for block in blocks(self.postings.start, _BLOCK):
+            factors = np.square(self.scorer.idf[self.postings.words[block]])
+            squares += self._sums(self.postings.lists(block), table, factors)
+        norms = np.sqrt(squares)
         self.inverse_norms = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
 
     def sums(self, words: NDArray[np.int32], factors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum over words of factor times tf for each image, shape (n_images,)."""
-        rows, present = self._rows(words)
-        hit = self.counts[rows]
-        hit.data = self.tf_table.take(hit.data)
+        rows, present = self.postings.rows(words)
+        factors, sums = factors[present], np.zeros(self.n_images)
+        ends = np.concatenate([[0], np.cumsum(self.postings.documents[rows])])
+        for block in blocks(ends, _BLOCK):
+            sums += self._sums(self.postings.lists(rows[block]), self.scorer.tf_table, factors[block])
+        return sums
+
+    def _sums(self, lists: Lists, table: NDArray[np.float64], factors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sum over words of the factor times the table's value for the word's count, for each image."""
+        values = np.full(len(lists.images), table[1])
+        values[lists.many] = table[lists.counts]
+        shape = (len(factors), self.n_images)
         # The product goes through the postings in their order, and takes half the time of a weighted bincount.
-        sums: NDArray[np.float64] = hit.T @ factors[present]
+        sums: NDArray[np.float64] = csr_array((values, lists.images, lists.start), shape=shape).T @ factors
         return sums
 
     def near(
         self, words: NDArray[np.int32], signatures: NDArray[np.uint64], weights: NDArray[np.float32]
-    ) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float64]]:
+    ) -> tuple[NDArray[np.intp], NDArray[np.integer[Any]], NDArray[np.float64]]:
         """Return the pairs of a query's and an image's features of one word whose weight is positive.
 
         They are the query's feature, ascending, the image, ascending for each feature, and the weight, (m,) each.
         """
+        postings = self.postings
+        if not isinstance(postings, SignedPostings):
+            raise ValueError("weights must be None where there are no signatures")
         limit = int(np.flatnonzero(weights)[-1])
-        rows, present = self._rows(words)
-        features = np.flatnonzero(present)
-        starts = self.signatures.indptr
-        lengths = np.diff(starts)[rows] if len(rows) else np.zeros(0, np.int64)
-        ends = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+        rows, present = postings.rows(words)
+        features, signatures = np.flatnonzero(present), signatures[present]
+        first, last = postings.start[:-1][rows], postings.start[1:][rows]
+        ends = np.concatenate([[0], np.cumsum(last - first)])
         pieces = []
         for block in blocks(ends, _PAIR_BLOCK):
-            hit = self.signatures[rows[block]]
-            distances = hamming_distances(hit.data, np.repeat(signatures[features[block]], lengths[block]))
+            stored = gathered(postings.signatures, first[block], last[block], np.uint64)
+            distances = hamming_distances(stored, np.repeat(signatures[block], (last - first)[block]))
             kept = np.flatnonzero(distances <= limit)
-            feature = features[block][np.searchsorted(hit.indptr, kept, side="right") - 1]
-            pieces.append((feature, hit.indices[kept], weights[distances[kept]].astype(np.float64)))
+            starts = ends[block] - ends[block.start]
+            which = np.searchsorted(starts, kept, side="right") - 1
+            images = postings.images[first[block][which] + kept - starts[which]]
+            pieces.append((features[block][which], images, weights[distances[kept]].astype(np.float64)))
         if not pieces:
             return np.zeros(0, np.intp), np.zeros(0, np.int32), np.zeros(0)
         found, images, near = (np.concatenate(column) for column in zip(*pieces, strict=True))
         return found, images, near
 
-    def _rows(self, words: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Return the rows of those words that occur here, and which of the given ones those are."""
-        rows = np.searchsorted(self.words, words)
-        present = rows < len(self.words)
-        present[present] = self.words[rows[present]] == words[present]
-        return rows[present], present
 
-
-def _alone(query: Mapping[str, NDArray[Any]]) -> Segment:
-    """Return a segment of one image: the query's features with their nearest words."""
+def _alone(query: Mapping[str, NDArray[Any]]) -> WordPostings | SignedPostings:
+    """Return the postings of one image: the query's features with their nearest words."""
     first = query["nearest"]
     words = query["words"][first]
     signatures = query["signatures"][first] if "signatures" in query else None
-    start = np.array([0, len(words)], np.int64)
-    return _Alone({"words": words, "feature_start": start, **derive_postings(words, start, signatures)})
-
-
-@dataclass(frozen=True)
-class _Alone:
-    arrays: dict[str, NDArray[Any]]
-    n_images: int = 1
+    return Postings.of(derive_postings(words, np.array([0, len(words)], np.int64), signatures))
 
 
 def term_weights(counts: NDArray[Any], tf: str) -> NDArray[np.float64]:
@@ -226,21 +259,6 @@ def term_weights(counts: NDArray[Any], tf: str) -> NDArray[np.float64]:
     if tf == "raw":
         return values
     return np.log2(1 + values) if tf == "log" else np.sqrt(values)
-
-
-def _count_documents(
-    arrays: Mapping[str, NDArray[Any]], living: NDArray[np.bool_], documents: NDArray[np.int64]
-) -> None:
-    """Add to ``documents`` how many living images have each word."""
-    words, starts = arrays["posting_words"], arrays["posting_start"]
-    if living.all():
-        documents[words] += np.diff(starts)
-        return
-    for block in blocks(starts, _NORM_BLOCK):
-        first, last = starts[block.start], starts[block.stop]
-        here = living[arrays["posting_images"][first:last]].astype(np.int64)
-        # Every word that is listed has a posting, without which reduceat would go wrong.
-        documents[words[block]] += np.add.reduceat(here, starts[block] - first)
 
 
 def _word_weights(
@@ -257,25 +275,3 @@ def _word_weights(
     weights[seen[len(seen) - int(stop_most * len(seen)) :]] = 0
     weights[seen[: int(stop_least * len(seen))]] = 0
     return weights
-
-
-def _norms(
-    words: NDArray[np.int32], feature_start: NDArray[np.int64], tf_table: NDArray[np.float64], idf: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the length of each image's tf-idf vector, from its words in ascending order."""
-    squares = np.zeros(len(feature_start) - 1)
-    for block in blocks(feature_start, _NORM_BLOCK):
-        starts = feature_start[block.start : block.stop + 1] - feature_start[block.start]
-        own = np.asarray(words[feature_start[block.start] : feature_start[block.stop]])
-        change = np.zeros(len(own) + 1, bool)
-        change[1:-1] = own[1:] != own[:-1]
-        # An image ends where the next one starts, with the same word or not; and so does the last.
-        change[starts] = True
-        first = np.flatnonzero(change)
-        counts = np.minimum(np.diff(first), MAX_COUNT)
-        weights = np.square(tf_table[counts] * idf[own[first[:-1]]])
-        terms = np.searchsorted(first, starts)
-        filled = np.flatnonzero(np.diff(terms))
-        if len(filled):
-            squares[block.start + filled] = np.add.reduceat(weights, terms[filled])
-    return np.sqrt(squares)

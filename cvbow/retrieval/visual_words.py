@@ -7,7 +7,7 @@ et al., "Object retrieval with large vocabularies and fast spatial matching", CV
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import joblib
@@ -28,7 +28,7 @@ from cvbow.parallel import default_jobs, single_threaded
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Segment, check_box
 from cvbow.retrieval.hamming_embedding import N_BITS, HammingEmbedding, hamming_weights
 from cvbow.retrieval.inverted import IDF, TF, InvertedScorer
-from cvbow.retrieval.postings import check_postings, derive_postings
+from cvbow.retrieval.postings import check_postings, derive_postings, is_outdated
 from cvbow.retrieval.quantized import local_words_layout, quantize
 from cvbow.storage import Learned, Number, Part
 
@@ -274,6 +274,10 @@ class VisualWords(Describer):
         """Return the postings of a segment: see ``derive_postings``."""
         return derive_postings(arrays["words"], feature_start, arrays.get("signatures"))
 
+    def is_outdated(self, names: Collection[str]) -> bool:
+        """Tell whether the postings are those of an index of format 1, which are worked out anew at every opening."""
+        return is_outdated(names)
+
     def check_segment(self, segment: Segment) -> None:
         """Raise ValueError where stored words or postings are out of range: see ``check_postings``."""
         signatures = self.embedding_ is not None
@@ -292,6 +296,7 @@ class VisualWords(Describer):
             stop_most=self.stop_most,
             stop_least=self.stop_least,
             weights=None if self.embedding_ is None else hamming_weights(self.max_hamming, self.hamming_sigma),
+            n_jobs=self.n_jobs,
         )
 
     def _extractor(self) -> Extractor:
