@@ -270,6 +270,7 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "exported": _sets("exported"),
     "exported-times": _sets("exported", "times"),
     "tune": _shown("tune-search", command="python benchmarks/tune_search.py"),
+    "tiny-images": _sets("tiny-images"),
     "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),
     "retrieval": _shown("speed", "growth", "retrieval", command=SPEED),
     "retrieval-contenders": _shown("speed", "contenders", "retrieval", command=SPEED),

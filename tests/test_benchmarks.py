@@ -744,6 +744,19 @@ def test_the_table_of_duplicates(tables: ModuleType) -> None:
     assert lines[3] == "| PHash, up to 4 bits | 60.0 | 100.0 | 98.0 | | 0 |"
 
 
+def test_the_table_of_tiny_images(tables: ModuleType) -> None:
+    seconds = {"extract": 12.0, "dictionary": 18.0, "encode": 300.0, "classifier": 240.0, "total": 600.0}
+    part = {"n_train": 50_000, "n_test": 10_000, "n_pictures": 10_000, "n_words": 1600, "n_values": 12_800}
+    part |= {"vectors_mb": 2560.0, "seconds": seconds, "test_ms": 6.0, "accuracy": 0.745, "environment": ENVIRONMENT}
+    part["peak_mb"] = {"before the classifier": 3000.0, "of the classifier": None}
+    lines = tables.DETAILS["tiny-images"]({"tiny-images": {"tiny-images-50000": part}}).splitlines()
+    assert lines[0].startswith("| images | words | encoding | classifier | in all |")
+    assert lines[2] == "| 50,000 | 30.0 s | 300 s | 240 s | 600 s | 2,560 | 3,000 | | 6.00 | 74.5 |"
+    assert lines[-1].startswith(
+        "Learning `patches`, 1,600 words, vectors of 12,800 values. Images made of 10,000 pictures."
+    )
+
+
 def test_no_results_no_table(tables: ModuleType) -> None:
     assert {table({}) for table in tables.DETAILS.values()} == {""}
     assert (

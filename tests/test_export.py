@@ -37,6 +37,7 @@ RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "bow-chi2-map": ("bow", {"reduce": 16, "classifier": "chi2-map-svm", "sample_steps": 3}),
     "bow-logistic": ("bow", {"reduce": 16, "classifier": "logistic-regression"}),
     "patches": ("patches", {"sample_images": 100}),
+    "patches-soft": ("patches", {"sample_images": 100, "encoder": "soft-threshold"}),
     "patches-gray": ("patches", {"features__color": False, "step": 3, "pooling": "average", "mirror": False}),
 }
 

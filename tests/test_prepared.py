@@ -24,7 +24,7 @@ from cvbow.dictionary import (
     VocabularyTree,
 )
 from cvbow.dictionary.prepared import prepared_from
-from cvbow.encoders import LLC, KernelCodebook, SoftThreshold, Triangle
+from cvbow.encoders import LLC, KernelCodebook, NearWords, SoftThreshold, Triangle
 
 #: Each with the arrays that its search is made from.
 DICTIONARIES: dict[str, tuple[Dictionary, tuple[str, ...]]] = {
@@ -129,6 +129,7 @@ ENCODERS: dict[str, Callable[[Any], Any]] = {
     "kernel-codebook": lambda words: KernelCodebook(words, sigma=1.0),
     "llc": lambda words: LLC(words),
     "soft-threshold": lambda words: SoftThreshold(words),
+    "near-words": lambda words: NearWords(words),
     "triangle": lambda words: Triangle(words),
 }
 

@@ -65,6 +65,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "n_nearest": ("3", 3),
     "regularization": ("0.01", 0.01),
     "alpha": ("0.5", 0.5),
+    "nearness": ("0.3", 0.3),
     "pooling": ("sum", "sum"),
     "power": ("0.3", 0.3),
     "normalization": ("l2", "l2"),

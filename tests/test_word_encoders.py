@@ -1,4 +1,4 @@
-"""What KernelCodebook, LLC, Triangle and SoftThreshold have in common: the contract of an encoder, for each option."""
+"""What encoders of codes over words have in common: the contract of an encoder, for each option."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from sklearn.base import clone
 
 from cvbow import storage
 from cvbow.dictionary import BinaryDictionary, KMeansDictionary, SphericalDictionary, VocabularyTree
-from cvbow.encoders import LLC, BagOfWords, Encoder, KernelCodebook, SoftThreshold, SpatialPyramid, Triangle
+from cvbow.encoders import (
+    LLC,
+    BagOfWords,
+    Encoder,
+    KernelCodebook,
+    NearWords,
+    SoftThreshold,
+    SpatialPyramid,
+    Triangle,
+)
 from cvbow.encoders._pooling import POOLINGS
 from cvbow.encoders.normalize import NORMALIZATIONS, normalize_as
 from cvbow.features import Features
@@ -42,6 +51,8 @@ ENCODERS = [
     pytest.param(SoftThreshold(words()), id="soft-threshold"),
     pytest.param(SoftThreshold(words(), split_sign=False, alpha=0, pooling="max"), id="soft-threshold-max"),
     pytest.param(SoftThreshold(SphericalDictionary(n_words=N_WORDS), normalization="l2"), id="soft-threshold-l2"),
+    pytest.param(NearWords(words()), id="near-words"),
+    pytest.param(NearWords(SphericalDictionary(n_words=N_WORDS), pooling="average"), id="near-words-average"),
 ]
 each_encoder = pytest.mark.parametrize("encoder", ENCODERS)
 
@@ -64,7 +75,7 @@ def test_a_vector_is_float32_of_the_promised_length(encoder: Any) -> None:
     assert vector.dtype == np.float32
     assert np.isfinite(vector).all()
     assert vector.any()
-    factor = 2 if isinstance(encoder, SoftThreshold) and encoder.split_sign else 1
+    factor = 2 if getattr(encoder, "split_sign", False) else 1
     assert fitted.vector_length == factor * fitted.n_words == factor * len(fitted.dictionary_.words_)
     assert fitted.wants_documents is False
 
@@ -245,7 +256,8 @@ def test_rows_of_either_sign_by_hand(normalization: str, expected: list[list[flo
 
 def test_pooling_changes_only_the_length_where_it_should() -> None:
     features = random_bag(30, SIZE, seed=1)
-    for encoder in (KernelCodebook(words()), LLC(words()), Triangle(words()), SoftThreshold(words())):
+    for kind in (KernelCodebook, LLC, Triangle, SoftThreshold, NearWords):
+        encoder = kind(words())
         vectors = {
             pooling: clone(encoder).set_params(pooling=pooling, normalization="none").fit(sample()).encode(features)
             for pooling in POOLINGS

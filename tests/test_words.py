@@ -35,7 +35,8 @@ def fitted(encoder: Encoder, seed: int = 0) -> Encoder:
 def small(name: str) -> Encoder:
     mixture = GaussianMixtureDictionary(n_words=4)
     spherical = SphericalDictionary(n_words=4)
-    words = {"fisher": mixture, "soft-threshold": spherical}.get(name, KMeansDictionary(n_words=6))
+    own = {"fisher": mixture, "soft-threshold": spherical, "near-words": spherical}
+    words = own.get(name, KMeansDictionary(n_words=6))
     return ENCODERS[name](words)
 
 

@@ -7,6 +7,7 @@ from cvbow.encoders.bag_of_words import BagOfWords
 from cvbow.encoders.fisher_vector import FisherVector
 from cvbow.encoders.kernel_codebook import KernelCodebook
 from cvbow.encoders.llc import LLC
+from cvbow.encoders.near_words import NearWords
 from cvbow.encoders.registry import ENCODERS
 from cvbow.encoders.soft_threshold import SoftThreshold
 from cvbow.encoders.spatial_pyramid import SpatialPyramid
@@ -22,6 +23,7 @@ __all__ = [
     "Encoder",
     "FisherVector",
     "KernelCodebook",
+    "NearWords",
     "SoftThreshold",
     "SpatialPyramid",
     "Triangle",

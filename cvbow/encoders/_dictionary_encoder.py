@@ -249,8 +249,11 @@ class DenseEncoder(WordEncoder):
     """Base class: non-negative codes of ``vector_length`` values, made block by block and pooled at once."""
 
     @abstractmethod
-    def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        """Yield the codes of one block of descriptors after another: the rows, and (m, vector_length) codes."""
+    def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[Any]]]:
+        """Yield the codes of one block of descriptors after another: the rows, and (m, vector_length) codes.
+
+        They are float32; or uint8 where all are 0 or 1, in blocks of at most 255 rows.
+        """
 
     def _pool(self, descriptors: NDArray[np.float32], cells: Cells) -> NDArray[np.float64]:
         return pool_dense(self._codes, descriptors, self.vector_length, cells, self.pooling)

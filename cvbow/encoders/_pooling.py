@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 POOLINGS = ("average", "sum", "max")
-Blocks = Iterable[tuple[slice, NDArray[np.float32]]]
+#: Codes of one block of descriptors after another, and which rows they are of. Those of one byte are 0 or 1, in blocks
+#: of at most 255 rows, whose sums fit a byte.
+Blocks = Iterable[tuple[slice, NDArray[Any]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +134,7 @@ def pool_dense(
     for rows, codes in encode(descriptors):
         for group, within in cut_by_group(bounds, rows.start, rows.stop):
             part = codes[within]
-            value = part.max(axis=0) if pooling == "max" else part.sum(axis=0)
+            value = part.max(axis=0) if pooling == "max" else part.sum(axis=0, dtype=part.dtype)
             for cell in members[group]:
                 if pooling == "max":
                     np.maximum(pooled[cell], value, out=pooled[cell])

@@ -8,6 +8,7 @@ explanations for non-linear classifier decisions by layer-wise relevance propaga
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +86,6 @@ def share_dense(
     return shares
 
 
-def _highest(codes: NDArray[np.float32], maxima: NDArray[np.float64]) -> NDArray[np.float32]:
+def _highest(codes: NDArray[Any], maxima: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return codes (m, width) without what is below the maxima."""
     return np.where(codes == maxima, codes, np.float32(0))

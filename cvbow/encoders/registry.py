@@ -7,6 +7,7 @@ from cvbow.encoders.bag_of_words import BagOfWords
 from cvbow.encoders.fisher_vector import FisherVector
 from cvbow.encoders.kernel_codebook import KernelCodebook
 from cvbow.encoders.llc import LLC
+from cvbow.encoders.near_words import NearWords
 from cvbow.encoders.soft_threshold import SoftThreshold
 from cvbow.encoders.triangle import Triangle
 from cvbow.encoders.vlad import VLAD
@@ -22,6 +23,7 @@ ENCODERS: Registry[type[Encoder]] = Registry(
         "llc": LLC,
         "triangle": Triangle,
         "soft-threshold": SoftThreshold,
+        "near-words": NearWords,
         "vlad": VLAD,
         "fisher": FisherVector,
     },

@@ -6,18 +6,16 @@ ICML 2011.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_flag, check_real
-from cvbow.dictionary.search import block_size
-from cvbow.encoders._dictionary_encoder import DenseEncoder
+from cvbow.encoders._directions import DirectionEncoder
 
 
-class SoftThreshold(DenseEncoder):
+class SoftThreshold(DirectionEncoder):
     """Values ``max(0, x . u_k - alpha)``, and ``max(0, -x . u_k - alpha)`` after them, with ``u_k = w_k / |w_k|``.
 
     Made for whitened patches and a dictionary of directions, such as ``SphericalDictionary``.
@@ -47,8 +45,6 @@ class SoftThreshold(DenseEncoder):
     (10,)
     """
 
-    recipe_dictionary: ClassVar[str] = "spherical"
-
     def __init__(
         self,
         dictionary: Any = None,
@@ -66,51 +62,12 @@ class SoftThreshold(DenseEncoder):
         self.normalization = normalization
         self.power = power
 
-    @property
-    def vector_length(self) -> int:
-        """Length of an encoded vector: the number of words, or twice that with ``split_sign``."""
-        return self.n_words * (2 if self.split_sign else 1)
-
-    @property
-    def value_words(self) -> NDArray[np.intp]:
-        return np.arange(self.vector_length)
-
-    @property
-    def _n_told(self) -> int:
-        # Each value has a direction of its own.
-        return self.vector_length
-
-    def _nearest_word(self, descriptors: NDArray[np.float32]) -> tuple[NDArray[np.integer], NDArray[np.floating]]:
-        word, largest = np.empty(len(descriptors), np.int32), np.empty(len(descriptors), np.float32)
-        step = block_size(self.vector_length)
-        for top in range(0, len(descriptors), step):
-            rows = slice(top, top + step)
-            projections = descriptors[rows] @ self._prepared
-            if self.split_sign:
-                projections = np.hstack([projections, -projections])
-            word[rows], largest[rows] = projections.argmax(axis=1), projections.max(axis=1)
-        lengths = np.linalg.norm(descriptors, axis=1)
-        return word, 1 - np.divide(largest, lengths, out=np.zeros_like(largest), where=lengths > 0)
-
-    def _codes(self, descriptors: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-        n, n_words = len(descriptors), self.n_words
-        alpha = np.float32(self.alpha)
-        block = min(n, block_size(self.vector_length))
-        codes = np.empty((block, self.vector_length), np.float32)
-        projections = np.empty((block, n_words), np.float32)
-        for top in range(0, n, block):
-            m = min(block, n - top)
-            np.matmul(descriptors[top : top + m], self._prepared, out=projections[:m])
-            np.subtract(projections[:m], alpha, out=codes[:m, :n_words])
-            if self.split_sign:
-                np.subtract(-alpha, projections[:m], out=codes[:m, n_words:])
-            yield slice(top, top + m), np.maximum(codes[:m], 0, out=codes[:m])
-
-    def _prepare(self, words: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the words as columns of length 1; a zero word stays zero."""
-        lengths = np.linalg.norm(words.astype(np.float64), axis=1, keepdims=True)
-        directions = np.divide(words, lengths, out=np.zeros(words.shape), where=lengths > 0)
-        return np.ascontiguousarray(directions.T, np.float32)
+    def _encode_products(self, products: NDArray[np.float32], codes: NDArray[Any]) -> None:
+        n_words, alpha = products.shape[1], np.float32(self.alpha)
+        np.subtract(products, alpha, out=codes[:, :n_words])
+        if self.split_sign:
+            np.subtract(-alpha, products, out=codes[:, n_words:])
+        np.maximum(codes, 0, out=codes)
 
     def check_params(self) -> None:
         super().check_params()

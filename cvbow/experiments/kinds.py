@@ -127,6 +127,9 @@ KINDS: dict[str, Kind] = {
     "exported": Kind(
         result=frozenset(scripts.EXPORTED), tables=scripts.exported_tables, script="benchmarks/exported.py"
     ),
+    "tiny-images": Kind(
+        result=frozenset(scripts.TINY_IMAGES), tables=scripts.tiny_images_tables, script="benchmarks/tiny_images.py"
+    ),
     "tune-search": Kind(result="cvbow-tune-search", tables=scripts.tune_tables, script="benchmarks/tune_search.py"),
     "fuzz": Kind(result=frozenset({"by_mutation"}), tables=scripts.fuzz_tables, script="benchmarks/fuzz_images.py"),
 }

@@ -276,6 +276,28 @@ def exported_tables(result: Mapping[str, Any]) -> dict[str, Table]:
     }
 
 
+def tiny_images_tables(result: Mapping[str, Any]) -> dict[str, Table]:
+    """Return the time and the memory that ``benchmarks/tiny_images.py`` saw tiny images take, by their number."""
+    rows = []
+    for part in result.values():
+        seconds = part["seconds"]
+        times = (
+            seconds["extract"] + seconds["dictionary"],
+            *(seconds[key] for key in ("encode", "classifier", "total")),
+        )
+        peaks = ("" if peak is None else figure(peak) for peak in part["peak_mb"].values())
+        judged = figure(part["test_ms"]), percent(part["accuracy"])
+        rows.append((f"{part['n_train']:,}", *map(duration, times), figure(part["vectors_mb"]), *peaks, *judged))
+    heads = [
+        *("images", "words", "encoding", "classifier", "in all", "vectors, MB"),
+        *(f"peak {step}, MB" for step in part["peak_mb"]),
+        *("ms a test image", "accuracy %"),
+    ]
+    what = f"Learning `patches`, {part['n_words']:,} words, vectors of {part['n_values']:,} values"
+    notes = f"Images made of {part['n_pictures']:,} pictures." if part["n_pictures"] else ""
+    return {"figures": Table(heads, rows, what, notes)}
+
+
 def _peak(found: Mapping[str, Any], unit: str = "") -> str:
     return "" if found["peak_mb"] is None else f"{figure(found['peak_mb'])}{unit}"
 
@@ -380,5 +402,7 @@ KERNELS = tuple(_KERNELS)
 SECTIONS = (*_KERNELS, *_TABLES)
 #: The trials of planted faults.
 AUDITED = tuple(f"{data}-{trial}" for data in ("scene15", "flowers5") for trial in ("faults", "similar", "shortcuts"))
+#: How many tiny images are learned from, by the name of the section.
+TINY_IMAGES = {f"tiny-images-{n}": n for n in (10_000, 50_000)}
 #: Data sets and recipes whose models are exported.
 EXPORTED = tuple(f"{data}-{preset}" for data in ("scene15", "flowers5") for preset in ("fast", "bow", "auto"))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cvbow.encoders import VLAD, BagOfWords, Encoder, FisherVector, SoftThreshold, SpatialPyramid
+from cvbow.encoders import VLAD, BagOfWords, Encoder, FisherVector, NearWords, SoftThreshold, SpatialPyramid
 from cvbow.encoders.spatial_pyramid import parse_grids
 from cvbow.errors import CvbowError
 from cvbow.export._cells import GraphCells
@@ -184,16 +184,24 @@ def _vlad(graph: Graph, encoder: VLAD, rows: str, cells: GraphCells) -> Encoded:
     return Encoded(vectors if encoder.normalization == "none" else _unit(graph, vectors, pairs), shares)
 
 
-def _soft_threshold(graph: Graph, encoder: SoftThreshold, rows: str, cells: GraphCells) -> Encoded:
+def _directions(graph: Graph, encoder: SoftThreshold | NearWords, rows: str, cells: GraphCells) -> Encoded:
     if encoder.pooling == "max":
-        raise CvbowError("SoftThreshold(pooling='max') cannot be exported, only sums and averages can")
+        raise CvbowError(f"{type(encoder).__name__}(pooling='max') cannot be exported, only sums and averages can")
     words = np.asarray(encoder.dictionary_.words_, np.float64)
     lengths = np.linalg.norm(words, axis=1, keepdims=True)
     directions = np.divide(words, lengths, out=np.zeros(words.shape), where=lengths > 0)
-    projections = graph.op("MatMul", rows, graph.constant(directions.T))
+    products = graph.op("MatMul", rows, graph.constant(directions.T))
+    if isinstance(encoder, NearWords):
+        lengths = graph.op("ReduceL2", products, axes=[2], keepdims=1)
+        least = graph.op("Mul", lengths, graph.constant(encoder.nearness / np.sqrt(len(words))))
+    else:
+        least = graph.constant(encoder.alpha)
     if encoder.split_sign:
-        projections = graph.concat(2, projections, graph.op("Neg", projections))
-    codes = graph.op("Relu", graph.op("Sub", projections, graph.constant(encoder.alpha)))
+        products = graph.concat(2, products, graph.op("Neg", products))
+    if isinstance(encoder, NearWords):
+        codes = graph.to(graph.op("Greater", products, least), np.float32)
+    else:
+        codes = graph.op("Relu", graph.op("Sub", products, least))
     sums = vectors = cells.of_groups(graph.op("MatMul", cells.members, codes))
     if encoder.pooling == "average":
         vectors = graph.op("Div", vectors, graph.op("Max", graph.to(cells.sizes, np.float32), graph.constant(1)))
@@ -209,7 +217,8 @@ def _soft_threshold(graph: Graph, encoder: SoftThreshold, rows: str, cells: Grap
 _ENCODERS: dict[type[Encoder], Callable[[Graph, Any, str, GraphCells], Encoded]] = {
     BagOfWords: _bag_of_words,
     FisherVector: _fisher,
-    SoftThreshold: _soft_threshold,
+    NearWords: _directions,
+    SoftThreshold: _directions,
     VLAD: _vlad,
 }
 

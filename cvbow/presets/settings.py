@@ -252,6 +252,12 @@ SETTINGS: dict[str, Setting] = {
     "n_nearest": Setting(5, "words that share a descriptor", _integer, ("encoder", "n_nearest")),
     "regularization": Setting(1e-4, "of the codes of a descriptor", _number, ("encoder", "regularization")),
     "alpha": Setting(0.25, "what is taken off the products with words", _number, ("encoder", "alpha")),
+    "nearness": Setting(
+        0.6,
+        "products with words from which on these are near, over their root mean square",
+        _number,
+        ("encoder", "nearness"),
+    ),
     "pooling": Setting(OWN, "over the points: average, sum or max", _own, ("encoder", "pooling")),
     "power": Setting(0.5, "exponent of the values", _number, ("encoder", ("vlad", "fisher"))),
     "normalization": Setting(OWN, "of a cell's vector: hellinger, l1, l2, power or none; by encoder", _own, _LOCAL),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.backends import BagEncoder, CensusPyramid, ImageEncoder
-from cvbow.encoders import LLC, VLAD, FisherVector, SoftThreshold, SpatialPyramid
+from cvbow.encoders import LLC, VLAD, FisherVector, NearWords, SoftThreshold, SpatialPyramid
 from cvbow.features import ColorStatistics, DenseSIFT, Extractor, to_working_size
 from cvbow.tuning.sharing import SharedFeatures, bags
 
@@ -114,7 +114,8 @@ def _encoding(bag: BagEncoder, n_points: int, add: Callable[[str, float], None])
     n_values = int(encoder.dictionary_.words_.shape[1])
     if bag.reduce_ is not None:
         add("product", times * n_points * bag.extractor_.descriptor_size * n_values)
-    kind = {FisherVector: "Fisher", VLAD: "VLAD", LLC: "LLC", SoftThreshold: "threshold"}.get(type(encoder), "words")
+    kinds = {FisherVector: "Fisher", VLAD: "VLAD", LLC: "LLC", SoftThreshold: "threshold", NearWords: "threshold"}
+    kind = kinds.get(type(encoder), "words")
     add(f"point by {kind}", times * n_points)
     add(f"point by {kind} in a grid", times * n_points * grids)
     add(f"product by {kind}", times * n_points * encoder.n_words * n_values)

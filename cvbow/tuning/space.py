@@ -96,7 +96,7 @@ def genes(*, colored: bool, tiny: bool, side: float) -> list[Gene]:
             Gene("features", ("dense-sift", "patches")),
             Gene("patch_size", (5, 6, 8), ordered=True),
             Gene("patch_step", (1, 2), ordered=True),
-            Gene("alpha", (0.15, 0.25, 0.4), ordered=True),
+            Gene("nearness", (0.4, 0.6, 0.8, 1.0), ordered=True),
         ]
     return found
 
@@ -127,7 +127,7 @@ _BOW: dict[str, Value] = {
     "features": "dense-sift",
     "patch_size": 6,
     "patch_step": 1,
-    "alpha": 0.25,
+    "nearness": 0.6,
 }
 _OTHERS: dict[str, dict[str, Value]] = {
     "bow": {},
@@ -225,10 +225,10 @@ def _patches(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, dict[
         "mirror": given["mirror"] != "no",
         "sample": sample,
         "sample_images": images,
-        "encoder": "soft-threshold",
+        "encoder": "near-words",
         "n_words": _PATCH_WORDS[given["size"]],
         "max_iter": iterations,
-        "alpha": given["alpha"],
+        "nearness": given["nearness"],
         "pooling": "sum",
         "normalization": "hellinger",
         "grids": tuple(given["grids"].split(",")),
