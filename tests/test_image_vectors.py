@@ -426,8 +426,8 @@ def test_a_bad_parameter_is_named(parameters: dict[str, Any], message: str) -> N
 def test_images_that_are_none(images: list[Pixels]) -> None:
     with pytest.raises(ValueError, match="images must have at least one image, got none"):
         ImageVectors(FirstRow()).fit([])
-    with pytest.raises(ValueError, match="images must be a sequence of paths or arrays, got the single path"):
-        ImageVectors(FirstRow()).fit("a.png")
+    with pytest.raises(ValueError, match="images must be an image, or a sequence of paths or arrays, got int"):
+        ImageVectors(FirstRow()).fit(3)
 
 
 def test_nothing_works_before_fit(images: list[Pixels]) -> None:

@@ -182,16 +182,28 @@ def test_classes_that_the_model_does_not_know() -> None:
         trained(["a", "b"] * 5).evaluate(pictures(), many)
 
 
+def test_one_image_stands_for_a_list_of_one(tmp_path: Path) -> None:
+    model = trained(TRUTH)
+    picture = pictures()[0]
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    opaque = np.dstack([picture, np.full((8, 8), 255, np.uint8)])
+    path = tmp_path / "a.png"
+    for ask in (model.predict_proba, model.decision_function, model.backend_.transform):
+        wanted = ask([picture])
+        for image in (picture, picture / 255, opaque, Image.fromarray(picture), path, str(path)):
+            found = ask(image)
+            assert found.shape == wanted.shape
+            np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert len(model.predict(picture)) == 1
+
+
 def test_what_is_no_set_of_images_is_told() -> None:
     model = trained(TRUTH)
     for ask in (model.predict, model.predict_proba, model.decision_function):
         with pytest.raises(ValueError, match="images must have at least one image, got none"):
             ask([])
-        for image in (np.zeros((8, 8, 3)), np.zeros((8, 8, 3), np.float32), np.zeros((8, 8, 4), np.uint8)):
-            with pytest.raises(ValueError, match="images must be a sequence of images, got one array of shape"):
-                ask(image)
-        for nothing in (None, 3, Image.new("RGB", (8, 8))):
-            with pytest.raises(ValueError, match="images must be a sequence of paths or arrays, got"):
+        for nothing in (None, 3, b"a.png"):
+            with pytest.raises(ValueError, match="images must be an image, or a sequence of paths or arrays, got"):
                 ask(nothing)
     for judge in (model.score, model.evaluate):
         with pytest.raises(ValueError, match="images must have at least one image, got none"):

@@ -919,3 +919,43 @@ def test_damage_gives_an_image_or_an_image_error(data: st.DataObject, seed: byte
 def test_random_bytes_are_refused(tail: bytes, head: bytes) -> None:
     with contextlib.suppress(ImageError):
         read_image(head + tail, max_pixels=1_000_000)
+
+
+def pillow_images() -> dict[str, Image.Image]:
+    color, alpha = Image.fromarray(RGB), Image.fromarray(ALPHA)
+    turned = color.copy()
+    turned.getexif()[0x0112] = 6  # Orientation: turn it by 90 degrees.
+    palette = color.quantize(16)
+    clear = palette.copy()
+    clear.info["transparency"] = 3
+    return {
+        "L": Image.fromarray(GRAY),
+        "1": Image.fromarray(GRAY).convert("1"),
+        "LA": Image.merge("LA", (Image.fromarray(GRAY), alpha)),
+        "RGB": color,
+        "RGBA": Image.merge("RGBA", (*color.split(), alpha)),
+        "P": palette,
+        "P, one colour clear": clear,
+        "I;16": Image.fromarray(DEEP[..., 0]),
+        "turned": turned,
+    }
+
+
+@pytest.mark.parametrize("name", pillow_images())
+@pytest.mark.parametrize("gray", [False, True])
+def test_an_image_of_pillow_is_read_like_its_file(name: str, gray: bool) -> None:
+    image = pillow_images()[name]
+    data = encode(image, "png", exif=image.getexif()) if name == "turned" else encode(image, "png")
+    before = image.tobytes()
+    np.testing.assert_array_equal(read_image(image, gray=gray), read_image(data, gray=gray))
+    assert image.tobytes() == before
+
+
+def test_modes_of_pillow_that_no_png_has() -> None:
+    np.testing.assert_array_equal(read_image(Image.fromarray(RGB).convert("CMYK")), RGB)
+    np.testing.assert_array_equal(read_image(Image.fromarray(GRAY.astype(np.float32) / 255)), GRAY)
+    wide = Image.fromarray(DEEP[..., 0].astype(np.int32))
+    np.testing.assert_array_equal(read_image(wide), read_image(DEEP[..., 0]))
+    with pytest.raises(ValueError, match="source must be uint8, uint16, or floating point"):
+        read_image(Image.fromarray(np.full((2, 2), -1, np.int32)))
+    assert content_hash(Image.fromarray(RGB)) == content_hash(RGB) != content_hash(Image.fromarray(RGB[::-1]))

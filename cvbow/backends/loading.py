@@ -3,50 +3,48 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.images import DerivedImage, read_bytes, try_path
-from cvbow.images.pixels import is_lone_image
+from cvbow.images.pixels import is_lone_image, is_pillow_image
 
-#: A path, pixels: uint8 (H, W) or (H, W, 3) RGB, or what makes them when they are wanted.
-ImageLike = str | os.PathLike[str] | NDArray[np.uint8] | DerivedImage
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+#: A path, pixels: uint8 (H, W) or (H, W, 3) RGB, an image of Pillow, or what makes pixels when they are wanted.
+ImageLike: TypeAlias = "str | os.PathLike[str] | NDArray[np.uint8] | Image | DerivedImage"
 
 
-def check_images(images: Sequence[ImageLike], *, minimum: int = 0) -> Sequence[ImageLike]:
-    """Return the images as a list or tuple of paths and arrays.
+def check_images(images: ImageLike | Sequence[ImageLike], *, minimum: int = 0) -> Sequence[ImageLike]:
+    """Return the images as a list or tuple; one image stands for a list of it.
 
     Raises
     ------
     ValueError
-        For a lone path or image, what is no sequence, and where there are fewer than ``minimum`` (0 or 1).
+        For what is no sequence, and where there are fewer than ``minimum`` (0 or 1).
     """
-    if isinstance(images, (str, bytes, os.PathLike)):
-        raise ValueError(f"images must be a sequence of paths or arrays, got the single path {os.fspath(images)!r}")
-    if is_lone_image(images):
-        raise ValueError(f"images must be a sequence of images, got one array of shape {images.shape}")
-    try:
-        one_by_one = iter(images)
-    except TypeError:
-        raise ValueError(f"images must be a sequence of paths or arrays, got {type(images).__name__}") from None
-    found = images if isinstance(images, (list, tuple)) else list(one_by_one)
+    several, _ = as_sequence(images)
+    if isinstance(several, bytes) or not isinstance(several, Iterable):
+        raise ValueError(f"images must be an image, or a sequence of paths or arrays, got {type(images).__name__}")
+    found = several if isinstance(several, (list, tuple)) else list(several)
     if len(found) < minimum:
         raise ValueError("images must have at least one image, got none")
     return found
 
 
 def as_sequence(images: Any) -> tuple[Any, bool]:
-    """Return one image, a path or an array, in a list, and True; anything else as it is, and False."""
-    is_lone = isinstance(images, str | os.PathLike | DerivedImage) or is_lone_image(images)
+    """Return one image in a list, and True; anything else as it is, and False."""
+    is_lone = isinstance(images, str | os.PathLike | DerivedImage) or is_pillow_image(images) or is_lone_image(images)
     return [images] if is_lone else images, is_lone
 
 
 def load_source(image: ImageLike) -> tuple[Any, str | None]:
     """Return what ``read_image`` takes, and the name for its errors; bytes are read once, for pixels and cache key."""
-    if isinstance(image, np.ndarray):
+    if isinstance(image, np.ndarray) or is_pillow_image(image):
         return image, None
     if isinstance(image, DerivedImage):
         return image.loaded(), image.name

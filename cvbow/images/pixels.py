@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import io
-from typing import Any, TypeGuard
+import sys
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.storage import GENERATOR
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from typing_extensions import TypeIs
 
 Pixels = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -31,6 +36,30 @@ def check_image(image: object, *, name: str = "image", color: bool | None = None
     if not (image.ndim == 2 or is_color) or (color is not None and color != is_color):
         raise ValueError(f"{name} must have shape {shapes[color]}, got {image.shape}")
     return np.ascontiguousarray(image)
+
+
+def is_pillow_image(image: object) -> TypeIs[Image]:
+    """Tell whether something is an image of Pillow, which need not be imported for that."""
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(image, pillow.Image)
+
+
+def pillow_pixels(image: Image) -> NDArray[Any]:
+    """Return the samples of a Pillow image, upright, as ``read_image`` takes arrays; (H, W, 2) are gray and alpha."""
+    from PIL import ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        image = image if image.mode == "LA" else image.convert("RGBA")
+    elif image.mode == "1":
+        image = image.convert("L")
+    elif image.mode != "L" and image.mode != "F" and not image.mode.startswith("I"):
+        image = image.convert("RGB")
+    samples = np.asarray(image)
+    # Pillow reads some 16-bit files into 32 bits.
+    if image.mode == "I" and samples.size and samples.min() >= 0 and samples.max() < 1 << 16:
+        samples = samples.astype(np.uint16)
+    return samples
 
 
 def is_lone_image(images: object) -> TypeGuard[NDArray[Any]]:

@@ -6,7 +6,7 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,10 @@ from cvbow.errors import ImageError
 from cvbow.files import read_file
 from cvbow.images.color import to_gray
 from cvbow.images.options import Reading, reading_now
-from cvbow.images.pixels import flatten, to_uint8, upright
+from cvbow.images.pixels import flatten, is_pillow_image, pillow_pixels, to_uint8, upright
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 # OpenCV and Pillow count bytes in 32-bit integers in places.
 _MAX_BYTES = 2**31 - 1
@@ -31,7 +34,7 @@ class DerivedImage(ABC):
 
     Parameters
     ----------
-    source : path, bytes or ndarray
+    source : path, bytes, ndarray or Pillow image
     path : str, optional
         What to call bytes in an error.
 
@@ -63,7 +66,7 @@ class DerivedImage(ABC):
 
     def loaded(self) -> Self:
         """Return the same image with its file read, for pixels and key from one reading."""
-        if isinstance(self.source, bytes | np.ndarray):
+        if not _is_file(self.source):
             return self
         return replace(self, source=read_bytes(self.source), path=os.fspath(self.source))
 
@@ -79,12 +82,12 @@ class DerivedImage(ABC):
     @property
     def name(self) -> str | None:
         """The path of its file, for messages; None for one that has no file."""
-        if self.path is not None or isinstance(self.source, bytes | np.ndarray):
+        if self.path is not None or not _is_file(self.source):
             return self.path
         return str(os.fspath(self.source))
 
 
-Source = str | os.PathLike[str] | bytes | NDArray[Any] | DerivedImage
+Source: TypeAlias = "str | os.PathLike[str] | bytes | NDArray[Any] | Image | DerivedImage"
 
 
 def read_image(
@@ -109,10 +112,11 @@ def read_image(
 
     Parameters
     ----------
-    source : path, bytes, ndarray or DerivedImage
+    source : path, bytes, ndarray, PIL.Image.Image or DerivedImage
         The file, its content, or pixels: (H, W) gray, (H, W, 3) RGB or (H, W, 4) RGBA; uint8, uint16, or floating
-        point in [0, 1]. An array is never changed, and never shared with the result. Or what makes its pixels when
-        they are wanted, such as an ``AugmentedImage``.
+        point in [0, 1]. An array is never changed, and never shared with the result. Or an image of Pillow, of which
+        what holds of a file's orientation, palette and transparency holds too. Or what makes its pixels when they are
+        wanted, such as an ``AugmentedImage``.
     gray : bool, default=False
         Return the ITU-R BT.601 luma of a colour image. For a JPEG this is about twice as fast as colour.
     max_pixels : int, optional
@@ -158,6 +162,10 @@ def read_image(
     options = reading_now() if max_pixels is None else replace(reading_now(), max_pixels=int(max_pixels))
     if isinstance(source, DerivedImage):
         return source.pixels(gray=gray, max_pixels=options.max_pixels)
+    if is_pillow_image(source):
+        source = pillow_pixels(source)
+        if source.shape[2:] == (2,):  # gray with alpha, which no array of a caller may be
+            source = flatten(source[..., 0], source[..., 1], options.color)
     if isinstance(source, np.ndarray):
         return _from_array(source, options, gray=gray)
 
@@ -226,7 +234,7 @@ def content_hash(source: Source) -> str:
 
     Parameters
     ----------
-    source : path, bytes or ndarray
+    source : path, bytes, ndarray or PIL.Image.Image
         As for `read_image`.
 
     Returns
@@ -249,11 +257,17 @@ def content_hash(source: Source) -> str:
     """
     if isinstance(source, DerivedImage):
         return source.key()
+    if is_pillow_image(source):
+        source = pillow_pixels(source)
     if isinstance(source, np.ndarray):
         digest = hashlib.sha256(f"ndarray {source.dtype.str} {source.shape} ".encode())
         digest.update(np.ascontiguousarray(source).data)
         return digest.hexdigest()
     return hashlib.sha256(source if isinstance(source, bytes) else read_bytes(source)).hexdigest()
+
+
+def _is_file(source: object) -> bool:
+    return not isinstance(source, bytes | np.ndarray) and not is_pillow_image(source)
 
 
 def _from_array(source: NDArray[Any], options: Reading, *, gray: bool) -> NDArray[np.uint8]:
