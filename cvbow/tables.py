@@ -1,13 +1,15 @@
-"""A table of texts, for a terminal and for Markdown; and how figures are written in it."""
+"""A table of texts, for a terminal, for Markdown and for a notebook; and how figures are written in it."""
 
 from __future__ import annotations
 
+import html
 import re
 import textwrap
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Table", "duration", "figure", "percent", "printable", "shares"]
+__all__ = ["Table", "Tabular", "duration", "figure", "percent", "printable", "shares"]
 
 #: A column whose cells all are like this, or empty, stands to the right: "81.4 ± 0.5", "< 0.0001", "26.3 ms", "+5 %".
 _FIGURE = re.compile(r"(< )?[+-]?\d[\d,.]*(%| .*)?")
@@ -61,6 +63,22 @@ class Table:
         body = "\n".join("|" + "".join(f" {cell} |" if cell else " |" for cell in line) for line in lines)
         return "\n\n".join(part for part in (self.title and f"{self.title}:", body, self.notes) if part)
 
+    def html(self) -> str:
+        """Return the table in HTML, without a style of its own: a notebook has one."""
+        right = self._right()
+        lines = []
+        for tag, rows in (("th", [self.heads] if self.heads else []), ("td", self.rows)):
+            for row in rows:
+                cells = zip(right, map(html.escape, row), strict=True)
+                told = (f'<{tag} style="text-align: {"right" if at else "left"}">{cell}</{tag}>' for at, cell in cells)
+                lines.append(f"<tr>{''.join(told)}</tr>")
+        caption = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
+        notes = f"<p>{html.escape(self.notes)}</p>" if self.notes else ""
+        return f"<table>{caption}{''.join(lines)}</table>{notes}"
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
     def _right(self) -> list[bool]:
         """Tell which columns hold figures; the values of a list of names are of all kinds."""
         columns = list(zip(*self.rows, strict=True)) or [()] * len(self.heads)
@@ -68,6 +86,27 @@ class Table:
             bool(self.heads) and any(column) and all(not cell or _FIGURE.fullmatch(cell) for cell in column)
             for column in columns
         ]
+
+
+class Tabular(ABC):
+    """What tells itself in tables: a notebook shows them.
+
+    Examples
+    --------
+    >>> from cvbow.tables import Table, Tabular
+    >>> class Count(Tabular):
+    ...     def tables(self):
+    ...         return [Table((), [("images", "12")])]
+    >>> print(Count().tables()[0].text())
+    images  12
+    """
+
+    @abstractmethod
+    def tables(self) -> list[Table]:
+        """Return what it tells, for a person."""
+
+    def _repr_html_(self) -> str:
+        return "\n".join(table.html() for table in self.tables())
 
 
 def _aligned(cells: Sequence[str], right: bool) -> list[str]:

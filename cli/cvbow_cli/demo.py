@@ -7,7 +7,6 @@ import click
 from cvbow.demo import run_digits
 from cvbow_cli._common import echo_json, echo_tables, option_json, printable, work_options
 from cvbow_cli._output import check_output, output_option
-from cvbow_cli._tables import report_tables
 
 __all__ = ["command"]
 
@@ -52,7 +51,7 @@ def command(output: str | None, n_jobs: int, as_json: bool) -> None:
     click.echo(
         f"1797 handwritten digits of 8x8 pixels: trained on {result.n_train}, evaluated on {report.n_images} others\n"
     )
-    echo_tables(report_tables(report))
+    echo_tables(report.tables())
     click.echo(
         f"\nseconds              train {result.seconds['train']:.1f}, evaluate {result.seconds['evaluate']:.1f}\n"
     )

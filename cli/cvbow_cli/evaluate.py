@@ -19,7 +19,6 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, output_option
-from cvbow_cli._tables import labels_tables, report_tables
 
 __all__ = ["command"]
 
@@ -80,7 +79,7 @@ def command(
         echo_json({**judged.as_dict(), "skipped": skipped, "seconds": round(seconds, 3)})
         return
     tell_skipped(answers.skipped)
-    echo_tables(labels_tables(judged) if classifier.multilabel else report_tables(judged))
+    echo_tables(judged.tables())
     click.echo(f"\nseconds              {seconds:.1f}")
     if report is not None:
         click.echo(f"report               {printable(report)}")

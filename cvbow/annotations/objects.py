@@ -16,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from cvbow.annotations.boxes import check_boxes
 from cvbow.images import natural_key
+from cvbow.tables import Table, Tabular
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Objects:
+class Objects(Tabular):
     """The objects of one image: those that somebody marked, or that were found; make one with ``Objects.of``.
 
     Attributes
@@ -143,6 +144,13 @@ class Objects:
                 f"{told(self.boxes[row])}"
             )
         return Objects(cut, self.classes, self.scores, self.ignored)
+
+    def tables(self) -> list[Table]:
+        """Return a row for each object: its class, score and box."""
+        boxes = [[f"{value:g}" for value in box] for box in self.boxes.round(1).tolist()]
+        named = zip(self.classes.tolist(), self.scores.tolist(), boxes, strict=True)
+        rows = [(name, f"{score:.3f}", *box) for name, score, box in named]
+        return [Table(("class", "score", "xmin", "ymin", "xmax", "ymax"), rows)]
 
     def as_json(self) -> list[dict[str, Any]]:
         """Return them as JSON values, one for each object: class, score, xmin, ymin, xmax, ymax."""

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import ImageError
+from cvbow.tables import Table, Tabular
+
+if TYPE_CHECKING:
+    import pandas  # type: ignore[import-untyped]
+
+#: Answers that a notebook shows.
+_SHOWN = 20
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
+class Answers(Tabular):
     """Answers for the images that could be read.
 
     Attributes
@@ -29,6 +36,8 @@ class Answers:
     sets : list of lists, or None
         The labels of which the right one is with the probability that was asked for, the most probable first; None
         where none was asked for.
+    classes : ndarray of shape (n_classes,), or None
+        What the columns of ``probabilities`` stand for, where that is known.
 
     Examples
     --------
@@ -40,6 +49,8 @@ class Answers:
     >>> answers = model.answer([black, "missing.png", white])
     >>> answers.labels.tolist(), answers.rows.tolist(), len(answers.skipped)
     (['black', 'white'], [0, 2], 1)
+    >>> answers.to_frame()["label"].to_dict()
+    {0: 'black', 2: 'white'}
     """
 
     labels: Any
@@ -49,3 +60,47 @@ class Answers:
     strangers: NDArray[np.float64] | None = None
     none_of_these: NDArray[np.bool_] | None = None
     sets: list[list[Any]] | None = None
+    classes: NDArray[Any] | None = None
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return the answers as a data frame of pandas, a row for each image that could be read.
+
+        Its index is ``rows``. The columns are ``label``, then what there is of ``stranger``, ``none_of_these`` and
+        ``set``, and last the probabilities, in columns called as the classes are: ``probability of cat``.
+
+        Raises
+        ------
+        ImportError
+            Without pandas, which cvbow does not need elsewhere.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise ImportError("to_frame needs pandas: pip install pandas") from error
+        columns: dict[str, Any] = {"label": list(self.labels)}
+        known = {"stranger": self.strangers, "none_of_these": self.none_of_these, "set": self.sets}
+        columns |= {name: values for name, values in known.items() if values is not None}
+        columns |= dict(zip(self._columns(), self.probabilities.T, strict=True))
+        return pandas.DataFrame(columns, index=pandas.Index(self.rows, name="image"))
+
+    def tables(self) -> list[Table]:
+        """Return the first answers, the most probable class with its probability, and what could not be read."""
+        several = isinstance(self.labels, list)
+        heads = ["image", "labels" if several else "label", *([] if several else ["probability"])]
+        if self.none_of_these is not None:
+            heads.append("none of these")
+        rows = []
+        for place, (row, label) in enumerate(zip(self.rows[:_SHOWN], self.labels[:_SHOWN], strict=True)):
+            told = [str(row), ", ".join(map(str, label)) if several else str(label)]
+            if not several:
+                told.append(f"{self.probabilities[place].max():.3f}")
+            if self.none_of_these is not None:
+                told.append("yes" if self.none_of_these[place] else "")
+            rows.append(told)
+        more = f"{len(self.rows) - _SHOWN} more. " if len(self.rows) > _SHOWN else ""
+        skipped = f"{len(self.skipped)} could not be read." if self.skipped else ""
+        return [Table(heads, rows, notes=f"{more}{skipped}".strip())]
+
+    def _columns(self) -> list[str]:
+        n = self.probabilities.shape[1]
+        return [f"probability of {name}" for name in (range(n) if self.classes is None else self.classes)]

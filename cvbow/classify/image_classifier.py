@@ -548,7 +548,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
                     with plain_arrays():
                         scores.append(self.strangers_.strangeness(self._of_whole(encoded.vectors)))
         found = np.concatenate(predicted)
-        answers = Answers(self._named(found), np.concatenate(probabilities), np.concatenate(rows), skipped)
+        named, known = self._named(found), np.concatenate(probabilities)
+        answers = Answers(named, known, np.concatenate(rows), skipped, classes=self.classes_)
         if limit is not None:
             strangers = np.concatenate(scores)
             answers = replace(answers, strangers=strangers, none_of_these=strangers > limit)

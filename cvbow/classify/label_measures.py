@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cvbow.classify._measure_tables import knowledge, share_cells, short
 from cvbow.classify.label_sets import LabelSets
 from cvbow.classify.metrics import place_labels
 from cvbow.classify.reliability import reliability
+from cvbow.tables import Table, Tabular
 
 #: Recalls of 2007's definition: as many tenths, from 0 to 1.
 _TENTHS = 10
 
 
 @dataclass(frozen=True, eq=False)
-class LabelsReport:
+class LabelsReport(Tabular):
     """Measures of a model's answers for a set of images that may each have several labels.
 
     Ratios without a denominator are NaN and left out of means: those of a label that no image has, or was given.
@@ -117,6 +119,24 @@ class LabelsReport:
     def hamming_loss(self) -> float:
         """Share of wrong ones among all pairs of an image and a label."""
         return float((self.false_alarms.sum() + self.misses.sum()) / (self.n_images * len(self.classes)))
+
+    def tables(self) -> list[Table]:
+        """Return the measures, and a row per label."""
+        precision = f"{self.mean_average_precision:.4f} (VOC 2007 {self.mean_average_precision_2007:.4f})"
+        measures = [
+            ("images", str(self.n_images)),
+            ("mean average precision", precision),
+            ("F1", f"{self.macro_f1:.4f} mean over labels, {self.micro_f1:.4f} over all answers"),
+            ("Hamming loss", f"{self.hamming_loss:.4f}"),
+            ("all labels right", f"{self.subset_accuracy:.4f}"),
+            *knowledge(self.calibration_error, self.coverage, self.mean_set_size),
+        ]
+        if self.unknown_classes:
+            measures.append(("unknown labels", ", ".join(map(short, self.unknown_classes))))
+        shares = map(share_cells, (self.average_precision, self.precision, self.recall, self.f1))
+        rows = list(zip(map(short, self.classes), map(str, self.counts), *shares, strict=True))
+        heads = ("label", "images", "average precision", "precision", "recall", "F1")
+        return [Table((), measures), Table(heads, rows)]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON; a ratio without a denominator is None."""

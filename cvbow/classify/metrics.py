@@ -9,14 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cvbow._checks import check_labels
+from cvbow.classify._measure_tables import confusions, knowledge, share_cells, short
 from cvbow.classify.reliability import reliability
+from cvbow.tables import Table, Tabular
 
 #: The least probability that counts in the log loss, so that one sure mistake does not make it infinite.
 _LEAST = 1e-15
 
 
 @dataclass(frozen=True, eq=False)
-class ClassificationReport:
+class ClassificationReport(Tabular):
     """Measures of a model's answers for a set of images.
 
     Attributes
@@ -94,6 +96,24 @@ class ClassificationReport:
     def class_accuracy_std(self) -> float:
         """Standard deviation of the recall over the classes that have images."""
         return float(np.nanstd(self.recall))
+
+    def tables(self) -> list[Table]:
+        """Return the measures, a row per class, and the confusions."""
+        spread = f"{self.mean_class_accuracy:.4f} (std over classes {self.class_accuracy_std:.4f})"
+        measures = [
+            ("images", str(self.n_images)),
+            ("accuracy", f"{self.accuracy:.4f}"),
+            ("mean class accuracy", spread),
+            ("top-5 accuracy", f"{self.top5_accuracy:.4f}"),
+            ("log loss", f"{self.log_loss:.4f}"),
+            *knowledge(self.calibration_error, self.coverage, self.mean_set_size),
+        ]
+        if self.unknown_classes:
+            measures.append(("unknown classes", ", ".join(map(short, self.unknown_classes))))
+        shares = map(share_cells, (self.recall, self.precision))
+        rows = list(zip(map(short, self.classes), map(str, self.counts), *shares, strict=True))
+        classes = Table(("class", "images", "recall", "precision"), rows)
+        return [Table((), measures), classes, confusions(self.confusion, self.classes)]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON; a ratio without a denominator is None."""

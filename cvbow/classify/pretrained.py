@@ -102,7 +102,8 @@ class PretrainedClassifier:
         encoded = self.encoder_.encode_images(images, strict=strict)
         scores = np.asarray(encoded.vectors, np.float64)
         probabilities = scores if self._is_softmax else softmax(scores)
-        return Answers(self.classes_[probabilities.argmax(axis=1)], probabilities, encoded.rows, encoded.skipped)
+        labels = self.classes_[probabilities.argmax(axis=1)]
+        return Answers(labels, probabilities, encoded.rows, encoded.skipped, classes=self.classes_)
 
 
 def read_labels(path: str | os.PathLike[str]) -> list[str]:

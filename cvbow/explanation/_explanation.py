@@ -9,6 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.classify import NearImage
+from cvbow.errors import ImageError
+from cvbow.explanation.heat_colors import colored, densities, full_color
+from cvbow.images import from_gray, read_image
+from cvbow.images.pixels import png_element
+from cvbow.tables import Table, Tabular
+
+#: Words that a notebook shows, of those that gave most and of those that took most.
+_SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +63,7 @@ class WordShare:
 
 
 @dataclass(frozen=True, eq=False)
-class Explanation:
+class Explanation(Tabular):
     """Why a model gives an image a score: ``score`` is the sum of ``bias``, ``heat`` and ``remainder``.
 
     Attributes
@@ -120,6 +128,36 @@ class Explanation:
     def heat_sum(self) -> float:
         """The sum of ``heat``, in double precision."""
         return float(self.heat.sum(dtype=np.float64))
+
+    def tables(self) -> list[Table]:
+        """Return the sum that the score is, and the words that gave most to it and took most from it."""
+        against = "" if self.against is None else f" and not {self.against}"
+        parts = [("image", self.heat_sum), ("model", self.bias), ("not shared out", self.remainder)]
+        summed = [(name, f"{value:+.4f}") for name, value in parts if abs(value) >= 5e-5]
+        told = Table((), [*summed, ("score", f"{self.score:+.4f}")], f"why {self.class_name}{against}")
+        giving = [word for word in self.words if word.share > 0][:_SHOWN]
+        taking = [word for word in self.words if word.share < 0][-_SHOWN:]
+        rows = [(word.name, f"{word.share:+.4f}", str(word.n_points)) for word in giving + taking]
+        return [told, Table(("word", "share", "points"), rows)] if rows else [told]
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return the heat over the image, (H, W, 3), uint8: vermillion for the class, blue against it.
+
+        Over white where the image was given as pixels, or is no longer there.
+        """
+        pale = np.full((*self.heat.shape, 3), 255, np.uint8)
+        if self.path is not None:
+            try:
+                image = from_gray(read_image(self.path, gray=True))
+            except (ImageError, OSError):
+                image = pale
+            if image.shape == pale.shape:
+                pale = 128 + image // 2
+        density = densities(self.heat)
+        return colored(pale, density / (full_color(density) or 1))
+
+    def _repr_html_(self) -> str:
+        return png_element(self.picture(), f"heat for {self.class_name}") + super()._repr_html_()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values, without the heat itself.

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.images.palette import BLUE
+from cvbow.images.pixels import png_element
+
+#: Points that a picture shows at most: more would hide each other.
+_DRAWN = 500
+
 
 @dataclass(frozen=True, eq=False)
 class Features:
@@ -57,6 +63,27 @@ class Features:
     def take(self, rows: NDArray[np.intp]) -> Features:
         """Return the features at ``rows`` (integer positions), in that order."""
         return Features(self.points[rows], self.descriptors[rows], self.image_size)
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return the points as circles of their size on white, (H, W, 3), uint8; of very many, some all over."""
+        import cv2
+
+        width, height = self.image_size
+        pixels = np.full((height, width, 3), 255, np.uint8)
+        rows = np.arange(len(self)) if len(self) <= _DRAWN else np.linspace(0, len(self) - 1, _DRAWN).astype(np.intp)
+        for x, y, size, angle in self.points[rows].astype(np.float64):
+            center, radius = (round(16 * x), round(16 * y)), max(1.0, size / 2)
+            cv2.circle(pixels, center, round(16 * radius), BLUE, 1, cv2.LINE_AA, 4)
+            if angle >= 0:
+                turn = np.deg2rad(angle)
+                tip = (round(16 * (x + radius * np.cos(turn))), round(16 * (y + radius * np.sin(turn))))
+                cv2.line(pixels, center, tip, BLUE, 1, cv2.LINE_AA, 4)
+        return pixels
+
+    def _repr_html_(self) -> str:
+        width, height = self.image_size
+        told = f"{len(self)} points in {width} x {height} pixels, each with {self.descriptors.shape[1]} values"
+        return f"{png_element(self.picture(), told)}<p>{told}</p>"
 
     def with_descriptors(self, descriptors: NDArray[np.float32]) -> Features:
         """Return the same points with other descriptors, shape (n, any)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import io
 import sys
 from typing import TYPE_CHECKING, Any, TypeGuard
@@ -81,6 +83,14 @@ def encode_png(pixels: Pixels) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", pnginfo=texts)
     return buffer.getvalue()
+
+
+def png_element(pixels: Pixels, text: str) -> str:
+    """Return HTML of pixels (H, W) or (H, W, 3), small ones enlarged, with the text for who does not see them."""
+    width = max(240, pixels.shape[1])
+    source = base64.b64encode(encode_png(pixels)).decode()
+    style = f"width: {width}px; max-width: 100%; image-rendering: pixelated"
+    return f'<img src="data:image/png;base64,{source}" alt="{html.escape(text)}" style="{style}">'
 
 
 def to_uint8(samples: NDArray[Any], top: int) -> Pixels:

@@ -1,8 +1,6 @@
 """What the pictures share: images at a legible size, points and lines that show on any image, text, writing the file.
 
 Geometry is drawn by OpenCV, anti-aliased and to a sixteenth of a pixel, text by Pillow in the font that it brings.
-Colours are those of M. Okabe and K. Ito, "Color Universal Design", 2008: people with any colour vision tell them
-apart.
 """
 
 from __future__ import annotations
@@ -17,21 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cvbow.images import encode_png, from_gray
+from cvbow.images.palette import DARK, SOFT
+from cvbow.images.pixels import Color
 from cvbow.storage import check_suffix, replacing
 
-Color = tuple[int, int, int]
 Pixels = NDArray[np.uint8]
-
-ORANGE: Color = (230, 159, 0)
-SKY: Color = (86, 180, 233)
-YELLOW: Color = (240, 228, 66)
-BLUE: Color = (0, 114, 178)
-VERMILLION: Color = (213, 94, 0)
-GREEN: Color = (0, 158, 115)
-PINK: Color = (204, 121, 167)
-DARK: Color = (20, 20, 20)
-SOFT: Color = (90, 90, 90)
-_WHITE: Color = (255, 255, 255)
 
 #: Pixels of a longer side at which a person sees what is in an image.
 _SEEN = 240

@@ -12,21 +12,10 @@ from numpy.typing import NDArray
 from cvbow.backends import ImageLike
 from cvbow.errors import ImageError
 from cvbow.images import read_image
+from cvbow.images.palette import SKY, SOFT, VERMILLION, YELLOW
 from cvbow.index import ImageIndex, Result
 from cvbow.matching import transform_points
-from cvbow.report._canvas import (
-    SKY,
-    SOFT,
-    VERMILLION,
-    YELLOW,
-    Picture,
-    display,
-    draw_frame,
-    fit_text,
-    put_text,
-    text_height,
-    text_width,
-)
+from cvbow.report._canvas import Picture, display, draw_frame, fit_text, put_text, text_height, text_width
 from cvbow.report._html import counted, escape, figure
 from cvbow.retrieval import Box, check_box
 

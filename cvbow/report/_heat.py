@@ -9,25 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.explanation import Explanation
+from cvbow.explanation.heat_colors import colored, densities, full_color
 from cvbow.images import from_gray, to_gray
-from cvbow.report._canvas import BLUE, VERMILLION, display
+from cvbow.report._canvas import display
 from cvbow.report._html import data, isolate, picture
-
-#: Of the pixels, those above this quantile have the full colour.
-_FULL = 0.995
-
-
-def densities(heat: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return what a hundredth of the image's area would give, pixel by pixel (H, W), in units of the score.
-
-    The values of single pixels are too small to be read.
-    """
-    return heat.astype(np.float64) * (heat.size / 100)
-
-
-def full_color(*maps: NDArray[np.float64]) -> float:
-    """Return the value that has the full colour in all of some maps; 0 where they are 0 everywhere."""
-    return max(float(np.quantile(np.abs(each), _FULL)) or float(np.abs(each).max()) for each in maps)
 
 
 def draw_heat(
@@ -42,16 +27,6 @@ def draw_heat(
     )
     pale = (128 + shown.astype(np.float64) / 2).astype(np.uint8)
     return colored(pale, values[np.ix_(rows, columns)] / (full or 1))
-
-
-def colored(pixels: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Return pixels (H, W, 3) with vermillion where values (H, W) are positive and blue where they are negative.
-
-    At 1 and -1 the colour is full.
-    """
-    strength = np.minimum(np.abs(values), 1)[..., None] * 0.9
-    colors = np.where(values[..., None] > 0, np.array(VERMILLION), np.array(BLUE))
-    return np.asarray(np.rint(pixels * (1 - strength) + colors * strength), np.uint8)
 
 
 def heat_maps(image: NDArray[np.uint8], explained: Sequence[Explanation], side: int) -> str:

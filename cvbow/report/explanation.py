@@ -10,21 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.explanation import Explanation, WordShare
-from cvbow.report._canvas import (
-    BLUE,
-    DARK,
-    SOFT,
-    VERMILLION,
-    Picture,
-    blank,
-    display,
-    fit_text,
-    put_text,
-    text_height,
-    text_width,
-    write_picture,
-)
-from cvbow.report._heat import colored, densities, draw_heat, full_color
+from cvbow.explanation.heat_colors import colored, densities, full_color
+from cvbow.images.palette import BLUE, DARK, SOFT, VERMILLION
+from cvbow.report._canvas import Picture, blank, display, fit_text, put_text, text_height, text_width, write_picture
+from cvbow.report._heat import draw_heat
 
 #: Box that the image, and its heat beside it, is fitted into, in pixels.
 BOX = (420, 420)

@@ -12,10 +12,11 @@ from cvbow._checks import check_int
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation import ClassReasons, Explanation, MeanWord, Recognition, WordShare, shown_image
+from cvbow.explanation.heat_colors import densities, full_color
 from cvbow.images import from_unit
 from cvbow.report._canvas import display
 from cvbow.report._figure_groups import FigureGroups
-from cvbow.report._heat import densities, draw_heat, full_color, heat_maps, scale, signed
+from cvbow.report._heat import draw_heat, heat_maps, scale, signed
 from cvbow.report._html import breakable, count, counted, isolate, page, picture, section, write_page
 from cvbow.report.explanation import telling_words
 

@@ -9,12 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow._checks import check_int
+from cvbow.images.palette import DARK, ORANGE, SKY, YELLOW
 from cvbow.matching import MatchResult, transform_points
 from cvbow.report._canvas import (
-    DARK,
-    ORANGE,
-    SKY,
-    YELLOW,
     Picture,
     blank,
     display,

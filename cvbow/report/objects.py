@@ -10,26 +10,9 @@ from numpy.typing import NDArray
 
 from cvbow.annotations import Objects, iou
 from cvbow.images import natural_key
-from cvbow.report._canvas import (
-    BLUE,
-    DARK,
-    GREEN,
-    ORANGE,
-    PINK,
-    SKY,
-    SOFT,
-    VERMILLION,
-    YELLOW,
-    Color,
-    Picture,
-    blank,
-    display,
-    fit_text,
-    put_text,
-    text_height,
-    text_width,
-    write_picture,
-)
+from cvbow.images.palette import BLUE, DARK, GREEN, ORANGE, PINK, SKY, SOFT, VERMILLION, YELLOW
+from cvbow.images.pixels import Color
+from cvbow.report._canvas import Picture, blank, display, fit_text, put_text, text_height, text_width, write_picture
 
 #: Box that an image is fitted into, in pixels, and how many times it is enlarged at most.
 BOX, ENLARGED = (960, 720), 4.0

@@ -12,22 +12,10 @@ from numpy.typing import NDArray
 
 from cvbow.backends import ImageLike
 from cvbow.errors import ImageError
+from cvbow.images.palette import DARK, SKY, SOFT, VERMILLION, YELLOW
+from cvbow.images.pixels import Color
 from cvbow.index import ImageIndex, Result
-from cvbow.report._canvas import (
-    DARK,
-    SKY,
-    SOFT,
-    VERMILLION,
-    YELLOW,
-    Color,
-    blank,
-    fit_text,
-    put_legend,
-    put_text,
-    text_height,
-    text_width,
-    write_picture,
-)
+from cvbow.report._canvas import blank, fit_text, put_legend, put_text, text_height, text_width, write_picture
 from cvbow.report._found import Panel, panel_figure, panels, rendered, said
 from cvbow.report._html import breakable, count, counted, escape, page, section, write_page
 from cvbow.retrieval import Box

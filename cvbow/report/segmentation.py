@@ -13,17 +13,8 @@ from numpy.typing import NDArray
 
 from cvbow.errors import ImageError
 from cvbow.images import read_image
-from cvbow.report._canvas import (
-    SOFT,
-    Picture,
-    blank,
-    display,
-    fit_text,
-    put_text,
-    text_height,
-    text_width,
-    write_picture,
-)
+from cvbow.images.palette import SOFT
+from cvbow.report._canvas import Picture, blank, display, fit_text, put_text, text_height, text_width, write_picture
 from cvbow.report._html import (
     count,
     counted,

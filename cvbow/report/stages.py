@@ -15,21 +15,9 @@ from cvbow.features import DETECTORS, LocalFeatures, make_detector, to_working_s
 from cvbow.features.edges import EdgeDetector
 from cvbow.features.selection import well_spread
 from cvbow.images import to_gray
+from cvbow.images.palette import DARK, ORANGE, SKY, SOFT, YELLOW
 from cvbow.matching import transform_points
-from cvbow.report._canvas import (
-    DARK,
-    ORANGE,
-    SKY,
-    SOFT,
-    YELLOW,
-    Picture,
-    blank,
-    display,
-    fit_text,
-    put_text,
-    text_height,
-    write_picture,
-)
+from cvbow.report._canvas import Picture, blank, display, fit_text, put_text, text_height, write_picture
 
 #: Kinds of stages, and the detector that stands for each; a detector's own name is a stage as well.
 STAGES = {"edges": "canny", "corners": "harris", "blobs": "log", "keypoints": "sift", "dense": "grid"}
