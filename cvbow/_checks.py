@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import numbers
 from collections.abc import Collection, Sequence
 from typing import Any
+
+from cvbow.errors import did_you_mean
 
 
 def check_int(name: str, value: object, *, minimum: int, none: bool = False) -> None:
@@ -50,9 +51,8 @@ def check_real(
 def check_choice(name: str, value: object, choices: Collection[str], *, hint: str = "") -> None:
     """Raise ValueError unless ``value`` is one of ``choices``; ``hint`` is said where it is like none of them."""
     if not isinstance(value, str) or value not in choices:
-        close = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else []
-        hint = f"did you mean {close[0]}?" if close else hint
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}{'; ' * bool(hint)}{hint}")
+        told = did_you_mean(value, choices) or f"{'; ' * bool(hint)}{hint}"
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}{told}")
 
 
 def check_flag(name: str, value: object) -> None:

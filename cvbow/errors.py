@@ -1,4 +1,4 @@
-"""The exceptions that cvbow defines.
+"""The exceptions that cvbow defines, and what a message about a wrong name ends with.
 
 A parameter outside its rule stays a ``ValueError``, a path that is not there a ``FileNotFoundError``, and an
 estimator used before ``fit`` scikit-learn's ``NotFittedError``; what is left are the kinds below.
@@ -6,7 +6,9 @@ estimator used before ``fit`` scikit-learn's ``NotFittedError``; what is left ar
 
 from __future__ import annotations
 
+import difflib
 import os
+from collections.abc import Collection
 
 __all__ = [
     "CvbowError",
@@ -16,7 +18,23 @@ __all__ = [
     "IndexFileError",
     "ModelFileError",
     "NetworkError",
+    "did_you_mean",
 ]
+
+
+def did_you_mean(value: object, choices: Collection[str]) -> str:
+    """Return the end of a message about a wrong name: the choice that is most like it, or nothing.
+
+    Examples
+    --------
+    >>> from cvbow.errors import did_you_mean
+    >>> "no preset 'fsat'" + did_you_mean("fsat", ["auto", "fast"])
+    "no preset 'fsat'; did you mean fast?"
+    >>> did_you_mean("other", ["auto", "fast"])
+    ''
+    """
+    close = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else []
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 class CvbowError(Exception):

@@ -105,8 +105,12 @@ class Tabular(ABC):
     def tables(self) -> list[Table]:
         """Return what it tells, for a person."""
 
-    def _repr_html_(self) -> str:
+    def html(self) -> str:
+        """Return it as HTML."""
         return "\n".join(table.html() for table in self.tables())
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
 
 def _aligned(cells: Sequence[str], right: bool) -> list[str]:

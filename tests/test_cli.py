@@ -62,6 +62,12 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     result = run("frobnicate")
     assert result.exit_code == 2
     assert "frobnicate" in result.stderr
+    assert "did you mean" not in result.stderr
+    result = run("trian")
+    assert (result.exit_code, result.stderr.splitlines()[-1]) == (
+        2,
+        "Error: No such command 'trian'; did you mean train?",
+    )
 
 
 def test_train_json(tmp_path: Path, tiny_dataset: Path) -> None:
@@ -128,6 +134,18 @@ def test_predict_reads_paths_from_stdin(trained: tuple[Path, Path]) -> None:
     paths = [str(data / "horizontal/01.png"), str(data / "vertical/02.png")]
     rows = json.loads(run("predict", model, "-", "--json", stdin="\n".join(paths) + "\n\n").stdout)
     assert [(row["path"], row["label"]) for row in rows] == list(zip(paths, ["horizontal", "vertical"], strict=True))
+
+
+def test_predict_takes_folders(trained: tuple[Path, Path], tmp_path: Path) -> None:
+    data, model = trained
+    rows = json.loads(run("predict", model, data / "vertical", data / "checker/03.png", "--json").stdout)
+    wanted = [*sorted((data / "vertical").iterdir()), data / "checker/03.png"]
+    assert [row["path"] for row in rows] == list(map(str, wanted))
+    assert {row["label"] for row in rows[:-1]} == {"vertical"}
+    (tmp_path / "empty").mkdir()
+    result = run("predict", model, tmp_path / "empty")
+    assert result.exit_code == 1
+    assert "no images in this folder" in result.stderr
 
 
 def test_predict_answers_the_others_when_an_image_is_unreadable(trained: tuple[Path, Path], tmp_path: Path) -> None:

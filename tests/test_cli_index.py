@@ -201,6 +201,13 @@ def test_search(made: Path) -> None:
         assert len(answer["results"]) <= 3
 
 
+def test_search_takes_folders(made: Path) -> None:
+    found = document("search", made / "photos.index", made / "queries", "--top", 1)
+    assert [answer["query"] for answer in found] == [
+        str(path) for path in sorted((made / "queries").iterdir(), key=lambda path: int(path.stem))
+    ]
+
+
 def test_search_for_a_person(made: Path) -> None:
     result = run("search", made / "photos.index", made / "queries" / "4.png")
     first, best = result.stdout.splitlines()[:2]

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from cvbow.annotations import Objects
+from cvbow.images.palette import ORANGE, SKY
 from cvbow.report import objects as pictures
-from cvbow.report._canvas import ORANGE, SKY
 from cvbow.report.objects import draw_objects, overlay_objects, write_objects_picture
 from cvbow.storage import kind_of
 

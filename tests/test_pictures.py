@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from cvbow.features import SIFT, Features
+from cvbow.images import palette
 from cvbow.matching import MatchResult, match_images
 from cvbow.report import _canvas as canvas
 from cvbow.report.matches import draw_matches, write_matches_picture
@@ -56,27 +57,27 @@ def test_display_never_shares_memory() -> None:
 def test_marks_show_on_any_gray(background: int) -> None:
     pixels = np.full((60, 60, 3), background, np.uint8)
     picture = canvas.Picture(pixels)
-    picture.dots([[10, 10]], canvas.SKY)
-    picture.circles([[40, 40]], [10], canvas.ORANGE, width=2)
-    picture.lines([[[5, 55], [55, 55]]], canvas.YELLOW, width=3)
-    assert pixels[10, 10].tolist() == list(canvas.SKY)
-    assert pixels[55, 30].tolist() == list(canvas.YELLOW)
+    picture.dots([[10, 10]], palette.SKY)
+    picture.circles([[40, 40]], [10], palette.ORANGE, width=2)
+    picture.lines([[[5, 55], [55, 55]]], palette.YELLOW, width=3)
+    assert pixels[10, 10].tolist() == list(palette.SKY)
+    assert pixels[55, 30].tolist() == list(palette.YELLOW)
     assert pixels[40, 40].tolist() == [background] * 3, "a circle is not filled"
     # Four compass points of the circle, and a rim that differs from the colour on both sides of the line.
     for x, y in ((50, 40), (30, 40), (40, 50), (40, 30)):
-        assert np.abs(pixels[y, x].astype(int) - canvas.ORANGE).max() < 90
+        assert np.abs(pixels[y, x].astype(int) - palette.ORANGE).max() < 90
     assert pixels[52, 30].max() <= max(background, 70)
 
 
 def test_marks_far_outside_or_infinite_are_left_out() -> None:
     pixels = np.zeros((30, 30, 3), np.uint8)
     picture = canvas.Picture(pixels)
-    picture.lines([[[0, 0], [np.inf, 3]], [[0, 0], [1e30, 1]]], canvas.SKY)
-    picture.circles([[np.nan, 3], [1e30, 1], [5, 5]], [3, 3, 1e30], canvas.SKY)
-    picture.dots([[np.inf, np.inf], [-1e30, 0]], canvas.SKY)
-    picture.dots(np.zeros((0, 2)), canvas.SKY)
+    picture.lines([[[0, 0], [np.inf, 3]], [[0, 0], [1e30, 1]]], palette.SKY)
+    picture.circles([[np.nan, 3], [1e30, 1], [5, 5]], [3, 3, 1e30], palette.SKY)
+    picture.dots([[np.inf, np.inf], [-1e30, 0]], palette.SKY)
+    picture.dots(np.zeros((0, 2)), palette.SKY)
     assert not pixels.any()
-    picture.lines([[[-50, 10], [5000, 10]]], canvas.SKY)
+    picture.lines([[[-50, 10], [5000, 10]]], palette.SKY)
     assert pixels[10].any(axis=1).all()
 
 
@@ -156,7 +157,7 @@ def test_edges_are_tinted_where_they_are() -> None:
     edges[:, 60] = True
     pixels, _ = panel(Stage("edges", points((30, 30, 8, 0)), "edge", edges), image)
     column = pixels[400, :, :].astype(int)
-    assert np.abs(column[483] - canvas.SKY).max() < 40
+    assert np.abs(column[483] - palette.SKY).max() < 40
     assert (column[600] == 70).all(), "the image is faded"
     # A tick along the x axis.
     assert pixels[243, 247, 0].astype(int) - pixels[243, 247, 2] > 60
@@ -167,7 +168,7 @@ def test_no_points_are_drawn_as_none(mark: str) -> None:
     image = np.arange(100, dtype=np.uint8).reshape(10, 10)
     drawn = draw_stages(image, [Stage("nothing", points(), mark)])
     assert drawn.dtype == np.uint8
-    assert count(drawn, canvas.SKY) == count(drawn, canvas.ORANGE) == count(drawn, canvas.YELLOW) == 0
+    assert count(drawn, palette.SKY) == count(drawn, palette.ORANGE) == count(drawn, palette.YELLOW) == 0
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 900), (900, 1), (3, 5, 3), (2000, 1500)])
@@ -207,8 +208,8 @@ def test_matches_are_joined_and_the_outline_is_projected(pair: tuple[Any, Any]) 
     assert result.matrix is not None
     drawn = draw_matches(a, b, result, names=("left.png", "right.png"))
     assert drawn.shape[1] > 2 * 500, "small images are enlarged"
-    assert count(drawn, canvas.SKY) > 100
-    yellow = np.argwhere((drawn == np.array(canvas.YELLOW)).all(axis=2))
+    assert count(drawn, palette.SKY) > 100
+    yellow = np.argwhere((drawn == np.array(palette.YELLOW)).all(axis=2))
     yellow = yellow[yellow[:, 0] > 110]  # below the legend
     # b begins in the right half; a's upper left corner is 40, 30 pixels into it.
     size = canvas.display(a, 760, 760)[0].shape[1]
@@ -217,7 +218,7 @@ def test_matches_are_joined_and_the_outline_is_projected(pair: tuple[Any, Any]) 
     top = drawn.shape[0] - 16 - size
     assert yellow[:, 0].min() == pytest.approx(top + 30 / 300 * size, abs=4)
     without = draw_matches(a, b, match_images(a, b, model="fundamental"))
-    assert count(without, canvas.YELLOW) == 0
+    assert count(without, palette.YELLOW) == 0
 
 
 def test_without_a_model_there_is_no_outline(pair: tuple[Any, Any]) -> None:
@@ -227,14 +228,14 @@ def test_without_a_model_there_is_no_outline(pair: tuple[Any, Any]) -> None:
     assert result.matrix is None
     assert len(result) > 0
     drawn = draw_matches(a, other, result)
-    assert count(drawn, canvas.YELLOW) == count(drawn, canvas.SKY) == 0
-    assert count(drawn, canvas.ORANGE) > 20
+    assert count(drawn, palette.YELLOW) == count(drawn, palette.SKY) == 0
+    assert count(drawn, palette.ORANGE) > 20
 
 
 def test_fewer_lines_where_they_would_hide_the_image(pair: tuple[Any, Any]) -> None:
     a, b = pair
     result = match_images(a, b)
-    few, many = (count(draw_matches(a, b, result, max_lines=n), canvas.DARK) for n in (0, 60))
+    few, many = (count(draw_matches(a, b, result, max_lines=n), palette.DARK) for n in (0, 60))
     assert many > few
     with pytest.raises(ValueError, match="max_lines must be an integer >= 0"):
         draw_matches(a, b, result, max_lines=-1)

@@ -142,7 +142,7 @@ def test_mistakes_are_one_clear_line(network: Path, labels: Path, images: list[P
         (("--network", unknown, "--labels", labels), 2, "size, channel_order, mean, scale must be given"),
         (("--network", wrong, "--labels", labels), 1, "its input must be one image"),
         (("--network", tmp_path / "none.onnx", "--labels", labels), 2, "does not exist"),
-        ((), 2, "Missing argument 'IMAGE...'"),
+        ((), 2, "Missing argument 'IMAGE|DIR...'"),
         ((tmp_path / "none.cvbow",), 1, "none.cvbow: no such file"),
     ):
         result = run("predict", *arguments, images[0])

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from cvbow.backends import ColorHistogram
 from cvbow.errors import ImageError
 from cvbow.features import SIFT
+from cvbow.images.palette import SKY, VERMILLION, YELLOW
 from cvbow.index import ImageIndex, Result
-from cvbow.report._canvas import SKY, VERMILLION, YELLOW
 from cvbow.report._found import panels, rendered
 from cvbow.report.retrieval import Searched, draw_search, write_search_page, write_search_picture
 from cvbow.retrieval import ImageVectors, VisualWords

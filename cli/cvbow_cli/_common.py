@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -15,7 +17,7 @@ import click
 from cvbow import parallel
 from cvbow.annotations import has_objects, read_objects
 from cvbow.errors import ImageError
-from cvbow.images import ImageList, Reading, layout_doubts, list_images, reading_as
+from cvbow.images import ImageList, Reading, gather_images, layout_doubts, list_images, reading_as
 from cvbow.storage import readable_json
 from cvbow.tables import Table, printable
 
@@ -125,8 +127,12 @@ class TerminalReporter:
         self.task, self.total, self.started, self.drawn = "", 0, 0.0, 0.0
 
     def note(self, line: str) -> None:
-        """Print a line."""
-        click.echo(printable(line), err=True)
+        """Print a line; on a terminal it is broken between words."""
+        line = printable(line)
+        if self.shown:
+            width = shutil.get_terminal_size().columns
+            line = textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        click.echo(line, err=True)
 
     def start(self, task: str, total: int) -> None:
         """Begin a bar."""
@@ -200,6 +206,15 @@ def lines_of(paths: Iterable[str]) -> Iterator[str]:
         else:
             lines = (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
             yield from (os.fsdecode(line) for line in lines if line.strip())
+
+
+def images_of(paths: Iterable[str]) -> Iterator[str]:
+    """Yield the paths of images, those of ``lines_of``: of a folder or a CSV file, all in it; DatasetError for none."""
+    for path in lines_of(paths):
+        if os.path.isdir(path) or path.casefold().endswith(".csv"):
+            yield from map(str, gather_images([path])[0])
+        else:
+            yield path
 
 
 def echo_json(document: object) -> None:

@@ -16,7 +16,7 @@ from cvbow.tables import Table
 from cvbow_cli._common import (
     echo_json,
     echo_tables,
-    lines_of,
+    images_of,
     option_json,
     option_max_pixels,
     printable,
@@ -85,7 +85,7 @@ def _places(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[
 
 @click.command(name="search")
 @argument_index
-@click.argument("queries", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument("queries", metavar="IMAGE|DIR...", nargs=-1, required=True)
 @click.option(
     "--top", default=Search.k, show_default=True, type=click.IntRange(min=1), help="Results to show per image."
 )
@@ -130,9 +130,9 @@ def search(
     Example:
       cvbow index search photos.index query.jpg -o found.png
       cvbow index search photos.index query.jpg --box 120,40,300,200 --top 5
-      cvbow index search photos.index new/*.jpg --json
+      cvbow index search photos.index new/ --json
     """
-    paths = list(lines_of(queries))
+    paths = list(images_of(queries))
     if box is not None and len(paths) != 1:
         raise click.UsageError(f"--box needs exactly one IMAGE, got {len(paths)}")
     check_output(output, paths)

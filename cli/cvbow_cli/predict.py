@@ -13,7 +13,7 @@ from cvbow.errors import ImageError
 from cvbow.networks import is_model_name
 from cvbow_cli._common import (
     echo_json,
-    lines_of,
+    images_of,
     option_json,
     option_max_pixels,
     printable,
@@ -39,7 +39,7 @@ class NetworkType(click.Path):
 
 
 @click.command(name="predict")
-@click.argument("paths", metavar="[MODEL] IMAGE...", nargs=-1, required=True)
+@click.argument("paths", metavar="[MODEL] IMAGE|DIR...", nargs=-1, required=True)
 @click.option(
     "--network",
     metavar="FILE.onnx|NAME",
@@ -99,7 +99,7 @@ def command(
     \b
     Example:
       cvbow predict photos.cvbow new/*.jpg --top 3
-      cvbow predict photos.cvbow new/*.jpg --coverage 0.95
+      cvbow predict photos.cvbow new/ --coverage 0.95
       find new/ -name '*.jpg' | cvbow predict photos.cvbow - --json
       cvbow predict --network squeezenet.onnx --labels imagenet.txt new/*.jpg
       cvbow predict --network resnet50 new/*.jpg
@@ -181,13 +181,13 @@ def _classifier(
     if weights is not None:
         raise click.UsageError("--weights needs --network NAME")
     if len(paths) < 2:
-        raise click.UsageError("Missing argument 'IMAGE...'.")
+        raise click.UsageError("Missing argument 'IMAGE|DIR...'.")
     return ImageClassifier.load(paths[0], n_jobs=n_jobs), paths[1:]
 
 
 def _chunks(images: tuple[str, ...]) -> Iterator[list[str]]:
     chunk: list[str] = []
-    for path in lines_of(images):
+    for path in images_of(images):
         chunk.append(path)
         if len(chunk) == CHUNK:
             yield chunk

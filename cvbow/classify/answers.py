@@ -77,7 +77,7 @@ class Answers(Tabular):
             import pandas
         except ImportError as error:
             raise ImportError("to_frame needs pandas: pip install pandas") from error
-        columns: dict[str, Any] = {"label": list(self.labels)}
+        columns: dict[str, Any] = {"label": self.labels if isinstance(self.labels, list) else self.labels.tolist()}
         known = {"stranger": self.strangers, "none_of_these": self.none_of_these, "set": self.sets}
         columns |= {name: values for name, values in known.items() if values is not None}
         columns |= dict(zip(self._columns(), self.probabilities.T, strict=True))

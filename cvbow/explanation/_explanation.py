@@ -156,8 +156,9 @@ class Explanation(Tabular):
         density = densities(self.heat)
         return colored(pale, density / (full_color(density) or 1))
 
-    def _repr_html_(self) -> str:
-        return png_element(self.picture(), f"heat for {self.class_name}") + super()._repr_html_()
+    def html(self) -> str:
+        """Return the picture and the tables as HTML."""
+        return png_element(self.picture(), f"heat for {self.class_name}") + super().html()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON values, without the heat itself.

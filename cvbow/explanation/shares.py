@@ -7,7 +7,6 @@ Binder, G. Montavon, K.-R. Mueller and W. Samek, "Analyzing classifiers: Fisher 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -20,7 +19,7 @@ from cvbow.backends import ImageLike, ImageShares
 from cvbow.backends.loading import check_images, load_source, path_of, try_image
 from cvbow.backends.shares import leave_out
 from cvbow.classify import ImageClassifier
-from cvbow.errors import ImageError
+from cvbow.errors import ImageError, did_you_mean
 from cvbow.images import reading_as
 from cvbow.parallel import run
 
@@ -138,8 +137,7 @@ def _row(model: ImageClassifier, wanted: object) -> int:
     names = [str(name) for name in model.classes_]
     if str(wanted) in names:
         return names.index(str(wanted))
-    close = difflib.get_close_matches(str(wanted), names, n=1)
-    hint = f"; did you mean {close[0]}?" if close else ""
+    hint = did_you_mean(str(wanted), names)
     raise ValueError(f"the model has no class {str(wanted)!r}; it knows {', '.join(names)}{hint}")
 
 

@@ -10,6 +10,7 @@ from cvbow.backends import BACKENDS, BagEncoder, ChannelUnion, MultiCrop
 from cvbow.classify import CLASSIFIERS, ImageClassifier, make_classifier
 from cvbow.dictionary import DICTIONARIES, ZCA, MirrorPCA
 from cvbow.encoders import ENCODERS, SpatialPyramid
+from cvbow.errors import did_you_mean
 from cvbow.features import EXTRACTORS, CnnFeatureMap, Extractor
 from cvbow.features.registry import as_object
 from cvbow.presets.augmenting import make_augmenter
@@ -262,7 +263,8 @@ def _check_classifier_keys(classifier: str, parameters: Mapping[str, Any]) -> No
         except ValueError as error:
             if "has no parameter" not in str(error):
                 raise
-            raise ValueError(f"unknown setting {key}; settings are {', '.join(SETTINGS)}; {error}") from None
+            told = f"settings are {', '.join(SETTINGS)}; {error}{did_you_mean(key, SETTINGS)}"
+            raise ValueError(f"unknown setting {key}; {told}") from None
 
 
 def _out_of_place(key: str, values: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cvbow._checks import check_choice
 from cvbow._toml import TEXT, TomlTable, one_of
 from cvbow.backends import BACKENDS
 from cvbow.presets.recipes import PRESETS, Preset
@@ -44,10 +45,8 @@ def find_preset(name: str) -> Preset:
     if isinstance(name, str) and name in PRESETS:
         return PRESETS[name]
     if not is_recipe_file(name):
-        raise ValueError(
-            f"preset must be one of {', '.join(PRESETS)}, got {name!r}; or a file of recipes, such as best.toml, or "
-            "best.toml#3 for the third of them"
-        )
+        a_file = "or a file of recipes, such as best.toml, or best.toml#3 for the third of them"
+        check_choice("preset", name, PRESETS, hint=a_file)
     found = _NAME.fullmatch(name)
     assert found is not None
     recipes = read_recipes(found["path"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvbow.dictionary import VocabularyTree
+from cvbow.errors import did_you_mean
 from cvbow.features import SIFT, LocalFeatures
 from cvbow.presets.building import build_model
 from cvbow.presets.contenders import parse_contender
@@ -144,7 +145,8 @@ def index_recipe(
 
 def _refuse(unknown: Collection[str], known: Sequence[str]) -> None:
     if unknown:
-        raise ValueError(f"unknown setting {min(unknown)}; settings are {', '.join(known)}")
+        wrong = min(unknown)
+        raise ValueError(f"unknown setting {wrong}; settings are {', '.join(known)}{did_you_mean(wrong, known)}")
 
 
 def _checked(recipe: DescriberRecipe) -> DescriberRecipe:
