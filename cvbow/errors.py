@@ -25,6 +25,12 @@ __all__ = [
 def did_you_mean(value: object, choices: Collection[str]) -> str:
     """Return the end of a message about a wrong name: the choice that is most like it, or nothing.
 
+    Parameters
+    ----------
+    value : object
+        The wrong name; what is no text is like nothing.
+    choices : collection of str
+
     Examples
     --------
     >>> from cvbow.errors import did_you_mean
