@@ -15,6 +15,11 @@ lint:
 bench *arguments:
     .venv/bin/python benchmarks/speed.py {{arguments}}
 
+# The pages, in docs/_build/index.html; a warning or a link that leads nowhere is an error.
+docs:
+    .venv/bin/pip install --quiet -e '.[docs]'
+    .venv/bin/python -m sphinx --fail-on-warning --keep-going --jobs 2 --quiet docs docs/_build && .venv/bin/python docs/_links.py docs/_build
+
 # The source archive and the wheel, in dist/.
 build:
     .venv/bin/python -m build

@@ -1,4 +1,4 @@
-"""The README's examples: every Python block runs as it stands, and so does every command."""
+"""The examples of the README and of the pages: every Python block runs as it stands, and so does every command."""
 
 from __future__ import annotations
 
@@ -18,19 +18,37 @@ from tiny_images import write_dataset
 
 from cvbow_cli.main import cli
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = (
+    "README.md",
+    "docs/start.md",
+    *sorted(f"docs/guide/{path.name}" for path in (ROOT / "docs/guide").glob("*.md")),
+)
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(
-        rf"^```{language}\n(.*?)^```$", README.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL
-    )
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[str]:
+def commands(page: str) -> list[str]:
     """Lines of shell blocks that call cvbow, without their comments."""
-    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
     return [line for line in lines if line.startswith("cvbow ")]
+
+
+def each_once(found: dict[str, str]) -> list[tuple[str, str]]:
+    """Texts with the first place that each stands in."""
+    places: dict[str, str] = {}
+    for place, text in found.items():
+        places.setdefault(text, place)
+    return [(place, text) for text, place in places.items()]
+
+
+PYTHON = each_once(
+    {f"{page} {number}": code for page in PAGES for number, code in enumerate(blocks(page, "python"), start=1)}
+)
+COMMANDS = each_once({page: "\n".join(commands(page)) for page in PAGES if commands(page)})
 
 
 @pytest.fixture
@@ -48,25 +66,26 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_there_are_examples() -> None:
-    assert blocks("python")
-    assert {line.split()[1] for line in commands()} >= {"train", "evaluate", "predict", "info"}
+    assert PYTHON
+    assert {line.split()[1] for _, lines in COMMANDS for line in lines.splitlines()} >= {"train", "evaluate", "predict"}
 
 
-@pytest.mark.parametrize("number", range(len(blocks("python"))))
-def test_python_blocks_run(number: int, photos: Path) -> None:
-    code = blocks("python")[number]
+@pytest.mark.parametrize("code", [code for _, code in PYTHON], ids=[place for place, _ in PYTHON])
+def test_python_blocks_run(code: str, photos: Path) -> None:
     # In an interpreter of its own, as a reader would run it; a warning is an error there too.
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
 
 
-def test_commands_run_one_after_the_other(photos: Path) -> None:
-    for line in commands():
+@pytest.mark.parametrize("lines", [lines for _, lines in COMMANDS], ids=[page for page, _ in COMMANDS])
+def test_commands_run_one_after_the_other(lines: str, photos: Path) -> None:
+    for line in lines.splitlines():
         # A search takes all the time that it is given.
         line = line.replace("--time 30m", "--time 2s")
         words = [name for word in shlex.split(line, comments=True)[1:] for name in sorted(glob.glob(word)) or [word]]
         done = CliRunner().invoke(cli, words)
         assert done.exit_code == 0, f"{line}\n{done.output}"
-    assert (photos / "photos.cvbow").is_file()
-    assert (photos / "photos.html").is_file()
+    written = re.findall(r"(?:-o|--output|--report) (\S+)", re.sub(r"#.*", "", lines))
+    assert written
+    assert all((photos / name).exists() for name in written)

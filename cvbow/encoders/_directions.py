@@ -17,7 +17,7 @@ _BYTE = 255
 
 
 class DirectionEncoder(DenseEncoder):
-    """Base class: codes of the products ``x . u_k`` with ``u_k = w_k / |w_k|``, and of ``-x . u_k`` after them.
+    """Base class: codes of the products ``x @ u_k`` with ``u_k = w_k / |w_k|``, and of ``-x @ u_k`` after them.
 
     A subclass defines ``_encode_products``, and ``split_sign`` where negative products may be left out.
     """

@@ -16,7 +16,7 @@ from cvbow.encoders._directions import DirectionEncoder
 
 
 class NearWords(DirectionEncoder):
-    """Values 1 where ``x . u_k > t s``, and after them 1 where ``-x . u_k > t s``, with ``u_k = w_k / |w_k|``.
+    """Values 1 where ``x @ u_k > t s``, and after them 1 where ``-x @ u_k > t s``, with ``u_k = w_k / |w_k|``.
 
     ``s`` is the root mean square of the descriptor's products with all words, so that only its direction counts. Summed
     up, a value is the number of descriptors that are near a word, or near its negative. Made for whitened patches and

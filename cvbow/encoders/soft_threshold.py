@@ -16,7 +16,7 @@ from cvbow.encoders._directions import DirectionEncoder
 
 
 class SoftThreshold(DirectionEncoder):
-    """Values ``max(0, x . u_k - alpha)``, and ``max(0, -x . u_k - alpha)`` after them, with ``u_k = w_k / |w_k|``.
+    """Values ``max(0, x @ u_k - alpha)``, and ``max(0, -x @ u_k - alpha)`` after them, with ``u_k = w_k / |w_k|``.
 
     Made for whitened patches and a dictionary of directions, such as ``SphericalDictionary``.
 

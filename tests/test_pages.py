@@ -1,0 +1,178 @@
+"""The pages and the gallery: what they show runs, they are complete, and the names in them are there."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import cvbow
+from cvbow_cli.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+SCRIPTS = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Modules of docs/ can be imported."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(DOCS))
+    yield
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(DOCS)):
+            del sys.modules[name]
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_of_the_gallery_runs_and_draws(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs matplotlib: pip install 'cvbow[report]'")
+    code = (
+        "import runpy, sys, matplotlib.pyplot as plt\n"
+        f"runpy.run_path({str(ROOT / 'examples' / f'{name}.py')!r})\n"
+        "print(len(plt.get_fignums()), 'figures', file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "MPLBACKEND": "Agg", "MPLCONFIGDIR": str(tmp_path / "fonts")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^[1-9]\d* figures$", done.stderr, re.MULTILINE)
+    assert done.stdout, "a script says in figures what its picture shows"
+    left = {path.name for path in tmp_path.iterdir()} - {"fonts"}
+    assert not left, "a script leaves no files"
+
+
+def test_a_script_uses_public_names_alone() -> None:
+    for name in SCRIPTS:
+        tree = ast.parse((ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "cvbow":
+                module = importlib.import_module(node.module)
+                assert {alias.name for alias in node.names} <= set(module.__all__), f"{name}: {node.module}"
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "cvbow":
+                assert node.attr in cvbow.__all__, f"{name}: cvbow.{node.attr}"
+
+
+def test_the_gallery_has_an_order(made: None) -> None:
+    gallery = importlib.import_module("_gallery")
+    assert sorted(gallery.SCRIPTS) == SCRIPTS
+    assert gallery.Order("examples")(f"{gallery.SCRIPTS[1]}.py") == 1
+
+
+def test_every_command_has_lines_that_are_run(made: None) -> None:
+    commands = importlib.import_module("_commands")
+    assert set(commands.RUNS) == set(COMMANDS)
+    for name, lines in commands.RUNS.items():
+        assert lines
+        assert all(line.startswith(f"cvbow {name} ") or line == f"cvbow {name}" for line in lines)
+
+
+def test_a_command_s_page(made: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = importlib.import_module("_commands")
+    monkeypatch.setitem(commands.RUNS, "stats", ("cvbow stats photos -o photos-stats",))
+    monkeypatch.setattr(commands, "RUNS", {"stats": commands.RUNS["stats"]})
+    monkeypatch.setattr(commands, "COMMANDS", {"stats": COMMANDS["stats"]})
+    commands.write_commands(tmp_path / "commands", tmp_path / "extra")
+    text = (tmp_path / "commands" / "cvbow-stats.md").read_text(encoding="utf-8")
+    assert "$ cvbow stats photos -o photos-stats\n" in text
+    assert "84" in text  # images
+    assert "(files/photos-stats-montage.png)" in text
+    assert (tmp_path / "commands" / "files" / "photos-stats-montage.png").is_file()
+    assert "\n`--size WIDTH HEIGHT`\n: Resize images" in text
+    assert "[`cvbow stats`](cvbow-stats.md)" in (tmp_path / "commands" / "index.md").read_text(encoding="utf-8")
+
+
+def test_plain_text_as_markdown(made: None) -> None:
+    prose = importlib.import_module("_commands").prose
+    assert prose("Read DIR/<class>/<image>, a file's path_1\n  (see --top K).") == (
+        "Read `DIR/<class>/<image>`, a file's `path_1` (see `--top` K)."
+    )
+
+
+def test_every_room_has_a_page(made: None) -> None:
+    pytest.importorskip("sphinx", reason="needs Sphinx: pip install 'cvbow[docs]'")
+    rooms = importlib.import_module("_rooms")
+    assert sorted(room for some in rooms.ROOMS.values() for room in some) == rooms.public_rooms()
+
+
+def test_links_that_lead_nowhere_are_found(made: None, tmp_path: Path) -> None:
+    links = importlib.import_module("_links")
+    (tmp_path / "a.html").write_text(
+        '<a href="b.html#there">x</a><a href="https://example.org/no">y</a><img src="c.png">'
+    )
+    (tmp_path / "b.html").write_text('<p id="there"></p><a href="a.html#gone">x</a><a href="#there">y</a>')
+    assert links.broken_links(tmp_path) == ["a.html: c.png", "b.html: a.html#gone"]
+    (tmp_path / "c.png").touch()
+    (tmp_path / "b.html").write_text('<p id="there"></p>')
+    assert links.broken_links(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["concepts"])
+def test_what_a_page_says_is_printed(name: str, made: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    material = importlib.import_module("_material")
+    material.write_photos(tmp_path / "photos")
+    monkeypatch.chdir(tmp_path)
+    failed, tried = doctest.testfile(
+        str(DOCS / f"{name}.md"), module_relative=False, globs={}, optionflags=doctest.ELLIPSIS
+    )
+    assert tried > 5
+    assert failed == 0
+
+
+def resolved(name: str) -> object:
+    """What a dotted name stands for; AttributeError or ModuleNotFoundError if there is nothing of that name."""
+    module, _, rest = name.partition(".")
+    value: object = importlib.import_module(module)
+    for part in rest.split("."):
+        if isinstance(value, ModuleType) and not hasattr(value, part):
+            value = importlib.import_module(f"{value.__name__}.{part}")
+        else:
+            value = getattr(value, part)
+    return value
+
+
+def test_the_names_in_the_pages_are_there() -> None:
+    """Names of cvbow, detectors and descriptors of the page for those who come from elsewhere; commands of all."""
+    text = (DOCS / "coming_from.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"\bcvbow(?:\.\w+)+", text))
+    assert len(names) > 30
+    for name in names:
+        resolved(name)
+    from cvbow.features import DESCRIPTORS, DETECTORS
+
+    for first, second in re.findall(r'LocalFeatures\("([\w-]+)", (?:"([\w-]+)"|\.\.\.)\)', text):
+        assert first in DETECTORS
+        assert not second or second in DESCRIPTORS
+    for kind, registry in (("detectors?", DETECTORS), ("descriptors?", DESCRIPTORS)):
+        for listed in re.findall(rf"\b{kind} ((?:`[\w-]+`(?:, )?)+)", text):
+            assert set(re.findall(r"`([\w-]+)`", listed)) <= set(registry)
+    for page in DOCS.rglob("*.md"):
+        if page.parent.name not in ("commands", "_made", "tables"):
+            for command in re.findall(r"`cvbow ([a-z]+)", page.read_text(encoding="utf-8")):
+                assert command in COMMANDS, f"{page.name}: cvbow {command}"
+
+
+def test_opencv_s_names_are_opencv_s() -> None:
+    """OpenCV 5 moved some of those of OpenCV 4 to other modules, or dropped them."""
+    import cv2
+
+    moved = {"cv2.BOWKMeansTrainer", "cv2.BOWImgDescriptorExtractor"}
+    text = (DOCS / "coming_from.md").read_text(encoding="utf-8")
+    for name in set(re.findall(r"\bcv2(?:\.\w+)+", text)) - moved:
+        assert resolved(name) is not None
+    assert all(hasattr(cv2, name[4:]) for name in moved) == (cv2.__version__ < "5")
