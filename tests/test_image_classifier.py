@@ -202,6 +202,10 @@ def test_training_goes_on_past_images_that_cannot_be_read(damaged: ImageList, mo
 def test_answers_in_parts_are_those_at_once(damaged: ImageList, monkeypatch: pytest.MonkeyPatch) -> None:
     model = ImageClassifier(backend()).fit(*textures())
     whole = model.answer(damaged.paths)
+    pixels, labels = textures(seed=8)
+    with pytest.warns(UserWarning, match="cannot be read"):
+        score = model.score(damaged.paths, damaged.labels)
+    decided, predicted = model.decision_function(pixels), model.predict(pixels)
     monkeypatch.setattr("cvbow.classify.image_classifier._VECTORS_AT_ONCE", 4 * 2 * model.backend_.vector_length)
     parts = model.answer(damaged.paths)
     np.testing.assert_array_equal(parts.labels, whole.labels)
@@ -209,6 +213,11 @@ def test_answers_in_parts_are_those_at_once(damaged: ImageList, monkeypatch: pyt
     np.testing.assert_array_equal(parts.rows, whole.rows)
     assert [error.path for error in parts.skipped] == [error.path for error in whole.skipped]
     assert len(model.answer([]).labels) == 0
+    with pytest.warns(UserWarning, match="cannot be read"):
+        assert model.score(damaged.paths, damaged.labels) == score
+    np.testing.assert_allclose(model.decision_function(pixels), decided, rtol=1e-5)
+    np.testing.assert_array_equal(model.predict(pixels), predicted)
+    assert model.predict_proba(pixels).shape == (len(labels), 3)
 
 
 def test_strict_stops_at_the_first(damaged: ImageList) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -49,7 +49,7 @@ from cvbow.encoders import WordTable
 from cvbow.errors import CvbowError, ImageError
 from cvbow.images import check_background, reading_as
 from cvbow.model_files import ModelFile
-from cvbow.parallel import default_jobs, note
+from cvbow.parallel import cut, default_jobs, note
 from cvbow.storage import Array, ClassNames, Learned, Part, storable
 from cvbow.tables import shares
 
@@ -372,14 +372,14 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
 
         Where images have several labels, return an indicator matrix (n_images, n_classes).
         """
-        return self._predict(self._vectors(images))
+        return self._for_each(images, self._predict)
 
     def predict_proba(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
         """Return class probabilities (n_images, n_classes), columns as ``classes_``.
 
         Of a classifier that has none, such as ``LinearSVC``, a softmax of its decisions, which nothing has calibrated.
         """
-        return self._probabilities(self._vectors(images))
+        return self._for_each(images, self._probabilities)
 
     def predict_set(self, images: Sequence[ImageLike], coverage: float = COVERAGE) -> list[list[Any]]:
         """Return for each image the labels of which the right one is with a probability of ``coverage``.
@@ -391,7 +391,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         coverage is in (0, 1).
         """
         sets = self._prediction_sets()
-        probabilities = self._probabilities(self._vectors(images))
+        probabilities = self._for_each(images, self._probabilities)
         return self._set_names(probabilities, sets.of(probabilities, coverage))
 
     def _prediction_sets(self) -> PredictionSets:
@@ -413,11 +413,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
 
         A classifier that has none gives the logarithm of its probabilities.
         """
-        vectors = self._vectors(images)
-        if has_method(self.classifier_, "decision_function"):
-            return np.asarray(self._answer("decision_function", vectors))
-        decisions = np.log(np.maximum(self._answer("predict_proba", vectors), 1e-15))
-        return np.asarray(decisions[:, 1] - decisions[:, 0]) if decisions.shape[1] == 2 else decisions
+        return self._for_each(images, self._decisions)
 
     def score(
         self, images: Sequence[ImageLike], y: ArrayLike, sample_weight: NDArray[np.float64] | None = None
@@ -434,14 +430,19 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         images = check_images(images, minimum=1)
         taught = take_for(y, len(images), multilabel=self.multilabel)
         weights = None if sample_weight is None else _image_weights(sample_weight, len(images))
-        encoded = self.backend_.encode_images(images)
-        rows, skipped = _some_read(encoded), encoded.skipped
+        read, predicted, skipped = [np.zeros(0, np.intp)], [], []
+        for before, encoded in self._in_blocks(images, strict=False):
+            skipped += encoded.skipped
+            if len(encoded.rows):
+                read.append(encoded.rows + before)
+                predicted.append(self._predict(encoded.vectors))
+        rows = _some_read(np.concatenate(read), skipped)
         if skipped:
             warnings.warn(
                 f"{len(skipped)} of {len(images)} images cannot be read and are not judged; the first: {skipped[0]}",
                 stacklevel=2,
             )
-        right = taught.part(rows).is_right(self.classes_, self._predict(encoded.vectors))
+        right = taught.part(rows).is_right(self.classes_, np.concatenate(predicted))
         return float(np.average(right, weights=None if weights is None else weights[rows]))
 
     def evaluate(self, images: Sequence[ImageLike], y: ArrayLike, *, strict: bool = False) -> tuple[Any, Answers]:
@@ -475,7 +476,9 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         taught = take_for(y, len(images), multilabel=self.multilabel)
         predicted, answers = self._answers(images, strict)
         sets = None if self.sets_ is None else self.sets_.of(answers.probabilities, COVERAGE)
-        report = taught.part(_some_read(answers)).report(self.classes_, answers.probabilities, predicted, sets)
+        report = taught.part(_some_read(answers.rows, answers.skipped)).report(
+            self.classes_, answers.probabilities, predicted, sets
+        )
         n_known, unknown = len(self.classes_), _some(report.unknown_classes)
         if not report.counts[:n_known].any():
             known = _some(report.classes[:n_known])
@@ -531,17 +534,14 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         """Return what ``predict`` gives for the images that can be read, and the answers."""
         check_is_fitted(self, "classifier_")
         images = check_images(images)
-        # Long vectors of many images would fill the memory, and an answer is all that is wanted of them.
-        size = max(1, _VECTORS_AT_ONCE // (4 * self.backend_.vector_length))
         none = np.zeros((0, len(self.classes_)))
         predicted, probabilities, rows, skipped = [self._chosen(none)], [none], [np.zeros(0, np.intp)], []
         limit = None if self.strangers_ is None else self.strangers_.threshold(false_alarms)
         scores = [np.zeros(0)]
-        for top in range(0, len(images), size):
-            encoded = self._encoded(images[top : top + size], strict=strict)
+        for before, encoded in self._in_blocks(images, strict=strict):
             skipped += encoded.skipped
             if len(encoded.rows):
-                rows.append(encoded.rows + top)
+                rows.append(encoded.rows + before)
                 probabilities.append(self._probabilities(encoded.vectors))
                 predicted.append(self._predict(encoded.vectors, probabilities[-1]))
                 if self.strangers_ is not None:
@@ -678,9 +678,25 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     def work_with(self, n_jobs: int | None) -> None:
         self.backend_.n_jobs = n_jobs
 
-    def _vectors(self, images: Sequence[ImageLike]) -> NDArray[np.float32]:
+    def _for_each(self, images: Sequence[ImageLike], answer: Callable[[NDArray[np.float32]], Any]) -> NDArray[Any]:
+        """Return the answers for images, of which each must be readable; ``answer`` takes vectors of some of them."""
         check_is_fitted(self, "classifier_")
-        return self._encoded(check_images(images, minimum=1), strict=True).vectors
+        images = check_images(images, minimum=1)
+        return np.concatenate([answer(encoded.vectors) for _, encoded in self._in_blocks(images, strict=True)])
+
+    def _in_blocks(self, images: Sequence[ImageLike], *, strict: bool) -> Iterator[tuple[int, EncodedImages]]:
+        """Yield how many images come before, and the next ones encoded, of as many as a bounded memory holds.
+
+        Long vectors of many images would fill it, and an answer is all that is wanted of them.
+        """
+        for part in cut(len(images), max(1, _VECTORS_AT_ONCE // (4 * self.backend_.vector_length))):
+            yield part.start, self._encoded(images[part], strict=strict)
+
+    def _decisions(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        if has_method(self.classifier_, "decision_function"):
+            return np.asarray(self._answer("decision_function", vectors))
+        decisions = np.log(np.maximum(self._answer("predict_proba", vectors), 1e-15))
+        return np.asarray(decisions[:, 1] - decisions[:, 0]) if decisions.shape[1] == 2 else decisions
 
     def _encoded(self, images: Sequence[ImageLike], *, strict: bool) -> EncodedImages:
         with reading_as(background=self.background):
@@ -777,11 +793,10 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         return tags
 
 
-def _some_read(found: Any) -> NDArray[np.intp]:
+def _some_read(rows: NDArray[np.intp], skipped: Sequence[ImageError]) -> NDArray[np.intp]:
     """Return the rows of the images that could be read; CvbowError if there are none."""
-    rows: NDArray[np.intp] = found.rows
     if not len(rows):
-        raise CvbowError(f"none of the {len(found.skipped)} images could be read; the first: {found.skipped[0]}")
+        raise CvbowError(f"none of the {len(skipped)} images could be read; the first: {skipped[0]}")
     return rows
 
 
