@@ -51,7 +51,7 @@ def test_tiny_images_get_patches() -> None:
         key: list(value) if isinstance(value, tuple) else value for key, value in PRESETS["patches"].settings.items()
     }
     assert wanted.items() <= recipe.items()
-    assert (recipe["classifier"], recipe["C"]) == ("standardized-svm", 10.0)
+    assert (recipe["classifier"], recipe["C"]) == ("standardized-svm", 3.0)
 
 
 def test_the_border_of_tiny_images_and_others() -> None:
@@ -144,7 +144,7 @@ def test_many_images_get_shorter_vectors(n_images: int, chosen: str, n_words: in
 
 def test_many_tiny_images_get_fewer_words() -> None:
     tiny = GRAY[:9, :9]
-    for n_images, n_words in ((1, 1600), (ROOM["patches"] + 1, 800), (8 * ROOM["patches"] + 1, 400)):
+    for n_images, n_words in ((1, 800), (ROOM["patches"] + 1, 400), (8 * ROOM["patches"] + 1, 200)):
         recipe = Auto().choose([tiny] * n_images).recipe
         assert (recipe["chosen"], recipe["n_words"]) == ("patches", n_words)
 

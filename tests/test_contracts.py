@@ -129,6 +129,7 @@ CONFIGURED_ENCODERS: dict[str, Encoder] = {
     "pyramid-of-llc": SpatialPyramid(LLC(WORDS)),
     "pyramid-of-kernel-codebook": SpatialPyramid(KernelCodebook(WORDS), grids=("2x2",)),
     "pyramid-of-soft-threshold": SpatialPyramid(SoftThreshold(WORDS), grids=("2x2",)),
+    "pyramid-of-overlapping-cells": SpatialPyramid(VLAD(WORDS), grids=("1x1", "3x2"), overlap=True),
     "pyramid-of-triangle": SpatialPyramid(Triangle(WORDS), grids=("2x2",)),
     "pyramid-of-fisher": SpatialPyramid(FisherVector(GaussianMixtureDictionary(n_words=3, max_iter=3))),
     "pyramid-of-pyramids": SpatialPyramid(SpatialPyramid(BagOfWords(WORDS), grids=("2x1",)), grids=("1x1", "1x2")),

@@ -38,6 +38,7 @@ RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "bow-logistic": ("bow", {"reduce": 16, "classifier": "logistic-regression"}),
     "patches": ("patches", {"sample_images": 100}),
     "patches-soft": ("patches", {"sample_images": 100, "encoder": "soft-threshold"}),
+    "patches-overlapping": ("patches", {"sample_images": 100, "grids": ("3x3", "2x1"), "overlap": True}),
     "patches-gray": ("patches", {"features__color": False, "step": 3, "pooling": "average", "mirror": False}),
 }
 

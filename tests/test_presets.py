@@ -72,6 +72,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "grids": ("1x1, 3x1", ("1x1", "3x1")),
     "level_weights": ("0.5, 0.25", (0.5, 0.25)),
     "pyramid_normalization": ("l1", "l1"),
+    "overlap": ("true", True),
     "augment": ("2", 2),
     "augment_with": ("mirror, zoom", ("mirror", "zoom")),
     "classifier": ("naive-bayes", "naive-bayes"),
@@ -381,7 +382,7 @@ def test_the_recipe_says_what_the_model_is_made_of(name: str) -> None:
     for key, setting in SETTINGS.items():
         if key not in recipe:
             assert setting.where is not None
-            assert setting.said or key == "dictionary"
+            assert setting.said or key in ("dictionary", "overlap")
             continue
         expected = {"classifier": name, "random_state": 3, "max_iter": 8}.get(
             key, PRESETS["fast"].settings.get(key, setting.default)

@@ -32,15 +32,28 @@ def cell_of(place: float, n_cells: int, pixels: int) -> int:
 
 
 def pyramid_oracle(
-    encoder: Encoder, features: Features, grids: Sequence[tuple[int, int]], weights: Sequence[float], *, l2: bool
+    encoder: Encoder,
+    features: Features,
+    grids: Sequence[tuple[int, int]],
+    weights: Sequence[float],
+    *,
+    l2: bool,
+    overlap: bool = False,
 ) -> NDArray[np.float64]:
     width, height = features.image_size
     parts = []
     for (columns, rows), weight in zip(grids, weights, strict=True):
-        place = [(cell_of(y, rows, height), cell_of(x, columns, width)) for x, y in features.points[:, :2]]
+        place = [
+            (cell_of(y, rows + overlap, height), cell_of(x, columns + overlap, width))
+            for x, y in features.points[:, :2]
+        ]
         for row in range(rows):
             for column in range(columns):
-                inside = np.array([i for i, where in enumerate(place) if where == (row, column)], np.intp)
+                # Of cells that overlap, each is two of the strips.
+                inside = np.array(
+                    [i for i, (y, x) in enumerate(place) if 0 <= y - row <= overlap and 0 <= x - column <= overlap],
+                    np.intp,
+                )
                 parts.append(weight * encoder.encode(features.take(inside)).astype(np.float64))
     vector = np.concatenate(parts)
     length = np.linalg.norm(vector)
@@ -57,6 +70,29 @@ def test_by_hand() -> None:
     # An image of 4 x 4 pixels: columns 0 and 1 are the left cell.
     features = bag([0, 0, 1, 1], [(0, 0), (1, 3), (2, 0), (1, 2)], image_size=(4, 4))
     np.testing.assert_array_equal(pyramid.encode(features), [2, 2, 2, 1, 0, 1])
+
+
+def test_cells_that_overlap_by_hand() -> None:
+    counts = {"of_words": {"normalization": "none"}, "normalization": "none", "overlap": True}
+    # Three cells of a half each: the quarters of the image's 40 pixels hold one point of word 0, 1, 2 and 2.
+    features = bag([0, 1, 2, 2], [(5, 0), (15, 0), (25, 39), (35, 39)])
+    vector = fitted(grids=["3x1"], **counts).encode(features)
+    np.testing.assert_array_equal(vector, [*[1, 1, 0], *[0, 1, 1], *[0, 0, 2]])
+    # Two cells of two thirds each; one cell is the whole image.
+    vector = fitted(grids=["2x1", "1x1"], **counts).encode(features)
+    np.testing.assert_array_equal(vector, [*[1, 1, 1], *[0, 1, 2], *[1, 1, 2]])
+
+
+def test_overlapping_pyramids_in_one_another_and_their_shares() -> None:
+    inner = SpatialPyramid(BagOfWords(KMeansDictionary(n_words=6)), grids=("2x1", "3x3"), overlap=True)
+    outer = SpatialPyramid(inner, grids=("1x2",), overlap=True).fit([random_bag(60, seed=1)])
+    features = random_bag(50, seed=2)
+    vector = outer.encode(features)
+    expected = pyramid_oracle(outer.encoder_, features, [(1, 2)], [1], l2=True, overlap=True)
+    np.testing.assert_allclose(vector, expected, rtol=1e-5, atol=1e-7)
+    weights = np.random.default_rng(0).normal(size=len(vector))
+    assert outer.shares(features, weights).sum() == pytest.approx(vector.astype(np.float64) @ weights)
+    assert outer.words(features).cell.max() < 2 * 11 == outer.words(features).n_cells
 
 
 def test_grids_are_columns_by_rows_and_cells_go_row_by_row() -> None:
@@ -131,6 +167,7 @@ places = st.tuples(*[st.one_of(st.integers(-4, 100).map(lambda v: v / 2), st.flo
     image_size=st.tuples(st.integers(1, 50), st.integers(1, 50)),
     level_weights=st.sampled_from(["equal", "cells"]),
     l2=st.booleans(),
+    overlap=st.booleans(),
 )
 def test_against_the_oracle(
     points: list[tuple[int, tuple[float, float]]],
@@ -138,16 +175,25 @@ def test_against_the_oracle(
     image_size: tuple[int, int],
     level_weights: str,
     l2: bool,
+    overlap: bool,
 ) -> None:
-    pyramid = fitted(grids=grids, level_weights=level_weights, normalization="l2" if l2 else "none")
+    pyramid = fitted(grids=grids, level_weights=level_weights, normalization="l2" if l2 else "none", overlap=overlap)
     features = frozen(bag([word for word, _ in points], [place for _, place in points], image_size))
     weights = [1.0 if level_weights == "equal" else (columns * rows) ** -0.5 for columns, rows in grids]
     vector = pyramid.encode(features)
     assert vector.dtype == np.float32
     assert vector.shape == (pyramid.vector_length,) == (3 * sum(columns * rows for columns, rows in grids),)
     np.testing.assert_allclose(
-        vector, pyramid_oracle(pyramid.encoder_, features, grids, weights, l2=l2), rtol=1e-5, atol=1e-7
+        vector,
+        pyramid_oracle(pyramid.encoder_, features, grids, weights, l2=l2, overlap=overlap),
+        rtol=1e-5,
+        atol=1e-7,
     )
+    # A point's cells are those that it counts in.
+    table = pyramid.words(features)
+    cells = [set(cells[cells >= 0].tolist()) for cells in table.cell]
+    alone = [pyramid.encode(features.take(np.array([row]))).reshape(-1, 3) for row in range(len(features))]
+    assert cells == [set(np.flatnonzero(vectors.any(axis=1)).tolist()) for vectors in alone]
 
 
 @pytest.mark.parametrize("width", [37, 41, 47, 99, 480])

@@ -22,7 +22,8 @@ class WordTable:
         opposite directions.
     cell : ndarray of shape (n, n_grids), intp
         The point's cell in each grid of a spatial pyramid. Grids number their cells on from one another, row by row, as
-        they follow one another in the vector; all 0 without a pyramid.
+        they follow one another in the vector; all 0 without a pyramid. Where cells overlap, a grid has up to four
+        columns, and -1 stands for no cell.
     distance : ndarray of shape (n,), float32
         Of the descriptor from its word: Euclidean; of binary words in bits; of a Gaussian in its standard deviations,
         from its mean; of a direction 1 less the cosine.

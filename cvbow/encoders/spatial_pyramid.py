@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from cvbow._checks import check_choice, check_real
+from cvbow._checks import check_choice, check_flag, check_real
 from cvbow.encoders._encoder import Encoder
 from cvbow.encoders._pooling import Cells
 from cvbow.encoders._words import WordTable
@@ -40,6 +40,9 @@ class SpatialPyramid(Encoder):
         equation 3 is (0.25, 0.25, 0.5) with the default grids.
     normalization : {"l2", "l1", "none"}, default "l2"
         Of the whole vector.
+    overlap : bool, default False
+        Let the cells of a grid reach half-way into their neighbours: of n columns each is 2 / (n + 1) of the image wide
+        in place of 1 / n. A thing on the border of two cells is then wholly in one of them, or in the next.
 
     Attributes
     ----------
@@ -58,6 +61,8 @@ class SpatialPyramid(Encoder):
     """
 
     learned: ClassVar[Mapping[str, Learned]] = {"encoder_": Part(Encoder)}
+    # Model files from before cells could overlap do not say.
+    added: ClassVar[Mapping[str, Any]] = {"overlap": False}
 
     def __init__(
         self,
@@ -66,11 +71,13 @@ class SpatialPyramid(Encoder):
         grids: Sequence[str | tuple[int, int]] = ("1x1", "2x2", "4x4"),
         level_weights: str | Sequence[float] = "equal",
         normalization: str = "l2",
+        overlap: bool = False,
     ) -> None:
         self.encoder = encoder
         self.grids = grids
         self.level_weights = level_weights
         self.normalization = normalization
+        self.overlap = overlap
 
     @property
     def wants_documents(self) -> bool:  # type: ignore[override]
@@ -131,8 +138,9 @@ class SpatialPyramid(Encoder):
         cells: list[NDArray[np.intp]] = []
         start = 0
         for columns, rows in parse_grids(self.grids):
-            outer = start + _cell_of_points(features, columns, rows)
-            cells.append(outer[:, None] * table.n_cells + table.cell)
+            for local in _cells_of_points(features, columns, rows, bool(self.overlap)):
+                inner = (start + local[:, None]) * table.n_cells + table.cell
+                cells.append(np.where((local[:, None] < 0) | (table.cell < 0), -1, inner))
             start += columns * rows
         return replace(table, cell=np.hstack(cells), n_cells=start * table.n_cells)
 
@@ -144,9 +152,9 @@ class SpatialPyramid(Encoder):
     def encode_cells(self, features: Features, cells: Cells) -> NDArray[np.float32]:
         """Return a pyramid for each of the given cells, each pyramid's grids laid over the whole image."""
         check_is_fitted(self, "encoder_")
-        pyramids, n_cells = self._pyramids(features, cells), cells.n_cells
-        vectors = self.encoder_.encode_cells(features, pyramids).reshape(n_cells, pyramids.n_cells // n_cells, -1)
-        vectors = (vectors * self.cell_weights[:, None]).reshape(n_cells, -1)
+        n_cells, weights = cells.n_cells, self.cell_weights
+        vectors = self.encoder_.encode_cells(features, self._pyramids(features, cells))[: n_cells * len(weights)]
+        vectors = (vectors.reshape(n_cells, len(weights), -1) * weights[:, None]).reshape(n_cells, -1)
         if self.normalization == "l2":
             length = np.linalg.norm(vectors, axis=1, keepdims=True)
         elif self.normalization == "l1":
@@ -158,22 +166,32 @@ class SpatialPyramid(Encoder):
     def share_out(self, features: Features, cells: Cells, values: NDArray[np.float64]) -> NDArray[np.float64]:
         check_is_fitted(self, "encoder_")
         pyramids = self._pyramids(features, cells)
-        shares: NDArray[np.float64] = self.encoder_.share_out(features, pyramids, values.reshape(pyramids.n_cells, -1))
+        held = np.zeros((pyramids.n_cells, self.encoder_.vector_length))
+        held[: cells.n_cells * len(self.cell_weights)] = values.reshape(-1, held.shape[1])
+        shares: NDArray[np.float64] = self.encoder_.share_out(features, pyramids, held)
         return shares
 
     def _pyramids(self, features: Features, cells: Cells) -> Cells:
-        """Return the cells of all grids in each of the given cells."""
+        """Return the cells of all grids in each of the given cells.
+
+        Where they overlap, a point is in several cells of a grid, and there is one cell more, the last: of points that
+        are in fewer than others.
+        """
         sizes = parse_grids(self.grids)
         mirror = mirrored_cells(sizes)
         per_pyramid, n_cells = len(mirror), cells.n_cells
+        rest = n_cells * per_pyramid
         inner: list[NDArray[np.intp]] = []
         for outer in cells.of_points:
             start = 0
             for columns, rows in sizes:
-                inner.append(outer * per_pyramid + start + _cell_of_points(features, columns, rows))
+                for local in _cells_of_points(features, columns, rows, bool(self.overlap)):
+                    inner.append(np.where(local < 0, rest, outer * per_pyramid + start + local))
                 start += columns * rows
-        places = cells.mirrored(np.arange(n_cells))[:, None] * per_pyramid + mirror
-        return Cells(inner, n_cells * per_pyramid, places.ravel())
+        places = (cells.mirrored(np.arange(n_cells))[:, None] * per_pyramid + mirror).ravel()
+        if not self.overlap:
+            return Cells(inner, rest, places)
+        return Cells(inner, rest + 1, np.append(places, rest))
 
     @property
     def cell_weights(self) -> NDArray[np.float32]:
@@ -207,6 +225,7 @@ class SpatialPyramid(Encoder):
         else:
             check_choice("level_weights", self.level_weights, ("equal", "cells", "lazebnik"))
         check_choice("normalization", self.normalization, ("l2", "l1", "none"))
+        check_flag("overlap", self.overlap)
 
 
 def parse_grids(grids: object) -> list[tuple[int, int]]:
@@ -237,13 +256,29 @@ def mirrored_cells(sizes: Sequence[tuple[int, int]]) -> NDArray[np.intp]:
     return np.concatenate(cells)
 
 
-def _cell_of_points(features: Features, columns: int, rows: int) -> NDArray[np.intp]:
-    """Return the cell of each point, numbered row by row."""
+def _cells_of_points(features: Features, columns: int, rows: int, overlap: bool) -> list[NDArray[np.intp]]:
+    """Return the cells of each point, numbered row by row: one array (n,) for each cell that a point may be in.
+
+    -1 stands for none: where cells overlap, those at the border of the image have no neighbour beyond it.
+    """
     width, height = features.image_size
-    # The image spans -1/2 to width - 1/2; a point on or over its edge belongs to the outer cell. In float64 the product
+    x, y = features.points[:, :2].T
+    found = []
+    for row in _parts_of_axis(y, height, rows, overlap):
+        for column in _parts_of_axis(x, width, columns, overlap):
+            found.append(np.where((row < 0) | (column < 0), -1, row * columns + column))
+    return found
+
+
+def _parts_of_axis(places: NDArray[np.float32], size: int, n: int, overlap: bool) -> list[NDArray[np.intp]]:
+    """Return which of the n columns, or rows, of an image's axis each place is in; -1 for none."""
+    n_strips = n + overlap
+    # The image spans -1/2 to size - 1/2; a point on or over its edge belongs to the outer cell. In float64 the product
     # is exact, so a point on the border of two cells never rounds into the one before.
-    x, y = features.points[:, :2].T.astype(np.float64) + 0.5
-    column = np.floor(x * columns / width).astype(np.intp)
-    row = np.floor(y * rows / height).astype(np.intp)
-    cell: NDArray[np.intp] = np.clip(row, 0, rows - 1) * columns + np.clip(column, 0, columns - 1)
-    return cell
+    strip = np.floor((places.astype(np.float64) + 0.5) * n_strips / size).astype(np.intp)
+    strip = np.clip(strip, 0, n_strips - 1)
+    if not overlap:
+        return [strip]
+    # A part is two strips, its own and the next: each strip is in one part of even number, and in one of odd number.
+    parts = [strip - (strip - parity) % 2 for parity in range(min(n, 2))]
+    return [np.where((part < 0) | (part >= n), -1, part) for part in parts]

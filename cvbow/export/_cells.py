@@ -33,14 +33,15 @@ class GraphCells:
         The group of each point, int64 (P,); ``n_groups`` of a point that there is not.
     """
 
-    def __init__(self, graph: Graph, points: Points, grids: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, graph: Graph, points: Points, grids: Sequence[tuple[int, int]], overlap: bool) -> None:
         self.graph, self.mirror = graph, mirrored_cells(grids)
         x_cuts, y_cuts = (
-            sorted({Fraction(part, grid[axis]) for grid in grids for part in range(1, grid[axis])}) for axis in (0, 1)
+            sorted({Fraction(part, n) for grid in grids for n in [grid[axis] + overlap] for part in range(1, n)})
+            for axis in (0, 1)
         )
         n_columns = len(x_cuts) + 1
         self.n_groups = n_columns * (len(y_cuts) + 1)
-        self.belongs = _parts(grids, x_cuts, y_cuts)
+        self.belongs = _parts(grids, overlap, x_cuts, y_cuts)
         self.n_cells = len(self.belongs)
         ends = graph.op("Mul", points.size, graph.integers(2))
         column = _passed(graph, points.x, graph.row(ends, 1), x_cuts)
@@ -140,7 +141,7 @@ class GraphCells:
 
 
 def _parts(
-    grids: Sequence[tuple[int, int]], x_cuts: Sequence[Fraction], y_cuts: Sequence[Fraction]
+    grids: Sequence[tuple[int, int]], overlap: bool, x_cuts: Sequence[Fraction], y_cuts: Sequence[Fraction]
 ) -> NDArray[np.float64]:
     """Return which groups, row by row, are parts of each cell, (n_cells, n_groups)."""
     ends = (Fraction(0), *x_cuts, Fraction(1)), (Fraction(0), *y_cuts, Fraction(1))
@@ -149,8 +150,14 @@ def _parts(
     for n_columns, n_rows in grids:
         for row in range(n_rows):
             for column in range(n_columns):
-                cells.append([y * n_rows // 1 == row and x * n_columns // 1 == column for y in rows for x in columns])
+                down, along = _within(rows, row, n_rows, overlap), _within(columns, column, n_columns, overlap)
+                cells.append([y and x for y in down for x in along])
     return np.asarray(cells, np.float64)
+
+
+def _within(places: Sequence[Fraction], part: int, n: int, overlap: bool) -> list[bool]:
+    """Return whether each place of an axis is in its part of n; one that overlaps is two of n + 1 strips wide."""
+    return [0 <= place * (n + overlap) // 1 - part <= overlap for place in places]
 
 
 def _passed(graph: Graph, places: str, end: str, cuts: Sequence[Fraction]) -> str:

@@ -34,15 +34,15 @@ class Encoded:
 
 def encode(graph: Graph, encoder: Encoder, rows: str, points: Points) -> Encoded:
     """Return the vectors of bags of descriptors, (N, d); CvbowError if the encoder cannot be exported."""
-    grids, weights, normalization = [(1, 1)], np.ones(1, np.float32), "none"
+    grids, weights, normalization, overlap = [(1, 1)], np.ones(1, np.float32), "none", False
     if isinstance(encoder, SpatialPyramid):
         grids, weights, normalization = parse_grids(encoder.grids), encoder.cell_weights, encoder.normalization
-        encoder = encoder.encoder_
+        encoder, overlap = encoder.encoder_, bool(encoder.overlap)
     found = _ENCODERS.get(type(encoder))
     if found is None:
         names = ", ".join(kind.__name__ for kind in _ENCODERS)
         raise CvbowError(f"{type(encoder).__name__} cannot be exported; what can be is {names}")
-    cells = GraphCells(graph, points, grids)
+    cells = GraphCells(graph, points, grids, overlap)
     encoded = found(graph, encoder, rows, cells)
     vectors = graph.reshape(graph.op("Mul", encoded.vectors, graph.constant(weights[:, None])), 0, -1)
     if normalization != "none":

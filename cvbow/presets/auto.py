@@ -29,7 +29,7 @@ TINY = 64
 COLORED = 0.05
 #: Vectors that take 4 GB, of "fisher" those of one channel: training takes twice that, which a computer with 16 GB
 #: holds, and as many images are described in some minutes.
-ROOM = {"fisher": 14_800, "patches": 78_000}
+ROOM = {"fisher": 14_800, "patches": 69_000}
 #: How often words or Gaussians, and with them the vectors, are halved for more images. Beyond, describing them for
 #: "fisher" would take more than a quarter of an hour, and "fast" takes its place; tiny images have no other recipe.
 HALVINGS = 2

@@ -134,6 +134,7 @@ def _channel(channel: str, values: Mapping[str, Any]) -> Any:
             grids=values["grids"],
             level_weights=values["level_weights"],
             normalization=values["pyramid_normalization"],
+            overlap=values["overlap"],
         )
     parts = {"extractor": _extractor(values), "encoder": encoder, "reduce": _reduce(values)}
     return kind(**{**_chosen(kind, values), **parts})

@@ -264,6 +264,7 @@ SETTINGS: dict[str, Setting] = {
     "grids": Setting(("1x1", "2x2", "4x4"), "spatial pyramid, columns x rows", _words, _LOCAL),
     "level_weights": Setting("equal", "of the grids: equal, cells, lazebnik, or a number for each", _weights, _LOCAL),
     "pyramid_normalization": Setting("l2", "of the whole pyramid: l2, l1 or none", str, _LOCAL),
+    "overlap": Setting(False, "let the cells of grids reach half-way into their neighbours", _flag, _LOCAL, said=False),
     "augment": Setting(0, "randomly transformed copies of each image that the classifier learns from too", _integer),
     "augment_with": Setting(
         ("mirror", "rotate", "shift", "zoom"), "of the copies, each or none at random", _words, choices=TRANSFORMS

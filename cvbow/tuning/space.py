@@ -54,7 +54,7 @@ _PATCH_WORDS = (200, 400, 800, 1600, 3200)
 _SMALL_SAMPLE = (60_000, 300, 10)
 _SAMPLE = {"fisher": (180_000, 1000, 50)}
 _USUAL_SAMPLE = (200_000, 1000, 20)
-_PATCH_SAMPLE = (400_000, 10_000, 10)
+_PATCH_SAMPLE = (200_000, 10_000, 10)
 #: C of linear classifiers, and in the same place the ridge's alpha: from a smooth answer to one that fits closely.
 _C = (0.3, 1.0, 3.0, 10.0, 30.0)
 _ALPHA = (0.1, 0.03, 0.01, 0.003, 0.001)
@@ -96,6 +96,8 @@ def genes(*, colored: bool, tiny: bool, side: float) -> list[Gene]:
             Gene("features", ("dense-sift", "patches")),
             Gene("patch_size", (5, 6, 8), ordered=True),
             Gene("patch_step", (1, 2), ordered=True),
+            Gene("patch_grids", ("2x2", "3x3"), ordered=True),
+            Gene("overlap", (False, True)),
             Gene("nearness", (0.4, 0.6, 0.8, 1.0), ordered=True),
         ]
     return found
@@ -127,6 +129,8 @@ _BOW: dict[str, Value] = {
     "features": "dense-sift",
     "patch_size": 6,
     "patch_step": 1,
+    "patch_grids": "3x3",
+    "overlap": True,
     "nearness": 0.6,
 }
 _OTHERS: dict[str, dict[str, Value]] = {
@@ -151,7 +155,7 @@ _OTHERS: dict[str, dict[str, Value]] = {
         "position_weight": 4.0,
         "mirror": "pairs",
     },
-    "patches": {"features": "patches", "max_side": 480, "mirror": "twice", "grids": "2x2", "fit": 3},
+    "patches": {"features": "patches", "size": 2, "max_side": 480, "mirror": "twice"},
 }
 
 
@@ -231,7 +235,8 @@ def _patches(given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, dict[
         "nearness": given["nearness"],
         "pooling": "sum",
         "normalization": "hellinger",
-        "grids": tuple(given["grids"].split(",")),
+        "grids": tuple(given["patch_grids"].split(",")),
+        "overlap": given["overlap"],
         "pyramid_normalization": "none",
     }
     linear = given["classifier"] == "linear-svm"
@@ -262,6 +267,6 @@ def _summary(settings: Mapping[str, Any], classifier: Mapping[str, Any]) -> str:
             parts.append("census")
     if settings["mirror"]:
         parts.append("mirrored pairs" if settings["mirror"] == "pairs" else "mirrored")
-    parts.append("+".join(settings["grids"]))
+    parts.append("+".join(settings["grids"]) + " overlapping" * settings.get("overlap", False))
     parts.append(" ".join((settings["classifier"], *(f"{key} {value:g}" for key, value in classifier.items()))))
     return ", ".join(parts)
