@@ -18,8 +18,8 @@ class WordTable:
         x, y, size and angle in the image, as ``Features.points``.
     word : ndarray of shape (n,), int32
         The nearest word, of Gaussians the most probable one. Of words in mirrored pairs the second half are the mirrors
-        of the first, in the same order. Of ``SoftThreshold`` with ``split_sign``, those from its ``n_words`` on are the
-        opposite directions.
+        of the first, in the same order. Of ``NearWords``, and of ``SoftThreshold`` with ``split_sign``, those from its
+        ``n_words`` on are the opposite directions.
     cell : ndarray of shape (n, n_grids), intp
         The point's cell in each grid of a spatial pyramid. Grids number their cells on from one another, row by row, as
         they follow one another in the vector; all 0 without a pyramid. Where cells overlap, a grid has up to four
