@@ -1,4 +1,4 @@
-"""The README's picture, made from benchmarks/results/speed.json: accuracy against time on 15-Scene.
+"""The picture of benchmarks/README.md, made from benchmarks/results/speed.json: accuracy against time on 15-Scene.
 
 python benchmarks/charts.py            writes benchmarks/results/scene15.svg
 python benchmarks/charts.py --check    exit 1 where the picture is not that of the results

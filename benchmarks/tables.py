@@ -1,4 +1,4 @@
-"""The tables of README.md and of benchmarks/README.md: results in benchmarks/results/, recipes and registered parts.
+"""The tables of README.md, benchmarks/README.md and docs/recipes.md: results, recipes and registered parts.
 
     python benchmarks/tables.py                      prints them
     python benchmarks/tables.py --check README.md    exit 1 where the README has other figures
@@ -122,6 +122,41 @@ def _published_entry(row: Mapping[str, Any]) -> tuple[float, list[str]]:
     return row["figure"], [f"{row['method']} ({row['source']}; {row['status']})", share, "", "", ""]
 
 
+#: The presets that a person chooses among: when to take which, and the benchmark that tells what it gives.
+_CHOICE = (
+    ("`auto`, without being asked", "scene15-auto"),
+    ("`fast`, where time or size matters most", "scene15-fast"),
+    ("`best`, where accuracy matters most", "scene15-best"),
+    ("`patches`, for tiny images, where `auto` takes it", "cifar10-small-patches"),
+)
+
+
+def choice_table(results: Results) -> str:
+    """Four presets and what each gives and costs; empty where one has no result."""
+    found = [(said, results[name]) for said, name in _CHOICE if name in results]
+    if len(found) < len(_CHOICE):
+        return ""
+    rows = []
+    for said, result in found:
+        cost = result["cost"]
+        times = [figure(cost[f"{part}_ms_per_image"]) for part in ("train", "test")]
+        share = percent(result[result["metric"]]["mean"])
+        rows.append((said, result["title"].partition(":")[0], share, *times, figure(result["model_bytes"] / 1e6)))
+    heads = ("preset", "measured on", "accuracy %", "training: ms an image", "answer: ms an image", "model MB")
+    return Table(heads, rows).markdown()
+
+
+def scene15_table(results: Results) -> str:
+    """The popular recipe and cvbow's from folders of images to a judged classifier; empty without the result."""
+    section = results.get("speed", {}).get("end-to-end")
+    if section is None:
+        return ""
+    table, place = result_tables({"end-to-end": section})["end-to-end"], section["environment"]
+    smoke = "A smoke run, whose figures are not meaningful. " if place.get("smoke") else ""
+    where = f"{smoke}{table.title}. {place['cpu']}, {place['cores']} cores, {place['date']}."
+    return Table(table.heads, table.rows, notes=f"{where} Repeat with `{SPEED} end-to-end`.").markdown()
+
+
 def covers_table(results: Results) -> str:
     """What is found of the DVD covers, by words and vectors, and what that costs; empty without the result."""
     if "dvd-covers" not in results:
@@ -229,17 +264,15 @@ def parts_table(results: Results) -> str:
     return Table(("setting", "one of"), rows).markdown()
 
 
-TABLES: dict[str, Callable[[Results], str]] = {
-    "presets": presets_table,
-    "parts": parts_table,
-    "speed": _shown("speed", "kernels", *KERNELS, command=SPEED),
-    "scene15": _shown("speed", "end-to-end", "end-to-end", command=SPEED),
-    "accuracy": accuracy_table,
-    "comparison": _shown("scene15-comparison"),
-    "covers": covers_table,
-}
+TABLES: dict[str, Callable[[Results], str]] = {"choice": choice_table, "scene15": scene15_table}
+#: Those of docs/recipes.md, which need no results.
+RECIPES: dict[str, Callable[[Results], str]] = {"presets": presets_table, "parts": parts_table}
 #: Those of benchmarks/README.md.
 DETAILS: dict[str, Callable[[Results], str]] = {
+    "accuracy": accuracy_table,
+    "speed": _shown("speed", "kernels", *KERNELS, command=SPEED),
+    "comparison": _shown("scene15-comparison"),
+    "covers": covers_table,
     "stages": stages_table,
     "augmentation": augmentation_table,
     "matching": _shown("oxford-affine"),
@@ -279,7 +312,7 @@ DETAILS: dict[str, Callable[[Results], str]] = {
 
 def tables_of(document: Path) -> dict[str, Callable[[Mapping[str, Any]], str]]:
     """The tables that belong in a document."""
-    return DETAILS if document.resolve().parent.name == "benchmarks" else TABLES
+    return {"benchmarks": DETAILS, "docs": RECIPES}.get(document.resolve().parent.name, TABLES)
 
 
 def blocks(text: str, name: str) -> re.Match[str]:
@@ -343,7 +376,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{options.write.name}: {error}", file=sys.stderr)
             return 1
         return 0
-    for name, table in {**TABLES, **DETAILS}.items():
+    for name, table in {**TABLES, **DETAILS, **RECIPES}.items():
         print(f"<!-- {name} -->\n{table(results) or 'no results yet'}\n<!-- /{name} -->\n")
     return 0
 

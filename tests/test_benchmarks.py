@@ -154,10 +154,8 @@ def results(tmp_path: Path) -> Path:
 def readme(tmp_path: Path, tables: ModuleType, results: Path) -> Path:
     document = tmp_path / "README.md"
     document.write_text(
-        "# Title\n\nbefore\n\n<!-- speed -->\n<!-- /speed -->\n\nbetween\n\n"
-        "<!-- scene15 -->\nold\n<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\n"
-        "<!-- comparison -->\n<!-- /comparison -->\n<!-- covers -->\n<!-- /covers -->\n"
-        "<!-- presets -->\n<!-- /presets -->\n<!-- parts -->\n<!-- /parts -->\nafter\n"
+        "# Title\n\nbefore\n\n<!-- choice -->\n<!-- /choice -->\n\nbetween\n\n"
+        "<!-- scene15 -->\nold\n<!-- /scene15 -->\nafter\n"
     )
     assert tables.main(["--results", str(results), "--write", str(document)]) == 0
     return document
@@ -474,7 +472,7 @@ def test_folder_hash_sees_names_and_contents(measure: ModuleType, tmp_path: Path
 
 
 def test_speed_table(tables: ModuleType) -> None:
-    table = tables.TABLES["speed"]({"speed": SAMPLE})
+    table = tables.DETAILS["speed"]({"speed": SAMPLE})
     lines = table.splitlines()
     assert lines[2].startswith(
         "| dense SIFT, 512x512 pixels, 1 thread; median of step/bin 8/4, 4/4 | cvbow DenseSIFT | 912 "
@@ -505,7 +503,7 @@ def test_speed_table(tables: ModuleType) -> None:
 
 def test_the_command_names_the_sections_that_there_are(tables: ModuleType) -> None:
     older = {name: SAMPLE[name] for name in ("dense-sift", "nearest", "kmeans", "end-to-end")}
-    table = tables.TABLES["speed"]({"speed": older})
+    table = tables.DETAILS["speed"]({"speed": older})
     assert table.endswith("Repeat with `python benchmarks/speed.py dense-sift nearest kmeans`.")
     assert "Fisher" not in table
     assert "Gaussian" not in table
@@ -521,7 +519,7 @@ def test_scene15_table(tables: ModuleType) -> None:
 def test_sections_of_different_environments_have_their_own_captions(tables: ModuleType) -> None:
     results = copy.deepcopy(SAMPLE)
     results["kmeans"]["environment"]["cpu"] = "Another Processor"
-    caption = tables.TABLES["speed"]({"speed": results}).splitlines()[-1]
+    caption = tables.DETAILS["speed"]({"speed": results}).splitlines()[-1]
     assert "Some Processor" in caption
     assert "Another Processor" in caption
 
@@ -700,7 +698,7 @@ def test_the_tables_of_comparisons(tables: ModuleType) -> None:
         "protocol": "fixed",
     }
     found = details(scene15_comparison={**result, "quick": True}, scene15_robustness={**result, "quick": False})
-    lines = tables.TABLES["comparison"](found).splitlines()
+    lines = tables.DETAILS["comparison"](found).splitlines()
     assert lines[2] == "| a | 50.0 | 40.0 to 60.0 | -4.0 | 0.02 | 12.3 | 56.0 | 7.00 | 0.80 |"
     assert lines[3].startswith("| b | 55.0 | 40.0 to 60.0 | | | 12.3 |")
     assert "A smoke run" in lines[-1]
@@ -760,8 +758,8 @@ def test_the_table_of_tiny_images(tables: ModuleType) -> None:
 def test_no_results_no_table(tables: ModuleType) -> None:
     assert {table({}) for table in tables.DETAILS.values()} == {""}
     assert (
-        tables.TABLES["comparison"]({})
-        == tables.TABLES["speed"]({})
+        tables.DETAILS["comparison"]({})
+        == tables.DETAILS["speed"]({})
         == tables.TABLES["scene15"]({})
         == tables.covers_table({})
         == tables.accuracy_table({"speed": SAMPLE})
@@ -773,11 +771,9 @@ def test_written_tables_pass_the_check_and_leave_the_rest_alone(
     readme: Path, tables: ModuleType, results: Path
 ) -> None:
     text = readme.read_text()
-    assert text.startswith("# Title\n\nbefore\n\n<!-- speed -->\n")
-    assert "<!-- /speed -->\n\nbetween\n\n<!-- scene15 -->" in text
-    assert "<!-- /scene15 -->\n<!-- accuracy -->\n<!-- /accuracy -->\n" in text
-    assert "<!-- comparison -->\n<!-- /comparison -->\n<!-- covers -->\n<!-- /covers -->\n<!-- presets -->\n\n" in text
-    assert text.endswith("|\n\n<!-- /parts -->\nafter\n")
+    # There is no result yet for the first of them.
+    assert text.startswith("# Title\n\nbefore\n\n<!-- choice -->\n<!-- /choice -->\n\nbetween\n\n<!-- scene15 -->\n")
+    assert text.endswith("\n\n<!-- /scene15 -->\nafter\n")
     assert "\nold\n" not in text
     arguments = ["--results", str(results)]
     assert tables.main([*arguments, "--check", str(readme)]) == 0
@@ -785,9 +781,9 @@ def test_written_tables_pass_the_check_and_leave_the_rest_alone(
     assert readme.read_text() == text
 
 
-@pytest.mark.parametrize("folder", [".", "benchmarks"])
-def test_the_project_s_own_tables_are_current(folder: str, tables: ModuleType) -> None:
-    assert tables.main(["--check", str(ROOT / folder / "README.md")]) == 0
+@pytest.mark.parametrize("document", ["README.md", "benchmarks/README.md", "docs/recipes.md"])
+def test_the_project_s_own_tables_are_current(document: str, tables: ModuleType) -> None:
+    assert tables.main(["--check", str(ROOT / document)]) == 0
 
 
 def test_check_finds_a_changed_figure(
@@ -799,17 +795,17 @@ def test_check_finds_a_changed_figure(
     assert "the table scene15 is not that of the results" in errors
     assert "-| fast | 76.1 %" in errors
     assert "+| fast | 75.1 %" in errors
-    assert "speed" not in errors
+    assert "choice" not in errors
 
 
 def test_check_finds_results_that_have_changed(readme: Path, tables: ModuleType, results: Path) -> None:
     changed = copy.deepcopy(SAMPLE)
-    changed["nearest"]["contenders"][1]["ratio"] = 0.95
+    changed["end-to-end"]["contenders"][1]["seconds"] = 31.5
     (results / "speed.json").write_text(json.dumps(changed))
     assert tables.main(["--results", str(results), "--check", str(readme)]) == 1
 
 
-@pytest.mark.parametrize("damage", [("<!-- /speed -->", ""), ("between", "<!-- speed -->\n<!-- /speed -->")])
+@pytest.mark.parametrize("damage", [("<!-- /choice -->", ""), ("between", "<!-- choice -->\n<!-- /choice -->")])
 def test_markers_must_stand_once(
     readme: Path, tables: ModuleType, results: Path, capsys: pytest.CaptureFixture[str], damage: tuple[str, str]
 ) -> None:
@@ -817,23 +813,14 @@ def test_markers_must_stand_once(
     readme.write_text(text)
     for action in ("--check", "--write"):
         assert tables.main(["--results", str(results), action, str(readme)]) == 1
-        assert "README.md: needs the markers <!-- speed --> and <!-- /speed -->" in capsys.readouterr().err
+        assert "README.md: needs the markers <!-- choice --> and <!-- /choice -->" in capsys.readouterr().err
     assert readme.read_text() == text
 
 
 def test_tables_smoke_runs_without_results(tables: ModuleType, tmp_path: Path) -> None:
     done = run_script("tables.py", "--smoke", "--results", str(tmp_path), folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    # The recipes and the parts need none.
-    assert done.stdout.count("no results yet") == len({**tables.TABLES, **tables.DETAILS}) - 2
-
-
-def test_the_readme_has_the_figures_of_the_results(tables: ModuleType) -> None:
-    if not (BENCHMARKS / "results" / "speed.json").exists():
-        pytest.skip("no benchmarks/results/speed.json yet: python benchmarks/speed.py writes it")
-    results = tables.load(BENCHMARKS / "results")
-    for document in (ROOT / "README.md", BENCHMARKS / "README.md"):
-        assert tables.check(document, results) == []
+    assert done.stdout.count("no results yet") == len({**tables.TABLES, **tables.DETAILS})
 
 
 def test_results_name_no_folder_of_the_machine() -> None:
