@@ -1,4 +1,4 @@
-"""The tables of README.md, benchmarks/README.md and docs/recipes.md: results, recipes and registered parts.
+"""The tables of README.md, of benchmarks/README.md and of the pages in docs/: results, recipes and registered parts.
 
     python benchmarks/tables.py                      prints them
     python benchmarks/tables.py --check README.md    exit 1 where the README has other figures
@@ -265,7 +265,7 @@ def parts_table(results: Results) -> str:
 
 
 TABLES: dict[str, Callable[[Results], str]] = {"choice": choice_table, "scene15": scene15_table}
-#: Those of docs/recipes.md, which need no results.
+#: Those that need no results, and stand in no document but the pages, which have all of them.
 RECIPES: dict[str, Callable[[Results], str]] = {"presets": presets_table, "parts": parts_table}
 #: Those of benchmarks/README.md.
 DETAILS: dict[str, Callable[[Results], str]] = {
@@ -312,7 +312,7 @@ DETAILS: dict[str, Callable[[Results], str]] = {
 
 def tables_of(document: Path) -> dict[str, Callable[[Mapping[str, Any]], str]]:
     """The tables that belong in a document."""
-    return {"benchmarks": DETAILS, "docs": RECIPES}.get(document.resolve().parent.name, TABLES)
+    return DETAILS if document.resolve().parent.name == "benchmarks" else TABLES
 
 
 def blocks(text: str, name: str) -> re.Match[str]:

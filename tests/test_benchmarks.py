@@ -781,7 +781,7 @@ def test_written_tables_pass_the_check_and_leave_the_rest_alone(
     assert readme.read_text() == text
 
 
-@pytest.mark.parametrize("document", ["README.md", "benchmarks/README.md", "docs/recipes.md"])
+@pytest.mark.parametrize("document", ["README.md", "benchmarks/README.md"])
 def test_the_project_s_own_tables_are_current(document: str, tables: ModuleType) -> None:
     assert tables.main(["--check", str(ROOT / document)]) == 0
 

@@ -51,6 +51,18 @@ PYTHON = each_once(
 COMMANDS = each_once({page: "\n".join(commands(page)) for page in PAGES if commands(page)})
 
 
+def test_the_readme_takes_five_minutes() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1000
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"])
+def test_links_to_files_lead_somewhere(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+    files = [link for link in links if link and "://" not in link and not link.startswith("mailto:")]
+    assert [link for link in files if not ((ROOT / document).parent / link).exists()] == []
+
+
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with the folders that the examples name."""
