@@ -147,12 +147,14 @@ def _compared(
             answer = _session(file, threads=0)
             found = np.concatenate([answer(image) for image in test[judged]])
             asked, right = expected[judged], truth[judged]
+            differences = np.abs(found - asked).max(axis=1)
             result["exported"][name] = {
                 "n_images": len(found),
                 "mb": rounded(file.stat().st_size / 1e6),
                 "nodes": len(exported.graph.node),
                 "equal_labels": rounded(float((found.argmax(axis=1) == asked.argmax(axis=1)).mean())),
-                "largest_difference": rounded(float(np.abs(found - asked).max())),
+                "largest_difference": rounded(float(differences.max())),
+                "over_thousandth": rounded(float((differences > 1e-3).mean())),
                 "accuracy": rounded(float((model.classes_[found.argmax(axis=1)] == right).mean())),
                 "peak_mb": _peak(file, test),
             }

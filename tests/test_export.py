@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -16,7 +17,8 @@ from cvbow.backends import ColorHistogram
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
-from cvbow.export import to_onnx  # noqa: E402
+from cvbow.export import _extractors, _images, to_onnx  # noqa: E402
+from cvbow.export._graph import DOMAIN, OPSET, Graph  # noqa: E402
 
 SMALL = {"sample": 5000, "max_iter": 3, "n_words": 16}
 #: Recipes, and what is changed of them, that between them have all that can be exported.
@@ -113,24 +115,38 @@ def test_its_heat_is_that_of_explain(models: dict[str, ImageClassifier], name: s
         assert heat.sum() == pytest.approx(found["decisions"].max() - why.bias - why.remainder, abs=1e-3)
 
 
-def test_smoothing_rounds_as_exact_numbers_do() -> None:
+def run_part(build: Callable[[Graph], str], planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Run a graph that is built on the value "planes", (N, C, H, W)."""
     from onnx import TensorProto, helper
 
-    from cvbow.export._extractors import _smoothed
-    from cvbow.export._graph import OPSET, Graph
+    graph = Graph()
+    graph.output("out", build(graph))
+    shape = [f"length_{axis}" for axis in range(4)]
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("planes", "out")]
+    opsets = [helper.make_opsetid(*each) for each in (("", OPSET), (DOMAIN, 1))]
+    made = helper.make_graph(graph.nodes, "part", values[:1], values[1:], graph.initializers)
+    model = helper.make_model(made, functions=graph.functions, opset_imports=opsets, ir_version=8)
+    (found,) = runtime.InferenceSession(model.SerializeToString()).run(None, {"planes": planes})
+    return np.asarray(found)
 
+
+def test_colours_are_those_of_opencv() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (512, 1024, 3), np.uint8)
+    # Values that lie at a border of whole numbers.
+    image[0, :3] = [[0, 5, 80], [5, 5, 0], [62, 182, 30]]
+    planes = image.transpose(2, 0, 1)[None].astype(np.float32)
+    found = run_part(lambda graph: _images.lab(graph, "planes"), planes)
+    np.testing.assert_array_equal(found[0].transpose(1, 2, 0), cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
+    found = run_part(lambda graph: _images.gray(graph, "planes"), planes)
+    np.testing.assert_array_equal(found[0, 0], cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+
+
+def test_smoothing_rounds_as_exact_numbers_do() -> None:
     random, sigma = np.random.default_rng(0), 1.3
     steps = random.integers(0, 255 * 256 + 1, (1, 1, 90, 80)).astype(np.float32)
     kernel = cv2.getGaussianKernel(11, sigma, cv2.CV_32F).astype(np.float64)
     exact = cv2.sepFilter2D(steps[0, 0].astype(np.float64), cv2.CV_64F, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
-    graph = Graph()
-    graph.output("smooth", _smoothed(graph, "steps", sigma**2))
-    shape = ["n", 1, "h", "w"]
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("steps", "smooth")]
-    opsets = [helper.make_opsetid(*each) for each in (("", OPSET), ("cvbow", 1))]
-    made = helper.make_graph(graph.nodes, "smooth", values[:1], values[1:], graph.initializers)
-    model = helper.make_model(made, functions=graph.functions, opset_imports=opsets, ir_version=8)
-    (found,) = runtime.InferenceSession(model.SerializeToString()).run(None, {"steps": steps})
+    found = run_part(lambda graph: _extractors.smoothed(graph, "planes", sigma**2), steps)
     # Where the exact number is not at the very border of two steps.
     is_clear = np.abs(exact + 0.5 - np.rint(exact + 0.5)) > 1e-3
     assert is_clear.mean() > 0.99

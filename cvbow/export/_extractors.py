@@ -49,7 +49,7 @@ def _dense_sift(graph: Graph, extractor: DenseSIFT, pixels: str) -> Described:
     for channel in _images.channels(graph, pixels, extractor.color):
         parts = []
         for scale, size in enumerate(extractor.bin_sizes):
-            smooth = _smoothed(graph, channel, extractor.smoothing(size))
+            smooth = smoothed(graph, channel, extractor.smoothing(size))
             planes = graph.function("Directions", lambda plane: _directions(graph, plane), smooth)
             # Over the bin's size, so that scales have one threshold.
             parts.append(grid.pool(planes, len(_DIRECTIONS), scale, extractor.bin_profiles(size) / size))
@@ -72,7 +72,7 @@ def _strength(graph: Graph, gray: str) -> str:
     return graph.op("Add", length, graph.constant(1))
 
 
-def _smoothed(graph: Graph, channel: str, variance: float) -> str:
+def smoothed(graph: Graph, channel: str, variance: float) -> str:
     """Return a channel in whole steps (N, 1, H, W) smoothed by a Gaussian of this variance, in whole steps.
 
     Float32 alone would round one pixel in a hundred to another step. So the kernel is what it is in whole 128ths, by

@@ -127,7 +127,8 @@ def _gamma() -> NDArray[np.float64]:
 def _roots() -> NDArray[np.float64]:
     value = np.arange(256 * 3 // 2 << _GAMMA_BITS) / (255 << _GAMMA_BITS)
     curve = np.where(value < 0.008856, 7.787 * value + 16 / 116, np.cbrt(value))
-    return np.asarray(np.rint((1 << _ROOT_BITS) * curve))
+    # Two values are so near the middle of whole numbers that it counts that OpenCV's are of float32.
+    return np.asarray(np.rint((1 << _ROOT_BITS) * curve.astype(np.float32)), np.float64)
 
 
 def _to_xyz() -> NDArray[np.float64]:

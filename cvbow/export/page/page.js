@@ -6,6 +6,8 @@ const [files, choice, camera, pause, clear, strength, heat, status, live, result
 const BARS = 10, PICTURES = 40;
 // No larger image goes to a model that takes any size; the memory of a browser is small.
 const LARGEST = 2048;
+// The first image takes longest, so it is a blank one, of so many pixels a side.
+const WARM = 160;
 const FOR = [213, 94, 0], AGAINST = [0, 114, 178];
 let model;
 
@@ -76,6 +78,8 @@ async function runtime() {
     // Threads share memory, which a browser allows only to pages that their server isolates from all others; and it
     // starts them from the page's own files only.
     if (!crossOriginIsolated || !isOwn) ort.env.wasm.numThreads = 1;
+    // The page goes on being drawn while a worker computes; that, too, only the page's own files may start.
+    ort.env.wasm.proxy = isOwn;
     return ort;
   } catch {
     // Why, a browser does not say.
@@ -93,7 +97,8 @@ async function start() {
   }
   say("Loading the model and the runtime, once …");
   const [bytes, ort] = await Promise.all([fetched(), runtime()]);
-  const session = await ort.InferenceSession.create(bytes, { executionProviders: ["wasm"] }).catch((error) => {
+  // A worker takes the bytes away: it gets a copy.
+  const session = await ort.InferenceSession.create(bytes.slice(), { executionProviders: ["wasm"] }).catch((error) => {
     throw new Error(`The model or the runtime cannot be used: ${reason(error)}.`);
   });
   let classes;
@@ -113,6 +118,9 @@ async function start() {
       : `This model sees no more than ${limit()} pixels along the longer side: ` +
         "larger images are shrunk to that first.") +
     ` ONNX Runtime ${ort.env.versions.web}, ${ort.env.wasm.numThreads > 1 ? "several threads" : "one thread"}.`;
+  say("Warming up …");
+  const size = fixed ?? { width: WARM, height: WARM };
+  await answer(new ImageData(size.width, size.height));
   files.disabled = camera.disabled = false;
   strength.hidden = !model.hasHeat;
   say("Ready.");
