@@ -272,8 +272,8 @@ def exported_tables(result: Mapping[str, Any]) -> dict[str, Table]:
     shares = ("equal labels %", "largest difference", "over 1e-3 %", "accuracy %")
     heads = ("model", "file", "test images", *shares, "MB", "nodes", "peak MB")
     notes = (
-        "The difference is that of probabilities, and the share that of images where it is over a thousandth; the peak is "
-        "that of a process with the runtime."
+        "The difference is that of probabilities, and the share that of images where it is over a thousandth; the peak "
+        "is that of a process with the runtime."
     )
     return {
         "figures": Table(heads, rows, "What ONNX files of models answer, for the same pixels", notes),
