@@ -9,22 +9,38 @@ nothing of the data's size is copied.
 
 When there are fewer vectors than dimensions, or only a kernel is known, the data is replaced by the Cholesky factor of
 its Gram matrix: dot products, and so the solution, stay the same, in as many dimensions as there are vectors.
+
+Of many vectors, each product is a pass over gigabytes, and several hundred of them make a solution. There, steps follow
+from the gradient, what earlier steps have shown, and a sample of the vectors (``_quasi_newton``): two passes a step,
+some eighty in all.
 """
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.classify._narrow import blocks, is_narrow, wide
+from cvbow.classify._quasi_newton import Remembered, SampledCurvature, sample_rows
 from cvbow.classify._standardize import Standardization
 from cvbow.parallel import cut, local_threads, map_threads
 
 #: Coefficients (d, n_problems) and intercepts (n_problems,).
 Solution = tuple[NDArray[np.float64], NDArray[np.float64]]
 
+#: From more vectors than this, a solution takes as few passes over them as can be.
+MANY = 5000
 _GRAM_COLUMNS = 4096
 _MAX_INNER = 100
 _MAX_LINE = 30
+#: Steps of L-BFGS in place of one of Newton's.
+_STEPS = 10
+#: A solution of many vectors is at the minimum up to this share of the tolerance, by what the next step promises: that
+#: is about what is left, where the gradient's length only bounds it, and far. An objective that falls by a smaller
+#: share than the last is as low as rounding lets it be.
+_LEFT, _NOTHING = 1e-4, 1e-11
 
 
 def solve(
@@ -45,8 +61,10 @@ def solve(
 
     A problem is solved when its objective is within about the share ``tol`` of the least: the objective is 1-strongly
     convex in w (and, with its constant input, about as much in b), so half the gradient's squared length bounds what is
-    left.
+    left. With more than ``MANY`` vectors, what is left is estimated, and steps are smaller: ten times as many at most.
     """
+    if len(data) > MANY:
+        return _solve_many(data, y, weights, C, _STEPS * max_iter, tol, start, standard)
     w = np.zeros((data.shape[1] + 1, y.shape[1]))
     cost = 2 * C * weights[:, None]
     # The intercept is the last row of w, its input a constant. Nothing bends the objective along it but the losses;
@@ -64,15 +82,13 @@ def solve(
         np.subtract(1, values, out=values)
         np.maximum(values, 0, out=values)
         objective = 0.5 * _squared(w[:-1]) + 0.5 * np.einsum("i,ij,ij->j", cost[:, 0], values, values)
-        curvature = np.where(values > 0, cost.astype(data.dtype), 0)
+        curvature = np.where(values > 0, cost.astype(inputs.dtype), 0)
         values *= y
         values *= -cost
         gradient = inputs.back(values)
         del values
         gradient[:-1] += w[:-1]
-        # With a small C, w has hardly a share in the objective, yet it decides: an error must be small next to it too.
-        scale = np.minimum(objective, np.maximum(5 * _squared(w[:-1]), 1e-6 * objective))
-        solved = (0.5 * _squared(gradient) <= tol * scale) & (n_iter > 0)
+        solved = (0.5 * _squared(gradient) <= tol * _scale(objective, w)) & (n_iter > 0)
         if solved.all():
             break
         # Problems that are solved stay where they are: their direction comes out as zero.
@@ -92,43 +108,112 @@ def solve(
     return w[:-1], inputs.constant * w[-1], n_iter
 
 
+def _solve_many(
+    data: NDArray[np.floating],
+    y: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    C: float,
+    max_iter: int,
+    tol: float,
+    start: Solution | None,
+    standard: Standardization | None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Do what ``solve`` does, by L-BFGS; problems that are solved are no longer multiplied."""
+    cost = 2 * C * weights
+    inputs = _Inputs(data, standard, 1 / cost.sum())
+    rows = sample_rows(weights)
+    guess = SampledCurvature(inputs.rows(rows), weights[rows], float(weights.sum()))
+    w = np.zeros((data.shape[1] + 1, y.shape[1]))
+    scores = np.zeros_like(y)
+    if start is not None:
+        w[:-1], w[-1] = start[0], start[1] / inputs.constant
+        scores = inputs.forward(w)
+    left = np.arange(y.shape[1])
+    remembered, n_iter = Remembered(), 0
+    last, before, step = np.full(len(left), np.inf), np.zeros_like(w), np.zeros_like(w)
+    while True:
+        some_w, some_y = w[:, left], y[:, left]
+        short = some_y * scores[:, left]
+        np.subtract(1, short, out=short)
+        np.maximum(short, 0, out=short)
+        objective = 0.5 * _squared(some_w[:-1]) + 0.5 * np.einsum("i,ij,ij->j", cost, short, short)
+        curvature = cost @ (short > 0) / weights.sum()
+        short *= some_y
+        short *= -cost[:, None]
+        gradient = inputs.back(short)
+        del short
+        gradient[:-1] += some_w[:-1]
+        if n_iter:
+            remembered.add(step, gradient - before)
+        step = remembered.direction(gradient, curvature, guess)
+        going = -0.5 * remembered.dot(step, gradient) > _LEFT * tol * _scale(objective, some_w)
+        going &= last - objective > _NOTHING * objective
+        if n_iter == max_iter or not (going.any() or n_iter == 0):
+            break
+        last, before = objective, gradient
+        if n_iter and not going.all():
+            left, step, before, last = left[going], step[:, going], before[:, going], last[going]
+            remembered = remembered.of(going)
+        ahead = inputs.forward(step)
+        length = _line_search(w[:, left], step, y[:, left], scores[:, left], ahead, cost)
+        step *= length
+        ahead *= length
+        w[:, left] += step
+        scores[:, left] += ahead
+        n_iter += 1
+    return w[:-1], inputs.constant * w[-1], n_iter
+
+
 class _Inputs:
     """The data, standardised where that is wanted, with a column of a constant.
 
-    The standardisation is folded into the other factor of each product, so the data is read as it lies in memory.
+    The standardisation is folded into the other factor of each product, so the data is read as it lies in memory, or in
+    a file.
     """
 
     def __init__(self, data: NDArray[np.floating], standard: Standardization | None, squared_constant: float) -> None:
         self.data = data
+        self.dtype = np.float32 if is_narrow(data) else data.dtype
         self.standard = standard
-        squared = 1.0 if standard is not None else np.einsum("ij,ij->i", data, data).mean(dtype=np.float64)
+        squared = 1.0 if standard is not None else mean_squared_length(data)
         self.constant = float(np.sqrt(squared + squared_constant))
+
+    def rows(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return some of the inputs."""
+        found = np.full((len(rows), self.data.shape[1] + 1), self.constant, np.float32)
+        for row, vector in zip(rows, found[:, :-1], strict=True):
+            vector[:] = wide(self.data[row : row + 1])[0]
+            if self.standard is not None:
+                vector -= self.standard.mean
+                vector *= self.standard.scale
+        return found
 
     def forward(self, w: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``X' w``, X' being the inputs."""
         coefficients, offset = w[:-1], self.constant * w[-1]
         if self.standard is not None:
             coefficients, offset = self.standard.raw(coefficients, offset)
-        narrow = coefficients.astype(self.data.dtype, copy=False)
+        factor = coefficients.astype(self.dtype, copy=False)
         result = np.empty((len(self.data), w.shape[1]))
 
         def multiply(rows: slice) -> None:
-            np.add(self.data[rows] @ narrow, offset, out=result[rows])
+            for these, block in blocks(self.data, rows):
+                np.add(block @ factor, offset, out=result[these])
 
         map_threads(multiply, _parts(len(self.data)), local_threads(None))
         return result
 
     def back(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``X'^T values``, summed over parts of the data in a fixed order."""
-        data = self.data
-        parts = _parts(len(data))
+        parts = _parts(len(self.data))
         partial: dict[int, NDArray[np.floating]] = {}
 
         def multiply(rows: slice) -> None:
-            partial[rows.start] = data[rows].T @ values[rows].astype(data.dtype, copy=False)
+            products = (block.T @ values[these].astype(self.dtype) for these, block in blocks(self.data, rows))
+            partial[rows.start] = functools.reduce(np.add, products)
 
         map_threads(multiply, parts, local_threads(None))
-        result = np.zeros((data.shape[1] + 1, values.shape[1]))
+        result = np.zeros((self.data.shape[1] + 1, values.shape[1]))
         for rows in parts:
             result[:-1] += partial[rows.start]
         total = values.sum(axis=0)
@@ -139,6 +224,12 @@ class _Inputs:
         return result
 
 
+def mean_squared_length(data: NDArray[np.floating]) -> float:
+    """Return the mean of the squared lengths of vectors (n, d)."""
+    squares = [np.einsum("ij,ij->i", block, block) for _, block in blocks(data)]
+    return float(np.concatenate(squares).mean(dtype=np.float64))
+
+
 def _parts(n: int) -> list[slice]:
     """Cut rows into parts that depend on nothing but their number: at least 1024 rows, at most 16 parts."""
     return cut(n, max(1024, -(-n // 16)))
@@ -147,6 +238,14 @@ def _parts(n: int) -> list[slice]:
 def _squared(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the squared length of each column."""
     return np.asarray(np.einsum("ij,ij->j", columns, columns))
+
+
+def _scale(objective: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what an error of each problem is to be small next to.
+
+    With a small C, w has hardly a share in the objective, yet it decides: an error must be small next to it too.
+    """
+    return np.minimum(objective, np.maximum(5 * _squared(w[:-1]), 1e-6 * objective))
 
 
 def _conjugate_gradients(
@@ -222,7 +321,8 @@ def gram(
     products = np.zeros((n, n))
     for part in cut(end - first, _GRAM_COLUMNS):
         these = slice(first + part.start, first + part.stop)
-        block = vectors[which, these].astype(np.float64) if standard is None else standard.apply(vectors, these, which)
+        found = wide(vectors[which, these])
+        block = found.astype(np.float64) if standard is None else standard.apply(found, these)
         products += block @ block.T
     return products
 

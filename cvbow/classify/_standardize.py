@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.classify._narrow import wide
 from cvbow.parallel import cut, local_threads, map_threads
 
 #: Values that a thread looks at together: 2 MB in float64.
@@ -35,11 +36,9 @@ class Standardization:
         coefficients = w * self.scale[:, None]
         return coefficients, b - self.mean @ coefficients
 
-    def apply(
-        self, vectors: NDArray[np.float32], columns: slice, rows: slice | NDArray[np.intp] = slice(None)
-    ) -> NDArray[np.float64]:
-        """Return some columns of the vectors, or of some of them, standardised."""
-        block = vectors[rows, columns] - self.mean[columns]
+    def apply(self, values: NDArray[np.float32], columns: slice) -> NDArray[np.float64]:
+        """Return some columns of vectors, which are those given, standardised."""
+        block = values - self.mean[columns]
         block *= self.scale[columns]
         return block
 
@@ -75,7 +74,7 @@ def column_sums(
         total = np.zeros(d)
         for top in range(part.start, part.stop, rows):
             these = slice(top, min(top + rows, part.stop))
-            values: NDArray[np.floating] = vectors[these]
+            values: NDArray[np.floating] = wide(vectors[these])
             if mean is not None:
                 values = values - mean
             if counts is not None:

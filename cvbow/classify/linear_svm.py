@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_flag, check_int, check_real
 from cvbow.classify._channels import channel_bounds, channel_weights
 from cvbow.classify._labels import Groups, Labels
+from cvbow.classify._narrow import product, transposed_product
 from cvbow.classify._shares import learn_shares, scaled_channels
 from cvbow.classify._squared_hinge import Solution, factorize, gram, solve
 from cvbow.classify._standardize import Standardization, standardization
@@ -41,7 +42,7 @@ class LinearSVM(OneAgainstRestClassifier):
     class_weight : dict, "balanced" or None, default None
         Factors of C by class; "balanced" makes the classes count alike however many vectors they have.
     max_iter : int, default 100
-        Newton steps at most.
+        Newton steps at most. Of more than 5,000 vectors, ten times as many of the smaller steps that are taken there.
     standardize : bool, default False
         Learn from vectors whose values have been brought to mean 0 and the same deviation over the training vectors, so
         that all count alike, whatever their unit; to that deviation for which the vectors' mean squared length is 1, so
@@ -71,7 +72,7 @@ class LinearSVM(OneAgainstRestClassifier):
     feature_names_in_ : ndarray of shape (d,), str
         Names of the columns, where ``fit`` got a data frame; a model file does not hold them.
     n_iter_ : int
-        Newton steps of the solution on all vectors; a model file does not hold it.
+        Steps of the solution on all vectors; a model file does not hold it.
 
     Notes
     -----
@@ -81,10 +82,13 @@ class LinearSVM(OneAgainstRestClassifier):
       ``intercept_scaling``, so that the two agree as that grows.
     - The loss is the squared hinge, the penalty the squared norm, and classes are told from all others; there is no
       choice of another loss, penalty or way with many classes.
-    - Vectors are dense and taken as float32. All classes are solved at once by Newton's method with conjugate
-      gradients, whose steps are products with the vectors; from the vectors' Gram matrix where there are fewer vectors
-      than values. Nothing is drawn at random.
-    - There is no tolerance to set: a class is solved when its objective is within about a thousandth of the least.
+    - Vectors are dense and taken as float32, or as float16 if that is what they are: these may lie in a file
+      (``np.load(file, mmap_mode="r")``), are read in blocks of rows, and never are in memory together. All classes are
+      solved at once by Newton's method with conjugate gradients, whose steps are products with the vectors; from the
+      vectors' Gram matrix where there are fewer vectors than values; and of more than 5,000 vectors by L-BFGS that
+      starts from the curvature of 600 of them, in a tenth of the products. Nothing is drawn at random.
+    - There is no tolerance to set: a class is solved when its objective is within a thousandth of the least, and
+      usually within a millionth.
     - ``fit`` also learns what ``predict_proba`` needs.
 
     Examples
@@ -103,6 +107,7 @@ class LinearSVM(OneAgainstRestClassifier):
     }
     # Model files from before there were shares hold none.
     added: ClassVar[Mapping[str, Any]] = {"shares": None}
+    learns_from_files: ClassVar[bool] = True
     channels_: dict[str, int] | None = None
 
     def __init__(
@@ -135,7 +140,9 @@ class LinearSVM(OneAgainstRestClassifier):
 
         Parameters
         ----------
-        X, y : arrays
+        X : array of shape (n, d)
+            float16 is read in blocks of rows, also from a memory map; all else becomes float32.
+        y : array of shape (n,)
         sample_weight : array of shape (n,) or None, default None
             Factors of C by vector. A vector of weight 2 counts like two of it, and one of weight 0 is left out.
         channels : mapping of str to int or slice, sequence of int, or None, default None
@@ -170,7 +177,7 @@ class LinearSVM(OneAgainstRestClassifier):
             w, b = self._fit_factor(factor, labels)
             # w = X^T a with K = a L u and K = L L^T.
             dual = solve_triangular(factor, w, lower=True, trans="T", check_finite=False)
-            w = np.asarray(vectors.T @ dual.astype(np.float32), np.float64)
+            w = np.asarray(transposed_product(vectors, dual.astype(np.float32)), np.float64)
             if standard is not None:
                 w -= standard.mean[:, None] * dual.sum(axis=0)
                 w *= standard.scale[:, None]
@@ -236,7 +243,7 @@ class LinearSVM(OneAgainstRestClassifier):
             w, b, _ = solve(vectors, y, kept, C=self.C, max_iter=self.max_iter, start=start, standard=standard)
             start = w, b
             raw_w, raw_b = (w, b) if standard is None else standard.raw(w, b)
-            return np.asarray((vectors @ raw_w.astype(np.float32) + raw_b)[out], np.float64)
+            return np.asarray(product(vectors, raw_w.astype(np.float32), raw_b)[out], np.float64)
 
         self._hold_out(labels, labels.parts(N_FOLDS, 0, one=True), decide)
         w, b, self.n_iter_ = solve(
@@ -246,7 +253,7 @@ class LinearSVM(OneAgainstRestClassifier):
 
     def _decide(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self, "coef_")
-        return np.asarray(self._vectors(X) @ self.coef_.T + self.intercept_, np.float64)
+        return np.asarray(product(self._vectors(X), self.coef_.T, self.intercept_), np.float64)
 
     def check_params(self) -> None:
         super().check_params()
@@ -371,7 +378,9 @@ class TunedLinearSVM(LinearSVM):
                 start = w, b
                 if standard is not None:
                     w, b = standard.raw(w, b)
-                decided[place].append(labels.of_images(np.asarray(data[out] @ w.astype(data.dtype) + b, np.float64)))
+                # Of a factor, the products are in its precision.
+                w = w.astype(np.promote_types(data.dtype, np.float32))
+                decided[place].append(labels.of_images(np.asarray(product(data, w, b)[out], np.float64)))
         rows = np.concatenate([np.flatnonzero(out) for out in parts])
         images = labels.part(rows).images
         self.scores_ = np.array([self._judge(np.concatenate(each), images) for each in decided])

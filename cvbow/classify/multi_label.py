@@ -23,6 +23,7 @@ from cvbow.classify._any_classifier import (
     fit_parameters,
     has_method,
     last_step,
+    learns_from_files,
     limit_neighbors,
     linear_weights,
     weights_at,
@@ -128,7 +129,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """
         self.check_params()
         sets = LabelSets.of(y)
-        vectors = check_matrix(self, X, fitting=True)
+        vectors = check_matrix(self, X, fitting=True, narrow=self.learns_from_files)
         if len(sets) != len(vectors):
             raise ValueError(f"y must hold labels for each of {len(vectors)} vectors, got {len(sets)}")
         counts = None
@@ -158,6 +159,11 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def is_own(self) -> bool:
         """Whether the classifier is one of cvbow's, which decides on all labels."""
         return isinstance(last_step(self.classifier)[1], OneAgainstRestClassifier)
+
+    @property
+    def learns_from_files(self) -> bool:
+        """Whether the classifier does, and learns all labels at once."""
+        return self.is_own and learns_from_files(self.classifier)
 
     def _fit_at_once(self, vectors: NDArray[np.float32], sets: LabelSets, told: dict[str, Any]) -> HeldOut:
         """Learn all labels, and return decisions for images that were left out."""
@@ -242,7 +248,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return the decision on each label, (n, k): what its classifier decides, or the log-odds of its votes."""
         check_is_fitted(self, "parts_")
-        vectors = check_matrix(self, X, fitting=False)
+        vectors = check_matrix(self, X, fitting=False, narrow=self.learns_from_files)
         if self.sets_ is not None:
             return self._votes(self.parts_[0], vectors)
         if len(self.parts_) < len(self.classes_):

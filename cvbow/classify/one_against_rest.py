@@ -36,6 +36,8 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     """
 
     unstored = ("n_iter_", "held_out_")
+    #: Whether vectors in float16 are read in blocks of rows, also from the map of a file, and never all at a time.
+    learns_from_files: ClassVar[bool] = False
     C: float
     class_weight: Any
     max_iter: int
@@ -72,7 +74,9 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         if isinstance(y, LabelSets):
             return self._prepare_sets(X, y, sample_weight, groups)
         y = y if y is None else check_labels("y", y)
-        vectors, names = check_matrix(self, X, y, fitting=True, non_negative=self._non_negative)
+        vectors, names = check_matrix(
+            self, X, y, fitting=True, narrow=self.learns_from_files, non_negative=self._non_negative
+        )
         check_class_names(names)
         counts = None
         if sample_weight is not None:
@@ -94,7 +98,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         """Do the same for sets of labels, which ``MultiLabelClassifier`` has checked."""
         if self.class_weight is not None:
             raise ValueError(f"class_weight must be None where images have several labels, got {self.class_weight!r}")
-        vectors = check_matrix(self, X, fitting=True, non_negative=self._non_negative)
+        vectors = check_matrix(self, X, fitting=True, narrow=self.learns_from_files, non_negative=self._non_negative)
         counts = None if sample_weight is None else np.asarray(sample_weight, np.float64)
         self.classes_, self.n_labels_ = sets.classes, len(sets.classes)
         weights = (np.ones(len(sets)) if counts is None else counts) / groups.copies
@@ -159,7 +163,9 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def _vectors(self, X: ArrayLike) -> NDArray[np.float32]:
         """Check vectors (n, n_features_in_) that are to be classified."""
-        vectors: NDArray[np.float32] = check_matrix(self, X, fitting=False, non_negative=self._non_negative)
+        vectors: NDArray[np.float32] = check_matrix(
+            self, X, fitting=False, narrow=self.learns_from_files, non_negative=self._non_negative
+        )
         return vectors
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
