@@ -201,7 +201,7 @@ def _is_finite(matrix: Any) -> bool:
 
     if matrix.dtype == np.float16:
         # The exponent of what is not finite has all its bits set.
-        bits = matrix.view(np.uint16)
-        return all((bits[top : top + 1024] & 0x7C00).max(initial=0) < 0x7C00 for top in range(0, len(bits), 1024))
+        bits, size = matrix.view(np.uint16), max(1, (1 << 20) // matrix.shape[1])
+        return all((bits[top : top + size] & 0x7C00).max(initial=0) < 0x7C00 for top in range(0, len(bits), size))
     # A finite sum has no NaN or infinity in it. Sums of large values may leave float32, but not float64.
     return bool(np.isfinite(matrix.sum()) or np.isfinite(matrix.sum(dtype=np.float64)))

@@ -91,13 +91,13 @@ def test_next_to_liblinear(C: float) -> None:
 def test_there_are_few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = vectors(1200, 200)
     products = []
-    forward = _squared_hinge._Inputs.forward
+    forward = _squared_hinge.Inputs.forward
 
     def counted(self: Any, w: Float64) -> Float64:
         products.append(w.shape[1])
         return forward(self, w)
 
-    monkeypatch.setattr(_squared_hinge._Inputs, "forward", counted)
+    monkeypatch.setattr(_squared_hinge.Inputs, "forward", counted)
     LinearSVM(C=100, standardize=True).fit(X, y)
     few = sum(products)
     # Those that are solved are left out of the products.

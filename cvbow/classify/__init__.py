@@ -12,6 +12,7 @@ from cvbow.classify.kernel_svm import KernelSVM
 from cvbow.classify.label_measures import LabelsReport, average_precision, labels_report, place_sets
 from cvbow.classify.label_sets import LabelSets
 from cvbow.classify.linear_svm import LinearSVM, TunedLinearSVM
+from cvbow.classify.logistic_regression import LogisticRegression
 from cvbow.classify.maps import AdditiveMap, HellingerMap
 from cvbow.classify.metrics import ClassificationReport, classification_report, place_labels
 from cvbow.classify.multi_label import MultiLabelClassifier
@@ -38,6 +39,7 @@ __all__ = [
     "LabelSets",
     "LabelsReport",
     "LinearSVM",
+    "LogisticRegression",
     "ModelChooser",
     "MultiLabelClassifier",
     "NearImage",

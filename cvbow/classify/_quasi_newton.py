@@ -47,14 +47,14 @@ class SampledCurvature:
         rows = sample
         rows *= np.sqrt(weights).astype(np.float32)[:, None]
         values, vectors = np.linalg.eigh((rows @ rows.T).astype(np.float64))
-        some = values > _ROUNDING * max(float(values[-1]), float(np.finfo(np.float32).tiny))
+        least = _ROUNDING * max(float(values[-1]), float(np.finfo(np.float32).tiny))
+        some = values > least
         some[:-_DIRECTIONS] = False
-        rest = values[~some]
-        directions = rows.T @ (vectors[:, some] / np.sqrt(values[some])).astype(np.float32)
+        self._directions = rows.T @ (vectors[:, some] / np.sqrt(values[some])).astype(np.float32)
         factor = total / weights.sum()
-        self._directions = directions
         self._values = factor * values[some]
-        self._rest = factor * max(float(rest[-1]), 0.0) if len(rest) else 0.0
+        # What is left of a gradient beside these directions is no more exact than float32 is.
+        self._rest = factor * max(float(values[~some].max(initial=0)), least)
 
     def solve(self, gradient: Float, curvature: Float) -> Float:
         """Return each column of the gradient (d, k) times the matrix's inverse, whose factor c is (k,) or (1,)."""

@@ -69,7 +69,7 @@ def solve(
     cost = 2 * C * weights[:, None]
     # The intercept is the last row of w, its input a constant. Nothing bends the objective along it but the losses;
     # with this constant they do so about as much as the norm bends it along w, whatever C and the vectors' lengths.
-    inputs = _Inputs(data, standard, 1 / cost.sum())
+    inputs = Inputs(data, standard, 1 / cost.sum())
     scores = np.zeros_like(y)
     first = np.zeros(y.shape[1])
     if start is not None:
@@ -120,7 +120,7 @@ def _solve_many(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Do what ``solve`` does, by L-BFGS; problems that are solved are no longer multiplied."""
     cost = 2 * C * weights
-    inputs = _Inputs(data, standard, 1 / cost.sum())
+    inputs = Inputs(data, standard, 1 / cost.sum())
     rows = sample_rows(weights)
     guess = SampledCurvature(inputs.rows(rows), weights[rows], float(weights.sum()))
     w = np.zeros((data.shape[1] + 1, y.shape[1]))
@@ -164,7 +164,7 @@ def _solve_many(
     return w[:-1], inputs.constant * w[-1], n_iter
 
 
-class _Inputs:
+class Inputs:
     """The data, standardised where that is wanted, with a column of a constant.
 
     The standardisation is folded into the other factor of each product, so the data is read as it lies in memory, or in
@@ -249,7 +249,7 @@ def _scale(objective: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np
 
 
 def _conjugate_gradients(
-    inputs: _Inputs, curvature: NDArray[np.floating], target: NDArray[np.float64], enough: NDArray[np.float64]
+    inputs: Inputs, curvature: NDArray[np.floating], target: NDArray[np.float64], enough: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Solve ``(I' + X'^T D X') p = target`` for each column roughly; D is that column's ``curvature``.
 

@@ -19,6 +19,7 @@ from cvbow.classify.boosted_trees import BoostedTrees
 from cvbow.classify.fusion import FusionClassifier
 from cvbow.classify.kernel_svm import KernelSVM
 from cvbow.classify.linear_svm import LinearSVM, TunedLinearSVM
+from cvbow.classify.logistic_regression import LogisticRegression
 from cvbow.registry import Registry
 from cvbow.storage import storable
 
@@ -114,8 +115,8 @@ CLASSIFIERS: ClassifierRegistry = ClassifierRegistry(
         ),
         "logistic-regression": ClassifierEntry(
             "multinomial logistic regression",
-            _sklearn("linear_model.LogisticRegression"),
-            {"C": 100.0, "max_iter": 1000},
+            LogisticRegression,
+            {"C": 100.0},
         ),
         "naive-bayes": ClassifierEntry(
             "Gaussian naive Bayes", _sklearn("naive_bayes.GaussianNB"), {"var_smoothing": 1e-2}
