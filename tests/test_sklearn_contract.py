@@ -31,6 +31,7 @@ from cvbow.classify import (
     KeptImages,
     KernelSVM,
     LinearSVM,
+    LogisticRegression,
     MultiLabelClassifier,
     PredictionSets,
     Strangers,
@@ -99,6 +100,7 @@ WEIGHTS = (
     "copies are rows of their own where held-out parts are drawn for the temperature, and a solution is within a "
     "thousandth of the least objective; the check allows 1e-7 (see test_sample_weight)"
 )
+MINIMUM = "a solution is within about a ten-millionth of the least objective; the check allows 1e-7 of its answers"
 NEGATIVE = "the check gives negative values also to an estimator whose tag says that it takes none"
 LANDMARKS = "which vectors are kept is drawn from the rows as they come"
 BYTES = "binary descriptors are bytes, and the check gives other numbers; BytesOfNumbers passes"
@@ -117,6 +119,7 @@ FAILURES: dict[str, dict[str, str]] = {
         }
         for name in ("chi2-svm", "intersection-svm")
     },
+    "logistic-regression": {"check_sample_weight_equivalence_on_dense_data": MINIMUM},
     "fusion of landmarks": {"check_sample_weight_equivalence_on_dense_data": f"{WEIGHTS}; {LANDMARKS}"},
     "binary": dict.fromkeys(
         (
@@ -167,7 +170,8 @@ def test_scikit_learns_checks(name: str) -> None:
         ESTIMATORS[name], expected_failed_checks=expected, on_skip=None, on_fail=None
     )
     assert len(found) > 40
-    allowed = MAYBE if isinstance(ESTIMATORS[name], LinearSVM | KernelSVM | FusionClassifier | MirrorPCA) else {}
+    rounded = LinearSVM | LogisticRegression | KernelSVM | FusionClassifier | MirrorPCA
+    allowed = MAYBE if isinstance(ESTIMATORS[name], rounded) else {}
     failed = {
         check["check_name"]: check["exception"]
         for check in found
