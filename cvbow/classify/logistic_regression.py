@@ -61,7 +61,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     >>> X = np.array([[1, 0], [0.9, 0.1], [0, 1], [0.2, 0.8]], np.float32)
     >>> model = LogisticRegression(C=10).fit(X, ["a", "a", "b", "b"])
     >>> model.predict([[0.8, 0.1]]).tolist(), model.predict_proba([[0.8, 0.1]]).round(2).tolist()
-    (['a'], [[0.86, 0.14]])
+    (['a'], [[0.8, 0.2]])
     """
 
     unstored = ("n_iter_",)
