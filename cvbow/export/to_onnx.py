@@ -65,8 +65,8 @@ def to_onnx(
     Notes
     -----
     The model gives what ``predict_proba`` gives for the same pixels, up to rounding: mostly to 1e-5, and to 1e-3 where
-    images are shrunk to the working size, as OpenCV rounds means of areas in whole numbers, or where a descriptor is
-    as near to one visual word as to another. A model that sees gray
+    images are shrunk to the working size, as OpenCV rounds means of areas in whole numbers. Where a descriptor is as
+    near to one visual word as to another, up to float32's digits, either may be taken: a few thousandths then. A model that sees gray
     alone reads JPEG files in gray, which differs by a level here and there from the gray of their colours.
 
     Examples
