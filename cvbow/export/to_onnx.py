@@ -66,8 +66,9 @@ def to_onnx(
     -----
     The model gives what ``predict_proba`` gives for the same pixels, up to rounding: mostly to 1e-5, and to 1e-3 where
     images are shrunk to the working size, as OpenCV rounds means of areas in whole numbers. Where a descriptor is as
-    near to one visual word as to another, up to float32's digits, either may be taken: a few thousandths then. A model that sees gray
-    alone reads JPEG files in gray, which differs by a level here and there from the gray of their colours.
+    near to one visual word as to another, up to float32's digits, either may be taken: a few thousandths then.
+    A model that sees gray alone reads JPEG files in gray, which differs by a level here and there from the gray of
+    their colours.
 
     Examples
     --------
