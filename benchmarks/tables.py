@@ -302,6 +302,7 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "audit-shortcuts": _sets("audit-faults", "shortcuts"),
     "exported": _sets("exported"),
     "exported-times": _sets("exported", "times"),
+    "cluster": _sets("cluster"),
     "tune": _shown("tune-search", command="python benchmarks/tune_search.py"),
     "tiny-images": _sets("tiny-images"),
     "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),

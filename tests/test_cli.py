@@ -95,6 +95,18 @@ def test_train_for_a_person(tmp_path: Path, tiny_dataset: Path) -> None:
     assert "\r" not in result.stderr, "a progress bar is for terminals only"
 
 
+def test_train_from_vectors_in_a_file(tmp_path: Path, tiny_dataset: Path) -> None:
+    folder, model = tmp_path / "vectors", tmp_path / "model.cvbow"
+    result = run("train", tiny_dataset, "-o", model, *SMALL, "--vectors", folder)
+    assert result.exit_code == 0
+    assert f"in a temporary file in {folder}, of two bytes a value" in result.stderr
+    assert list(folder.iterdir()) == []
+    assert json.loads(run("evaluate", model, tiny_dataset, "--json").stdout)["accuracy"] == 1
+    refused = run("train", tiny_dataset, "-o", model, *SMALL, "--vectors", folder, "--classifier", "naive-bayes")
+    assert refused.exit_code == 2
+    assert "vectors must be None: GaussianNB learns from no file; linear-svm, for one, does" in refused.stderr
+
+
 def test_quiet_says_nothing_on_stderr(tmp_path: Path, tiny_dataset: Path) -> None:
     assert run("train", tiny_dataset, "-o", tmp_path / "m.cvbow", *SMALL, "--quiet").stderr == ""
 

@@ -241,6 +241,26 @@ def test_the_hash_depends_on_nothing_but_that_the_vectors_were_in_a_file(
     assert ImageClassifier.load(tmp_path / "model.cvbow").vectors is None
 
 
+@pytest.mark.parametrize("classifier", ["linear-svm", "standardized-svm", "tuned-svm", "logistic-regression"])
+def test_those_of_cvbow_learn_from_a_file_what_they_learn_in_memory(folder: Path, classifier: str) -> None:
+    pixels, labels = textures()
+    in_memory = ImageClassifier(backend(), classifier).fit(pixels, labels)
+    models = [ImageClassifier(backend(n_jobs=n), classifier, vectors=folder).fit(pixels, labels) for n in (1, 2)]
+    for model in models:
+        np.testing.assert_allclose(model.decision_function(pixels), in_memory.decision_function(pixels), atol=0.05)
+    found = [np.asarray(model.classifier_.coef_) for model in models]
+    np.testing.assert_array_equal(*found)
+
+
+def test_several_labels_are_learned_from_a_file(folder: Path) -> None:
+    pixels, labels = textures()
+    sets = [[name, "fine"] if name == "checker" else [name] for name in labels]
+    models = [ImageClassifier(backend(), vectors=vectors).fit(pixels, sets) for vectors in (None, folder)]
+    assert models[1].multilabel
+    decided = [model.decision_function(pixels) for model in models]
+    np.testing.assert_allclose(*decided, atol=0.05)
+
+
 def test_a_classifier_that_learns_from_no_file_says_so_at_once(folder: Path) -> None:
     expected = "vectors must be None: Keeper learns from no file; linear-svm, for one, does"
     model = ImageClassifier(backend(), Keeper(), vectors=folder)

@@ -27,6 +27,7 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_matrix, check_real
 from cvbow.classify._channels import channel_bounds, channel_weights
 from cvbow.classify._labels import Groups, Labels, check_groups, take_labels
+from cvbow.classify._narrow import wide
 from cvbow.classify._quantiles import bound, check_kept, shorten
 from cvbow.classify.label_sets import LabelSets, are_sets
 from cvbow.parallel import cut
@@ -230,7 +231,7 @@ class Strangers(BaseEstimator):  # type: ignore[misc]
         """
         bounds = channel_bounds(self.channels_, vectors.shape[1])
         for part in cut(len(rows), _ROWS):
-            block = vectors[rows[part]].astype(np.float32, copy=False)
+            block = wide(vectors[rows[part]])
             for columns, share in zip(bounds.values(), self.shares_.values(), strict=True):
                 length = np.linalg.norm(block[:, columns].astype(np.float64), axis=1)
                 factor = np.divide(np.sqrt(share), length, out=np.zeros_like(length), where=length > 0)
