@@ -4,9 +4,9 @@
     python benchmarks/speed.py --smoke
 
 The sections are dense-sift, nearest, kmeans, gaussian-mixture, encoders, linear-svm, augmentation, detectors,
-end-to-end and retrieval; without names, every one runs. Each goes into the JSON file as soon as it is done, in place of
-the one that was there; `tables.py` makes the README's tables from it. README.md in this folder says what the figures
-are.
+end-to-end, retrieval, million and million-vectors; without names, every one runs. Each goes into the JSON file as soon
+as it is done, in place of the one that was there; `tables.py` makes the README's tables from it. README.md in this
+folder says what the figures are.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from sections import (
     gaussian_mixture,
     kmeans,
     linear_svm,
+    million,
     nearest,
     retrieval,
 )
@@ -44,6 +45,8 @@ SECTIONS = {
     "detectors": detectors.run,
     "end-to-end": end_to_end.run,
     "retrieval": retrieval.run,
+    "million": million.run,
+    "million-vectors": million.run_vectors,
 }
 RESULTS = ROOT / "benchmarks" / "results" / "speed.json"
 
@@ -64,8 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--json", type=Path, metavar="FILE", help="where results go (default benchmarks/results/speed.json)"
     )
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of every section (default: each section's own)")
-    parser.add_argument("--images", type=int, metavar="N", help="retrieval: its largest index (default 100000)")
-    parser.add_argument("--words", type=int, metavar="N", help="retrieval: words of the dictionary (default 10000)")
+    parser.add_argument(
+        "--images", type=int, metavar="N", help="retrieval, million: the largest index (default 100000, 1000000)"
+    )
+    parser.add_argument("--words", type=int, metavar="N", help="the same: words of the dictionary (default 10000)")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument(
         "--smoke", action="store_true", help="tiny generated inputs, in seconds: does it run; writes no file by default"

@@ -308,6 +308,10 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "duplicates": _shown("near-duplicates", command="python benchmarks/near_duplicates.py"),
     "retrieval": _shown("speed", "growth", "retrieval", command=SPEED),
     "retrieval-contenders": _shown("speed", "contenders", "retrieval", command=SPEED),
+    "million": _shown("speed", "million", "million", command=SPEED),
+    "million-vectors": _shown("speed", "million-vectors", "million-vectors", command=SPEED),
+    "million-contenders": _shown("speed", "million-contenders", "million-vectors", command=SPEED),
+    "beyond": _shown("speed", "beyond", "million", command=SPEED),
 }
 
 

@@ -15,6 +15,7 @@ from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from cvbow.retrieval import Describer
 
@@ -59,6 +60,29 @@ class MadeImages:
         rows[other] = rng.integers(self._start[-1], size=int(other.sum()))
         rows = rows[np.argsort(self._real["words"][rows], kind="stable")]
         return {name: array[rows] for name, array in self._real.items()} | {"image_size": self._sizes[image]}
+
+    def many(self, first: int, stop: int) -> tuple[Arrays, NDArray[np.int64]]:
+        """Make the descriptions of some images at once, one after another, and tell where each one's features start.
+
+        They are other ones than those of single numbers, drawn in the same way.
+        """
+        rng, n = np.random.default_rng((self._seed, first, stop)), stop - first
+        if self._vectors:
+            vectors = self._real["vectors"][rng.integers(len(self._real["vectors"]), size=n)]
+            noise = rng.standard_normal(vectors.shape, np.float32)
+            vectors = vectors + NOISE * noise / np.linalg.norm(noise, axis=1, keepdims=True)
+            return {"vectors": vectors / np.linalg.norm(vectors, axis=1, keepdims=True)}, np.zeros(n + 1, np.int64)
+        image = rng.integers(len(self._sizes), size=n)
+        lengths = np.diff(self._start)[image]
+        start = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.arange(start[-1]) + np.repeat(self._start[image] - start[:-1], lengths)
+        other = rng.random(len(rows)) < REPLACED
+        rows[other] = rng.integers(self._start[-1], size=int(other.sum()))
+        # To columns and back: two counting sorts, by words and by images.
+        words = self._real["words"][rows]
+        by_image = csr_array((rows, words, start), shape=(n, int(words.max()) + 1)).tocsc().tocsr()
+        arrays = {name: array[by_image.data] for name, array in self._real.items()}
+        return arrays | {"image_size": self._sizes[image]}, start
 
     def pixels(self, first: int, stop: int) -> tuple[list[NDArray[np.uint8]], list[str]]:
         """Stand-ins for images, whose pixels are their number, and names for them."""

@@ -75,7 +75,7 @@ def run(options: Options) -> dict[str, Any]:
     n_words = options.words or (60 if options.smoke else N_WORDS)
     if has_faiss():
         faiss_module().omp_set_num_threads(THREADS)
-    source, images = _real_images(options)
+    source, images = real_images(options)
     with tempfile.TemporaryDirectory(prefix="cvbow-retrieval-") as folder, pinned(THREADS):
         print(f"retrieval: learning from {len(images)} images", file=sys.stderr)
         record: dict[str, Any] = {
@@ -101,7 +101,7 @@ def run(options: Options) -> dict[str, Any]:
     return record
 
 
-def _real_images(options: Options) -> tuple[dict[str, Any], list[Any]]:
+def real_images(options: Options) -> tuple[dict[str, Any], list[Any]]:
     folder = None if options.smoke or options.data is None else options.data / "train"
     if folder is None:
         rng = np.random.default_rng(options.seed)
@@ -112,27 +112,43 @@ def _real_images(options: Options) -> tuple[dict[str, Any], list[Any]]:
     return {"images": "15-Scene, train", "n_images": len(chosen), "sha256": folder_hash(folder)}, chosen
 
 
-def _describers(
-    signed: VisualWords, images: Sequence[Any], options: Options
-) -> list[tuple[str, Describer, list[Arrays], list[Arrays], float]]:
+Described = tuple[str, Describer, list[Arrays], list[Arrays], float]
+
+
+def _describers(signed: VisualWords, images: Sequence[Any], options: Options) -> list[Described]:
     """The three kinds of index: a fitted describer, the real images' descriptions, queries, and the ms of an image."""
-    n_jobs = os.cpu_count() or 1
-    signed.set_params(n_jobs=n_jobs).fit(images)
+    return [*word_describers(signed, images, options), vector_describer(images, options)]
+
+
+def word_describers(signed: VisualWords, images: Sequence[Any], options: Options) -> list[Described]:
+    """The two kinds of words, without signatures and with them, of one dictionary."""
+    signed.set_params(n_jobs=os.cpu_count() or 1).fit(images)
     plain = VisualWords(**{**signed.get_params(deep=False), "embedding_bits": 0})
     plain.extractor_, plain.dictionary_, plain.embedding_ = signed.extractor_, signed.dictionary_, None
-    step = -(-len(images) // N_DESCRIBED)
-    some, others = images[::step], images[step - 1 :: max(1, len(images) // N_QUERIES)][:N_QUERIES]
+    some, others = _parted(images)
     described, ms = _described(signed, some)
     without = [{name: array for name, array in one.items() if name != "signatures"} for one in described]
-    vlad = VLAD(KMeansDictionary(n_words=8 if options.smoke else 64))
-    backend = BagEncoder(SIFT(max_points=1000), vlad, sample_images=250)
-    vectors = ImageVectors(backend, n_components=8 if options.smoke else N_COMPONENTS, n_jobs=n_jobs).fit(images)
-    whitened, vectors_ms = _described(vectors, some)
     return [
         ("inverted", plain, without, _asked(plain, others), ms),
         ("inverted, signatures", signed, described, _asked(signed, others), ms),
-        ("exact", vectors, whitened, _asked(vectors, others), vectors_ms),
     ]
+
+
+def vector_describer(images: Sequence[Any], options: Options) -> Described:
+    """The kind of one vector for an image."""
+    vlad = VLAD(KMeansDictionary(n_words=8 if options.smoke else 64))
+    backend = BagEncoder(SIFT(max_points=1000), vlad, sample_images=250)
+    n_components = 8 if options.smoke else N_COMPONENTS
+    vectors = ImageVectors(backend, n_components=n_components, n_jobs=os.cpu_count() or 1).fit(images)
+    some, others = _parted(images)
+    whitened, ms = _described(vectors, some)
+    return "exact", vectors, whitened, _asked(vectors, others), ms
+
+
+def _parted(images: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+    """Images to make others from, and queries."""
+    step = -(-len(images) // N_DESCRIBED)
+    return images[::step], images[step - 1 :: max(1, len(images) // N_QUERIES)][:N_QUERIES]
 
 
 def _asked(describer: Describer, images: Sequence[Any]) -> list[Arrays]:
@@ -174,7 +190,7 @@ def _grow(
                 "build_seconds": rounded(seconds),
                 "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
                 "segments": index.n_segments,
-                "memory": _memory_of(folder, file),
+                "memory": memory_of(folder, file),
             }
             contenders = _exact if describer.kind == "exact" else _inverted if name == "inverted" else _alone
             record["contenders"] = _timed(contenders(index, queries, record, left_out), options)
@@ -182,7 +198,7 @@ def _grow(
     return records
 
 
-def _memory_of(folder: Path, queries: Path) -> dict[str, Any]:
+def memory_of(folder: Path, queries: Path) -> dict[str, Any]:
     threads = {"OMP_NUM_THREADS": str(THREADS), "OPENBLAS_NUM_THREADS": str(THREADS)}
     done = subprocess.run(
         [sys.executable, "-m", "sections._opened_index", str(folder), str(queries)],
@@ -219,14 +235,16 @@ def _timed(contenders: dict[str, Contender], options: Options) -> list[dict[str,
 def _alone(
     index: ImageIndex, queries: list[Arrays], record: dict[str, Any], left_out: list[str]
 ) -> dict[str, Contender]:
-    def search() -> NDArray[np.float32]:
-        found = np.zeros((len(queries), K), np.float32)  # an image that has no word of the query is no result
-        for row, query in zip(found, queries, strict=True):
-            results = index.search_described(query, k=K)
-            row[: len(results)] = [result.score for result in results]
-        return found
+    return {"cvbow": lambda: best_scores(index, queries)}
 
-    return {"cvbow": search}
+
+def best_scores(index: ImageIndex, queries: list[Arrays]) -> NDArray[np.float32]:
+    """The scores of the best results of each query, one after another."""
+    found = np.zeros((len(queries), K), np.float32)  # an image that has no word of the query is no result
+    for row, query in zip(found, queries, strict=True):
+        results = index.search_described(query, k=K)
+        row[: len(results)] = [result.score for result in results]
+    return found
 
 
 def _inverted(
@@ -244,7 +262,7 @@ def _inverted(
     matrix = _unit(_tf_idf(stacked, idf))
     asked = np.concatenate([_query_vector(query, idf) for query in queries])
     record["nonzeros"] = int(matrix.nnz)
-    contenders["scipy"] = lambda: np.array([_best(matrix @ query) for query in asked])
+    contenders["scipy"] = lambda: np.array([best(matrix @ query) for query in asked])
     if 4 * matrix.shape[0] * n_words > DENSE_BYTES:
         text = f"dense products of {matrix.shape[0]:,} x {n_words:,}: more than {DENSE_BYTES / 1e9:.0f} GB"
         left_out.append(text)
@@ -260,21 +278,21 @@ def _exact(
     asked = np.stack([query["vectors"] for query in queries])
     scorer: Any = snapshot.scorer
     contenders = _alone(index, queries, record, left_out)
-    contenders["cvbow-many"] = lambda: np.array([_best(row) for row in scorer.scores_many(queries)])
+    contenders["cvbow-many"] = lambda: np.array([best(row) for row in scorer.scores_many(queries)])
     if has_faiss():
         approximate = ImageVectors(**{**index.describer.get_params(deep=False), "search": "faiss"})
         started = time.perf_counter()
         cells = approximate.scorer(snapshot.segments, snapshot.alive)
         record["faiss_open_seconds"] = rounded(time.perf_counter() - started)
-        contenders["cvbow-faiss"] = lambda: np.array([_best(cells.scores(query)) for query in queries])
+        contenders["cvbow-faiss"] = lambda: np.array([best(cells.scores(query)) for query in queries])
     matrix = np.concatenate([one.arrays["vectors"] for one in snapshot.segments])
     return contenders | _dense(matrix, asked)
 
 
 def _dense(matrix: NDArray[np.float32], asked: NDArray[np.float32]) -> dict[str, Contender]:
     contenders: dict[str, Contender] = {
-        "dense": lambda: np.array([_best(matrix @ query) for query in asked]),
-        "dense-many": lambda: np.array([_best(row) for row in asked @ matrix.T]),
+        "dense": lambda: np.array([best(matrix @ query) for query in asked]),
+        "dense-many": lambda: np.array([best(row) for row in asked @ matrix.T]),
     }
     if has_faiss():
         flat = faiss_module().IndexFlatIP(matrix.shape[1])
@@ -316,7 +334,7 @@ def _query_vector(query: Arrays, idf: NDArray[np.float64]) -> NDArray[np.float32
     return np.asarray(whole / length, np.float32)
 
 
-def _best(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+def best(scores: NDArray[np.float32]) -> NDArray[np.float32]:
     """The ten highest, in order."""
     best = scores[np.argpartition(-scores, K - 1)[:K]]
     return -np.sort(-best)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from cvbow.errors import CvbowError, IndexFileError
 from cvbow.images import gather_images
@@ -62,6 +63,12 @@ _option_strict = click.option(
     metavar="SOURCE",
     help="Learn on these images instead of those of the index; may be repeated.",
 )
+@click.option(
+    "--like",
+    metavar="INDEX",
+    type=click.Path(exists=True, file_okay=False),
+    help="Learn nothing: describe images as this index does, so that both can be searched as one.",
+)
 @click.option("--root", metavar="DIR", type=click.Path(file_okay=False), help="Paths are relative to this folder.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of what is learned.")
 @click.option("--overwrite", is_flag=True, help="Replace an index that is there.")
@@ -70,7 +77,9 @@ _option_strict = click.option(
 @option_max_pixels
 @work_options
 @option_json
+@click.pass_context
 def build(
+    ctx: click.Context,
     sources: tuple[str, ...],
     output: str,
     backend_name: str,
@@ -78,6 +87,7 @@ def build(
     settings: tuple[str, ...],
     local: bool,
     learn_on: tuple[str, ...],
+    like: str | None,
     root: str | None,
     seed: int,
     overwrite: bool,
@@ -101,17 +111,25 @@ def build(
       cvbow index build photos/ -o photos.index --words 100000 --set max_points=2000
       cvbow index build covers/ -o covers.index --learn-on photos/
       cvbow index build photos/ -o looks.index --with squeezenet1.1 --local
+      cvbow index build more-photos/ -o more.index --like photos.index
     """
     started = time.perf_counter()
+    if like is not None:
+        _check_like(ctx)
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
     if words is not None:
         changes["n_words"] = words
     if background is not None:
         changes["background"] = background
-    describer = index_recipe(backend_name, changes, local=local).describer(seed=seed, n_jobs=n_jobs)
+    if like is None:
+        describer = index_recipe(backend_name, changes, local=local).describer(seed=seed, n_jobs=n_jobs)
+    else:
+        with ImageIndex.open(like, check=False) as other:
+            describer = other.describer
     _check_new(output, overwrite=overwrite)
     images = _images_of(sources)
-    describer.fit(_images_of(learn_on) if learn_on else images)
+    if like is None:
+        describer.fit(_images_of(learn_on) if learn_on else images)
     with ImageIndex.build(output, describer, root=root, overwrite=overwrite, n_jobs=n_jobs) as made:
         with _told_when_cut_off(made, "add", output, sources):
             report = made.add(images, strict=strict)
@@ -236,6 +254,13 @@ def compact(index: str, as_json: bool) -> None:
         return
     click.echo(f"index       {printable(index)}, {images(left)}, {segments} segment{'' if segments == 1 else 's'}")
     click.echo(f"size        {megabytes(before)} before, {megabytes(after)} now")
+
+
+def _check_like(ctx: click.Context) -> None:
+    """UsageError where options say what to learn that another index has learned."""
+    learning = ("backend_name", "words", "settings", "local", "learn_on", "seed", "background")
+    if any(ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE for name in learning):
+        raise click.UsageError("--like takes what is learned from the other index: give no option that changes it")
 
 
 def _check_new(output: str, *, overwrite: bool) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
 
 from cvbow.duplicates import COLORS, MAX_DIFFERENCE, MIN_OVERLAP, MIN_PART_SCORE, MIN_SCORE, Duplicates, find_duplicates
 from cvbow.errors import ImageError
-from cvbow.index import ImageIndex, Result, Search, evaluate_index
+from cvbow.index import ImageIndex, Result, Search, evaluate_index, search_parts
 from cvbow.index.search import VERIFIED
 from cvbow.retrieval import VERIFICATION_MODELS, Box, read_ground_truth
 from cvbow.tables import Table
@@ -89,6 +90,13 @@ def _places(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[
 @click.option(
     "--top", default=Search.k, show_default=True, type=click.IntRange(min=1), help="Results to show per image."
 )
+@click.option(
+    "--also",
+    multiple=True,
+    metavar="INDEX",
+    type=click.Path(exists=True),
+    help="Search this index, too, as if it were one with the first; may be repeated.",
+)
 @_search_options
 @click.option("--box", metavar="X,Y,W,H", callback=_box, help="Look for this part of the one IMAGE only, in pixels.")
 @click.option("--exclude-self", is_flag=True, help="Leave the query itself out of its results.")
@@ -108,6 +116,7 @@ def search(
     index: str,
     queries: tuple[str, ...],
     top: int,
+    also: tuple[str, ...],
     verify: int | None,
     model: str,
     expand: int,
@@ -123,14 +132,18 @@ def search(
     or more the map between the images is given, too. An image that cannot be read is reported, the others are answered,
     and the exit code is 1; an image that nothing is found for is an answer.
 
+    Indexes that were built with one describer ('build --like') answer as one with --also, each searched by a worker:
+    with --executor dask by any machine that sees its folder.
+
     --json gives for each query its results: path (what the index knows the image by), file, score, inliers, and matrix
-    (three rows; takes x, y, 1 of the query to the result), or an error.
+    (three rows; takes x, y, 1 of the query to the result), with --also the index, or an error.
 
     \b
     Example:
       cvbow index search photos.index query.jpg -o found.png
       cvbow index search photos.index query.jpg --box 120,40,300,200 --top 5
       cvbow index search photos.index new/ --json
+      cvbow index search photos.index --also more.index query.jpg
     """
     paths = list(images_of(queries))
     if box is not None and len(paths) != 1:
@@ -139,23 +152,29 @@ def search(
     as_page = output is not None and not output.casefold().endswith(".png")
     if output is not None and not as_page and len(paths) != 1:
         raise click.UsageError(f"a PNG shows one query, got {len(paths)}; -o FILE.html shows any number")
-    with ImageIndex.open(index, n_jobs=n_jobs) as opened:
-        answers = list(
-            opened.search_many(
-                paths,
-                Search(k=top, verify=verify, expand=expand, model=model, exclude_self=exclude_self),
-                boxes=[box] * len(paths),
-            )
-        )
-        files = [[] if isinstance(found, ImageError) else [opened.file(one.row) for one in found] for found in answers]
+    if also and output is not None:
+        raise click.UsageError("-o shows the results of one index, without --also")
+    how = Search(k=top, verify=verify, expand=expand, model=model, exclude_self=exclude_self)
+    indexes, boxes = (index, *also), [box] * len(paths)
+    with contextlib.ExitStack() as stack:
+        opened = [stack.enter_context(ImageIndex.open(one, check=not also, n_jobs=n_jobs)) for one in indexes]
+        if also:
+            answers = list(search_parts(indexes, paths, how, boxes=boxes, n_jobs=n_jobs))
+        else:
+            answers = list(opened[0].search_many(paths, how, boxes=boxes))
+        files = [
+            [] if isinstance(found, ImageError) else [opened[one.part].file(one.row) for one in found]
+            for found in answers
+        ]
         if output is not None:
-            _draw(output, opened, paths, answers, box, as_page=as_page)
-        n_images = len(opened)
+            _draw(output, opened[0], paths, answers, box, as_page=as_page)
+        n_images = sum(map(len, opened))
+    names = indexes if also else ()
     failed = [found for found in answers if isinstance(found, ImageError)]
     if as_json:
-        echo_json([_as_json(*row) for row in zip(paths, answers, files, strict=True)])
+        echo_json([_as_json(*row, names) for row in zip(paths, answers, files, strict=True)])
     else:
-        _echo_answers(paths, answers, n_images)
+        _echo_answers(paths, answers, n_images, names)
         if output is not None and (as_page or not failed):
             click.echo(f"picture     {printable(output)}")
     if failed:
@@ -360,7 +379,9 @@ def _draw(
         write_search_picture(output, index, paths[0], answers[0], box=box)
 
 
-def _as_json(path: str, found: list[Result] | ImageError, files: list[str | None]) -> dict[str, Any]:
+def _as_json(
+    path: str, found: list[Result] | ImageError, files: list[str | None], indexes: Sequence[str]
+) -> dict[str, Any]:
     if isinstance(found, ImageError):
         return {"query": path, "error": found.reason}
     return {
@@ -373,12 +394,15 @@ def _as_json(path: str, found: list[Result] | ImageError, files: list[str | None
                 "inliers": result.n_inliers,
                 "matrix": None if result.matrix is None else result.matrix.tolist(),
             }
+            | ({"index": indexes[result.part]} if indexes else {})
             for result, file in zip(found, files, strict=True)
         ],
     }
 
 
-def _echo_answers(paths: list[str], answers: list[list[Result] | ImageError], n_images: int) -> None:
+def _echo_answers(
+    paths: list[str], answers: list[list[Result] | ImageError], n_images: int, indexes: Sequence[str]
+) -> None:
     for number, (path, found) in enumerate(zip(paths, answers, strict=True)):
         if isinstance(found, ImageError):
             click.echo(f"cvbow: {printable(str(found))}", err=True)
@@ -392,8 +416,10 @@ def _echo_answers(paths: list[str], answers: list[list[Result] | ImageError], n_
         rows = []
         for rank, result in enumerate(found, start=1):
             inliers = ("" if result.n_inliers is None else str(result.n_inliers),) if verified else ()
-            rows.append((str(rank), f"{result.score:.3f}", *inliers, result.path))
-        echo_tables([Table(("rank", "score", *(("inliers",) if verified else ()), "image"), rows)])
+            names = (indexes[result.part],) if indexes else ()
+            rows.append((str(rank), f"{result.score:.3f}", *inliers, *names, result.path))
+        heads = ("rank", "score", *(("inliers",) if verified else ()), *(("index",) if indexes else ()), "image")
+        echo_tables([Table(heads, rows)])
 
 
 def _echo_judged(judged: dict[str, Any]) -> None:

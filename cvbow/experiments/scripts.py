@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -195,6 +196,106 @@ def _contenders(section: Mapping[str, Any]) -> Table:
     given = section["input"]
     what = f"{given['queries']} queries, the {given['k']} best of each; {threads(section)}"
     return Table(heads, rows, what, " ".join(f"Left out: {text}." for text in section["left_out"]))
+
+
+def _million(section: Mapping[str, Any]) -> Table:
+    """Time, disk and memory of large indexes, and a query by one thread and by all cores."""
+    rows = []
+    for kind, part in section["kinds"].items():
+        for number, size in enumerate(part["sizes"]):
+            memory, times = size["memory"], {row["name"]: row["ms_per_query"] for row in size["contenders"]}
+            rows.append(
+                (
+                    "" if number else kind,
+                    f"{size['n_images']:,}",
+                    duration(size["build_seconds"]),
+                    f"{figure(size['bytes'] / 1e9)} GB",
+                    f"{figure(size['read_bytes'] / 1e9)} GB" if size["read_bytes"] else "",
+                    duration(memory["open_seconds"] + memory["first_query_seconds"]),
+                    "" if memory["own_mb"] is None else f"{figure(memory['own_mb'])} MB",
+                    f"{figure(memory['peak_mb'])} MB",
+                    f"{figure(times['cvbow'])} ms",
+                    f"{figure(times['cvbow-threads'])} ms" if "cvbow-threads" in times else "",
+                )
+            )
+    heads = (
+        "index", "images", "adding", "on disk", "of it postings", "opening, first query", "own memory", "peak",
+        "a query, 1 thread", f"{section['environment']['cores']} threads",
+    )  # fmt: skip
+    given = section["input"]
+    what = f"{given['images']}, made into others; {given['queries']} queries, the {given['k']} best of each"
+    notes = "Adding is without reading and describing images. The peak includes mapped files, all of which are checked."
+    return Table(heads, rows, what, notes)
+
+
+def _million_contenders(section: Mapping[str, Any]) -> Table:
+    """Vectors: the time of a query by each contender, and what it finds of the ten best."""
+    rows = []
+    for part in section["kinds"].values():
+        for size in part["sizes"]:
+            for number, row in enumerate(size["contenders"]):
+                cells = (f"{100 * row['recall']:.0f}", f"{figure(row['ms_per_query'])} ms", _ratio(row))
+                rows.append(("" if number else f"{size['n_images']:,}", row["label"], *cells))
+    heads = ("images", "contender", "of the ten best %", "a query", "time over cvbow's (range)")
+    found = [size["ivfpq"] for part in section["kinds"].values() for size in part["sizes"] if "ivfpq" in size]
+    notes = " ".join(
+        f"IVF-PQ visits {one['probes']} of {one['cells']:,} lists, takes {figure(one['bytes'] / 1e6)} MB beside the "
+        f"vectors, and {duration(one['build_seconds'])} to make."
+        for one in found
+    )
+    given = section["input"]
+    what = f"{given['queries']} queries, the {given['k']} best of each; {threads(section)}"
+    return Table(heads, rows, what, notes)
+
+
+#: Machines of which an index would have so many: memory for postings, and cores.
+_MACHINE = {"bytes": 48e9, "cores": 16}
+
+
+def _beyond(section: Mapping[str, Any]) -> Table:
+    """What more images would take, by what each one took between the two sizes that were measured."""
+    rows = []
+    for kind, part in section["kinds"].items():
+        small, large = part["sizes"][0], part["sizes"][-1]
+        more = large["n_images"] - small["n_images"]
+
+        def each(of: Callable[[Mapping[str, Any]], float], ends: tuple[Any, Any, int] = (small, large, more)) -> float:
+            return (of(ends[1]) - of(ends[0])) / ends[2]
+
+        disk, postings = each(lambda size: size["bytes"]), each(lambda size: size["read_bytes"])
+        own = max(0.0, 1e6 * each(lambda size: size["memory"]["own_mb"] or 0))
+        ms, seconds = (
+            each(lambda size: size["contenders"][0]["ms_per_query"]),
+            each(lambda size: size["build_seconds"]),
+        )
+        title = (
+            f"{kind}: {figure(disk)} bytes of disk, {figure(postings)} of postings, {figure(own)} of memory, "
+            f"{figure(1e6 * ms)} ns a query and {figure(1e3 * seconds)} ms to add, for each image"
+        )
+        for n_images in (10_000_000, 1_000_000_000):
+            machines = math.ceil(n_images * (postings + own) / _MACHINE["bytes"])
+            share = n_images / machines
+            rows.append(
+                (
+                    title,
+                    f"{n_images:,}",
+                    f"{machines:,}",
+                    f"{figure(share * disk / 1e9)} GB",
+                    f"{figure(share * (postings + own) / 1e9)} GB",
+                    duration(share * seconds),
+                    duration(share * ms / 1e3 / _MACHINE["cores"]),
+                )
+            )
+            title = ""
+    heads = (
+        "index", "images", "machines", "disk of each", "memory of each", "adding, side by side", "a query"
+    )  # fmt: skip
+    what = (
+        f"On paper: what an image took between the two sizes, times the images of a machine of {_MACHINE['cores']:g} "
+        f"cores with {_MACHINE['bytes'] / 1e9:g} GB for postings, whose segments are searched by all cores at once"
+    )
+    notes = "The network, which carries a query's words there and its best images back, is not in it."
+    return Table(heads, rows, what, notes)
 
 
 def duplicates_tables(result: Mapping[str, Any]) -> dict[str, Table]:
@@ -425,6 +526,8 @@ _TABLES: dict[str, dict[str, Callable[[Mapping[str, Any]], Table]]] = {
     "end-to-end": {"end-to-end": _end_to_end},
     "detectors": {"detectors": _detectors},
     "retrieval": {"growth": _growth, "contenders": _contenders},
+    "million": {"million": _million, "beyond": _beyond},
+    "million-vectors": {"million-vectors": _million, "million-contenders": _million_contenders},
 }
 #: The sections that the table of kernels shows.
 KERNELS = tuple(_KERNELS)

@@ -4,6 +4,7 @@ from cvbow.index._adding import AddReport
 from cvbow.index._records import Record
 from cvbow.index.evaluation import evaluate_index
 from cvbow.index.image_index import ImageIndex, RemoveReport
+from cvbow.index.parts import search_parts
 from cvbow.index.search import Result, Search
 
-__all__ = ["AddReport", "ImageIndex", "Record", "RemoveReport", "Result", "Search", "evaluate_index"]
+__all__ = ["AddReport", "ImageIndex", "Record", "RemoveReport", "Result", "Search", "evaluate_index", "search_parts"]

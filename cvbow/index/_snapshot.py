@@ -7,6 +7,7 @@ import functools
 import itertools
 import os
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,12 @@ class Snapshot:
             if self._scorer is None:
                 self._scorer = self.describer.scorer(self.segments, self.alive)
             return self._scorer
+
+    def weighed_by(self, statistics: Mapping[str, NDArray[Any]]) -> Snapshot:
+        """Return the same images, scored as a part of an index of these statistics: see `Scorer.statistics`."""
+        other = Snapshot(self.folder, self.manifest, self.describer, self.segments)
+        other._scorer = self.scorer.weighed_by(statistics)
+        return other
 
     def place(self, row: int) -> tuple[int, int]:
         """Return a row's segment and its row there; IndexError where there is no such row."""

@@ -115,6 +115,8 @@ class Result:
     verification : Verification or None
         The map from the query to this image and the features that agree with it; None where no map was looked for.
         After an expansion some of its inliers are features that other results have brought.
+    part : int
+        The number of its index where several were searched: see `search_parts`.
 
     Examples
     --------
@@ -128,6 +130,7 @@ class Result:
     score: float
     row: int
     verification: Verification | None = None
+    part: int = 0
 
     @property
     def n_inliers(self) -> int | None:

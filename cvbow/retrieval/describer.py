@@ -102,6 +102,15 @@ class Scorer(ABC):
         """
 
     @property
+    def statistics(self) -> Mapping[str, NDArray[Any]]:
+        """Return what scores need of an index as a whole, by name: those of an index in parts are the parts' sums."""
+        return {}
+
+    def weighed_by(self, statistics: Mapping[str, NDArray[Any]]) -> Scorer:
+        """Return a scorer of the same images that are a part of an index of these ``statistics``."""
+        return self
+
+    @property
     def together(self) -> int:
         """Number of queries that `scores_many` is best given at a time."""
         return 1

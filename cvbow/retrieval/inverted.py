@@ -7,7 +7,10 @@ see ``hamming_embedding``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+import functools
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -78,12 +81,25 @@ class InvertedScorer(Scorer):
         self.parts = [_Part(Postings.of(segment.arrays), segment.n_images, self) for segment in segments]
         self._starts = np.concatenate([[0], np.cumsum([part.n_images for part in self.parts], dtype=np.intp)])
         self.n_jobs = n_jobs
-        n_images = sum(int(np.count_nonzero(living)) for living in alive)
         documents = np.zeros(n_words, np.int64)
         for part, living in zip(self.parts, alive, strict=True):
             part.count_documents(living, documents)
-        self.idf = _word_weights(documents, n_images, idf, stop_most, stop_least)
-        self._each(lambda part, _: part.find_norms())
+        n_images = sum(int(np.count_nonzero(living)) for living in alive)
+        self._weigh_words = functools.partial(_word_weights, how=idf, stop_most=stop_most, stop_least=stop_least)
+        self._statistics: Mapping[str, NDArray[Any]] = {"documents": documents, "n_images": np.array(n_images)}
+        self.idf = self._weigh_words(documents, n_images)
+
+    @property
+    def statistics(self) -> Mapping[str, NDArray[Any]]:
+        """How many living images have each word, and how many there are."""
+        return self._statistics
+
+    def weighed_by(self, statistics: Mapping[str, NDArray[Any]]) -> InvertedScorer:
+        other = copy.copy(self)
+        other._statistics = statistics
+        other.idf = self._weigh_words(statistics["documents"], int(statistics["n_images"]))
+        other.parts = [_Part(part.postings, part.n_images, other) for part in self.parts]
+        return other
 
     def scores(self, query: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
         """Return a score for each image, shape (n_images,), float32; all 0 for a query without features."""
@@ -92,27 +108,19 @@ class InvertedScorer(Scorer):
         term, idf = term_weights(counts, self.tf), self.idf[words]
         if "nearest" in query:
             alone = _Part(_alone(query), 1, self)
-            alone.find_norms()
             norm = float(self._cosines(alone, query, words, counts, term, idf)[0])
         else:
             norm = float(np.sqrt(np.square(term * idf).sum()))
         if norm == 0:
             return scores
 
-        def score(part: _Part, rows: slice) -> None:
+        def score(rows: slice) -> None:
+            part = self.parts[int(np.searchsorted(self._starts, rows.start, side="right")) - 1]
             scores[rows] = self._cosines(part, query, words, counts, term, idf) / norm
 
-        self._each(score)
+        tasks = [slice(*bounds) for bounds in pairwise(self._starts.tolist()) if bounds[0] < bounds[1]]
+        map_threads(score, tasks, local_threads(self.n_jobs))
         return scores
-
-    def _each(self, function: Callable[[_Part, slice], None]) -> None:
-        """Call a function with each segment and its rows among all, on several threads."""
-
-        def call(numbers: slice) -> None:
-            number = numbers.start
-            function(self.parts[number], slice(self._starts[number], self._starts[number + 1]))
-
-        map_threads(call, [slice(number, number + 1) for number in range(len(self.parts))], local_threads(self.n_jobs))
 
     def expanded(
         self, query: Mapping[str, NDArray[Any]], results: Sequence[Mapping[str, NDArray[Any]]]
@@ -188,14 +196,16 @@ class _Part:
             here = np.add.reduceat(living[lists.images], lists.start[:-1], dtype=np.int64)
             documents[postings.words[block]] += here
 
-    def find_norms(self) -> None:
-        """Work out one over the length of each image's tf-idf vector; 0 for none."""
+    @functools.cached_property
+    def inverse_norms(self) -> NDArray[np.float64]:
+        """One over the length of each image's tf-idf vector; 0 for none. Found when it is first wanted."""
         table, squares = np.square(self.scorer.tf_table), np.zeros(self.n_images)
         for block in blocks(self.postings.start, _BLOCK):
             factors = np.square(self.scorer.idf[self.postings.words[block]])
             squares += self._sums(self.postings.lists(block), table, factors)
         norms = np.sqrt(squares)
-        self.inverse_norms = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
+        inverse: NDArray[np.float64] = np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)
+        return inverse
 
     def sums(self, words: NDArray[np.int32], factors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum over words of factor times tf for each image, shape (n_images,)."""
@@ -262,14 +272,14 @@ def term_weights(counts: NDArray[Any], tf: str) -> NDArray[np.float64]:
 
 
 def _word_weights(
-    documents: NDArray[np.int64], n_images: int, idf: str, stop_most: float, stop_least: float
+    documents: NDArray[np.int64], n_images: int, how: str, stop_most: float, stop_least: float
 ) -> NDArray[np.float64]:
-    if idf == "none":
+    if how == "none":
         weights = np.ones(len(documents))
     else:
         # A word that no image has matters for the length of the query alone, as one that a single image has.
         ratio = max(n_images, 1) / np.maximum(documents, 1)
-        weights = np.log(ratio) if idf == "plain" else np.log1p(ratio)
+        weights = np.log(ratio) if how == "plain" else np.log1p(ratio)
     seen = np.flatnonzero(documents)
     seen = seen[np.argsort(documents[seen], kind="stable")]
     weights[seen[len(seen) - int(stop_most * len(seen)) :]] = 0
