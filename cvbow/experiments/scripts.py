@@ -282,7 +282,7 @@ def _beyond(section: Mapping[str, Any]) -> Table:
                     f"{machines:,}",
                     f"{figure(share * disk / 1e9)} GB",
                     f"{figure(share * (postings + own) / 1e9)} GB",
-                    duration(share * seconds),
+                    f"{figure(share * seconds / 3600)} h",
                     duration(share * ms / 1e3 / _MACHINE["cores"]),
                 )
             )

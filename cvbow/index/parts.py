@@ -57,8 +57,10 @@ def search_parts(
         ``cvbow index build --like``.
     images : sequence of paths or arrays
         Queries.
-    search, **options :
-        As for `ImageIndex.search`, without ``expand`` and ``exclude_self``.
+    search : Search, optional
+        How to search, without ``expand`` and ``exclude_self``; by default ``Search()``.
+    **options :
+        Parameters of ``Search`` by their names, as in ``k=3, verify=100``.
     boxes : sequence of (x, y, width, height) or None, optional
         One for each image.
     check : bool, default True
