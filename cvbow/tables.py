@@ -158,6 +158,18 @@ def shares(parts: Mapping[str, float]) -> list[str]:
     return [f"{name} {share:.2f}" if share else f"{name} left out" for name, share in parts.items()]
 
 
+def views_used(numbers: Mapping[str, int]) -> str:
+    """Return what is done with the views of images.
+
+    Examples
+    --------
+    >>> from cvbow.tables import views_used
+    >>> views_used({"learned from": 5, "answered by": 1})
+    'learned from 5 of each image, answered by 1'
+    """
+    return f"learned from {numbers['learned from']} of each image, answered by {numbers['answered by']}"
+
+
 def duration(seconds: float) -> str:
     """Return a time in seconds or milliseconds."""
     return f"{figure(seconds)} s" if seconds >= 0.1 else f"{figure(1e3 * seconds)} ms"

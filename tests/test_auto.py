@@ -90,6 +90,13 @@ def test_images_in_color_get_a_channel_of_color() -> None:
     assert (local.mirror, color.mirror) == ("pairs", "pairs")
 
 
+def test_the_most_accurate_recipe_has_a_channel_of_color_where_there_is_color() -> None:
+    found = {name: Auto("best").choose([image] * 4).recipe for name, image in (("gray", GRAY), ("red", RED))}
+    assert [found[name]["channels"] for name in found] == [["local", "census"], ["local", "color", "census"]]
+    assert {recipe["chosen"] for recipe in found.values()} == {"best"}
+    assert found["red"]["because"] == "100% of the images are in colour"
+
+
 @pytest.mark.parametrize(("n_colored", "channels"), [(4, ["local"]), (5, ["local", "color"])])
 def test_a_few_images_in_color_are_too_few(n_colored: int, channels: list[str]) -> None:
     assert pytest.approx(0.05) == COLORED
@@ -164,7 +171,7 @@ def test_fast_gets_color_where_there_is_color() -> None:
 
 
 def test_a_named_preset_and_named_parts_leave_nothing_to_choose() -> None:
-    for name in PRESETS.keys() - {"auto", "fast"}:
+    for name in PRESETS.keys() - {"auto", "fast", "best"}:
         assert not isinstance(make_model(name).backend, ModelChooser)
     for settings in (
         {"features": "sift"},
@@ -325,7 +332,7 @@ def test_a_setting_that_the_chosen_recipe_does_not_have() -> None:
     ],
 )
 def test_a_mistake_is_found_before_there_are_images(settings: dict[str, Any], message: str) -> None:
-    for preset in ("auto", "fast"):
+    for preset in ("auto", "fast", "best"):
         with pytest.raises(ValueError, match=f"^{message}"):
             make_model(preset, settings=settings)
         with pytest.raises(ValueError, match=f"^{message}"):
@@ -333,7 +340,7 @@ def test_a_mistake_is_found_before_there_are_images(settings: dict[str, Any], me
 
 
 def test_wrong_parameters() -> None:
-    with pytest.raises(ValueError, match=r"^preset must be one of auto, fast, got 'fisher'"):
+    with pytest.raises(ValueError, match=r"^preset must be one of auto, fast, best, got 'fisher'"):
         Auto("fisher").choose([GRAY])
     with pytest.raises(ValueError, match=r"^settings must be a mapping or None, got 3"):
         Auto("auto", 3).choose([GRAY])  # type: ignore[arg-type]
@@ -387,7 +394,7 @@ def test_what_to_try_next() -> None:
     model = make_model(settings=QUICK, n_jobs=1).fit(images, labels)
     assert "--preset best" in (next_step(model, labels) or "")
     assert "half of the classes have 19 images or fewer: --augment 8" in (next_step(model, labels[:38]) or "")
-    assert next_step(model, labels * 20) is None
+    assert next_step(model, labels * 51) is None
     assert next_step(make_model("bow", settings={"n_words": 5}, n_jobs=1).fit(images, labels), labels) is None
     # What has copies already needs no more.
     copies = make_model(settings={**QUICK, "augment": 1}, n_jobs=1).fit(images[:8], labels[:8])

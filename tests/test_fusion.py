@@ -293,7 +293,7 @@ def test_open_slices_are_columns_too() -> None:
         ((0, 0, 0), "weights must be 3 numbers, one for each channel, not all 0, got (0, 0, 0)"),
         ((1, -1, 1), "weights must be a number >= 0, got -1"),
         ((1, float("nan"), 1), "weights must be a number >= 0, got nan"),
-        ("abc", "weights must be numbers by channel or in the channels' order, got 'abc'"),
+        ("abc", "weights must be 'learned', numbers by channel or None, got 'abc'"),
         (1.0, "weights must be numbers by channel or in the channels' order, got 1.0"),
         ({"a": 1, "b": 1}, "weights must have the names channel 0, channel 1, channel 2, got a, b"),
     ],

@@ -73,6 +73,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "level_weights": ("0.5, 0.25", (0.5, 0.25)),
     "pyramid_normalization": ("l1", "l1"),
     "overlap": ("true", True),
+    "shorten": ("64", 64),
     "augment": ("2", 2),
     "augment_with": ("mirror, zoom", ("mirror", "zoom")),
     "classifier": ("naive-bayes", "naive-bayes"),
@@ -92,7 +93,7 @@ FEATURES: dict[str, dict[str, Any]] = {
 #: Those that go with one another.
 TOGETHER = (
     set(OTHER)
-    - {"channels", "features", "views", "encoder", "max_points", "patch_size", "space"}
+    - {"channels", "features", "views", "encoder", "max_points", "patch_size", "space", "shorten"}
     - POINTS
     - MAP
     - {
@@ -229,8 +230,8 @@ def test_channels() -> None:
 
 
 def test_a_recipe_s_classifier_has_its_parameters_and_another_has_not() -> None:
-    assert make_model("best").classifier.weights == PRESETS["best"].classifier["weights"]
-    assert make_model("best", settings={"weights": [1, 0, 0]}).classifier.weights == [1, 0, 0]
+    assert build_model("best").classifier.weights == PRESETS["best"].classifier["weights"] == "learned"
+    assert build_model("best", {"weights": [1, 0, 0]}).classifier.weights == [1, 0, 0]
     assert isinstance(make_model("best", settings={"classifier": "linear-svm"}).classifier, LinearSVM)
 
 
@@ -271,9 +272,7 @@ def test_keypoints() -> None:
 def test_a_detector_implies_local_features(preset: str) -> None:
     settings = {"detector": "harris", "descriptor": "sift", "point_size": 20.0, "max_points": 300, "selection": "anms"}
     model = make_model(preset, settings=settings)
-    backend = model.backend
-    backend = getattr(backend, "backend", backend)
-    backend = dict(backend.channels)["local"] if isinstance(backend, ChannelUnion) else backend
+    backend = _part(model)
     extractor = backend.extractor
     assert isinstance(extractor, LocalFeatures)
     assert repr(extractor.detector) == repr(HarrisDetector(point_size=20.0))
@@ -292,8 +291,10 @@ def test_a_detector_implies_local_features(preset: str) -> None:
 
 
 def _part(model: ImageClassifier) -> BagEncoder:
+    """The channel of local features, of whatever is around it."""
     backend = getattr(model.backend, "backend", model.backend)
     found = dict(backend.channels)["local"] if isinstance(backend, ChannelUnion) else backend
+    found = getattr(found, "backend", found)
     assert isinstance(found, BagEncoder)
     return found
 
@@ -426,7 +427,8 @@ def test_every_preset_learns(name: str, tiny_dataset: Path, tmp_path: Path) -> N
     model.save(tmp_path / "model.cvbow")
     metadata = storage.inspect(tmp_path / "model.cvbow").metadata
     assert metadata["recipe"] == model.shown_recipe
-    assert metadata["n_words"] == metadata["recipe"]["n_words"]
+    used = metadata.get("channels", {"local": 1})
+    assert metadata["n_words"] == (metadata["recipe"]["n_words"] if used.get("local", 1) else None)
 
 
 def test_the_default_is_auto() -> None:

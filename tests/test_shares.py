@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist, squareform
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
@@ -23,10 +24,13 @@ from cvbow.classify import (
     ImageClassifier,
     LinearSVM,
     TunedLinearSVM,
+    _fusion_shares,
     _shares,
 )
+from cvbow.classify._labels import Groups, Labels
 from cvbow.classify._ridge import left_out, left_out_of_kernel, ridge
 from cvbow.classify._squared_hinge import factorize, gram
+from cvbow.classify._temperature import fit_temperature, softmax
 from cvbow.parallel import single_threaded
 from cvbow_cli.main import cli
 
@@ -60,7 +64,7 @@ def data(n: int, seed: int = 1) -> tuple[Float32, NDArray[np.str_]]:
 @heads
 @ways
 def test_both_that_help_are_used_and_noise_is_left_out(head: Any, n: int, most: int, monkeypatch: Any) -> None:
-    monkeypatch.setattr(_shares, "_MOST", most)
+    monkeypatch.setattr(_shares, "MOST", most)
     (X, y), (new, truth) = data(n), data(400, seed=2)
     model = clone(head).fit(X, y, channels=WIDTHS)
     assert list(model.shares_) == list(WIDTHS)
@@ -309,3 +313,142 @@ def test_a_backend_with_some_of_its_channels() -> None:
     for backend, names in ((union, ["d"]), (union, []), (Gist(), ["a"])):
         with pytest.raises(ValueError, match="channels must be of"):
             backend.keep(names)
+
+
+# The weights of a product of kernels.
+
+
+def fused(**parameters: Any) -> FusionClassifier:
+    return FusionClassifier(weights="learned", **parameters)
+
+
+@pytest.mark.parametrize("n_landmarks", [None, 60])
+def test_a_kernel_s_channels_that_help_are_used_and_noise_is_left_out(n_landmarks: int | None) -> None:
+    (X, y), (new, truth) = data(120), data(400, seed=2)
+    model = fused(n_landmarks=n_landmarks).fit(X, y, channels=WIDTHS)
+    assert model.shares_ is not None
+    assert list(model.shares_) == list(WIDTHS)
+    assert sum(model.shares_.values()) == pytest.approx(1)
+    assert model.shares_["noise"] == 0
+    assert min(model.shares_["one"], model.shares_["two"]) > 0.1
+    equal = FusionClassifier(n_landmarks=n_landmarks).fit(X, y, channels=WIDTHS)
+    assert model.score(new, truth) > equal.score(new, truth)
+    # Without what is not used it decides the same.
+    expected = model.decision_function(new)
+    assert model.drop_unused_channels() == ["one", "two"]
+    np.testing.assert_allclose(model.decision_function(new[:, :80]), expected, atol=1e-12)
+    assert model.drop_unused_channels() is None
+    assert model.channels_ == {"one": 30, "two": 50}
+    model.check_state()
+
+
+def test_a_kernel_is_judged_by_the_probabilities_for_images_that_are_left_out() -> None:
+    X, y = data(60)
+    labels = Labels(np.unique(y, return_inverse=True)[1], np.ones(60))
+    bounds = {"one": slice(0, 30), "two": slice(30, 80)}
+    distances = [squareform(pdist(X[:, columns].astype(np.float64), "sqeuclidean")) for columns in bounds.values()]
+    distances = [each / (each.sum() / (60 * 59)) for each in distances]
+    wanted = labels.targets(4)
+
+    def errors(weights: Any, penalty: float) -> NDArray[np.float64]:
+        kernel = np.exp(-sum(weight * each for weight, each in zip(weights, distances, strict=True)))
+        decisions = np.empty((60, 4))
+        for out in range(60):
+            rest = np.arange(60) != out
+            # What the targets are taken off is their mean over all, as in the one solution.
+            mean = wanted.mean(axis=0)
+            dual = np.linalg.solve(kernel[np.ix_(rest, rest)] + penalty * np.eye(59), wanted[rest] - mean)
+            decisions[out] = kernel[out, rest] @ dual + mean
+        scores = decisions * fit_temperature(decisions, labels.index)
+        return np.asarray(-np.log(softmax(scores)[np.arange(60), labels.index]))
+
+    def mean(weights: Any) -> float:
+        return min(float(errors(weights, penalty).mean()) for penalty in (0.1, 0.4, 1.6))
+
+    kernel = np.exp(-0.3 * distances[0] - 0.5 * distances[1])
+    np.testing.assert_allclose(_fusion_shares.Surprise(labels).errors(kernel, 0.4), errors((0.3, 0.5), 0.4), rtol=1e-6)
+    weights = _fusion_shares.learn_weights(X, labels, bounds, 0.75, 0.1)
+    others = [(0.75, 0), (0, 0.75), (0.375, 0.375), *(weights * factor for factor in (0.25, 4))]
+    assert mean(weights) < min(map(mean, others))
+
+
+def test_channels_that_never_vary_are_not_used() -> None:
+    X, y = data(40)
+    X[:, :30] = 1
+    model = fused().fit(X, y, channels=WIDTHS)
+    assert model.shares_ is not None
+    assert model.shares_["one"] == 0
+    nothing = fused().fit(np.ones((8, 4), np.float32), ["a", "b"] * 4, channels=[2, 2])
+    assert np.isfinite(nothing.decision_function(np.ones((2, 4)))).all()
+
+
+def views_of(n: int, n_views: int, *, spread: float, shift: float = 0.0, seed: int = 0) -> tuple[Any, Any]:
+    """Vectors of views of images in two classes: the image's own place, and noise by view."""
+    rng = np.random.default_rng(seed)
+    label = np.arange(n) % 2
+    place = rng.normal(size=(n, 1, 6)) + 0.9 * label[:, None, None]
+    X = place + spread * rng.normal(size=(n, n_views, 6))
+    X[:, 1:] += shift * rng.normal(size=(n, n_views - 1, 6))
+    return X.reshape(n * n_views, 6).astype(np.float32), np.repeat(label, n_views)
+
+
+def test_views_are_used_where_they_help_and_only_there() -> None:
+    # Each view is a noisy look at the image: the more looks, the better.
+    X, y = views_of(200, 5, spread=2.0)
+    both = fused(alpha=1.0).fit(X, y, views=5)
+    assert both.views_ is not None
+    assert both.views_.tolist() == [5, 5]
+    assert len(both.landmarks_) == 1000
+    # They show nothing of the image, which is clear without them.
+    X, y = views_of(200, 5, spread=0.0, shift=20.0)
+    none = fused(alpha=1.0).fit(X, y, views=5)
+    assert none.views_ is not None
+    assert none.views_.tolist() == [1, 1]
+    np.testing.assert_array_equal(none.landmarks_, X[::5])
+    alone = fused(alpha=1.0).fit(X[::5], y[::5])
+    np.testing.assert_allclose(none.decision_function(X), alone.decision_function(X), atol=1e-9)
+    assert none.temperature_ == pytest.approx(alone.temperature_)
+
+
+def test_where_the_first_view_answers_the_others_are_learned_from_like_copies() -> None:
+    X, y = views_of(60, 3, spread=1.0)
+    labels = Labels(y, np.ones(180), groups=Groups(3, 2, np.repeat(np.arange(5).repeat(6), 6)))
+    first = _fusion_shares.answered_by_first(labels)
+    assert (first.groups.views, first.groups.copies, first.size) == (1, 6, labels.size)
+    np.testing.assert_array_equal(first.of_images(X), X[::6])
+    lone = _fusion_shares.first_views(labels)
+    assert (lone.groups.views, lone.groups.copies, len(lone.index)) == (1, 2, 60)
+
+
+def test_a_model_looks_at_no_view_that_does_not_help(tmp_path: Path) -> None:
+    images, labels = pictures(64)
+    union = ChannelUnion([("gist", Gist()), ("colors", ColorHistogram())])
+    model = ImageClassifier(MultiCrop(union), fused(alpha=0.1))
+    hashes = set()
+    for n_jobs in (1, 2):
+        fitted = clone(model).set_params(backend__n_jobs=n_jobs).fit(images, labels)
+        hashes.add(fitted.save(tmp_path / "m"))
+    model.fit(images, labels)
+    assert isinstance(model.backend_, ChannelUnion)
+    assert list(model.backend_.channel_slices) == ["colors"]
+    assert model.strangers_ is not None
+    assert model.strangers_.n_features_in_ == 128
+    assert model.score(images, labels) == 1
+    assert len(hashes) == 1
+    loaded = ImageClassifier.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.decision_function(images), model.decision_function(images))
+    assert loaded.summary()["views"] == {"learned from": 1, "answered by": 1}
+    shown = CliRunner().invoke(cli, ["info", str(tmp_path / "m")])
+    assert shown.exit_code == 0, shown.output
+    assert "gist left out, colors 1.00" in shown.output
+    assert "learned from 1 of each image, answered by 1" in shown.output
+
+
+def test_labels_of_which_an_image_has_several_are_weighed_too() -> None:
+    images, labels = pictures(64)
+    sets = [[label] if row % 4 else [label, "other"] for row, label in enumerate(labels)]
+    model = ImageClassifier(MultiCrop(noisy()), fused(alpha=0.1)).fit(images, sets)
+    assert model.multilabel
+    assert model.classifier_.views_ is not None
+    assert model.classifier_.shares_ is not None
+    assert model.predict(images).shape == (64, 3)

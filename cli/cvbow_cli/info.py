@@ -6,7 +6,7 @@ import click
 
 from cvbow import storage
 from cvbow.errors import ModelFileError
-from cvbow.tables import shares
+from cvbow.tables import shares, views_used
 from cvbow_cli._common import document_table, echo_json, echo_tables, option_json, printable
 
 __all__ = ["command"]
@@ -42,7 +42,7 @@ def command(model: str, as_json: bool) -> None:
     }
     # Few models have these.
     of_detectors = ("n_images", "n_objects", "windows", "max_side")
-    some = ("multilabel", "background", "channels", "knows", "network_hashes", *of_detectors)
+    some = ("multilabel", "background", "channels", "views", "knows", "network_hashes", *of_detectors)
     document |= {key: stored.metadata[key] for key in some if key in stored.metadata}
     if as_json:
         echo_json(document)
@@ -51,4 +51,6 @@ def command(model: str, as_json: bool) -> None:
         click.echo(f"cvbow: warning: {printable(line)}", err=True)
     if "channels" in document:
         document["channels"] = shares(document["channels"])
+    if "views" in document:
+        document["views"] = views_used(document["views"])
     echo_tables([document_table(document)])

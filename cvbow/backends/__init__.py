@@ -11,6 +11,7 @@ from cvbow.backends.multi_crop import MultiCrop
 from cvbow.backends.raw_pixels import RawPixels
 from cvbow.backends.registry import BACKENDS
 from cvbow.backends.shares import ImageShares
+from cvbow.backends.shortened import Shortened
 from cvbow.backends.union import ChannelUnion
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "ImageShares",
     "MultiCrop",
     "RawPixels",
+    "Shortened",
 ]

@@ -135,6 +135,10 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """
         raise ValueError(f"channels must be of a union of backends, got {', '.join(channels)} for {self!r}")
 
+    def first_view(self) -> ImageEncoder:
+        """Return the fitted backend that makes vectors of the first view of an image alone."""
+        return self
+
     def parts(self) -> Sequence[ImageEncoder]:
         """Return the backends inside this one, the fitted ones once there are any."""
         return ()
@@ -156,7 +160,7 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     def value_words(self) -> dict[str, NDArray[np.intp]]:
         """The word that each value of one view's vector belongs to, for each channel as in ``words_of``.
 
-        Shape (vector_length / n_views,); -1 for the values of other channels.
+        Shape (vector_length / n_views,); -1 for the values of other channels, and of several words.
         """
         return {}
 

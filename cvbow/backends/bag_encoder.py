@@ -202,7 +202,7 @@ class BagEncoder(ImageEncoder):
         if self.n_words is None:
             return {}
         table = self.encoder_.words(self._prepare(self._fitted_extractor.extract(image)))
-        return {"all": replace(table, gray_only=self.gray_only)}
+        return {"all": replace(table, gray_only=self.gray_only, n_pooled=int(self.encoder_.value_words.max()) + 1)}
 
     @property
     def value_words(self) -> dict[str, NDArray[np.intp]]:

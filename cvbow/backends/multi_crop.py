@@ -88,6 +88,14 @@ class MultiCrop(ImageEncoder):
         kept.backend_ = self.backend_.keep(channels)
         return kept
 
+    def first_view(self) -> ImageEncoder:
+        check_is_fitted(self, "backend_")
+        # What it lent the backend inside stays that one's.
+        found = copy(self.backend_)
+        found.n_jobs = self.n_jobs if found.n_jobs is None else found.n_jobs
+        found.memory = self.memory if found.memory is None else found.memory
+        return found
+
     def words_of(self, image: NDArray[np.uint8]) -> dict[str, WordTable]:
         return self.backend_.words_of(image)
 

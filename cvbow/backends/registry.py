@@ -11,7 +11,8 @@ from cvbow.backends.gist import Gist
 from cvbow.backends.raw_pixels import RawPixels
 from cvbow.registry import Registry
 
-#: Every backend of one kind of vector, as ``channels`` of a recipe; ``ChannelUnion`` and ``MultiCrop`` combine them.
+#: Every backend of one kind of vector, as ``channels`` of a recipe; ``ChannelUnion``, ``MultiCrop`` and ``Shortened``
+#: are made of others.
 #: A recipe gives each channel of local features a backend of its own, with other features in "color" than in "local".
 BACKENDS: Registry[type[ImageEncoder]] = Registry(
     "channels",

@@ -58,3 +58,14 @@ def channel_weights(
     if len(weights) != len(names) or not any(weights):
         raise ValueError(f"{parameter} must be {len(names)} numbers, one for each channel, not all 0, got {weights!r}")
     return np.asarray(weights, np.float64)
+
+
+def check_shares(shares: object, channels: object) -> None:
+    """Raise ValueError unless learned shares fit the channels whose widths are known: all that have one, by name."""
+    if not isinstance(shares, dict) or not isinstance(channels, dict):
+        raise ValueError("shares_ and channels_ must have values by name")
+    found = channel_weights(shares, list(shares), 1.0, parameter="shares_")
+    if not np.isclose(found.sum(), 1):
+        raise ValueError(f"shares_ must add up to 1, got {found.sum():g}")
+    if not {name for name, share in shares.items() if share > 0} <= set(channels) <= set(shares):
+        raise ValueError("channels_ must be those of shares_, but for such as have no share")

@@ -11,7 +11,7 @@ difference between the two, image by image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ _SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 #: A channel has to help by so many standard errors: chance gives one in one of six cases, two in one of 40.
 _ERRORS = 2
 #: Of more vectors than this, a part is looked at.
-_MOST = 1500
+MOST = 1500
 #: The part is drawn by folds that are others than those of C and of the temperature.
 _SEED = 2
 #: Every channel is looked at again once the others have changed, so many times at most.
@@ -46,30 +46,31 @@ def learn_shares(
 
     ``penalties`` are the ridge's, for vectors of a mean squared length of 1; each share is judged with the best.
     """
-    n_parts = -(-len(vectors) // _MOST)
     rows = None
-    if n_parts > 1:
-        drawn = labels.folds(n_parts, _SEED) == 0
-        rows, labels = np.flatnonzero(drawn), labels.part(drawn)
+    if len(vectors) > MOST:
+        rows = some_rows(labels, MOST)
+        labels = labels.part(rows)
     kernels = [gram(vectors, standard, rows=rows, columns=columns) for columns in bounds.values()]
     lengths = [float(np.average(np.diag(kernel), weights=labels.counts)) for kernel in kernels]
     for kernel, length in zip(kernels, lengths, strict=True):
         kernel /= length or 1.0
-    search = _Search(kernels, labels, penalties)
-    single = np.eye(len(kernels))
-    # Strongest first. A channel that is 0 everywhere is not looked at.
-    order = sorted(np.flatnonzero(lengths).tolist(), key=lambda channel: search.mean_error(single[channel]))
-    if not order:
-        return np.full(len(kernels), 1 / len(kernels))
-    shares: Float = single[order[0]]
-    for _ in range(_ROUNDS):
-        before = shares
-        for channel in order:
-            if shares[channel] < 1:
-                shares = search.with_best_share(shares, channel)
-        if np.array_equal(shares, before):
-            break
-    return shares
+    search = Search(_sum_of(kernels), Judge(labels), penalties)
+    return search.best_shares(np.flatnonzero(lengths), len(kernels))
+
+
+def _sum_of(kernels: Sequence[Float]) -> Callable[[Float], Float]:
+    """Return what makes one kernel of several, each of which has a share of it."""
+    return lambda shares: np.asarray(
+        sum(share * kernel for share, kernel in zip(shares, kernels, strict=True) if share > 0)
+    )
+
+
+def some_rows(labels: Labels, most: int) -> NDArray[np.intp]:
+    """Return the rows of up to so many vectors, all or none of an image's, as evenly from the classes as they go."""
+    n_parts = -(-len(labels.index) // most)
+    if n_parts == 1:
+        return np.arange(len(labels.index))
+    return np.flatnonzero(labels.folds(n_parts, _SEED) == 0)
 
 
 def scaled_channels(
@@ -94,13 +95,67 @@ def scaled_channels(
     return Standardization(standard.mean, scale)
 
 
-class _Search:
-    """Tries shares, each once."""
+class Search:
+    """Tries shares, each once.
 
-    def __init__(self, kernels: Sequence[Float], labels: Labels, penalties: Sequence[float]) -> None:
-        self.kernels = kernels
-        self.labels = labels
+    ``kernel_of`` makes a kernel matrix (n, n) of the shares of the channels, and of the penalties of a ridge regression
+    the best is taken.
+    """
+
+    def __init__(self, kernel_of: Callable[[Float], Float], judge: Judge, penalties: Sequence[float]) -> None:
+        self.kernel_of = kernel_of
+        self.judge = judge
         self.penalties = penalties
+        self.known: dict[bytes, Float] = {}
+
+    def best_shares(self, channels: NDArray[np.intp], n_channels: int) -> Float:
+        """Return shares (n_channels,), which add up to 1, of those of the channels that help, the strongest first."""
+        single = np.eye(n_channels)
+        order = sorted(channels.tolist(), key=lambda channel: self.mean_error(single[channel]))
+        if not order:
+            return np.full(n_channels, 1 / n_channels)
+        return self.improved(single[order[0]], order)
+
+    def improved(self, shares: Float, order: Sequence[int]) -> Float:
+        """Return shares that are no worse, by changing those of channels in this order for as long as that helps."""
+        for _ in range(_ROUNDS):
+            before = shares
+            for channel in order:
+                if shares[channel] < 1:
+                    shares = self.with_best_share(shares, channel)
+            if np.array_equal(shares, before):
+                break
+        return shares
+
+    def errors(self, shares: Float) -> Float:
+        """Return the error of each image without which the answer was learned."""
+        key = shares.round(9).tobytes()
+        if key not in self.known:
+            kernel = self.kernel_of(shares)
+            found = [self.judge.errors(kernel, penalty) for penalty in self.penalties]
+            self.known[key] = min(found, key=self.judge.mean)
+        return self.known[key]
+
+    def mean_error(self, shares: Float) -> float:
+        return self.judge.mean(self.errors(shares))
+
+    def with_best_share(self, shares: Float, channel: int) -> Float:
+        """Return the shares with the best one of a channel, the others keeping what they are to each other."""
+        alone: Float = np.eye(len(shares))[channel]
+        rest: Float = shares * (alone == 0)
+        rest /= rest.sum()
+        best: Float = min(
+            ((1 - share) * rest + share * alone for share in _SHARES),
+            key=self.mean_error,
+        )
+        return best if self.judge.is_better(self.errors(best), self.errors(rest)) else rest
+
+
+class Judge:
+    """Judges answers for images that are left out of a ridge regression, one at a time: by their squared errors."""
+
+    def __init__(self, labels: Labels) -> None:
+        self.labels = labels
         images = labels.images
         n_classes = int(labels.index.max()) + 1
         self.y = labels.targets(n_classes)
@@ -113,35 +168,25 @@ class _Search:
         self.weights = self.weights / self.weights.sum()
         # As many images as it counts for would be that many errors.
         self.squared_weights = self.weights**2 / counts
-        self.known: dict[bytes, Float] = {}
 
-    def errors(self, shares: Float) -> Float:
-        """Return the squared error of each image without which the answer was learned."""
-        key = shares.round(9).tobytes()
-        if key not in self.known:
-            kernel = sum(share * kernel for share, kernel in zip(shares, self.kernels, strict=True) if share > 0)
-            found = [self._errors(np.asarray(kernel), penalty) for penalty in self.penalties]
-            self.known[key] = min(found, key=lambda errors: float(self.weights @ errors))
-        return self.known[key]
+    def errors(self, kernel: Float, penalty: float) -> Float:
+        """Return the error of each image, (n_images,), from the kernel of the vectors (n, n)."""
+        return self.errors_of(self.labels.of_images(self.answers(kernel, penalty)))
 
-    def mean_error(self, shares: Float) -> float:
-        return float(self.weights @ self.errors(shares))
+    def answers(self, kernel: Float, penalty: float) -> Float:
+        """Return the answers for each vector, (n, n_problems)."""
+        return left_out_of_kernel(kernel, self.y, self.labels.weights, penalty, self.labels.size)
 
-    def _errors(self, kernel: Float, penalty: float) -> Float:
-        labels = self.labels
-        answers = left_out_of_kernel(kernel, self.y, labels.weights, penalty, labels.size)
-        return np.asarray(((labels.of_images(answers) - self.wanted) ** 2).mean(axis=1))
+    def errors_of(self, answers: Float) -> Float:
+        """Return the error of each image's answers (n_images, n_problems)."""
+        return np.asarray(((answers - self.wanted) ** 2).mean(axis=1))
 
-    def with_best_share(self, shares: Float, channel: int) -> Float:
-        """Return the shares with the best one of a channel, the others keeping what they are to each other."""
-        alone: Float = np.eye(len(shares))[channel]
-        rest: Float = shares * (alone == 0)
-        rest /= rest.sum()
-        best: Float = min(
-            ((1 - share) * rest + share * alone for share in _SHARES),
-            key=self.mean_error,
-        )
-        better = self.errors(rest) - self.errors(best)
+    def mean(self, errors: Float) -> float:
+        return float(self.weights @ errors)
+
+    def is_better(self, errors: Float, than: Float) -> bool:
+        """Tell whether errors are smaller than others by more than chance."""
+        better = than - errors
         mean = self.weights @ better
         error = np.sqrt(self.squared_weights @ (better - mean) ** 2)
-        return best if float(mean) > _ERRORS * float(error) else rest
+        return float(mean) > _ERRORS * float(error)

@@ -51,7 +51,7 @@ from cvbow.images import check_background, reading_as
 from cvbow.model_files import ModelFile
 from cvbow.parallel import cut, default_jobs, note
 from cvbow.storage import Array, ClassNames, Learned, Part, storable
-from cvbow.tables import shares
+from cvbow.tables import shares, views_used
 
 #: Those whose decisions have probabilities of their own.
 _CALIBRATED = (OneAgainstRestClassifier, MultiLabelClassifier)
@@ -93,7 +93,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     Attributes
     ----------
     backend_, classifier_ : the fitted parts
-        Without the channels of a ``ChannelUnion`` that a linear classifier does not use (``LinearSVM``'s ``shares``).
+        Without the channels of a ``ChannelUnion`` that the classifier does not use (``LinearSVM``'s ``shares``,
+        ``FusionClassifier``'s ``weights``), and without the views of ``MultiCrop`` that its answers do not need.
     classes_ : ndarray of shape (n_classes,)
         Labels in sorted order.
     recipe_ : mapping or None
@@ -319,7 +320,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             has = held_out.labels.members(len(self.classes_))
             self.sets_ = sets.fit(probabilities, has, held_out.labels.counts)
         if isinstance(self.classifier_, _CALIBRATED):
-            self._drop_unused_channels(self.classifier_)
+            self._drop_unused(self.classifier_)
 
     def _keep(
         self,
@@ -359,8 +360,12 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         """Return vectors (n, d) without what is of other views than the whole image."""
         return vectors[:, : vectors.shape[1] // self.backend_.n_views]
 
-    def _drop_unused_channels(self, classifier: OneAgainstRestClassifier | MultiLabelClassifier) -> None:
-        """Say which shares were found, and have no vectors made any more of channels that have none."""
+    def _drop_unused(self, classifier: OneAgainstRestClassifier | MultiLabelClassifier) -> None:
+        """Say what was found to count, and have no vectors made any more of channels and views that do not."""
+        if classifier.views_ is not None and self.backend_.n_views > 1:
+            note(f"views: {views_used(_views(classifier.views_))}")
+            if classifier.views_[1] == 1:
+                self.backend_ = self.backend_.first_view()
         if classifier.shares_ is not None:
             note(f"channels: {', '.join(shares(classifier.shares_))}")
         used = classifier.drop_unused_channels()
@@ -663,6 +668,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             summary["multilabel"] = True
         if isinstance(self.classifier_, _CALIBRATED) and self.classifier_.shares_ is not None:
             summary["channels"] = dict(self.classifier_.shares_)
+        if isinstance(self.classifier_, _CALIBRATED) and self.classifier_.views_ is not None:
+            summary["views"] = _views(self.classifier_.views_)
         knows = {"label sets": self.sets_, "strangers": self.strangers_}
         summary["knows"] = [name for name, part in knows.items() if part is not None]
         hashes = sorted(self.backend_.network_hashes)
@@ -791,6 +798,11 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         tags.input_tags = get_tags(self.backend).input_tags
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _views(found: NDArray[np.int64]) -> dict[str, int]:
+    """Tell what is done with the views of images."""
+    return dict(zip(("learned from", "answered by"), found.tolist(), strict=True))
 
 
 def _some_read(rows: NDArray[np.intp], skipped: Sequence[ImageError]) -> NDArray[np.intp]:

@@ -11,7 +11,7 @@ from scipy.linalg import solve_triangular
 from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_flag, check_int, check_real
-from cvbow.classify._channels import channel_bounds, channel_weights
+from cvbow.classify._channels import channel_bounds, channel_weights, check_shares
 from cvbow.classify._labels import Groups, Labels
 from cvbow.classify._narrow import product, transposed_product
 from cvbow.classify._shares import learn_shares, scaled_channels
@@ -266,13 +266,7 @@ class LinearSVM(OneAgainstRestClassifier):
         self.check_params()
         if self.shares_ is None and self.channels_ is None:
             return
-        if not isinstance(self.shares_, dict) or not isinstance(self.channels_, dict):
-            raise ValueError("shares_ and channels_ must have values by name")
-        shares = channel_weights(self.shares_, list(self.shares_), 1.0, parameter="shares_")
-        if not np.isclose(shares.sum(), 1):
-            raise ValueError(f"shares_ must add up to 1, got {shares.sum():g}")
-        if not {name for name, share in self.shares_.items() if share > 0} <= set(self.channels_) <= set(self.shares_):
-            raise ValueError("channels_ must be those of shares_, but for such as have no share")
+        check_shares(self.shares_, self.channels_)
         channel_bounds(self.channels_, self.n_features_in_)
 
 

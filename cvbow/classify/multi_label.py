@@ -282,6 +282,11 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """The part of each channel in the vectors' squared length, by name; see ``LinearSVM``."""
         return None if self.one_for_all is None else self.one_for_all.shares_
 
+    @property
+    def views_(self) -> NDArray[np.int64] | None:
+        """The views that were learned from and that answer; see ``FusionClassifier``."""
+        return None if self.one_for_all is None else self.one_for_all.views_
+
     def drop_unused_channels(self) -> list[str] | None:
         """Do as ``LinearSVM`` does."""
         if self.one_for_all is None:

@@ -35,7 +35,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     (``n_labels_``), and no temperature is learned.
     """
 
-    unstored = ("n_iter_", "held_out_")
+    unstored: tuple[str, ...] = ("n_iter_", "held_out_")
     #: Whether vectors in float16 are read in blocks of rows, also from the map of a file, and never all at a time.
     learns_from_files: ClassVar[bool] = False
     C: float
@@ -46,6 +46,8 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     feature_names_in_: NDArray[np.object_]
     #: The part of each channel in the vectors' squared length, by name; None where that is as it is.
     shares_: dict[str, float] | None = None
+    #: How many views of each image were learned from, and of how many an answer is the mean; None of all.
+    views_: NDArray[np.int64] | None = None
     #: How many labels an image may have some of; None where it has one class of several.
     n_labels_: int | None = None
     held_out_: HeldOut
@@ -142,7 +144,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         if images.has is not None:
             self.held_out_, self.temperature_ = HeldOut(decisions, images), 1.0
             return
-        self.held_out_ = HeldOut(_two_columns(decisions), images)
+        self.held_out_ = HeldOut(two_columns(decisions), images)
         self.temperature_ = fit_temperature(self.held_out_.decisions, images.index, images.counts)
 
     def drop_unused_channels(self) -> list[str] | None:
@@ -170,7 +172,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the class of each row of X (n, d)."""
-        decisions = _two_columns(self._decide(X))
+        decisions = two_columns(self._decide(X))
         classes: NDArray[Any] = self.classes_[decisions.argmax(axis=1)]
         return classes
 
@@ -180,7 +182,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def to_probabilities(self, decisions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the class probabilities (n, n_classes) that decisions (n, n_classes), (n, 1) or (n,) stand for."""
-        return softmax(_two_columns(decisions.reshape(len(decisions), -1)) * self.temperature_)
+        return softmax(two_columns(decisions.reshape(len(decisions), -1)) * self.temperature_)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -188,7 +190,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         return tags
 
 
-def _two_columns(decisions: NDArray[np.float64]) -> NDArray[np.float64]:
+def two_columns(decisions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return decisions with a column per class: of one column, half for the second class and half against the first."""
     if decisions.shape[1] > 1:
         return decisions

@@ -29,6 +29,8 @@ class WordTable:
         from its mean; of a direction 1 less the cosine.
     n_words, n_cells : int
         Words and cells that there are: ``word`` and ``cell`` are below them.
+    n_pooled : int or None
+        Of words in mirrored pairs, how many pairs there are: a pair shares its values in a vector. None of others.
     gray_only : bool
         Whether the points are known to be described by gray values alone.
 
@@ -51,6 +53,12 @@ class WordTable:
     n_words: int
     n_cells: int = 1
     gray_only: bool = False
+    n_pooled: int | None = None
+
+    @property
+    def n_uses(self) -> int:
+        """How many words there are, a pair counted once."""
+        return self.n_words if self.n_pooled is None else self.n_pooled
 
     def __len__(self) -> int:
         return len(self.points)

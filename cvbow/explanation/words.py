@@ -260,8 +260,7 @@ def word_gallery(
                 sums[places[row]] += found.vector
             for channel, part in found.words.items():
                 if channel not in seen:
-                    n_uses = int(value_words[channel].max()) + 1
-                    seen[channel] = _Seen(part, n_uses, len(names), n_patches)
+                    seen[channel] = _Seen(part, len(names), n_patches)
                 seen[channel].add(part, row, places[row])
     if not n_images.any():
         raise CvbowError(f"none of the {len(images)} images could be read; the first: {skipped[0]}")
@@ -269,8 +268,8 @@ def word_gallery(
     words: list[WordUse] = []
     weight_is: dict[str, str] = {}
     for channel, values in value_words.items():
-        use = _Weighed.of(values, seen[channel].n_cells, weights, sums, n_images)
-        if weights is not None:
+        use = _Weighed.of(values, seen[channel], weights, sums, n_images)
+        if use.weight_is:
             weight_is[channel] = use.weight_is
         words += seen[channel].uses(channel, use, n_images, paths)
     return WordGallery(names, n_images, words, weight_is, skipped)
@@ -281,6 +280,7 @@ class _Part:
     """What one image has of the words of one channel: for each word that it has, how often, and the nearest point."""
 
     n_words: int
+    n_uses: int
     n_cells: int
     word: NDArray[np.int32]
     count: NDArray[np.intp]
@@ -325,14 +325,14 @@ class _Look:
         for place, row in enumerate(rows):
             patches[place] = cut_patch(shown, table.points[row], SIDE)
         points, distance = table.points[rows], table.distance[rows]
-        return _Part(table.n_words, table.n_cells, word, count, points, distance, patches)
+        return _Part(table.n_words, table.n_uses, table.n_cells, word, count, points, distance, patches)
 
 
 class _Seen:
     """What was seen of one channel's words in the images so far; ``n_uses`` counts a pair of words once."""
 
-    def __init__(self, part: _Part, n_uses: int, n_classes: int, n_patches: int) -> None:
-        n_words, shape = part.n_words, part.patches.shape[1:]
+    def __init__(self, part: _Part, n_classes: int, n_patches: int) -> None:
+        n_words, n_uses, shape = part.n_words, part.n_uses, part.patches.shape[1:]
         self.n_cells, self.n_uses = part.n_cells, n_uses
         self.n_points = np.zeros(n_uses, np.int64)
         self.n_images = np.zeros((n_classes, n_uses), np.int64)
@@ -417,16 +417,15 @@ class _Weighed:
     def of(
         cls,
         values: NDArray[np.intp],
-        n_cells: int,
+        seen: _Seen,
         weights: NDArray[np.floating] | None,
         sums: NDArray[np.float64] | None,
         n_images: NDArray[np.int64],
     ) -> Self:
         columns = np.flatnonzero(values >= 0)
-        words = values[columns]
-        n_uses = int(words.max()) + 1
+        words, n_uses, n_cells = values[columns], seen.n_uses, seen.n_cells
         found = np.full((3, len(n_images), n_uses), np.nan)
-        if weights is None or sums is None:
+        if weights is None or sums is None or not len(columns):
             return cls(*found)
 
         def by_word(of_values: NDArray[np.float64]) -> NDArray[np.float64]:

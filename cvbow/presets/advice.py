@@ -12,8 +12,8 @@ from cvbow.classify import ImageClassifier
 #: Images of a class, in the median, below which copies helped: with 10 of each class of 15-Scene, eight copies gained
 #: one point with "bow" and two with "fast".
 FEW = 20
-#: Training images up to which the vectors of "best", 7 MB each, leave a small computer its memory.
-BEST = 600
+#: Training images up to which the time of "best", five views of each, is some minutes.
+BEST = 2000
 
 
 def next_step(model: ImageClassifier, labels: Sequence[str] | Sequence[Sequence[str]]) -> str | None:

@@ -17,7 +17,7 @@ from cvbow.images import has_color, read_image
 from cvbow.images.summary import spread_over
 from cvbow.parallel import note, run
 from cvbow.presets.building import build_model
-from cvbow.presets.recipes import IN_COLOR, PRESETS, Preset
+from cvbow.presets.recipes import BEST_IN_COLOR, IN_COLOR, PRESETS, Preset
 from cvbow.presets.settings import PARTS, SETTINGS
 from cvbow.storage import storable
 
@@ -45,8 +45,8 @@ class Auto(ModelChooser):
 
     Parameters
     ----------
-    preset : {"auto", "fast"}, default "auto"
-        "fast" is that recipe, of which only the channel for colour is chosen.
+    preset : {"auto", "fast", "best"}, default "auto"
+        "fast" and "best" are those recipes, of which only the channel for colour is chosen.
     settings : mapping or None, default None
         Changes to whatever is chosen, as ``make_model`` takes them.
     n_jobs, memory : see ``ImageEncoder``
@@ -131,7 +131,7 @@ def make_model(
     ----------
     preset : str or Preset, default "auto"
         A key of ``PRESETS``; a file of recipes, ``best.toml`` or ``best.toml#3``, see ``find_preset``; or a recipe
-        itself. With "auto" and "fast" the model chooses when it is fitted, see ``Auto``, unless the
+        itself. With "auto", "fast" and "best" the model chooses when it is fitted, see ``Auto``, unless the
         settings name parts or channels, which leaves nothing to choose: then "auto" is "bow" with these parts.
     settings : mapping, optional
         Changes to it; keys of ``SETTINGS`` or parameters of the classifier.
@@ -245,8 +245,12 @@ def _fast(facts: _Facts, settings: Mapping[str, Any]) -> _Choice:
     return _Choice("fast", *_in_color(facts))
 
 
-def _in_color(facts: _Facts) -> tuple[dict[str, Any], str]:
-    return dict(IN_COLOR) if facts.have_color else {}, facts.of_color
+def _best(facts: _Facts, settings: Mapping[str, Any]) -> _Choice:
+    return _Choice("best", *_in_color(facts, BEST_IN_COLOR))
+
+
+def _in_color(facts: _Facts, changes: Mapping[str, Any] = IN_COLOR) -> tuple[dict[str, Any], str]:
+    return dict(changes) if facts.have_color else {}, facts.of_color
 
 
 def _shown(value: Any) -> str:
@@ -254,7 +258,11 @@ def _shown(value: Any) -> str:
 
 
 #: How the recipes that go by the images choose.
-_RULES: dict[str, Callable[[_Facts, Mapping[str, Any]], _Choice]] = {"auto": _any, "fast": _fast}
+_RULES: dict[str, Callable[[_Facts, Mapping[str, Any]], _Choice]] = {"auto": _any, "fast": _fast, "best": _best}
 _EITHER = tuple(_Choice(preset, changes, "") for preset in ("fisher", "fast") for changes in ({}, IN_COLOR))
 #: What may be chosen.
-_POSSIBLE = {"auto": (*_EITHER, _Choice("patches", {}, "")), "fast": _EITHER[2:]}
+_POSSIBLE = {
+    "auto": (*_EITHER, _Choice("patches", {}, "")),
+    "fast": _EITHER[2:],
+    "best": tuple(_Choice("best", changes, "") for changes in ({}, BEST_IN_COLOR)),
+}

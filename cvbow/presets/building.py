@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cvbow._checks import check_choice, check_int, check_part
-from cvbow.backends import BACKENDS, BagEncoder, ChannelUnion, MultiCrop
+from cvbow.backends import BACKENDS, BagEncoder, ChannelUnion, MultiCrop, Shortened
 from cvbow.classify import CLASSIFIERS, ImageClassifier, make_classifier
 from cvbow.dictionary import DICTIONARIES, ZCA, MirrorPCA
 from cvbow.encoders import ENCODERS, SpatialPyramid
@@ -110,7 +110,7 @@ def build_model(
 
 def _backend(values: Mapping[str, Any], n_jobs: int | None, memory: Any) -> Any:
     channels = tuple(values["channels"])
-    made = {channel: _channel(channel, values) for channel in channels}
+    made = {channel: _shortened(_channel(channel, values), values) for channel in channels}
     if not channels or len(made) < len(channels):
         raise ValueError(f"channels must be at least one of {', '.join(BACKENDS)}, each once, got {channels!r}")
     backend = made[channels[0]] if len(made) == 1 else ChannelUnion(list(made.items()))
@@ -118,6 +118,13 @@ def _backend(values: Mapping[str, Any], n_jobs: int | None, memory: Any) -> Any:
     if values["views"] == "crops":
         backend = MultiCrop(backend)
     return backend.set_params(n_jobs=n_jobs, memory=memory)
+
+
+def _shortened(backend: Any, values: Mapping[str, Any]) -> Any:
+    n_components = values["shorten"]
+    if n_components is None:
+        return backend
+    return Shortened(backend, n_components=n_components, random_state=values["random_state"])
 
 
 def _channel(channel: str, values: Mapping[str, Any]) -> Any:

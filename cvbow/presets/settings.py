@@ -265,6 +265,11 @@ SETTINGS: dict[str, Setting] = {
     "level_weights": Setting("equal", "of the grids: equal, cells, lazebnik, or a number for each", _weights, _LOCAL),
     "pyramid_normalization": Setting("l2", "of the whole pyramid: l2, l1 or none", str, _LOCAL),
     "overlap": Setting(False, "let the cells of grids reach half-way into their neighbours", _flag, _LOCAL, said=False),
+    "shorten": Setting(
+        None,
+        "vectors of a channel to about so many values, by directions of their parts; none: as they are",
+        _optional_integer,
+    ),
     "augment": Setting(0, "randomly transformed copies of each image that the classifier learns from too", _integer),
     "augment_with": Setting(
         ("mirror", "rotate", "shift", "zoom"), "of the copies, each or none at random", _words, choices=TRANSFORMS
