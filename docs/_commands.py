@@ -124,7 +124,8 @@ def run(line: str) -> str:
     done = CliRunner().invoke(cli, words, prog_name="cvbow")
     if done.exit_code:
         raise RuntimeError(f"{line}\n{done.output}")
-    return done.output
+    # Where the run took place is nobody's business, and another folder each time.
+    return done.output.replace(f"{Path.cwd()}{os.sep}", "").replace(str(Path.cwd()), ".")
 
 
 def _page(name: str, pictures: Path, pages: Path) -> Iterator[str]:

@@ -29,7 +29,9 @@ class _Page(HTMLParser):
 
 def broken_links(folder: Path) -> list[str]:
     """Return a line for each link of a page below a folder to a file, or a place in a page, that is not there."""
-    pages = {path: _Page(path.read_text(encoding="utf-8")) for path in folder.resolve().rglob("*.html")}
+    # Those in _static are templates of the theme.
+    paths = [path for path in folder.resolve().rglob("*.html") if "_static" not in path.parts]
+    pages = {path: _Page(path.read_text(encoding="utf-8")) for path in paths}
     found = []
     for path, page in sorted(pages.items()):
         for link in sorted(page.links):

@@ -31,7 +31,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "_templates", "_made", "commands/files"]
+exclude_patterns = ["_build", "_templates", "_made"]
 root_doc = "index"
 smartquotes = False  # two hyphens are an option, not a dash
 
@@ -56,6 +56,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 3600,  # how long a script took says more of the machine that made the pages
     "remove_config_comments": True,
     "image_scrapers": ("matplotlib",),
+    "parallel": 2,
 }
 
 html_theme = "pydata_sphinx_theme"

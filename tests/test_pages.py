@@ -122,15 +122,15 @@ def test_links_that_lead_nowhere_are_found(made: None, tmp_path: Path) -> None:
     assert links.broken_links(tmp_path) == []
 
 
-@pytest.mark.parametrize("name", ["concepts"])
-def test_what_a_page_says_is_printed(name: str, made: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_concepts_say_is_printed(made: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     material = importlib.import_module("_material")
     material.write_photos(tmp_path / "photos")
     monkeypatch.chdir(tmp_path)
-    failed, tried = doctest.testfile(
-        str(DOCS / f"{name}.md"), module_relative=False, globs={}, optionflags=doctest.ELLIPSIS
-    )
-    assert tried > 5
+    # doctest knows no fences: the one that ends a block would be taken for output.
+    text = re.sub(r"^```.*$", "", (DOCS / "concepts.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    (tmp_path / "concepts.txt").write_text(text, encoding="utf-8")
+    failed, tried = doctest.testfile(str(tmp_path / "concepts.txt"), module_relative=False, globs={})
+    assert tried > 20
     assert failed == 0
 
 
