@@ -163,7 +163,8 @@ def _reference(command: click.Command, name: str, level: int = 2) -> Iterator[st
             yield "```sh\n" + "\n".join(line.strip() for line in lines if line.strip() != "Example:") + "\n```\n"
         else:
             yield prose(paragraph) + "\n"
-    records = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
+    found = [parameter.get_help_record(context) for parameter in command.get_params(context)]
+    records = [record for record in found if record and record[1]]  # an argument has no text of its own
     if not isinstance(command, click.Group):
         yield f"{'#' * (level + 1)} Options\n" if level > 2 else "## Options\n"
         for term, text in records:

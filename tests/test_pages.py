@@ -94,6 +94,7 @@ def test_a_command_s_page(made: None, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "(files/photos-stats-montage.png)" in text
     assert (tmp_path / "commands" / "files" / "photos-stats-montage.png").is_file()
     assert "\n`--size WIDTH HEIGHT`\n: Resize images" in text
+    assert "\n: \n" not in text
     assert "[`cvbow stats`](cvbow-stats.md)" in (tmp_path / "commands" / "index.md").read_text(encoding="utf-8")
 
 
