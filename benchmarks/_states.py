@@ -37,7 +37,7 @@ from cvbow import (
     retrieval,
 )
 from cvbow.augmentation import ImageAugmenter
-from cvbow.backends import BagEncoder, ChannelUnion, CnnEncoder, ColorHistogram, MultiCrop, RawPixels
+from cvbow.backends import BagEncoder, ChannelUnion, CnnEncoder, ColorHistogram, MultiCrop, RawPixels, Shortened
 from cvbow.features import CnnFeatureMap, DenseSIFT, LocalFeatures
 from cvbow.presets import Auto
 from cvbow.registry import parameters_of
@@ -128,6 +128,7 @@ def _all(folder: Path) -> Iterator[tuple[str, Any, Answer]]:
         yield f"backend {name}", backend.fit(_IMAGES), _vectors
     union = ChannelUnion([("colors", ColorHistogram()), ("pixels", RawPixels(size=4, n_components=3))])
     yield "backend union", union.fit(_IMAGES), _vectors
+    yield "backend shortened", Shortened(RawPixels(size=4, n_components=None), n_components=4).fit(_IMAGES), _vectors
     yield "backend crops", MultiCrop(RawPixels(size=4, n_components=3)).fit(_IMAGES), _vectors
     for name, made in _classifiers():
         yield f"classifier {name}", made.fit(_VECTORS, _LABELS), _decided

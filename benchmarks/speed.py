@@ -32,7 +32,7 @@ from sections import (
     retrieval,
 )
 from sections.inputs import Options, default_data
-from tables import TABLES
+from tables import DETAILS, TABLES
 
 SECTIONS = {
     "dense-sift": dense_sift.run,
@@ -104,8 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results[name] = SECTIONS[name](given)
         if target is not None:
             merge_sections(target, {name: results[name]}, order=list(SECTIONS))
-    for name in ("speed", "scene15"):
-        if text := TABLES[name]({"speed": results}):
+    for table in (DETAILS["speed"], TABLES["scene15"]):
+        if text := table({"speed": results}):
             print(text)
     if target is not None:
         print(f"written to {target}", file=sys.stderr)

@@ -352,6 +352,24 @@ def test_smoke_run_of_the_retrieval(tmp_path: Path) -> None:
     assert any(line.startswith("| exact, 100 | cvbow ImageIndex.search_described |") for line in lines)
 
 
+def test_smoke_run_of_the_million(tmp_path: Path) -> None:
+    pytest.importorskip("faiss", reason="the alternatives are of FAISS")
+    target = tmp_path / "speed.json"
+    done = run_script("speed.py", "million", "million-vectors", "--smoke", "--json", str(target), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(target.read_text())
+    assert list(found["million"]["kinds"]) == ["inverted", "inverted, signatures"]
+    for part in (*found["million"]["kinds"].values(), *found["million-vectors"]["kinds"].values()):
+        small, large = part["sizes"]
+        assert small["n_images"] < large["n_images"]
+        assert small["bytes"] < large["bytes"]
+        # The index's own answers are exact, and nobody else's ten best are more than all.
+        recalls = {row["name"]: row["recall"] for row in large["contenders"]}
+        assert recalls["cvbow"] == 1 == max(recalls.values())
+    lines = run_script("tables.py", "--results", str(tmp_path), folder=tmp_path).stdout.splitlines()
+    assert any(line.startswith("| inverted, signatures | 60 |") for line in lines)
+
+
 def test_made_images_keep_the_words_and_the_numbers(benchmark_modules: None) -> None:
     from sections._made_images import MadeImages
 

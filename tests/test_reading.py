@@ -6,6 +6,7 @@ import os
 import struct
 import subprocess
 import sys
+import types
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +22,7 @@ from tiffs import tags_for, tiff
 
 from cvbow.errors import ImageError
 from cvbow.images import content_hash, read_bytes, read_image
+from cvbow.images.pixels import is_pillow_image
 
 RNG = np.random.default_rng(7)
 H, W = 13, 17
@@ -949,6 +951,12 @@ def test_an_image_of_pillow_is_read_like_its_file(name: str, gray: bool) -> None
     before = image.tobytes()
     np.testing.assert_array_equal(read_image(image, gray=gray), read_image(data, gray=gray))
     assert image.tobytes() == before
+
+
+def test_pillow_may_be_in_the_middle_of_its_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL.Image", types.ModuleType("PIL.Image"))
+    assert not is_pillow_image(RGB)
+    np.testing.assert_array_equal(read_image(RGB), RGB)
 
 
 def test_modes_of_pillow_that_no_png_has() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cvbow.classify import AdditiveMap, HellingerMap, LinearSVM
+from cvbow.classify import AdditiveMap, HellingerMap, LinearSVM, LogisticRegression
 from cvbow.errors import CvbowError
 from cvbow.export._graph import Graph
 
@@ -29,12 +29,13 @@ class Decided:
 
 def decide(graph: Graph, classifier: Any, vectors: str, precision: str) -> Decided:
     """Return what a classifier answers, with weights of a precision; CvbowError if it cannot be exported."""
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression as OldLogisticRegression
     from sklearn.pipeline import Pipeline
 
     steps = [step for _, step in classifier.steps] if isinstance(classifier, Pipeline) else [classifier]
     maps, last = [_map_of(step) for step in steps[:-1]], steps[-1]
-    if not isinstance(last, LinearSVM | LogisticRegression):
+    # Older model files hold scikit-learn's.
+    if not isinstance(last, LinearSVM | LogisticRegression | OldLogisticRegression):
         raise CvbowError(
             f"{type(last).__name__} cannot be exported; what can be is LinearSVM (linear-svm, tuned-svm, "
             "standardized-svm, and chi2-map-svm for additive kernels) and LogisticRegression: others hold training "

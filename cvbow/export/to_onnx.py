@@ -38,7 +38,7 @@ def to_onnx(
     model : ImageClassifier
         Fitted, with dense features (``DenseSIFT`` but of hsv, ``ColorStatistics``, ``WhitenedPatches``), an encoder
         that pools sums (``BagOfWords``, ``VLAD``, ``FisherVector``, ``SoftThreshold``), in pyramids or not, and a
-        linear classifier (``LinearSVM``, scikit-learn's ``LogisticRegression``), on maps for additive kernels or not.
+        linear classifier (``LinearSVM``, ``LogisticRegression``), on maps for additive kernels or not.
     size : (int, int) or None, default None
         Height and width of all images; None for images of any size, which may differ from call to call.
     heat : bool, default True

@@ -42,8 +42,10 @@ def check_image(image: object, *, name: str = "image", color: bool | None = None
 
 def is_pillow_image(image: object) -> TypeIs[Image]:
     """Tell whether something is an image of Pillow, which need not be imported for that."""
+    # Another thread may just be importing it: as long as there is no class, there is no image of it.
     pillow = sys.modules.get("PIL.Image")
-    return pillow is not None and isinstance(image, pillow.Image)
+    kind = None if pillow is None else vars(pillow).get("Image")
+    return kind is not None and isinstance(image, kind)
 
 
 def pillow_pixels(image: Image) -> NDArray[Any]:
