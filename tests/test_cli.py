@@ -148,6 +148,16 @@ def test_predict_reads_paths_from_stdin(trained: tuple[Path, Path]) -> None:
     assert [(row["path"], row["label"]) for row in rows] == list(zip(paths, ["horizontal", "vertical"], strict=True))
 
 
+def test_swapped_arguments_are_told(trained: tuple[Path, Path]) -> None:
+    data, model = trained
+    result = run("evaluate", data, model)
+    assert result.exit_code == 2
+    assert "is a folder, and MODEL a file: it comes first" in result.stderr
+    result = run("predict", data / "vertical/00.png", model)
+    assert result.exit_code == 1
+    assert "it is a PNG image" in result.stderr
+
+
 def test_predict_takes_folders(trained: tuple[Path, Path], tmp_path: Path) -> None:
     data, model = trained
     rows = json.loads(run("predict", model, data / "vertical", data / "checker/03.png", "--json").stdout)

@@ -12,9 +12,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression as Exact
 from sklearn.svm import LinearSVC
 
-from cvbow.classify import LinearSVM, MultiLabelClassifier, TunedLinearSVM, _narrow, _quasi_newton, _squared_hinge
+from cvbow.classify import (
+    LinearSVM,
+    LogisticRegression,
+    MultiLabelClassifier,
+    TunedLinearSVM,
+    _narrow,
+    _quasi_newton,
+    _squared_hinge,
+)
 from cvbow.classify._labels import targets
 from cvbow.classify._narrow import blocks, wide
 from cvbow.classify._quasi_newton import SampledCurvature
@@ -111,8 +120,25 @@ def test_there_are_few_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_are_many")
 def test_steps_are_limited() -> None:
     X, y = vectors(400, 40)
-    assert LinearSVM(C=1000, max_iter=1).fit(X, y).n_iter_ == 10
-    assert 10 < LinearSVM(C=1000).fit(X, y).n_iter_ < 1000
+    # After three steps, one of Newton's.
+    assert LinearSVM(C=1000, max_iter=1).fit(X, y).n_iter_ == 1
+    assert 3 < LinearSVM(C=1000).fit(X, y).n_iter_ < 300
+
+
+@pytest.mark.usefixtures("_are_many")
+@pytest.mark.parametrize("spread", [2.5, 3.0])
+def test_vectors_of_very_different_lengths(spread: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(2000, 20))
+    y = (X @ rng.normal(size=(20, 3)) + 4 * rng.normal(size=(2000, 3))).argmax(axis=1)
+    X = (X * np.exp(spread * rng.normal(size=(2000, 1)))).astype(np.float32)
+    exact = Exact(C=100, solver="newton-cholesky", tol=1e-10).fit(X.astype(float), y)
+    assert (LogisticRegression(C=100).fit(X, y).predict(X) == exact.predict(X)).mean() > 0.995
+    wanted, weights = targets(y, 3), np.ones(len(X))
+    w, b, _ = solve(X, wanted, weights, C=1, max_iter=100)
+    monkeypatch.setattr(_squared_hinge, "MANY", len(X))
+    newton_w, newton_b, _ = solve(X.astype(float), wanted, weights, C=1, max_iter=300, tol=1e-7)
+    assert (np.sign(X @ w + b) == np.sign(X @ newton_w + newton_b)).mean() > 0.998
 
 
 @pytest.mark.usefixtures("_are_many")

@@ -14,6 +14,7 @@ from PIL import Image
 
 from cvbow import Features, ImageClassifier, Objects, explain
 from cvbow.backends import BagEncoder
+from cvbow.classify import Answers
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords
 from cvbow.features import DenseSIFT
@@ -99,6 +100,9 @@ def test_answers_become_a_data_frame(striped: tuple[ImageClassifier, list[np.nda
         np.testing.assert_array_equal(frame[f"probability of {name}"], answers.probabilities[:, column])
     assert ("stranger" in frame) == (answers.strangers is not None)
     assert len(model.answer([]).to_frame()) == 0
+    names = np.array(["crane", "cat", "crane"])
+    twice = Answers(np.array(["cat"]), np.array([[0.2, 0.5, 0.3]]), np.array([0]), [], classes=names).to_frame()
+    assert twice.iloc[0, 1:].tolist() == [0.2, 0.5, 0.3]
 
 
 def test_answers_show_the_first_of_many(striped: tuple[ImageClassifier, list[np.ndarray]], tmp_path: Path) -> None:

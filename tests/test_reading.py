@@ -939,6 +939,9 @@ def pillow_images() -> dict[str, Image.Image]:
         "P": palette,
         "P, one colour clear": clear,
         "I;16": Image.fromarray(DEEP[..., 0]),
+        "I;16, one value clear": Image.open(
+            io.BytesIO(encode(Image.fromarray(DEEP[..., 0]), "png", transparency=int(DEEP[3, 4, 0])))
+        ),
         "turned": turned,
     }
 
@@ -959,7 +962,15 @@ def test_pillow_may_be_in_the_middle_of_its_import(monkeypatch: pytest.MonkeyPat
     np.testing.assert_array_equal(read_image(RGB), RGB)
 
 
+def test_a_broken_image_of_pillow_is_an_image_error() -> None:
+    broken = Image.open(io.BytesIO(encode(RGB, "png")[:-60]))
+    with pytest.raises(ImageError, match="image: "):
+        read_image(broken)
+
+
 def test_modes_of_pillow_that_no_png_has() -> None:
+    alpha = Image.merge("LA", (Image.fromarray(GRAY), Image.fromarray(ALPHA)))
+    assert np.abs(read_image(alpha.convert("La")).astype(int) - read_image(alpha)).max() <= 2
     np.testing.assert_array_equal(read_image(Image.fromarray(RGB).convert("CMYK")), RGB)
     np.testing.assert_array_equal(read_image(Image.fromarray(GRAY.astype(np.float32) / 255)), GRAY)
     wide = Image.fromarray(DEEP[..., 0].astype(np.int32))

@@ -217,6 +217,22 @@ def images_of(paths: Iterable[str]) -> Iterator[str]:
             yield path
 
 
+class ModelPath(click.Path):
+    """The path of a model file, which is there; a folder in its place says what comes first."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check the path."""
+        if os.path.isdir(value):
+            self.fail(f"{value!r} is a folder, and MODEL a file: it comes first", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+argument_model = click.argument("model", metavar="MODEL", type=ModelPath())
+
+
 def echo_json(document: object) -> None:
     """Print one JSON document on stdout: in UTF-8, whatever a terminal's text is encoded in."""
     click.echo(readable_json(document))

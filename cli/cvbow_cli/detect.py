@@ -18,6 +18,7 @@ from cvbow.images import gather_images, read_image
 from cvbow.parallel import note
 from cvbow.tables import Table
 from cvbow_cli._common import (
+    argument_model,
     echo_json,
     echo_tables,
     lines_of,
@@ -107,7 +108,7 @@ def train(
 
 
 @command.command(name="run")
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@argument_model
 @click.argument("paths", metavar="IMAGE|DIR...", nargs=-1, required=True)
 @output_option(
     "--output",
@@ -222,7 +223,7 @@ def run(
 
 
 @command.command(name="evaluate")
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@argument_model
 @click.argument("source", metavar="BOXES", type=click.Path(exists=True))
 @output_option(
     "--report", suffixes=(".html", ".htm"), metavar="FILE.html", help="Also write a page, worst images first."

@@ -8,6 +8,7 @@ import click
 
 from cvbow.classify import ImageClassifier
 from cvbow_cli._common import (
+    argument_model,
     echo_json,
     echo_tables,
     labelled_images,
@@ -24,7 +25,7 @@ __all__ = ["command"]
 
 
 @click.command(name="evaluate")
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@argument_model
 @click.argument("source", metavar="DIR", type=click.Path(exists=True))
 @output_option("--report", suffixes=(".html", ".htm"), metavar="FILE.html", help="Also write an HTML report.")
 @click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")

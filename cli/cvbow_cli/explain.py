@@ -16,7 +16,15 @@ from cvbow.errors import ImageError
 from cvbow.explanation import Explanation, explanations, heat_file, shown_image
 from cvbow.images import gather_images
 from cvbow.parallel import note
-from cvbow_cli._common import echo_json, lines_of, option_json, option_max_pixels, printable, work_options
+from cvbow_cli._common import (
+    argument_model,
+    echo_json,
+    lines_of,
+    option_json,
+    option_max_pixels,
+    printable,
+    work_options,
+)
 from cvbow_cli._output import OutputFile, check_output, output_option
 
 __all__ = ["command"]
@@ -26,7 +34,7 @@ _DRAWN, _SHOWN = 12, 3
 
 
 @click.command(name="explain")
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@argument_model
 @click.argument("paths", metavar="IMAGE|DIR...", nargs=-1, required=True)
 @output_option(
     "--output",

@@ -12,7 +12,7 @@ from cvbow import storage
 from cvbow.classify import ImageClassifier
 from cvbow.export import Runtime, to_onnx, write_web_page
 from cvbow.export.web import MODEL, PAGE
-from cvbow_cli._common import document_table, echo_json, echo_tables, option_json, printable
+from cvbow_cli._common import argument_model, document_table, echo_json, echo_tables, option_json, printable
 from cvbow_cli._output import check_output, check_output_folder, output_option
 
 __all__ = ["command"]
@@ -31,7 +31,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
 
 
 @click.command(name="export")
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@argument_model
 @output_option("--output", "-o", suffixes=(".onnx",), metavar="FILE.onnx", help="Model to write.")
 @click.option(
     "--size", type=_Size(), metavar="WIDTHxHEIGHT", help="Take images of this size alone.  [default: of any size]"

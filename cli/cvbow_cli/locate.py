@@ -14,7 +14,15 @@ from cvbow.errors import ImageError
 from cvbow.explanation import shown_image
 from cvbow.images import gather_images
 from cvbow.localization import Location, locations
-from cvbow_cli._common import echo_json, lines_of, option_json, option_max_pixels, printable, work_options
+from cvbow_cli._common import (
+    argument_model,
+    echo_json,
+    lines_of,
+    option_json,
+    option_max_pixels,
+    printable,
+    work_options,
+)
 from cvbow_cli._output import check_output, output_option
 
 __all__ = ["command"]
@@ -24,7 +32,7 @@ _DRAWN = 12
 
 
 @click.command(name="locate")
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@argument_model
 @click.argument("paths", metavar="IMAGE|DIR...", nargs=-1, required=True)
 @click.option("--class", "classes", metavar="NAME", multiple=True, help="Class to look for; may be repeated.")
 @click.option("-n", "--boxes", default=1, show_default=True, type=click.IntRange(1), help="Boxes of a class at most.")

@@ -15,6 +15,7 @@ from cvbow import storage
 from cvbow.classify import ImageClassifier, ImagesToLabel, images_to_label
 from cvbow.images import gather_images
 from cvbow_cli._common import (
+    argument_model,
     echo_json,
     lines_of,
     option_json,
@@ -33,7 +34,7 @@ _SHOWN = 2
 
 
 @click.command(name="next")
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@argument_model
 @click.argument("paths", metavar="IMAGE|DIR...", nargs=-1, required=True)
 @click.option("-n", "--images", "n_images", default=50, show_default=True, type=click.IntRange(min=1), help="How many.")
 @click.option(

@@ -83,10 +83,10 @@ def command(
 ) -> None:
     """Classify images with a trained model; '-' reads their paths from stdin, one per line.
 
-    Scores are probabilities. If an image cannot be read, it is reported, the others are classified, and the exit code
-    is 1. --json gives the scores of all classes, or of the best --top K. With --network, the five best classes are
-    shown. How to preprocess images for the network is read from FILE.toml beside it, unless cvbow or torchvision knows
-    the network.
+    MODEL comes first, unless there is a --network. Scores are probabilities. If an image cannot be read, it is
+    reported, the others are classified, and the exit code is 1. --json gives the scores of all classes, or of the best
+    --top K. With --network, the five best classes are shown. How to preprocess images for the network is read from
+    FILE.toml beside it, unless cvbow or torchvision knows the network.
 
     Of a model for several labels an image, the labels that the image is given are shown, with --top the K most probable
     ones, and --json gives labels in place of label.

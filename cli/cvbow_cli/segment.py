@@ -17,6 +17,7 @@ from cvbow.segmentation import MaskedImages, Segmenter, encode_mask, pair_masks
 from cvbow.storage import replacing
 from cvbow.tables import Table
 from cvbow_cli._common import (
+    argument_model,
     echo_json,
     echo_tables,
     lines_of,
@@ -113,7 +114,7 @@ def train(
 
 
 @click.command(name="apply")
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@argument_model
 @click.argument("paths", metavar="IMAGE|DIR...", nargs=-1, required=True)
 @output_option("--output", "-o", required=True, metavar="DIR", help="Folder to write masks into; it may be new.")
 @click.option(
@@ -195,7 +196,7 @@ def apply(
 
 
 @click.command(name="evaluate")
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@argument_model
 @click.argument("images", metavar="IMAGES", type=click.Path(exists=True, file_okay=False))
 @click.argument("masks", metavar="MASKS", type=click.Path(exists=True, file_okay=False))
 @output_option("--report", suffixes=(".html", ".htm"), metavar="FILE.html", help="Also write an HTML report.")

@@ -10,6 +10,7 @@ from cvbow.classify import ImageClassifier
 from cvbow.explanation import WordGallery, WordPatch, WordUse, word_gallery
 from cvbow.tables import Table
 from cvbow_cli._common import (
+    argument_model,
     echo_json,
     echo_tables,
     labelled_images,
@@ -29,7 +30,7 @@ _SHOWN = 5
 
 
 @click.command(name="words")
-@click.argument("model", metavar="MODEL", type=click.Path(exists=True, dir_okay=False))
+@argument_model
 @click.argument("source", metavar="DIR", type=click.Path(exists=True))
 @output_option("--output", "-o", suffixes=(".html", ".htm"), metavar="FILE.html", help="Page to write.")
 @click.option("--per-class", default=12, show_default=True, type=click.IntRange(min=1), help="Words of each class.")

@@ -21,7 +21,7 @@ from cvbow.backends.caching import CachedFunction
 from cvbow.backends.loading import ImageLike, check_images, load_source, path_of, tag_images, try_image
 from cvbow.backends.shares import ImageShares, leave_out
 from cvbow.encoders import WordTable
-from cvbow.errors import ImageError
+from cvbow.errors import CvbowError, ImageError
 from cvbow.images import read_image
 from cvbow.parallel import run
 
@@ -297,6 +297,8 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         ------
         ImageError
             If ``strict`` says so.
+        CvbowError
+            If a value is beyond the range of float16, where ``out`` is of that type.
         ValueError
             If ``out`` has another shape.
         """
@@ -315,7 +317,14 @@ class ImageEncoder(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
                     raise result
                 skipped.append(result)
                 continue
-            vectors[len(rows)], doubt = result
+            vector, doubt = result
+            if vector.dtype == np.float16 and not np.isfinite(vector).all():
+                what = path_of(images[row]) or f"image {row}"
+                raise CvbowError(
+                    f"a value of the vector of {what} is beyond {np.finfo(np.float16).max:g}, the most that a vector "
+                    "in a file holds: normalise the vectors, or hold them in memory"
+                )
+            vectors[len(rows)] = vector
             rows.append(row)
             if doubt is not None:
                 doubtful.append(ImageError(path_of(images[row]) or f"image {row}", doubt))

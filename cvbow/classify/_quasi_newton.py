@@ -19,8 +19,8 @@ Float = NDArray[np.float64]
 SAMPLE, _DIRECTIONS = 600, 300
 #: Steps that are remembered.
 _REMEMBERED = 10
-#: Eigenvalues below this share of the largest are rounding, in float32.
-_ROUNDING = 1e-6
+#: Eigenvalues below this share of the largest are rounding: of products of some hundred rows in float32.
+_ROUNDING = 1e-5
 
 
 def sample_rows(weights: Float) -> NDArray[np.intp]:
@@ -91,7 +91,22 @@ class Remembered:
         return rest
 
     def direction(self, gradient: Float, curvature: Float, guess: SampledCurvature) -> Float:
-        """Return the step (d, k) towards the minimum that the gradient and what is remembered speak for."""
+        """Return the step (d, k) towards the minimum that the gradient and what is remembered speak for.
+
+        Where that leads uphill, by rounding, as with vectors of very different lengths, what is remembered is given up,
+        and, where that is not enough, the guess.
+        """
+        result = self._corrected(gradient, curvature, guess)
+        for by_guess in (True, False):
+            uphill = self.dot(result, gradient) > 0
+            if not uphill.any():
+                break
+            for _, _, inverse in self._pairs:
+                inverse[uphill] = 0
+            result = np.where(uphill, -(guess.solve(gradient, curvature) if by_guess else gradient), result)
+        return result
+
+    def _corrected(self, gradient: Float, curvature: Float, guess: SampledCurvature) -> Float:
         result = gradient.copy()
         shares = []
         for step, change, inverse in reversed(self._pairs):

@@ -36,7 +36,7 @@ _GRAM_COLUMNS = 4096
 _MAX_INNER = 100
 _MAX_LINE = 30
 #: Steps of L-BFGS in place of one of Newton's.
-_STEPS = 10
+_STEPS = 3
 #: A solution of many vectors is at the minimum up to this share of the tolerance, by what the next step promises: that
 #: is about what is left, where the gradient's length only bounds it, and far. An objective that falls by a smaller
 #: share than the last is as low as rounding lets it be.
@@ -61,10 +61,15 @@ def solve(
 
     A problem is solved when its objective is within about the share ``tol`` of the least: the objective is 1-strongly
     convex in w (and, with its constant input, about as much in b), so half the gradient's squared length bounds what is
-    left. With more than ``MANY`` vectors, what is left is estimated, and steps are smaller: ten times as many at most.
+    left. With more than ``MANY`` vectors, what is left is estimated, and steps are smaller: three times as many at
+    most, and then as many of Newton's.
     """
     if len(data) > MANY:
-        return _solve_many(data, y, weights, C, _STEPS * max_iter, tol, start, standard)
+        many_w, many_b, n_steps = _solve_many(data, y, weights, C, _STEPS * max_iter, tol, start, standard)
+        if n_steps < _STEPS * max_iter:
+            return many_w, many_b, n_steps
+        start = many_w, many_b
+        # Vectors of very different lengths, of which a sample tells little: what is left is for Newton's method.
     w = np.zeros((data.shape[1] + 1, y.shape[1]))
     cost = 2 * C * weights[:, None]
     # The intercept is the last row of w, its input a constant. Nothing bends the objective along it but the losses;

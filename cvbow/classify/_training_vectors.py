@@ -56,6 +56,14 @@ def room(n_vectors: int, length: int, folder: Any, *, by_passes: bool) -> NDArra
     return array
 
 
+def check_folder(folder: Any) -> None:
+    """Raise OSError where no file can be made in a folder; None is that of the system's temporary files."""
+    if folder is not None:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+
+
 def _reserve(file: int, n_bytes: int, folder: str) -> None:
     """Take room on the disk now: what is missing later would end the program where it writes to the map."""
     free = shutil.disk_usage(folder).free

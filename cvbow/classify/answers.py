@@ -80,8 +80,10 @@ class Answers(Tabular):
         columns: dict[str, Any] = {"label": self.labels if isinstance(self.labels, list) else self.labels.tolist()}
         known = {"stranger": self.strangers, "none_of_these": self.none_of_these, "set": self.sets}
         columns |= {name: values for name, values in known.items() if values is not None}
-        columns |= dict(zip(self._columns(), self.probabilities.T, strict=True))
-        return pandas.DataFrame(columns, index=pandas.Index(self.rows, name="image"))
+        index = pandas.Index(self.rows, name="image")
+        # Two classes of a network may have one name: a data frame can have such columns, a dict cannot.
+        probabilities = pandas.DataFrame(self.probabilities, index=index, columns=self._columns())
+        return pandas.concat([pandas.DataFrame(columns, index=index), probabilities], axis=1)
 
     def tables(self) -> list[Table]:
         """Return the first answers, the most probable class with its probability, and what could not be read."""

@@ -35,7 +35,7 @@ from cvbow.classify._labels import HeldOut
 from cvbow.classify._seen import NO_DIGEST, digests
 from cvbow.classify._taught import Taught, take, take_for
 from cvbow.classify._temperature import softmax
-from cvbow.classify._training_vectors import part_of, room
+from cvbow.classify._training_vectors import check_folder, part_of, room
 from cvbow.classify.answers import Answers
 from cvbow.classify.chooser import Chosen, ModelChooser
 from cvbow.classify.kept_images import KeptImages, NearImage
@@ -233,6 +233,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         if self.vectors is not None and not by_passes:
             name = classifier_name(classifier)
             raise ValueError(f"vectors must be None: {name} learns from no file; linear-svm, for one, does")
+        check_folder(self.vectors)
         with reading_as(background=self.background):
             self.backend_ = clone(backend).fit(images)
         if strict and self.backend_.skipped_:

@@ -46,12 +46,12 @@ def decide(graph: Graph, classifier: Any, vectors: str, precision: str) -> Decid
         mapped = apply(graph, step, mapped)
     coefficients, offsets = (np.asarray(each, np.float64) for each in (last.coef_, last.intercept_))
     if len(coefficients) == 1:
-        # Half for the second class, and half against the first.
-        coefficients, offsets = (np.concatenate([-each, each]) / 2 for each in (coefficients, offsets))
+        # One for the second class, which is against the first: their softmax has half of it for each.
+        coefficients, offsets = (np.concatenate([-each, each]) for each in (coefficients, offsets))
     weights = graph.table(coefficients, precision)
     decisions = graph.op("Gemm", mapped, weights, graph.constant(offsets), transB=1)
     temperature = last.temperature_ if isinstance(last, LinearSVM) else 1
-    scaled = graph.op("Mul", decisions, graph.constant(temperature))
+    scaled = graph.op("Mul", decisions, graph.constant(temperature / (2 if len(last.coef_) == 1 else 1)))
     return Decided(decisions, graph.op("Softmax", scaled, axis=1), mapped, weights)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow.errors import ImageError
 from cvbow.storage import GENERATOR
 
 if TYPE_CHECKING:
@@ -52,12 +53,25 @@ def pillow_pixels(image: Image) -> NDArray[Any]:
     """Return the samples of a Pillow image, upright, as ``read_image`` takes arrays; (H, W, 2) are gray and alpha."""
     from PIL import ImageOps
 
-    image = ImageOps.exif_transpose(image)
-    if image.has_transparency_data:
-        image = image if image.mode == "LA" else image.convert("RGBA")
+    try:
+        image = ImageOps.exif_transpose(image)
+        image.load()
+    except (OSError, SyntaxError) as error:
+        raise ImageError(vars(image).get("filename") or "image", str(error)) from error
+    clear = image.info.get("transparency")
+    if image.mode.startswith("I") and isinstance(clear, int):
+        # Pillow would clip samples of 16 bits.
+        samples = np.asarray(image)
+        return np.dstack([to_uint8(samples.astype(np.uint16), 65535), np.where(samples == clear, 0, 255)]).astype(
+            np.uint8
+        )
+    if image.mode == "La":
+        image = image.convert("LA")
+    elif image.has_transparency_data and image.mode != "LA":
+        image = image.convert("RGBA")
     elif image.mode == "1":
         image = image.convert("L")
-    elif image.mode != "L" and image.mode != "F" and not image.mode.startswith("I"):
+    elif image.mode not in ("L", "LA", "F") and not image.mode.startswith("I"):
         image = image.convert("RGB")
     samples = np.asarray(image)
     # Pillow reads some 16-bit files into 32 bits.

@@ -30,6 +30,8 @@ from cvbow.retrieval.describer import Box, Describer
 
 #: Queries whose descriptions are held at a time.
 _CHUNK = 64
+#: Parts that a process keeps open, so that each is opened and checked once.
+_OPEN = 256
 
 Description = Mapping[str, NDArray[Any]]
 
@@ -56,7 +58,7 @@ def search_parts(
         Of the indexes, all built with one describer: ``ImageIndex.build(path, other.describer)``, or
         ``cvbow index build --like``.
     images : sequence of paths or arrays
-        Queries.
+        Queries. A path whose file is gone is an ImageError, also where an index knows it.
     search : Search, optional
         How to search, without ``expand`` and ``exclude_self``; by default ``Search()``.
     **options :
@@ -104,6 +106,8 @@ def search_parts(
         raise ValueError(f"boxes must be as many as images ({len(images)}), got {len(boxes)}")
     folders = [os.path.abspath(os.fspath(path)) for path in paths]
     describer = load_describer(folders[0], Manifest.read(folders[0]))
+    if search is not None and not isinstance(search, Search):
+        raise ValueError(f"search must be a Search or None, got {search!r}; its parameters go by name, as in k=3")
     suited = replace(search or Search(), **options).suited_to(describer)
     if suited.expand or suited.exclude_self:
         raise ValueError("expand must be 0 and exclude_self False where several indexes are searched")
@@ -134,12 +138,12 @@ def _hash_of(folder: str) -> str:
     return hashlib.sha256(read_file(os.path.join(folder, _manifest.NAME))).hexdigest()
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=_OPEN)
 def _opened(folder: str, check: bool, sha256: str) -> Snapshot:
     return Snapshot.open(folder, check=check)
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=_OPEN)
 def _weighed(folder: str, check: bool, sha256: str, statistics: _Statistics) -> Snapshot:
     return _opened(folder, check, sha256).weighed_by(statistics.arrays)
 
