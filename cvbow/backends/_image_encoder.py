@@ -380,5 +380,5 @@ class Call:
         if self.dtype is None or isinstance(result, ImageError):
             return result
         vector, doubt = result
-        with np.errstate(over="ignore"):  # infinite is what a classifier refuses
+        with np.errstate(over="ignore"):  # what becomes infinite is refused where the vectors are gathered
             return vector.astype(self.dtype, copy=False), doubt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import compute_class_weight
 from sklearn.utils.multiclass import type_of_target
 
-from cvbow._checks import check_int, check_labels
+from cvbow._checks import check_choice, check_int, check_labels, check_real
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +143,14 @@ class HeldOut:
 
     decisions: NDArray[np.float64]
     labels: Labels
+
+
+def check_solver(C: Any, class_weight: Any, max_iter: Any) -> None:
+    """Raise ValueError if a parameter of a solution by steps breaks its rule."""
+    check_real("C", C, minimum=0, open_minimum=True)
+    check_int("max_iter", max_iter, minimum=1)
+    if class_weight is not None and not isinstance(class_weight, Mapping):
+        check_choice("class_weight", class_weight, ("balanced",))
 
 
 def take_labels(y: ArrayLike | None, n_images: int) -> NDArray[Any]:

@@ -64,32 +64,29 @@ def solve(
     left. With more than ``MANY`` vectors, what is left is estimated, and steps are smaller: three times as many at
     most, and then as many of Newton's.
     """
-    if len(data) > MANY:
-        many_w, many_b, n_steps = _solve_many(data, y, weights, C, _STEPS * max_iter, tol, start, standard)
-        if n_steps < _STEPS * max_iter:
-            return many_w, many_b, n_steps
-        start = many_w, many_b
-        # Vectors of very different lengths, of which a sample tells little: what is left is for Newton's method.
-    w = np.zeros((data.shape[1] + 1, y.shape[1]))
-    cost = 2 * C * weights[:, None]
+    cost = 2 * C * weights
     # The intercept is the last row of w, its input a constant. Nothing bends the objective along it but the losses;
     # with this constant they do so about as much as the norm bends it along w, whatever C and the vectors' lengths.
     inputs = Inputs(data, standard, 1 / cost.sum())
-    scores = np.zeros_like(y)
-    first = np.zeros(y.shape[1])
-    if start is not None:
-        w[:-1], w[-1] = start[0], start[1] / inputs.constant
+    w, scores = _beginning(inputs, y, start)
+    if len(data) > MANY:
+        n_steps = _solve_many(inputs, y, weights, C, _STEPS * max_iter, tol, w, scores)
+        if n_steps < _STEPS * max_iter:
+            return w[:-1], inputs.constant * w[-1], n_steps
+        # Vectors of very different lengths, of which a sample tells little: what is left is for Newton's method, and
+        # the rounding of so many sums is not.
         scores = inputs.forward(w)
+    first = np.zeros(y.shape[1])
     n_iter = 0
     while n_iter < max_iter:
         # With tens of thousands of vectors an array (n, n_problems) counts: as few as can be are alive at a time.
         values = y * scores
         np.subtract(1, values, out=values)
         np.maximum(values, 0, out=values)
-        objective = 0.5 * _squared(w[:-1]) + 0.5 * np.einsum("i,ij,ij->j", cost[:, 0], values, values)
-        curvature = np.where(values > 0, cost.astype(inputs.dtype), 0)
+        objective = 0.5 * _squared(w[:-1]) + 0.5 * np.einsum("i,ij,ij->j", cost, values, values)
+        curvature = np.where(values > 0, cost.astype(inputs.dtype)[:, None], 0)
         values *= y
-        values *= -cost
+        values *= -cost[:, None]
         gradient = inputs.back(values)
         del values
         gradient[:-1] += w[:-1]
@@ -105,7 +102,7 @@ def solve(
         step = _conjugate_gradients(inputs, curvature, -gradient, share * squared)
         del curvature
         ahead = inputs.forward(step)
-        length = _line_search(w, step, y, scores, ahead, cost[:, 0])
+        length = _line_search(w, step, y, scores, ahead, cost)
         w += length * step
         ahead *= length
         scores += ahead
@@ -113,26 +110,34 @@ def solve(
     return w[:-1], inputs.constant * w[-1], n_iter
 
 
+def _beginning(
+    inputs: Inputs, y: NDArray[np.float64], start: Solution | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the coefficients (d + 1, n_problems) to start from, that of the constant last, and their scores."""
+    w = np.zeros((inputs.data.shape[1] + 1, y.shape[1]))
+    if start is None:
+        return w, np.zeros_like(y)
+    w[:-1], w[-1] = start[0], start[1] / inputs.constant
+    return w, inputs.forward(w)
+
+
 def _solve_many(
-    data: NDArray[np.floating],
+    inputs: Inputs,
     y: NDArray[np.float64],
     weights: NDArray[np.float64],
     C: float,
     max_iter: int,
     tol: float,
-    start: Solution | None,
-    standard: Standardization | None,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Do what ``solve`` does, by L-BFGS; problems that are solved are no longer multiplied."""
+    w: NDArray[np.float64],
+    scores: NDArray[np.float64],
+) -> int:
+    """Move ``w`` and its ``scores``, in place, to what solves the problems, by L-BFGS, and return the number of steps.
+
+    Problems that are solved are no longer multiplied.
+    """
     cost = 2 * C * weights
-    inputs = Inputs(data, standard, 1 / cost.sum())
     rows = sample_rows(weights)
     guess = SampledCurvature(inputs.rows(rows), weights[rows], float(weights.sum()))
-    w = np.zeros((data.shape[1] + 1, y.shape[1]))
-    scores = np.zeros_like(y)
-    if start is not None:
-        w[:-1], w[-1] = start[0], start[1] / inputs.constant
-        scores = inputs.forward(w)
     left = np.arange(y.shape[1])
     remembered, n_iter = Remembered(), 0
     last, before, step = np.full(len(left), np.inf), np.zeros_like(w), np.zeros_like(w)
@@ -166,7 +171,7 @@ def _solve_many(
         w[:, left] += step
         scores[:, left] += ahead
         n_iter += 1
-    return w[:-1], inputs.constant * w[-1], n_iter
+    return n_iter
 
 
 class Inputs:

@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 import tempfile
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,9 +47,8 @@ def room(n_vectors: int, length: int, folder: Any, *, by_passes: bool) -> NDArra
             note(f"vectors: {_gigabytes(4 * n_vectors * length)} in memory: this classifier learns from no file")
         return None
     folder = tempfile.gettempdir() if folder is None else os.fspath(folder)
-    os.makedirs(folder, exist_ok=True)
     n_bytes = n_vectors * length * _NARROW.itemsize
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with _file_in(folder) as file:
         _reserve(file.fileno(), n_bytes, folder)
         array: NDArray[np.float16] = np.asarray(np.memmap(file, _NARROW, "r+", shape=(n_vectors, length)))
     note(f"vectors: {_gigabytes(n_bytes)} in a temporary file in {folder}, of two bytes a value")
@@ -59,9 +58,13 @@ def room(n_vectors: int, length: int, folder: Any, *, by_passes: bool) -> NDArra
 def check_folder(folder: Any) -> None:
     """Raise OSError where no file can be made in a folder; None is that of the system's temporary files."""
     if folder is not None:
-        os.makedirs(folder, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        _file_in(os.fspath(folder)).close()
+
+
+def _file_in(folder: str) -> IO[bytes]:
+    """Make a file without a name in a folder, and the folder where there is none."""
+    os.makedirs(folder, exist_ok=True)
+    return tempfile.TemporaryFile(dir=folder)
 
 
 def _reserve(file: int, n_bytes: int, folder: str) -> None:

@@ -111,6 +111,7 @@ class FusionClassifier(OneAgainstRestClassifier):
 
     unstored = (*OneAgainstRestClassifier.unstored, "alpha_")
     alpha_: float
+    channels_: dict[str, int]
 
     learned: ClassVar[Mapping[str, Learned]] = {
         **OneAgainstRestClassifier.learned,
@@ -219,23 +220,12 @@ class FusionClassifier(OneAgainstRestClassifier):
             return weights, vectors[::views], first_views(labels)
         return weights, vectors, labels if found.answering == views else answered_by_first(labels)
 
-    def drop_unused_channels(self) -> list[str] | None:
-        if self.shares_ is None:
-            return None
-        used = [name for name in self.channels_ if self.shares_[name] > 0]
-        if len(used) == len(self.channels_):
-            return None
-        places = [list(self.channels_).index(name) for name in used]
-        bounds, short = channel_bounds(self.channels_, self.n_features_in_), self._short_bounds()
-        columns = np.concatenate([np.arange(self.n_features_in_)[bounds[name]] for name in used])
+    def _keep_channels(self, places: list[int], columns: NDArray[np.intp]) -> None:
+        short, names = self._short_bounds(), list(self.channels_)
         self.landmarks_ = np.concatenate([self.landmarks_[:, short[place]] for place in places], axis=1)
         self.factors_ = self.factors_[places]
+        used = {names[place] for place in places}
         self.directions_ = {name: found for name, found in self.directions_.items() if name in used}
-        self.channels_ = {name: self.channels_[name] for name in used}
-        self.n_features_in_ = len(columns)
-        if "feature_names_in_" in vars(self):
-            self.feature_names_in_ = self.feature_names_in_[columns]
-        return used
 
     def _draw(self, labels: NDArray[np.intp]) -> NDArray[np.intp]:
         """Return the rows to keep, in order, as evenly from the classes as they go."""

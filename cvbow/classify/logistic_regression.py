@@ -10,8 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from cvbow._checks import check_choice, check_int, check_labels, check_matrix, check_real
-from cvbow.classify._labels import check_class_names, class_weights
+from cvbow._checks import check_labels, check_matrix
+from cvbow.classify._labels import check_class_names, check_solver, class_weights
 from cvbow.classify._narrow import product
 from cvbow.classify._quasi_newton import Remembered, SampledCurvature, sample_rows
 from cvbow.classify._squared_hinge import Inputs
@@ -179,10 +179,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
-        check_real("C", self.C, minimum=0, open_minimum=True)
-        check_int("max_iter", self.max_iter, minimum=1)
-        if self.class_weight is not None and not isinstance(self.class_weight, Mapping):
-            check_choice("class_weight", self.class_weight, ("balanced",))
+        check_solver(self.C, self.class_weight, self.max_iter)
 
     def check_state(self) -> None:
         """Raise ValueError if what was learned and stored does not fit together."""

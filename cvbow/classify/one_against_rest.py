@@ -10,8 +10,17 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import _check_sample_weight
 
-from cvbow._checks import check_choice, check_int, check_labels, check_matrix, check_real
-from cvbow.classify._labels import Groups, HeldOut, Labels, check_class_names, check_groups, class_weights
+from cvbow._checks import check_labels, check_matrix
+from cvbow.classify._channels import channel_bounds
+from cvbow.classify._labels import (
+    Groups,
+    HeldOut,
+    Labels,
+    check_class_names,
+    check_groups,
+    check_solver,
+    class_weights,
+)
 from cvbow.classify._squared_hinge import Solution, solve
 from cvbow.classify._temperature import fit_temperature, softmax
 from cvbow.classify.label_sets import LabelSets
@@ -44,6 +53,8 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
     n_iter_: int
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
+    #: Widths of the channels by name; None where the vectors are taken as they are.
+    channels_: dict[str, int] | None = None
     #: The part of each channel in the vectors' squared length, by name; None where that is as it is.
     shares_: dict[str, float] | None = None
     #: How many views of each image were learned from, and of how many an answer is the mean; None of all.
@@ -62,10 +73,7 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
     def check_params(self) -> None:
         """Raise ValueError if a parameter breaks its rule."""
-        check_real("C", self.C, minimum=0, open_minimum=True)
-        check_int("max_iter", self.max_iter, minimum=1)
-        if self.class_weight is not None and not isinstance(self.class_weight, Mapping):
-            check_choice("class_weight", self.class_weight, ("balanced",))
+        check_solver(self.C, self.class_weight, self.max_iter)
 
     def _prepare(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None, groups: Groups
@@ -152,7 +160,23 @@ class OneAgainstRestClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
 
         Return None, and change nothing, where no channel is unused. ``shares_`` keeps saying which were left out.
         """
-        return None
+        if self.channels_ is None or self.shares_ is None:
+            return None
+        used = [name for name in self.channels_ if self.shares_[name] > 0]
+        if len(used) == len(self.channels_):
+            return None
+        bounds = channel_bounds(self.channels_, self.n_features_in_)
+        columns = np.concatenate([np.r_[bounds[name]] for name in used])
+        self._keep_channels([list(bounds).index(name) for name in used], columns)
+        self.channels_ = {name: self.channels_[name] for name in used}
+        self.n_features_in_ = len(columns)
+        if "feature_names_in_" in vars(self):
+            self.feature_names_in_ = self.feature_names_in_[columns]
+        return used
+
+    def _keep_channels(self, places: list[int], columns: NDArray[np.intp]) -> None:
+        """Keep of what was learned what is of some channels, by their places in ``channels_`` and their columns."""
+        raise NotImplementedError
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Return signed distances in units of the margin, (n, n_classes); (n,) when there are two classes."""
