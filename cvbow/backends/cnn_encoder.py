@@ -191,7 +191,7 @@ class CnnEncoder(BatchEncoder):
     @property
     def network_files(self) -> frozenset[Path]:
         """The files with the network and its weights, which no model file holds; NotFittedError before ``fit``."""
-        return frozenset(self._network().files)
+        return frozenset(self.opened_network.files)
 
     @property
     def network_hashes(self) -> frozenset[str]:
@@ -203,7 +203,7 @@ class CnnEncoder(BatchEncoder):
         return Preprocessing.from_dict(self.preprocessing_).prepare(image)
 
     def _vectors(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        vectors = self._values(self._network(), inputs)
+        vectors = self._values(self.opened_network, inputs)
         if self.normalization == "l2":
             lengths = np.array([np.linalg.norm(vector) for vector in vectors], np.float32)[:, None]
             np.divide(vectors, lengths, out=vectors, where=lengths > 0)
@@ -222,7 +222,7 @@ class CnnEncoder(BatchEncoder):
         B. Zhou et al., "Learning deep features for discriminative localization", CVPR 2016: class activation maps.
         """
         facts = Preprocessing.from_dict(self.preprocessing_)
-        values = np.asarray(self._network().run(facts.prepare(image)[None], self.layer_), np.float64)
+        values = np.asarray(self.opened_network.run(facts.prepare(image)[None], self.layer_), np.float64)
         height, width = image.shape[:2]
         between, corner = facts.frame(width, height)
         if values.ndim != 4 or min(corner) < 0:
@@ -246,7 +246,9 @@ class CnnEncoder(BatchEncoder):
         pixels[:, top:bottom, left:right] = stretched(maps, (bottom - top, right - left))
         return ImageShares.of_pixels(pixels)
 
-    def _network(self) -> Network:
+    @property
+    def opened_network(self) -> Network:
+        """The network, ready to run; NotFittedError before ``fit``, NetworkError if it is not there any more."""
         check_is_fitted(self, "network_hash_")
         return open_same_network(
             self.network, self.network_hash_, weights=self.weights, engine=self.engine, provider=self.provider
@@ -256,7 +258,7 @@ class CnnEncoder(BatchEncoder):
         check_is_fitted(self, "network_hash_")
         state = (self.network_hash_, self.layer_, self.preprocessing_, self.pooling, self.normalization)
         # Engines agree up to rounding, which is not enough for a cache of exact vectors.
-        return str(joblib.hash((*state, self._network().engine, self.provider, self.batch_size), hash_name="sha1"))
+        return str(joblib.hash((*state, self.opened_network.engine, self.provider, self.batch_size), hash_name="sha1"))
 
     def check_params(self) -> None:
         check_network(self.network, self.weights, self.layer)

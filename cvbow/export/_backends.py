@@ -7,37 +7,53 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from cvbow.backends import BagEncoder, ChannelUnion, ImageEncoder
+from cvbow.backends import BagEncoder, ChannelUnion, CnnEncoder, ImageEncoder
 from cvbow.errors import CvbowError
 from cvbow.export._encoders import Encoded, encode
 from cvbow.export._extractors import Described, describe
 from cvbow.export._graph import Graph
+from cvbow.export._networks import NetworkVectors
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """Vectors (N, d), and ``heat``: from what their values give to a score, (N, d), to a map (N, H, W)."""
+    """Vectors (N, d), and ``heat``: from what their values give to a score, (N, d), to a map (N, 1, H, W).
+
+    ``heat`` is None where no exact map is known.
+    """
 
     values: str
-    heat: Callable[[str], str]
+    heat: Callable[[str], str] | None
 
 
 def vectors(graph: Graph, backend: ImageEncoder, pixels: str) -> Vectors:
     """Return the vectors of images; CvbowError if the backend cannot be exported."""
     if isinstance(backend, ChannelUnion):
-        parts = [vectors(graph, channel, pixels) for _, channel in backend.channels_]
-        slices = backend.channel_slices.values()
-
-        def heat(given: str) -> str:
-            own = [graph.cut(given, 1, columns.start, columns.stop) for columns in slices]
-            return graph.op("Sum", *(part.heat(each) for part, each in zip(parts, own, strict=True)))
-
-        return Vectors(graph.concat(1, *(part.values for part in parts)), heat)
+        return _union(graph, backend, pixels)
     if isinstance(backend, BagEncoder):
         return _bag(graph, backend, pixels)
+    if isinstance(backend, CnnEncoder):
+        network = NetworkVectors(graph, backend, pixels)
+        return Vectors(network.values, network.heat if network.has_places else None)
     raise CvbowError(
-        f"{type(backend).__name__} cannot be exported; what can be is BagEncoder, and a ChannelUnion of such"
+        f"{type(backend).__name__} cannot be exported; what can be is BagEncoder, CnnEncoder and a ChannelUnion of them"
     )
+
+
+def _union(graph: Graph, backend: ChannelUnion, pixels: str) -> Vectors:
+    parts = [vectors(graph, channel, pixels) for _, channel in backend.channels_]
+    values = graph.concat(1, *(part.values for part in parts))
+    heats = [part.heat for part in parts if part.heat is not None]
+    # The maps of a network are of another size.
+    if len(heats) < len(parts) or any(isinstance(channel, CnnEncoder) for _, channel in backend.channels_):
+        return Vectors(values, None)
+    slices = backend.channel_slices.values()
+
+    def heat(given: str) -> str:
+        own = [graph.cut(given, 1, columns.start, columns.stop) for columns in slices]
+        return graph.op("Sum", *(part(each) for part, each in zip(heats, own, strict=True)))
+
+    return Vectors(values, heat)
 
 
 def _bag(graph: Graph, backend: BagEncoder, pixels: str) -> Vectors:
@@ -58,7 +74,7 @@ def _bag(graph: Graph, backend: BagEncoder, pixels: str) -> Vectors:
 
     def heat(given: str) -> str:
         # What a value of the mean gave is shared out in proportion to both halves.
-        weights = graph.op("Mul", _ratio(graph, given, mean), share)
+        weights = graph.op("Mul", graph.over(given, mean), share)
         shares = [
             part.shares(graph.op("Mul", weights, vector)) for part, vector in zip((encoded, other), both, strict=True)
         ]
@@ -76,15 +92,6 @@ def _mean_direction(graph: Graph, vector: str, mirrored: str, n_blocks: int) -> 
     factor = graph.over(wanted, graph.op("ReduceL2", mean, axes=[2], keepdims=1))
     share = graph.op("Mul", graph.op("Mul", factor, half), graph.ones(mean))
     return graph.reshape(graph.op("Mul", mean, factor), 0, -1), graph.reshape(share, 0, -1)
-
-
-def _ratio(graph: Graph, given: str, values: str) -> str:
-    """Return what a unit of each value gave, 0 where there is nothing."""
-    zero = graph.constant(0)
-    is_zero = graph.op("Equal", values, zero)
-    return graph.op(
-        "Where", is_zero, zero, graph.op("Div", given, graph.op("Where", is_zero, graph.constant(1), values))
-    )
 
 
 def _encoded(graph: Graph, backend: BagEncoder, described: Described) -> Encoded:

@@ -13,6 +13,7 @@ from cvbow.errors import CvbowError
 from cvbow.export import _images
 from cvbow.export._graph import END, Graph
 from cvbow.export._grids import N_BINS, NOWHERE, Grid, Points, spread_out
+from cvbow.export._sizes import working_size
 from cvbow.features import ColorStatistics, DenseSIFT, Extractor, WhitenedPatches
 
 #: Directions of a gradient: first the four straight ones, then the diagonal ones.
@@ -40,7 +41,7 @@ def describe(graph: Graph, extractor: Extractor, pixels: str) -> Described:
             f"{type(extractor).__name__} cannot be exported: how many points it finds is not known before it looks; "
             f"what can be is {', '.join(kind.__name__ for kind in _EXTRACTORS)}"
         )
-    return found(graph, extractor, _images.working_size(graph, pixels, extractor.min_side, extractor.max_side))
+    return found(graph, extractor, working_size(graph, pixels, extractor.min_side, extractor.max_side))
 
 
 def _dense_sift(graph: Graph, extractor: DenseSIFT, pixels: str) -> Described:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], tuple[str, NDArray[Any]]] = {}
+        self._adopted: list[TensorProto] = []
         self._known: dict[tuple[object, ...], str] = {}
         self._functions: dict[tuple[str, bytes], FunctionProto] = {}
         self._n_made = 0
@@ -31,7 +32,11 @@ class Graph:
     @property
     def initializers(self) -> list[TensorProto]:
         """The constants."""
-        return [numpy_helper.from_array(array, name) for name, array in self._constants.values()]
+        return [numpy_helper.from_array(array, name) for name, array in self._constants.values()] + self._adopted
+
+    def adopt(self, constants: Iterable[TensorProto]) -> None:
+        """Take constants over from another graph, under names that no others have."""
+        self._adopted += constants
 
     def constant(self, value: ArrayLike, dtype: Any = np.float32) -> str:
         """Return a constant, of float32 unless another type is named."""
@@ -85,12 +90,12 @@ class Graph:
         nodes, self.nodes, self._known = self.nodes, outside, known
         return helper.make_graph(nodes, name, inputs, [helper.make_empty_tensor_value_info(each) for each in outputs])
 
-    def either(self, condition: str, build: Callable[[], str], otherwise: str) -> str:
-        """Return what is built where a condition, bool (), holds, and another value where it does not."""
+    def either(self, condition: str, build: Callable[[], str], otherwise: Callable[[], str]) -> str:
+        """Return what is built where a condition, bool (), holds, and otherwise something else."""
         name = f"if_{self._n_made}"
         then, other = (
-            self.inner(f"{name}_{word}", (), made)
-            for word, made in (("then", lambda: [build()]), ("else", lambda: [otherwise]))
+            self.inner(f"{name}_{word}", (), lambda made=made: [made()])  # type: ignore[misc]
+            for word, made in (("then", build), ("else", otherwise))
         )
         return self.op("If", condition, then_branch=then, else_branch=other)
 
@@ -143,6 +148,10 @@ class Graph:
     def to(self, value: str, dtype: Any) -> str:
         """Return a value in another type."""
         return self.op("Cast", value, to=helper.np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def whole(self, value: str) -> str:
+        """Return the nearest whole numbers, int64, of two the even one, as Python rounds."""
+        return self.to(self.op("Round", value), np.int64)
 
     def reshape(self, value: str, *lengths: int) -> str:
         """Return a value in another shape: 0 stands for the input's length there, -1 for what is left."""
@@ -198,12 +207,13 @@ class Graph:
         return self.op("Add", zeros, self.constant(1, dtype))
 
     def over(self, value: str, by: str) -> str:
-        """Return a value over another one, of float32, that is not negative; zero where that is zero."""
+        """Return a value over another one, both of float32; zero where that is zero."""
 
         def build(value: str, by: str) -> str:
-            positive = self.op("Greater", by, self.constant(0))
-            safe = self.op("Where", positive, by, self.constant(1))
-            return self.op("Where", positive, self.op("Div", value, safe), self.constant(0))
+            zero = self.constant(0)
+            is_zero = self.op("Equal", by, zero)
+            safe = self.op("Where", is_zero, self.constant(1), by)
+            return self.op("Where", is_zero, zero, self.op("Div", value, safe))
 
         return self.function("DivideUnlessZero", build, value, by)
 

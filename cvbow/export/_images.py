@@ -1,4 +1,4 @@
-"""Pixels as extractors see them, in a graph: at the working size, gray, L*a*b*."""
+"""Pixels as extractors see them, in a graph: gray, opponent colours, L*a*b*."""
 
 from __future__ import annotations
 
@@ -14,60 +14,6 @@ STEPS = 256
 _LUMA, _LUMA_BITS = (9798, 19235, 3735), 15
 #: OpenCV's L*a*b* of 8 bits: the gamma has so many bits behind the point, the matrix so many, and the roots.
 _GAMMA_BITS, _MATRIX_BITS, _ROOT_BITS = 3, 12, 15
-
-
-def working_size(graph: Graph, pixels: str, min_side: int | None, max_side: int | None) -> str:
-    """Return planes (N, 3, H, W) of whole numbers at the size at which an extractor describes an image.
-
-    As ``cvbow.features.Extractor`` has it: where the longer side is above ``max_side``, a pixel is the mean of the area
-    that it covers, as by OpenCV's ``INTER_AREA``: a product with two matrices of shares. Where the shorter side is
-    below ``min_side``, the image is enlarged by cubic interpolation.
-    """
-    if min_side is None and max_side is None:
-        return pixels
-    key = "working size", pixels, min_side, max_side
-    return graph.once(key, lambda: _resized(graph, pixels, min_side, max_side))
-
-
-def _resized(graph: Graph, pixels: str, min_side: int | None, max_side: int | None) -> str:
-    lengths = graph.lengths(pixels, 2, 4)
-    sides = graph.to(lengths, np.float64)
-    scale = graph.constant([1], np.float64)
-    if min_side is not None:
-        shorter = graph.op("ReduceMin", sides, axes=[0])
-        scale = graph.op("Max", scale, graph.op("Div", graph.constant([min_side], np.float64), shorter))
-    if max_side is not None:
-        longer = graph.op("ReduceMax", sides, axes=[0])
-        scale = graph.op("Min", scale, graph.op("Div", graph.constant([max_side], np.float64), longer))
-    wanted = graph.to(graph.op("Round", graph.op("Mul", sides, scale)), np.int64)
-    wanted = graph.op("Max", wanted, graph.integers(1))
-    if min_side is not None:
-        # What is to be shrunk stays as it is here: no side gets smaller.
-        larger = graph.op("Concat", graph.lengths(pixels, 0, 2), graph.op("Max", wanted, lengths), axis=0)
-        pixels = graph.op("Resize", pixels, "", "", larger, mode="cubic", cubic_coeff_a=-0.75)
-        lengths = graph.lengths(pixels, 2, 4)
-        pixels = graph.op("Clip", graph.op("Round", pixels), graph.constant(0), graph.constant(255))
-    if max_side is None:
-        return pixels
-
-    def shrunk() -> str:
-        rows, columns = (_shares(graph, graph.row(lengths, at), graph.row(wanted, at)) for at in (0, 1))
-        return graph.op("Round", graph.op("MatMul", graph.op("MatMul", rows, pixels), graph.transpose(columns, 1, 0)))
-
-    is_larger = graph.op("Less", scale, graph.constant([1], np.float64))
-    return graph.either(graph.op("Squeeze", is_larger), shrunk, pixels)
-
-
-def _shares(graph: Graph, length: str, wanted: str) -> str:
-    """Return what each of ``length`` pixels in a row is of each of ``wanted`` ones, float32 (wanted, length)."""
-    zero, one = (graph.constant(number, np.int64) for number in (0, 1))
-    ratio = graph.op("Div", *(graph.to(each, np.float64) for each in (length, wanted)))
-    begins, starts = (graph.to(graph.op("Range", zero, each, one), np.float64) for each in (wanted, length))
-    begins = graph.unsqueeze(graph.op("Mul", begins, ratio), 1)
-    first = graph.op("Max", begins, starts)
-    last = graph.op("Min", graph.op("Add", begins, ratio), graph.op("Add", starts, graph.constant(1, np.float64)))
-    common = graph.op("Max", graph.op("Sub", last, first), graph.constant(0, np.float64))
-    return graph.to(graph.op("Div", common, ratio), np.float32)
 
 
 def gray(graph: Graph, pixels: str) -> str:

@@ -37,12 +37,14 @@ def to_onnx(
     ----------
     model : ImageClassifier
         Fitted, with dense features (``DenseSIFT`` but of hsv, ``ColorStatistics``, ``WhitenedPatches``), an encoder
-        that pools sums (``BagOfWords``, ``VLAD``, ``FisherVector``, ``SoftThreshold``), in pyramids or not, and a
-        linear classifier (``LinearSVM``, ``LogisticRegression``), on maps for additive kernels or not.
+        that pools sums (``BagOfWords``, ``VLAD``, ``FisherVector``, ``SoftThreshold``), in pyramids or not; or with a
+        ``CnnEncoder`` of an ONNX file, which goes into the model; and a linear classifier (``LinearSVM``,
+        ``LogisticRegression``), on maps for additive kernels or not.
     size : (int, int) or None, default None
         Height and width of all images; None for images of any size, which may differ from call to call.
     heat : bool, default True
-        Whether there is the output ``heat``, which takes about as long again as the others.
+        Whether there is the output ``heat``, which takes about as long again as the others. A network's is of the size
+        that the network is given, and there is none of a layer without places or of channels of which one is a network.
     precision : {"fp32", "fp16", "int8"}, default "fp32"
         Of the classifier's weights, which are most of the file: 4, 2 or 1 bytes each. The rest stays float32.
 
@@ -104,7 +106,7 @@ def to_onnx(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", len(classes)])
         for name in ("probabilities", "decisions")
     ]
-    if heat:
+    if heat and encoded.heat is not None:
         graph.output(
             "heat", graph.op("Squeeze", encoded.heat(of_best(graph, answer, encoded.values)), graph.integers(1))
         )

@@ -57,6 +57,10 @@ class OnnxNetwork(Network):
     graph : OnnxGraph
     input_shape : (int, int, int, int)
         Images, channels, height, width, in whatever order they go in; 0 where the length is left open.
+    channels_last : bool
+        Whether images go in as (images, height, width, channels), as TensorFlow has them.
+    input_type : dtype
+        Of the values that go in.
     stamp : tuple
         Times and sizes of the files.
 
@@ -86,9 +90,9 @@ class OnnxNetwork(Network):
             raise NetworkError(path, f"not an ONNX network: {error}") from error
         self.input_name, shape = self._one_input()
         # TensorFlow's networks have the channels last.
-        self._channels_last = shape[1] not in (1, 3) and shape[3] in (1, 3)
-        self.input_shape = (shape[0], shape[3], shape[1], shape[2]) if self._channels_last else shape
-        self._input_type = np.dtype(self.graph.types[self.input_name])
+        self.channels_last = shape[1] not in (1, 3) and shape[3] in (1, 3)
+        self.input_shape = (shape[0], shape[3], shape[1], shape[2]) if self.channels_last else shape
+        self.input_type = np.dtype(self.graph.types[self.input_name])
 
     def _one_input(self) -> tuple[str, tuple[int, ...]]:
         inputs = self.graph.inputs
@@ -106,6 +110,10 @@ class OnnxNetwork(Network):
     def files(self) -> tuple[Path, ...]:
         """The file, and those beside it that hold its weights, where it has such."""
         return self._files
+
+    def read(self) -> bytes:
+        """Return the file's content, with all weights in it."""
+        return _read_network(self.path)[0]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,16 +153,16 @@ class OnnxNetwork(Network):
 
     def _as_declared(self, batch: NDArray[np.float32]) -> NDArray[Any]:
         """Return images in the order of axes and the type that the network declares."""
-        if self._channels_last:
+        if self.channels_last:
             batch = batch.transpose(0, 2, 3, 1)
-        if self._input_type.kind == "f":
+        if self.input_type.kind == "f":
             # OpenCV computes in float32, whatever a network declares.
-            return batch if self.engine == "opencv" else batch.astype(self._input_type, copy=False)
+            return batch if self.engine == "opencv" else batch.astype(self.input_type, copy=False)
         with np.errstate(invalid="ignore"):
-            whole = batch.astype(self._input_type)
+            whole = batch.astype(self.input_type)
         if not np.array_equal(whole, batch):
             raise ValueError(
-                f"mean and scale must leave values of {self._input_type.name}, the network's input (mean 0 and scale 1 "
+                f"mean and scale must leave values of {self.input_type.name}, the network's input (mean 0 and scale 1 "
                 f"leave 0 to 255), got values from {batch.min():g} to {batch.max():g}"
             )
         return whole

@@ -133,7 +133,10 @@ class Preprocessing:
         from PIL import Image
 
         method = Image.Resampling[INTERPOLATIONS[self.interpolation]]
-        return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize(size, method))
+        # Pillow weighs along one axis after the other and rounds in between; since version 13 the sizes tell it which
+        # axis comes first. Here it is always the width, as in the versions before.
+        narrowed = Image.fromarray(np.ascontiguousarray(image)).resize((size[0], image.shape[0]), method)
+        return np.asarray(narrowed.resize(size, method))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Preprocessing:
