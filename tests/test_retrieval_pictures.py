@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cvbow.backends import ColorHistogram
 from cvbow.errors import ImageError
 from cvbow.features import SIFT
-from cvbow.images.palette import SKY, VERMILLION, YELLOW
+from cvbow.images.palette import DARK, SKY, VERMILLION, YELLOW
 from cvbow.index import ImageIndex, Result
 from cvbow.report._found import panels, rendered
 from cvbow.report.retrieval import Searched, draw_search, write_search_page, write_search_picture
@@ -107,6 +107,33 @@ def test_marks_are_drawn_for_verified_results_only(index: ImageIndex) -> None:
     for color in (SKY, YELLOW):
         assert count(marked, color) > 100
         assert count(unmarked, color) == 0
+
+
+def lines_across(picture: NDArray[np.uint8]) -> list[int]:
+    """Rows in which everything beside the query is dark."""
+    return np.flatnonzero((picture[:, 16 + 360 + 28 : -16] == np.array(DARK)).all(axis=(1, 2))).tolist()
+
+
+def test_a_line_after_what_is_verified(index: ImageIndex, tmp_path: Path) -> None:
+    query, results = found(index)
+    verified = [result for result in results if result.matrix is not None]
+    others = [result for result in results if result.matrix is None]
+    assert len(verified) > 1
+    assert len(others) > 0
+    first, second = lines_across(draw_search(index, query, results))
+    assert second == first + 1
+    alone = draw_search(index, query, verified)
+    assert lines_across(alone) == [], "all are verified"
+    assert lines_across(draw_search(index, query, index.search(query, k=5, verify=0))) == [], "none was to be"
+    (top, _) = lines_across(draw_search(index, query, others))
+    assert top < 150 < first
+    write_search_page(tmp_path / "found.html", index, [Searched(query, results)])
+    page = (tmp_path / "found.html").read_text(encoding="utf-8")
+    before, after = page.split('<p class="unverified">From here on nothing is verified')
+    assert before.count("<img") == 1 + len(verified)
+    assert after.count("<img") == len(others)
+    write_search_page(tmp_path / "found.html", index, [Searched(query, verified)])
+    assert 'class="unverified"' not in (tmp_path / "found.html").read_text(encoding="utf-8")
 
 
 def test_drawing_neither_describes_nor_verifies(index: ImageIndex, monkeypatch: pytest.MonkeyPatch) -> None:

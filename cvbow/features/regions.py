@@ -13,6 +13,8 @@ from cvbow._checks import check_choice, check_int, check_real
 from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector, KeypointDetector
 from cvbow.features._opencv import create
+from cvbow.features.selection import by_strength
+from cvbow.images import to_gray
 
 #: Pixels of regions that are summed up at a time.
 _PART = 50_000
@@ -54,10 +56,23 @@ class MSERDetector(Detector):
         check_real("max_area", self.max_area, minimum=0, maximum=1, open_minimum=True)
         check_real("max_variation", self.max_variation, minimum=0)
 
+    def regions(self, image: NDArray[np.uint8]) -> list[NDArray[np.int32]]:
+        """Return the pixels of each region of an image, x and y, (area, 2), in the order of the points of ``detect``.
+
+        Parameters
+        ----------
+        image : ndarray of shape (H, W) or (H, W, 3), uint8
+        """
+        self.check_params()
+        return self._detected(to_gray(image, floats=False), None)[1]
+
     def compute(self, image: NDArray[np.uint8], limit: int | None) -> Detections:
+        return self._detected(image, limit)[0]
+
+    def _detected(self, image: NDArray[np.uint8], limit: int | None) -> tuple[Detections, list[NDArray[np.int32]]]:
         most = int(self.max_area * image.size)
         if min(image.shape) < 3 or most <= self.min_area:
-            return self._nothing()
+            return self._nothing(), []
         finder = create(
             "MSER",
             delta=int(self.delta),
@@ -69,15 +84,16 @@ class MSERDetector(Detector):
         )
         regions, boxes = finder.detectRegions(image)
         if not len(regions):
-            return self._nothing()
+            return self._nothing(), []
         points, areas, sums = _statistics(image, regions)
         x, y, width, height = np.asarray(boxes).reshape(-1, 4).T.astype(np.int64)
         integral = cv2.integral(image, sdepth=cv2.CV_64F)
         box = integral[y + height, x + width] - integral[y, x + width] - integral[y + height, x] + integral[y, x]
         rest = width * height - areas
         around = np.divide(box - sums, rest, out=np.zeros(len(areas)), where=rest > 0)
-        contrast = np.where(rest > 0, np.abs(sums / areas - around), 0)
-        return self._sorted(points, contrast.astype(np.float32), limit)
+        contrast = np.where(rest > 0, np.abs(sums / areas - around), 0).astype(np.float32)
+        found = self._sorted(points, contrast, limit)
+        return found, [regions[row] for row in by_strength(points, contrast, limit).tolist()]
 
 
 def _statistics(

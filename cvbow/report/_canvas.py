@@ -1,6 +1,7 @@
 """What the pictures share: images at a legible size, points and lines that show on any image, text, writing the file.
 
-Geometry is drawn by OpenCV, anti-aliased and to a sixteenth of a pixel, text by Pillow in the font that it brings.
+Geometry is drawn by OpenCV at four times the size and averaged, so that thin strokes are smooth; text by Pillow in the
+font that it brings.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,10 @@ Pixels = NDArray[np.uint8]
 
 #: Pixels of a longer side at which a person sees what is in an image.
 _SEEN = 240
-#: Fractional bits of a coordinate.
-_SHIFT = 4
+#: Marks are drawn at so many times the size; fractional bits of a coordinate there.
+_FINE, _SHIFT = 4, 4
+#: Width in pixels and opacity of the dark rim on each side of a mark.
+_RIM, _RIM_STRENGTH = 1.0, 0.75
 #: Coordinates beyond this, in pixels, are not drawn: OpenCV counts in 32-bit integers.
 _FAR = 1e6
 
@@ -61,71 +64,101 @@ def display(image: Pixels, width: int, height: int, *, enlarge: float = 8.0) -> 
 
 
 class Picture:
-    """Marks on pixels (H, W, 3) in place, each with a dark rim so that it shows on bright and dark images alike."""
+    """Marks on pixels (H, W, 3) in place, each with a dark rim so that it shows on bright and dark images alike.
+
+    Widths and radii are pixels and need not be whole. The marks of one call have one rim around all of them.
+    """
 
     def __init__(self, pixels: Pixels) -> None:
         self.pixels = pixels
 
     def lines(
-        self, segments: ArrayLike, color: Color, *, width: int = 1, strength: float = 1.0, rim: bool = True
+        self, segments: ArrayLike, color: Color, *, width: float = 1, strength: float = 1.0, rim: bool = True
     ) -> None:
         """Draw line segments (n, 2, 2), x and y; ``strength`` below 1 lets the image show through."""
         import cv2
 
-        ends = _fixed(np.asarray(segments, np.float64).reshape(-1, 2, 2))
-        self._blend(
-            lambda pixels, paint, thickness: [
-                cv2.line(pixels, first, last, paint, thickness, cv2.LINE_AA, _SHIFT) for first, last in ends
-            ],
-            color,
-            width,
-            strength,
-            rim,
-        )
+        ends = _near(np.asarray(segments, np.float64).reshape(-1, 4)).reshape(-1, 2, 2)
 
-    def outline(self, corners: ArrayLike, color: Color, *, width: int = 2) -> None:
+        def draw(mask: Pixels, corner: NDArray[np.float64], extra: float) -> None:
+            thickness = max(1, round((width + 2 * extra) * _FINE))
+            for first, last in _fine(ends - corner).tolist():
+                cv2.line(mask, first, last, 255, thickness, cv2.LINE_8, _SHIFT)
+
+        self._paint(draw, ends.min(axis=1), ends.max(axis=1), width / 2, color, strength, rim)
+
+    def outline(self, corners: ArrayLike, color: Color, *, width: float = 2) -> None:
         """Draw a closed polygon through points (n, 2)."""
         points = np.asarray(corners, np.float64)
         self.lines(np.stack([points, np.roll(points, -1, axis=0)], axis=1), color, width=width)
 
     def circles(
-        self, centers: ArrayLike, radii: ArrayLike, color: Color, *, width: int = 1, strength: float = 1.0
+        self, centers: ArrayLike, radii: ArrayLike, color: Color, *, width: float = 1, strength: float = 1.0
     ) -> None:
         """Draw circles of the given radii (n,) around points (n, 2)."""
-        import cv2
+        self._discs(centers, radii, width, color, strength)
 
-        centers, radii = np.asarray(centers, np.float64).reshape(-1, 2), np.asarray(radii, np.float64).reshape(-1)
-        rows = np.isfinite(centers).all(axis=1) & (np.abs(centers).max(axis=1, initial=0) < _FAR) & (radii < _FAR)
-        fixed = np.rint(np.column_stack([centers, np.maximum(radii, 0)])[rows] * (1 << _SHIFT)).astype(int).tolist()
-        self._blend(
-            lambda pixels, paint, thickness: [
-                cv2.circle(pixels, (x, y), r, paint, thickness, cv2.LINE_AA, _SHIFT) for x, y, r in fixed
-            ],
-            color,
-            width,
-            strength,
-            True,
-        )
-
-    def dots(self, centers: ArrayLike, color: Color, *, radius: float = 2.0) -> None:
+    def dots(self, centers: ArrayLike, color: Color, *, radius: float = 2.0, rim: bool = True) -> None:
         """Draw filled dots at points (n, 2)."""
+        centers = np.asarray(centers, np.float64).reshape(-1, 2)
+        self._discs(centers, np.full(len(centers), radius), None, color, 1.0, rim)
+
+    def _discs(
+        self,
+        centers: ArrayLike,
+        radii: ArrayLike,
+        width: float | None,
+        color: Color,
+        strength: float,
+        rim: bool = True,
+    ) -> None:
+        """Draw circles with a stroke of ``width``, or filled ones for None."""
         import cv2
 
-        centers = np.asarray(centers, np.float64).reshape(-1, 2)
-        rows = np.isfinite(centers).all(axis=1) & (np.abs(centers).max(axis=1, initial=0) < _FAR)
-        fixed = np.rint(centers[rows] * (1 << _SHIFT)).astype(int).tolist()
-        for paint, size in ((DARK, radius + 1), (color, radius)):
-            for x, y in fixed:
-                cv2.circle(self.pixels, (x, y), round(size * (1 << _SHIFT)), paint, -1, cv2.LINE_AA, _SHIFT)
+        places = np.asarray(centers, np.float64).reshape(-1, 2)
+        discs = _near(np.column_stack([places, np.maximum(np.asarray(radii, np.float64).reshape(-1), 0)]))
 
-    def _blend(self, draw: Any, color: Color, width: int, strength: float, rim: bool) -> None:
-        pixels = self.pixels.copy() if strength < 1 else self.pixels
-        if rim:
-            draw(pixels, DARK, width + 2)
-        draw(pixels, color, width)
-        if strength < 1:
-            mixed = strength * pixels.astype(np.float32) + (1 - strength) * self.pixels.astype(np.float32)
-            self.pixels[:] = np.rint(mixed).astype(np.uint8)
+        def draw(mask: Pixels, corner: NDArray[np.float64], extra: float) -> None:
+            grown = extra if width is None else 0
+            sizes = np.rint((discs[:, 2] + grown) * (_FINE << _SHIFT)).astype(int).tolist()
+            thickness = -1 if width is None else max(1, round((width + 2 * extra) * _FINE))
+            for center, radius in zip(_fine(discs[:, :2] - corner).tolist(), sizes, strict=True):
+                cv2.circle(mask, center, radius, 255, thickness, cv2.LINE_8, _SHIFT)
+
+        reach = discs[:, 2:] + np.zeros((1, 2))
+        self._paint(draw, discs[:, :2] - reach, discs[:, :2] + reach, (width or 0) / 2, color, strength, rim)
+
+    def _paint(
+        self,
+        draw: Callable[[Pixels, NDArray[np.float64], float], None],
+        first: NDArray[np.float64],
+        last: NDArray[np.float64],
+        reach: float,
+        color: Color,
+        strength: float,
+        rim: bool,
+    ) -> None:
+        """Lay rims, then marks, over the part of the picture that they reach: boxes from ``first`` to ``last``."""
+        import cv2
+
+        if not len(first):
+            return
+        size = np.array(self.pixels.shape[1::-1])
+        corner = np.clip(np.floor(first.min(axis=0) - reach - _RIM - 1), 0, size)
+        end = np.clip(np.ceil(last.max(axis=0) + reach + _RIM + 2), 0, size)
+        width, height = (int(side) for side in end - corner)
+        if width <= 0 or height <= 0:
+            return
+        left, top = (int(place) for place in corner)
+        part = self.pixels[top : top + height, left : left + width]
+        for paint, extra, opacity in ((DARK, _RIM, _RIM_STRENGTH), (color, 0.0, 1.0)):
+            if extra and not rim:
+                continue
+            mask = np.zeros((height * _FINE, width * _FINE), np.uint8)
+            draw(mask, corner, extra)
+            cover = cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+            cover = cover[..., None] * np.float32(strength * opacity / 255)
+            part[:] = np.rint(part + cover * (np.array(paint, np.float32) - part)).astype(np.uint8)
 
 
 def draw_frame(pixels: Pixels, corners: ArrayLike, color: Color, *, width: int = 3) -> bool:
@@ -146,9 +179,15 @@ def draw_frame(pixels: Pixels, corners: ArrayLike, color: Color, *, width: int =
     return True
 
 
-def _fixed(segments: NDArray[np.float64]) -> list[Any]:
-    near = np.isfinite(segments).all(axis=(1, 2)) & (np.abs(segments).max(axis=(1, 2), initial=0) < _FAR)
-    return [tuple(map(tuple, ends)) for ends in np.rint(segments[near] * (1 << _SHIFT)).astype(int).tolist()]
+def _near(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rows that are finite and near enough to be drawn."""
+    finite = values[np.isfinite(values).all(axis=1)]
+    return finite[(np.abs(finite) < _FAR).all(axis=1)]
+
+
+def _fine(places: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return places (..., 2) as OpenCV takes them, at the size at which marks are drawn."""
+    return np.rint(((places + 0.5) * _FINE - 0.5) * (1 << _SHIFT)).astype(np.int64)
 
 
 @functools.cache
@@ -190,6 +229,17 @@ def fit_text(text: str, width: int, size: int) -> str:
         if text_width(shorter, size) <= width:
             return shorter
     return ""
+
+
+def wrap_text(text: str, width: int, size: int) -> list[str]:
+    """Return lines of whole words that are no wider than ``width``; a word that is wider is shortened."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and text_width(f"{lines[-1]} {word}", size) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(fit_text(word, width, size))
+    return lines
 
 
 def put_text(pixels: Pixels, lines: Iterable[tuple[int, int, str]], size: int, color: Color = DARK) -> None:

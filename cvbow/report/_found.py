@@ -15,7 +15,7 @@ from cvbow.images import read_image
 from cvbow.images.palette import SKY, SOFT, VERMILLION, YELLOW
 from cvbow.index import ImageIndex, Result
 from cvbow.matching import transform_points
-from cvbow.report._canvas import Picture, display, draw_frame, fit_text, put_text, text_height, text_width
+from cvbow.report._canvas import Picture, display, draw_frame, put_text, text_height, text_width, wrap_text
 from cvbow.report._html import counted, escape, figure
 from cvbow.retrieval import Box, check_box
 
@@ -198,19 +198,9 @@ def _fade(pixels: NDArray[np.uint8], corners: NDArray[np.float64]) -> None:
 
 def _card(text: str, width: int, height: int) -> NDArray[np.uint8]:
     card = np.full((height, width, 3), _PLACEHOLDER, np.uint8)
-    lines = _wrapped(text, width - 16)
+    lines = wrap_text(text, width - 16, _TEXT)[:6]
     line = text_height(_TEXT)
     top = max(0, (height - line * len(lines)) // 2)
     placed = [((width - text_width(text, _TEXT)) // 2, top + line * at, text) for at, text in enumerate(lines)]
     put_text(card, placed, _TEXT, SOFT)
     return card
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    lines: list[str] = []
-    for word in text.split():
-        if lines and text_width(f"{lines[-1]} {word}", _TEXT) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(fit_text(word, width, _TEXT))
-    return lines[:6]

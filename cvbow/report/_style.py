@@ -115,6 +115,9 @@ figure .frame {{ display: flex; align-items: center; justify-content: center; he
 figure img {{ max-width: 100%; max-height: 100%; width: auto; height: auto }}
 .found {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: 1.5rem 1rem }}
 .found .frame {{ height: 20rem; padding: .25rem }}
+/* After this line nothing is verified. */
+.found .unverified {{ grid-column: 1 / -1; max-width: none; margin: 0; padding-top: .5rem; color: var(--soft);
+  border-top: 2px solid var(--ink) }}
 /* What the colours over images mean. */
 .keys {{ display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; font-size: .85rem }}
 .key {{ display: inline-flex; align-items: center; gap: .4rem }}

@@ -15,7 +15,16 @@ from cvbow.errors import ImageError
 from cvbow.images.palette import DARK, SKY, SOFT, VERMILLION, YELLOW
 from cvbow.images.pixels import Color
 from cvbow.index import ImageIndex, Result
-from cvbow.report._canvas import blank, fit_text, put_legend, put_text, text_height, text_width, write_picture
+from cvbow.report._canvas import (
+    blank,
+    fit_text,
+    put_legend,
+    put_text,
+    text_height,
+    text_width,
+    wrap_text,
+    write_picture,
+)
 from cvbow.report._found import Panel, panel_figure, panels, rendered, said
 from cvbow.report._html import breakable, count, counted, escape, page, section, write_page
 from cvbow.retrieval import Box
@@ -27,6 +36,9 @@ _QUERY = 360
 _TILES = ((1, 480), (3, 320), (8, 260))
 _SMALLEST_TILE = 220
 _COLUMNS = {480: 1, 320: 3, 260: 4, _SMALLEST_TILE: 5}
+_UNVERIFIED = (
+    "From here on nothing is verified: no map between the query and these images was found, only that they look alike."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,36 +85,48 @@ def draw_search(
     ndarray of shape (H, W, 3), uint8
         RGB. The query on the left, the results on the right, by rank. On verified results, dots where features agree
         with the map from the query, and the outline of the query, or of its box, in yellow. On the query, dots where
-        features agree with any result, and the outline of the first verified one. A file that cannot be read is a card
+        features agree with any result, and the outline of the first verified one. Where maps were looked for, a line
+        stands before the first result without one: nothing after it is verified. A file that cannot be read is a card
         that says why.
     """
     shown, found = panels(index, query, results, box=box, name=name)
     side = next((side for most, side in _TILES if len(results) <= most), _SMALLEST_TILE)
     columns = min(_COLUMNS[side], max(len(results), 1))
-    tiles = [rendered(panel, side, side) for panel in found]
-    line = text_height(_TEXT) + 2
-    rows = [tiles[start : start + columns] for start in range(0, len(tiles), columns)]
-    heights = [2 * line + 4 + max(tile.shape[0] for tile in row) for row in rows]
     picture = rendered(shown, _QUERY, _QUERY)
+    line = text_height(_TEXT) + 2
     legend = _legend(shown, found)
     top = _MARGIN + text_height(_TITLE) + 6 + (line + 10 if legend else 6)
     start = _MARGIN + _QUERY + 2 * _GAP
-    right = sum(heights) + _GAP * max(len(rows) - 1, 0)
-    canvas = blank(
-        start + columns * side + (columns - 1) * _GAP + _MARGIN,
-        top + max(2 * line + 4 + picture.shape[0], right) + _MARGIN,
-    )
-    whole = canvas.shape[1] - 2 * _MARGIN
+    width = start + columns * side + (columns - 1) * _GAP + _MARGIN
+    tiles = [rendered(panel, side, side) for panel in found]
+    n_verified = _n_verified(results)
+    rows: list[tuple[int, range]] = []  # where a row of results starts, and which they are
+    y, divided, parts = top, None, [range(len(results))]
+    said_below = []
+    if n_verified is not None:
+        parts = [range(n_verified), range(n_verified, len(results))]
+        said_below = wrap_text(_UNVERIFIED, width - start - _MARGIN, _TEXT)
+    for part in parts:
+        if part.start == n_verified:
+            divided = y
+            y += 8 + len(said_below) * line + 10
+        for first in part[::columns]:
+            row = range(first, min(first + columns, part.stop))
+            rows.append((y, row))
+            y += 2 * line + 4 + max(tiles[place].shape[0] for place in row) + _GAP
+    canvas = blank(width, max(top + 2 * line + 4 + picture.shape[0] + _GAP, y) - _GAP + _MARGIN)
+    whole = width - 2 * _MARGIN
     put_text(canvas, [(_MARGIN, _MARGIN - 4, fit_text(_headline(len(results), len(index)), whole, _TITLE))], _TITLE)
     put_legend(canvas, legend, _MARGIN, top - line - 10, _TEXT, dots=(SKY,))
     _put_panel(canvas, (_MARGIN, top), _QUERY, picture, ("query", _query_text(shown)))
-    y = top
-    for number, (row, height) in enumerate(zip(rows, heights, strict=True)):
-        for column, tile in enumerate(row):
-            place = number * columns + column
+    if divided is not None:
+        canvas[divided : divided + 2, start : width - _MARGIN] = DARK
+        texts = [(start, divided + 8 + number * line, text) for number, text in enumerate(said_below)]
+        put_text(canvas, texts, _TEXT, SOFT)
+    for y, row in rows:
+        for column, place in enumerate(row):
             lines = (f"{place + 1}.  {said(results[place])}", _result_text(found[place], side))
-            _put_panel(canvas, (start + column * (side + _GAP), y), side, tile, lines)
-        y += height + _GAP
+            _put_panel(canvas, (start + column * (side + _GAP), y), side, tiles[place], lines)
     return canvas
 
 
@@ -152,10 +176,20 @@ def _section(index: ImageIndex, searched: Searched, name: str) -> str:
         return f'<p class="wrong">{breakable(name)}: {escape(searched.results.reason)}</p>'
     shown, found = panels(index, searched.query, searched.results, box=searched.box, name=name)
     figures = [panel_figure(shown, "query", f"<b>query</b> {escape(_size(shown))}")]
+    n_verified = _n_verified(searched.results)
     for place, (result, panel) in enumerate(zip(searched.results, found, strict=True), start=1):
+        if n_verified == place - 1:
+            figures.append(f'<p class="unverified">{_UNVERIFIED}</p>\n')
         figures.append(panel_figure(panel, f"result {place}", f"<b>{place}.</b> {escape(said(result))}"))
     nothing = "" if searched.results else "<p>Nothing in the index has anything in common with it.</p>\n"
     return f'{nothing}<div class="found">\n{"".join(figures)}</div>'
+
+
+def _n_verified(results: Sequence[Result]) -> int | None:
+    """Return after how many results nothing is verified; None where all are, or maps were not looked for."""
+    if all(result.verification is None for result in results) or results[-1].matrix is not None:
+        return None
+    return max((place for place, result in enumerate(results, start=1) if result.matrix is not None), default=0)
 
 
 def _headline(n_results: int, n_images: int) -> str:
