@@ -31,9 +31,9 @@ from sections._memory import memory
 
 from cvbow import list_images, make_model, read_image
 from cvbow.classify import LinearSVM, LogisticRegression, _squared_hinge
+from cvbow.experiments.scripts import MANY_VECTORS as PARTS
 from cvbow.parallel import default_jobs, single_threaded
 
-PARTS = ("solver", "file", "growth")
 RESULTS = ROOT / "benchmarks" / "results" / "many-vectors.json"
 LABELS = {"cvbow": "L-BFGS on a sampled curvature", "newton": "Newton, conjugate gradients"}
 THREADS = 2

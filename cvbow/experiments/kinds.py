@@ -130,6 +130,9 @@ KINDS: dict[str, Kind] = {
     "tiny-images": Kind(
         result=frozenset(scripts.TINY_IMAGES), tables=scripts.tiny_images_tables, script="benchmarks/tiny_images.py"
     ),
+    "many-vectors": Kind(
+        result=frozenset(scripts.MANY_VECTORS), tables=scripts.many_vectors_tables, script="benchmarks/many_vectors.py"
+    ),
     "cluster": Kind(result=frozenset(scripts.CLUSTERED), tables=scripts.cluster_tables, script="benchmarks/cluster.py"),
     "tune-search": Kind(result="cvbow-tune-search", tables=scripts.tune_tables, script="benchmarks/tune_search.py"),
     "fuzz": Kind(result=frozenset({"by_mutation"}), tables=scripts.fuzz_tables, script="benchmarks/fuzz_images.py"),
