@@ -17,6 +17,7 @@ from cvbow.backends import RawPixels
 from cvbow.errors import ImageError, IndexFileError
 from cvbow.features import SIFT
 from cvbow.index import ImageIndex, Result, search_parts
+from cvbow.index._snapshot import Snapshot
 from cvbow.parallel import executor
 from cvbow.retrieval import Describer, ImageVectors, VisualWords
 from cvbow_cli.main import cli
@@ -188,3 +189,21 @@ def test_an_index_is_built_like_another(
         wrong = CliRunner().invoke(cli, [*arguments, *extra])
         assert wrong.exit_code == 2
         assert "--like takes what is learned from the other index" in wrong.stderr
+
+
+def test_the_command_opens_each_index_once(
+    photographs: list[str], signed: tuple[Path, list[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, parts = signed
+    opened: list[str] = []
+    real = Snapshot.open
+
+    def counted(folder: str, **options: Any) -> Snapshot:
+        opened.append(folder)
+        return real(folder, **options)
+
+    monkeypatch.setattr(Snapshot, "open", counted)
+    also = [text for part in parts[1:] for text in ("--also", str(part))]
+    done = CliRunner().invoke(cli, ["index", "search", str(parts[0]), photographs[0], *also, "--n-jobs", "1"])
+    assert done.exit_code == 0, done.output
+    assert sorted(opened) == sorted(map(str, parts))

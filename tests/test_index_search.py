@@ -306,9 +306,9 @@ def test_options_of_a_search_go_together_or_by_name(index: ImageIndex, paths: li
 
 
 def test_as_many_are_verified_as_the_index_lets(tmp_path: Path, index: ImageIndex, quick: None) -> None:
-    assert Search(verify=None).suited_to(BlockWords()).verify == 100
-    assert Search(verify=None).suited_to(PlainVectors()).verify == 0
-    assert Search(verify=7).suited_to(BlockWords()).verify == 7
+    assert Search.of(None, {"verify": None}, BlockWords()).verify == 100
+    assert Search.of(Search(verify=None), {}, PlainVectors()).verify == 0
+    assert Search.of(Search(verify=7), {}, BlockWords()).verify == 7
 
 
 @pytest.mark.parametrize("many", [False, True])

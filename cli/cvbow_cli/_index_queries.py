@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -156,25 +155,21 @@ def search(
         raise click.UsageError("-o shows the results of one index, without --also")
     how = Search(k=top, verify=verify, expand=expand, model=model, exclude_self=exclude_self)
     indexes, boxes = (index, *also), [box] * len(paths)
-    with contextlib.ExitStack() as stack:
-        opened = [stack.enter_context(ImageIndex.open(one, check=not also, n_jobs=n_jobs)) for one in indexes]
-        if also:
-            answers = list(search_parts(indexes, paths, how, boxes=boxes, n_jobs=n_jobs))
-        else:
-            answers = list(opened[0].search_many(paths, how, boxes=boxes))
-        files = [
-            [] if isinstance(found, ImageError) else [opened[one.part].file(one.row) for one in found]
-            for found in answers
-        ]
-        if output is not None:
-            _draw(output, opened[0], paths, answers, box, as_page=as_page)
-        n_images = sum(map(len, opened))
+    if also:
+        answers = list(search_parts(indexes, paths, how, boxes=boxes, n_jobs=n_jobs))
+        searched = f"the images of {len(indexes)} indexes"
+    else:
+        with ImageIndex.open(index, n_jobs=n_jobs) as opened:
+            answers = list(opened.search_many(paths, how, boxes=boxes))
+            if output is not None:
+                _draw(output, opened, paths, answers, box, as_page=as_page)
+            searched = images(len(opened))
     names = indexes if also else ()
     failed = [found for found in answers if isinstance(found, ImageError)]
     if as_json:
-        echo_json([_as_json(*row, names) for row in zip(paths, answers, files, strict=True)])
+        echo_json([_as_json(*row, names) for row in zip(paths, answers, strict=True)])
     else:
-        _echo_answers(paths, answers, n_images, names)
+        _echo_answers(paths, answers, searched, names)
         if output is not None and (as_page or not failed):
             click.echo(f"picture     {printable(output)}")
     if failed:
@@ -379,9 +374,7 @@ def _draw(
         write_search_picture(output, index, paths[0], answers[0], box=box)
 
 
-def _as_json(
-    path: str, found: list[Result] | ImageError, files: list[str | None], indexes: Sequence[str]
-) -> dict[str, Any]:
+def _as_json(path: str, found: list[Result] | ImageError, indexes: Sequence[str]) -> dict[str, Any]:
     if isinstance(found, ImageError):
         return {"query": path, "error": found.reason}
     return {
@@ -389,19 +382,19 @@ def _as_json(
         "results": [
             {
                 "path": result.path,
-                "file": file,
+                "file": result.file,
                 "score": result.score,
                 "inliers": result.n_inliers,
                 "matrix": None if result.matrix is None else result.matrix.tolist(),
             }
             | ({"index": indexes[result.part]} if indexes else {})
-            for result, file in zip(found, files, strict=True)
+            for result in found
         ],
     }
 
 
 def _echo_answers(
-    paths: list[str], answers: list[list[Result] | ImageError], n_images: int, indexes: Sequence[str]
+    paths: list[str], answers: list[list[Result] | ImageError], searched: str, indexes: Sequence[str]
 ) -> None:
     for number, (path, found) in enumerate(zip(paths, answers, strict=True)):
         if isinstance(found, ImageError):
@@ -410,7 +403,7 @@ def _echo_answers(
         if len(paths) > 1:
             click.echo(("\n" if number else "") + printable(path))
         if not found:
-            click.echo(f"nothing found among {images(n_images)}")
+            click.echo(f"nothing found among {searched}")
             continue
         verified = any(result.n_inliers is not None for result in found)
         rows = []

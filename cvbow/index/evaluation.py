@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +100,7 @@ def evaluate_index(
     # What is ignored, and the query itself, must not take the places of others.
     lost = 1 + max((len(query.ignored) for query in ground_truth.queries), default=0)
     depth_searched = None if depth is None else depth + lost
-    search = replace(search or Search(), k=depth_searched, exclude_self=False).suited_to(index.describer)
+    search = Search.of(search, {"k": depth_searched, "exclude_self": False}, index.describer)
     images, boxes = [query.image for query in ground_truth.queries], [query.box for query in ground_truth.queries]
     answers = index.search_many(images, search, boxes=boxes)
     judged: list[dict[str, Any]] = []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
@@ -464,9 +464,7 @@ class ImageIndex:
         return self._now
 
     def _suited(self, search: Search | None, options: Mapping[str, Any]) -> Search:
-        if not isinstance(search, Search | None):
-            raise ValueError(f"search must be a Search or None, got {search!r}; options go by name, as in k=3")
-        return replace(search or Search(), **options).suited_to(self._snapshot.describer)
+        return Search.of(search, options, self._snapshot.describer)
 
     def _writable(self) -> Writer:
         self._snapshot  # noqa: B018 - a closed index says so first

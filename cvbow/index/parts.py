@@ -106,9 +106,7 @@ def search_parts(
         raise ValueError(f"boxes must be as many as images ({len(images)}), got {len(boxes)}")
     folders = [os.path.abspath(os.fspath(path)) for path in paths]
     describer = load_describer(folders[0], Manifest.read(folders[0]))
-    if search is not None and not isinstance(search, Search):
-        raise ValueError(f"search must be a Search or None, got {search!r}; its parameters go by name, as in k=3")
-    suited = replace(search or Search(), **options).suited_to(describer)
+    suited = Search.of(search, options, describer)
     if suited.expand or suited.exclude_self:
         raise ValueError("expand must be 0 and exclude_self False where several indexes are searched")
     parts = [_PartOf(folder, number, check) for number, folder in enumerate(folders)]

@@ -90,13 +90,32 @@ class Search:
         check_flag("exclude_self", self.exclude_self)
         check_verification(self.model, self.tolerance, self.max_hamming, self.min_inliers)
 
-    def suited_to(self, describer: Describer) -> Search:
-        """Return the search with `verify` as a number; ValueError where an index keeps nothing that can be verified."""
-        if self.verify is None:
-            return replace(self, verify=VERIFIED if describer.has_geometry else 0)
-        if self.verify and not describer.has_geometry:
-            raise ValueError(f"verify must be 0 for an index without local features, got {self.verify}")
-        return self
+    @classmethod
+    def of(cls, search: Search | None, options: Mapping[str, Any], describer: Describer) -> Search:
+        """Return how to search an index of a describer.
+
+        Parameters
+        ----------
+        search : Search or None
+            None is one of the defaults.
+        options : mapping
+            Parameters by their names, which go before what the search says.
+        describer : Describer
+            It decides how many are verified where `verify` is None.
+
+        Raises
+        ------
+        ValueError
+            If `search` is none, or a parameter breaks its rule or wants to verify where there is nothing to verify.
+        """
+        if not isinstance(search, Search | None):
+            raise ValueError(f"search must be a Search or None, got {search!r}; options go by name, as in k=3")
+        found = replace(search or cls(), **options)
+        if found.verify is None:
+            return replace(found, verify=VERIFIED if describer.has_geometry else 0)
+        if found.verify and not describer.has_geometry:
+            raise ValueError(f"verify must be 0 for an index without local features, got {found.verify}")
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +136,8 @@ class Result:
         After an expansion some of its inliers are features that other results have brought.
     part : int
         The number of its index where several were searched: see `search_parts`.
+    file : str or None
+        The absolute path of its file, there or not; None of an image that was given a name.
 
     Examples
     --------
@@ -131,6 +152,7 @@ class Result:
     row: int
     verification: Verification | None = None
     part: int = 0
+    file: str | None = None
 
     @property
     def n_inliers(self) -> int | None:
@@ -242,7 +264,7 @@ def ranked(
 ) -> list[Result]:
     """Rank the images of an index, but for the rows to leave out, by a query's description.
 
-    The search is one that `Search.suited_to` returns; `scores` (n_rows,) are the query's, where they are known already.
+    The search is one that `Search.of` returns; `scores` (n_rows,) are the query's, where they are known already.
     """
     if not snapshot.n_living:
         return []
@@ -277,7 +299,10 @@ def ranked(
                 }
                 # A map that was found before the expansion counts after it.
                 rows, found = _verified(snapshot, search, lambda row: others.get(row, whole), rows, also=maps)
-    return [Result(snapshot.record(row).path, values[row], row, found.get(row)) for row in rows[: search.k]]
+    return [
+        Result(snapshot.record(row).path, values[row], row, found.get(row), file=snapshot.file(row))
+        for row in rows[: search.k]
+    ]
 
 
 def _best(

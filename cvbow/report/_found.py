@@ -96,7 +96,7 @@ def panels(
 
 def _result_panel(index: ImageIndex, result: Result, corners: NDArray[np.float64] | None) -> Panel:
     """Return a result's panel, with where the corners of the query, or of its box, come to lie."""
-    shown = unmarked(result.path, index.file(result.row))
+    shown = unmarked(result.path, result.file)
     size, then = _size(shown.image), _described_size(index, result.row)
     if size is not None and then is not None and size != then:
         return replace(shown, problem="changed since")
