@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from cvbow.features import LocalFeatures
 from cvbow.features.selection import by_strength, suppression_radii, well_spread
 
 
@@ -53,6 +54,35 @@ def test_a_cluster_of_strong_points_does_not_take_all_places() -> None:
     spread = well_spread(points, responses, 60)
     assert (spread < 200).sum() < 30
     assert np.std(points[spread, 0]) > 3 * np.std(points[by_strength(points, responses, 60), 0])
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(32, 32), (25, 40), (60, 9)])
+@pytest.mark.parametrize("n", [8, 50, 64, 200])
+def test_of_equally_strong_points_those_stay_that_lie_all_over(columns: int, rows: int, n: int) -> None:
+    places = np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).reshape(-1, 2)
+    points = np.zeros((len(places), 4), np.float32)
+    points[:, :2] = 8 * places
+    kept = well_spread(points, np.ones(len(points), np.float32), n)
+    assert len(set(kept.tolist())) == n
+    # No place is further from one that stays than a few times the distance of as many evenly spread ones.
+    apart = np.linalg.norm(places[:, None] - places[kept][None], axis=2).min(axis=1)
+    assert apart.max() < 2 * np.sqrt(len(places) / n)
+
+
+def test_what_is_stronger_stays_before_what_lies_all_over() -> None:
+    points, responses = random_points(200, 3, levels=1)
+    responses += 1
+    responses[:5] = 1.05
+    kept = well_spread(points, responses, 12)
+    np.testing.assert_array_equal(kept[:5], range(5))
+    assert np.ptp(points[kept[5:], 0]) > 150 < np.ptp(points[kept[5:], 1])
+
+
+def test_a_grid_is_thinned_out_all_over() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (200, 200), np.uint8)
+    found = LocalFeatures("grid", selection="anms", max_points=40).detect(image)
+    for axis in (0, 1):
+        assert np.histogram(found.points[:, axis], bins=4, range=(0, 200))[0].min() >= 5
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 3)] * 5), max_size=40), st.integers(1, 50), st.randoms())

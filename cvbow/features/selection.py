@@ -10,6 +10,8 @@ SELECTIONS = ("strongest", "anms")
 ROBUSTNESS = 0.9
 #: Points compared pair by pair; from this many on, a tree finds the nearest one.
 _BLOCK = 64
+#: Of a coordinate, by which places are put in order.
+_BITS = 12
 
 
 def by_strength(
@@ -35,12 +37,33 @@ def by_strength(
 def well_spread(points: NDArray[np.float32], responses: NDArray[np.float32], n: int) -> NDArray[np.intp]:
     """Return the rows, rising, of the ``n`` points with the largest suppression radius; the strongest come first.
 
+    Of equally strong points with one radius, as all points of a grid are, those stay that lie all over.
+
     M. Brown, R. Szeliski and S. Winder, "Multi-image matching using multi-scale oriented patches", CVPR 2005.
     """
     if n >= len(points):
         return np.arange(len(points))
     radii = suppression_radii(points[:, :2], responses)
-    return np.sort(np.argsort(-radii, kind="stable")[:n])
+    order = np.argsort(-radii, kind="stable")
+    last = order[n - 1]
+    tied = np.flatnonzero((radii[order] == radii[last]) & (responses[order] == responses[last]))
+    order[tied] = order[tied][all_over(points[order[tied], :2], n - tied[0])]
+    return np.sort(order[:n])
+
+
+def all_over(places: NDArray[np.float32], n: int) -> NDArray[np.intp]:
+    """Return the positions of places (m, 2), ``n`` that leave out no part of them first.
+
+    They are every so many-th along a curve that fills the plane, on which neighbours are near to each other (G. Morton,
+    "A computer oriented geodetic data base and a new technique in file sequencing", 1966).
+    """
+    shifted = places.astype(np.float64) - places.min(axis=0)
+    cells = (shifted * ((1 << _BITS) - 1) / max(float(shifted.max()), 1e-9)).astype(np.int64)
+    shifts = np.arange(_BITS)
+    bits = (cells[..., None] >> shifts) & 1
+    along = np.argsort((bits << (2 * shifts + np.array([[0], [1]]))).sum(axis=(1, 2)), kind="stable")
+    chosen = (2 * np.arange(n) + 1) * len(places) // (2 * n)
+    return np.concatenate([along[chosen], np.delete(along, chosen)])
 
 
 def suppression_radii(places: NDArray[np.float32], responses: NDArray[np.float32]) -> NDArray[np.float64]:
