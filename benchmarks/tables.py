@@ -316,6 +316,8 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "million-contenders": _shown("speed", "million-contenders", "million-vectors", command=SPEED),
     "beyond": _shown("speed", "beyond", "million", command=SPEED),
 }
+#: All of them.
+EVERY = {**TABLES, **DETAILS, **RECIPES}
 
 
 def tables_of(document: Path) -> dict[str, Callable[[Mapping[str, Any]], str]]:
@@ -384,7 +386,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{options.write.name}: {error}", file=sys.stderr)
             return 1
         return 0
-    for name, table in {**TABLES, **DETAILS, **RECIPES}.items():
+    for name, table in EVERY.items():
         print(f"<!-- {name} -->\n{table(results) or 'no results yet'}\n<!-- /{name} -->\n")
     return 0
 

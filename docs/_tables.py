@@ -19,7 +19,7 @@ def write_tables(benchmarks: Path, folder: Path) -> None:
     spec.loader.exec_module(tables)
     results = tables.load(benchmarks / "results")
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {name: make(results) for name, make in {**tables.TABLES, **tables.DETAILS, **tables.RECIPES}.items()}
+    texts = {name: make(results) for name, make in tables.EVERY.items()}
     texts["fuzz"] = result_tables(results["fuzz"])["figures"].markdown()
     for name, text in texts.items():
         (folder / f"{name}.md").write_text(text + "\n", encoding="utf-8")

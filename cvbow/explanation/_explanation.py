@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cvbow.classify import NearImage
 from cvbow.errors import ImageError
-from cvbow.explanation.heat_colors import colored, densities, full_color
+from cvbow.explanation.heat_colors import colored, densities, full_color, pale
 from cvbow.images import from_gray, read_image
 from cvbow.images.pixels import png_element
 from cvbow.tables import Table, Tabular
@@ -145,16 +145,16 @@ class Explanation(Tabular):
 
         Over white where the image was given as pixels, or is no longer there.
         """
-        pale = np.full((*self.heat.shape, 3), 255, np.uint8)
+        below = np.full((*self.heat.shape, 3), 255, np.uint8)
         if self.path is not None:
             try:
                 image = from_gray(read_image(self.path, gray=True))
             except (ImageError, OSError):
-                image = pale
-            if image.shape == pale.shape:
-                pale = 128 + image // 2
+                image = below
+            if image.shape == below.shape:
+                below = pale(image)
         density = densities(self.heat)
-        return colored(pale, density / (full_color(density) or 1))
+        return colored(below, density / (full_color(density) or 1))
 
     def html(self) -> str:
         """Return the picture and the tables as HTML."""

@@ -24,6 +24,11 @@ def full_color(*maps: NDArray[np.float64]) -> float:
     return max(float(np.quantile(np.abs(each), _FULL)) or float(np.abs(each).max()) for each in maps)
 
 
+def pale(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return pixels in half their contrast, the brightest as they are, for colours to stand out on."""
+    return 128 + pixels // 2
+
+
 def colored(pixels: NDArray[np.uint8], values: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return pixels (H, W, 3) with vermillion where values (H, W) are positive and blue where they are negative.
 

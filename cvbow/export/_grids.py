@@ -75,9 +75,8 @@ class Grid:
         beyond the image's edge there is nothing. The values are those of plane, bin's row, bin's column, in this order.
         """
         graph, span, reach = self.graph, (N_BINS - 1) * self.bin_sizes[scale], profiles.shape[1] // 2
-        sizes = profiles.max(axis=1, keepdims=True)
-        shapes = profiles / sizes
-        pool = self._of_one_shape if np.allclose(shapes, shapes[0]) else self._of_own_shapes
+        shapes = profiles / profiles.max(axis=1, keepdims=True)
+        have_one_shape = np.allclose(shapes, shapes[0])
         # Behind the image enough for a descriptor that does not fit into it.
         pads = graph.integers(0, 0, reach, reach, 0, 0, reach + span, reach + span)
 
@@ -85,26 +84,27 @@ class Grid:
             ends = [graph.row(each, scale) for each in (first, last)]
             stop = graph.op("Add", ends[1], graph.integers(span + 2 * reach + 1))
             window = graph.op("Slice", graph.op("Pad", planes, pads), ends[0], stop, graph.integers(2, 3))
-            return pool(window, n_planes, self.bin_sizes[scale], shapes, sizes, graph.op("Sub", *ends[::-1]))
+            if have_one_shape:
+                return self._of_one_shape(window, n_planes, scale, profiles, graph.op("Sub", *ends[::-1]))
+            return self._of_own_shapes(window, n_planes, scale, profiles)
 
         return graph.function("PoolBins", build, planes, self.first, self.last)
 
     def _of_one_shape(
-        self,
-        window: str,
-        n_planes: int,
-        bin_size: int,
-        shapes: NDArray[np.floating],
-        sizes: NDArray[np.floating],
-        lengths: str,
+        self, window: str, n_planes: int, scale: int, profiles: NDArray[np.floating], lengths: str
     ) -> str:
-        """Pool each bin that descriptors have in common once, of which they take their own."""
-        graph, apart = self.graph, math.gcd(self.step, bin_size)
+        """Pool each bin that descriptors have in common once, of which they take their own.
+
+        ``lengths`` (2,) are from the first descriptor to the last one.
+        """
+        graph, bin_size = self.graph, self.bin_sizes[scale]
+        apart = math.gcd(self.step, bin_size)
+        sizes = profiles.max(axis=1, keepdims=True)
         for axis, n, kernel, strides in (
             (0, n_planes, (-1, 1), [apart, 1]),
             (1, n_planes * N_BINS, (1, -1), [1, apart]),
         ):
-            weights = np.tile(shapes[0], (n, 1)).reshape(n, 1, *kernel)
+            weights = np.tile(profiles[0] / sizes[0], (n, 1)).reshape(n, 1, *kernel)
             pooled = graph.op("Conv", window, graph.constant(weights), group=n, strides=strides)
             zero, one = (graph.constant(number, np.int64) for number in (0, 1))
             end = graph.op("Add", graph.row(lengths, axis), one)
@@ -119,19 +119,11 @@ class Grid:
             window = graph.op("Mul", window, graph.constant(weights))
         return graph.reshape(graph.transpose(window, 0, 1, 3, 2, 4), 0, N_BINS**2 * n_planes, -1)
 
-    def _of_own_shapes(
-        self,
-        window: str,
-        n_planes: int,
-        bin_size: int,
-        shapes: NDArray[np.floating],
-        sizes: NDArray[np.floating],
-        lengths: str,
-    ) -> str:
+    def _of_own_shapes(self, window: str, n_planes: int, scale: int, profiles: NDArray[np.floating]) -> str:
         """Pool the bins of each descriptor for itself."""
-        graph, width = self.graph, shapes.shape[1]
+        graph, bin_size, width = self.graph, self.bin_sizes[scale], profiles.shape[1]
         kernel = np.zeros((N_BINS, (N_BINS - 1) * bin_size + width))
-        for place, profile in enumerate(shapes * sizes):
+        for place, profile in enumerate(profiles):
             kernel[place, place * bin_size : place * bin_size + width] = profile
         for n, shape, strides in (
             (n_planes, (-1, 1), [self.step, 1]),

@@ -58,26 +58,27 @@ def pillow_pixels(image: Image) -> NDArray[Any]:
         image.load()
     except (OSError, SyntaxError) as error:
         raise ImageError(vars(image).get("filename") or "image", str(error)) from error
-    clear = image.info.get("transparency")
-    if image.mode.startswith("I") and isinstance(clear, int):
-        # Pillow would clip samples of 16 bits.
-        samples = np.asarray(image)
-        return np.dstack([to_uint8(samples.astype(np.uint16), 65535), np.where(samples == clear, 0, 255)]).astype(
-            np.uint8
-        )
+    if image.mode.startswith("I"):
+        return _integers(np.asarray(image), image.info.get("transparency"))
     if image.mode == "La":
         image = image.convert("LA")
     elif image.has_transparency_data and image.mode != "LA":
         image = image.convert("RGBA")
     elif image.mode == "1":
         image = image.convert("L")
-    elif image.mode not in ("L", "LA", "F") and not image.mode.startswith("I"):
+    elif image.mode not in ("L", "LA", "F"):
         image = image.convert("RGB")
-    samples = np.asarray(image)
-    # Pillow reads some 16-bit files into 32 bits.
-    if image.mode == "I" and samples.size and samples.min() >= 0 and samples.max() < 1 << 16:
+    return np.asarray(image)
+
+
+def _integers(samples: NDArray[Any], clear: object) -> NDArray[Any]:
+    """Return gray samples of more than 8 bits, or, where one value is clear, in 8 bits with alpha."""
+    # Pillow reads some 16-bit files into 32 bits, and clips what it converts to 8.
+    if samples.dtype.itemsize > 2 and samples.size and samples.min() >= 0 and samples.max() < 1 << 16:
         samples = samples.astype(np.uint16)
-    return samples
+    if not isinstance(clear, int):
+        return samples
+    return np.dstack([to_uint8(samples.astype(np.uint16), 65535), np.where(samples == clear, np.uint8(0), 255)])
 
 
 def is_lone_image(images: object) -> TypeGuard[NDArray[Any]]:

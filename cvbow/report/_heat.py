@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.explanation import Explanation
-from cvbow.explanation.heat_colors import colored, densities, full_color
+from cvbow.explanation.heat_colors import colored, densities, full_color, pale
 from cvbow.images import from_gray, to_gray
 from cvbow.report._canvas import display
 from cvbow.report._html import data, isolate, picture
@@ -25,8 +25,7 @@ def draw_heat(
         np.clip((np.arange(n) + 0.5) * of / n, 0, of - 1).astype(np.intp)
         for n, of in zip(shown.shape[:2], values.shape, strict=True)
     )
-    pale = (128 + shown.astype(np.float64) / 2).astype(np.uint8)
-    return colored(pale, values[np.ix_(rows, columns)] / (full or 1))
+    return colored(pale(shown), values[np.ix_(rows, columns)] / (full or 1))
 
 
 def heat_maps(image: NDArray[np.uint8], explained: Sequence[Explanation], side: int) -> str:
