@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,19 @@ def all_words(n_words: int) -> list[Features]:
 def dictionary(n_words: int) -> KMeansDictionary:
     """A dictionary that learns the words 0, 1, ... from ``all_words(n_words)``."""
     return KMeansDictionary(n_words=n_words)
+
+
+def described(descriptors: Any) -> Features:
+    """Features of these descriptors, all at the image's first pixel."""
+    descriptors = np.array(descriptors, np.float32)
+    return Features(np.zeros((len(descriptors), 4), np.float32), descriptors, (9, 9))
+
+
+def knowing(encoder: Any, words: Any) -> Any:
+    """The encoder, as if it had learned these words."""
+    encoder.dictionary_ = KMeansDictionary(n_words=len(words))
+    encoder.dictionary_.words_ = np.array(words, np.float32)
+    return encoder
 
 
 def random_bag(n: int, size: int = 8, *, seed: int = 0, image_size: tuple[int, int] = (64, 48)) -> Features:

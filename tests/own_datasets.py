@@ -21,6 +21,20 @@ citation = "nobody"
 {more}
 """
 
+MASKED = """
+title = "Tiny shapes"
+content = "made by the tests, with masks"
+n_images = {n_images}
+n_classes = 1
+layout = "folders"
+homepage = "https://example.org"
+terms = "none"
+citation = "nobody"
+
+[options]
+leave_out = ["masks"]
+"""
+
 
 def register(monkeypatch: pytest.MonkeyPatch, folder: Path, **manifests: str) -> None:
     """Let these manifests, written to `folder`, be all that there are; the cache and the environment are the test's."""
@@ -37,6 +51,11 @@ def register(monkeypatch: pytest.MonkeyPatch, folder: Path, **manifests: str) ->
 def tiny_manifest(*, n_images: int = 18, more: str = "") -> str:
     """The manifest of what `write_dataset` writes; with a split of 6 and 4 per class, of what `write_split` does."""
     return MANIFEST.format(n_images=n_images, more=more)
+
+
+def masked_manifest(*, n_images: int = 10) -> str:
+    """The manifest of what `write_masked` writes."""
+    return MASKED.format(n_images=n_images)
 
 
 def write_split(folder: Path) -> Path:

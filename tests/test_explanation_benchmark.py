@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from own_datasets import register, tiny_manifest, write_masked, write_split
+from own_datasets import masked_manifest, register, tiny_manifest, write_masked, write_split
 from tiny_images import texture
 
 from cvbow import BagEncoder, BagOfWords, DenseSIFT, ImageClassifier, KMeansDictionary
@@ -18,20 +18,6 @@ from cvbow.experiments._attribution import FILLS, aopc, by_cell, cut_cells, edge
 from cvbow.experiments._known_places import pointed_at, shown_first, stamped
 from cvbow.experiments.explanation import MAPS
 from cvbow.images import read_image
-
-MASKED = """
-title = "Tiny shapes"
-content = "made by the tests, with masks"
-n_images = 10
-n_classes = 1
-layout = "folders"
-homepage = "https://example.org"
-terms = "none"
-citation = "nobody"
-
-[options]
-leave_out = ["masks"]
-"""
 
 DEFINITION = """
 kind = "explanation"
@@ -48,7 +34,9 @@ amounts = { images = 3, mosaics = 2, grid = 3, samples = 30 }
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """Textures with a split; and one of them with noise in a square, whose masks tell where."""
-    register(monkeypatch, tmp_path / "bundled", **{"tiny": tiny_manifest(n_images=30), "tiny-masked": MASKED})
+    register(
+        monkeypatch, tmp_path / "bundled", **{"tiny": tiny_manifest(n_images=30), "tiny-masked": masked_manifest()}
+    )
     (tmp_path / "tiny-explained.toml").write_text(DEFINITION)
     return {"tiny": write_split(tmp_path / "data"), "tiny-masked": write_masked(tmp_path / "masked", 48)}
 

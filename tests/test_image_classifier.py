@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bags import PixelWords, dictionary
+from notes import Notes
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.base import clone, is_classifier
@@ -257,31 +258,20 @@ def test_two_classes_are_needed(images: ImageList) -> None:
 
 
 def test_a_class_with_a_single_image_and_images_without_anything() -> None:
-    notes: list[str] = []
-
-    class Collector:
-        def note(self, line: str) -> None:
-            notes.append(line)
-
-        def start(self, task: str, total: int) -> None: ...
-
-        def update(self, done: int) -> None: ...
-
-        def finish(self) -> None: ...
-
+    notes = Notes()
     pixels, labels = textures()
     extra = [np.full((48, 48), 90, np.uint8), np.zeros((1, 1), np.uint8), textured(48, 48)]
-    with reporting(Collector()):
+    with reporting(notes):
         model = ImageClassifier(backend(encoder__dictionary__n_words=60), LinearSVM(C=100))
         model.fit([*pixels, *extra], [*labels, "checker", "vertical", "alone"])
     assert model.classes_.tolist() == ["alone", *TEXTURES]
     assert model.predict([extra[2]]) == ["alone"]
     assert model.score(pixels, labels) >= 0.9
     assert np.isfinite(model.predict_proba(extra)).all()
-    assert "class alone: a single image to learn from" in notes
-    assert "image 12: all 48x48 pixels have one colour; it is kept" in notes
-    assert "image 13: all 1x1 pixels have one colour; it is kept" in notes
-    assert any(line.startswith("classifier: 15 vectors of 60 values, 4 classes") for line in notes)
+    assert "class alone: a single image to learn from" in notes.lines
+    assert "image 12: all 48x48 pixels have one colour; it is kept" in notes.lines
+    assert "image 13: all 1x1 pixels have one colour; it is kept" in notes.lines
+    assert any(line.startswith("classifier: 15 vectors of 60 values, 4 classes") for line in notes.lines)
 
 
 # The file.

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notes import Events
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -57,25 +58,6 @@ def mean_squared_error(data: Float32, words: Float32) -> float:
     x, w = data.astype(np.float64), words.astype(np.float64)
     distances = (x**2).sum(axis=1)[:, None] - 2 * x @ w.T + (w**2).sum(axis=1)
     return float(distances.min(axis=1).mean())
-
-
-class Collector:
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[Any, ...]] = []
-
-    def note(self, line: str) -> None:
-        self.events.append(("note", line))
-
-    def start(self, task: str, total: int) -> None:
-        self.events.append(("start", task, total))
-
-    def update(self, done: int) -> None:
-        self.events.append(("update", done))
-
-    def finish(self) -> None:
-        self.events.append(("finish",))
 
 
 # What is learned
@@ -481,7 +463,7 @@ def test_clone_and_parameters() -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_cost_is_told_before_the_work_and_progress_as_it_goes(algorithm: str) -> None:
     data = real_like()[:2000]
-    collector = Collector()
+    collector = Events()
     with reporting(collector):
         learned = KMeansDictionary(n_words=33, algorithm=algorithm, max_iter=50, tol=0.02).fit(data)
     kinds = [event[0] for event in collector.events]
@@ -501,7 +483,7 @@ def test_progress_ends_even_when_the_work_fails(monkeypatch: pytest.MonkeyPatch)
         raise MemoryError
 
     monkeypatch.setattr(kmeans, "move_words", fail)
-    collector = Collector()
+    collector = Events()
     with reporting(collector), pytest.raises(MemoryError):
         KMeansDictionary(n_words=3).fit(real_like()[:50])
     assert collector.events[-1] == ("finish",)

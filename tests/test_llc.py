@@ -6,29 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bags import random_bag
+from bags import described, knowing, random_bag
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import LLC, llc
-from cvbow.features import Features
 
 Float64 = NDArray[np.float64]
 
 
 def with_words(words: Any, **parameters: Any) -> LLC:
     """An encoder with these words, as if it had learned them."""
-    encoder = LLC(**{"normalization": "none", **parameters})
-    encoder.dictionary_ = KMeansDictionary(n_words=len(words))
-    encoder.dictionary_.words_ = np.array(words, np.float32)
-    return encoder
-
-
-def bag(descriptors: Any) -> Features:
-    descriptors = np.array(descriptors, np.float32)
-    return Features(np.zeros((len(descriptors), 4), np.float32), descriptors, (9, 9))
+    return knowing(LLC(**{"normalization": "none", **parameters}), words)
 
 
 def published(descriptors: Any, words: Any, k: int, beta: float) -> Float64:
@@ -70,19 +60,19 @@ def test_each_code_against_the_published_code() -> None:
 def test_by_hand() -> None:
     # A quarter of the way from the word 0 to the word 1: three parts of the first, one of the second.
     encoder = with_words([[0.0], [1], [9]], n_nearest=2, regularization=1e-6)
-    np.testing.assert_allclose(encoder.encode(bag([[0.25]])), [0.75, 0.25, 0], atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(described([[0.25]])), [0.75, 0.25, 0], atol=1e-5)
     # Beyond the word 1 it takes a negative part of the word 0.
-    np.testing.assert_allclose(encoder.encode(bag([[1.5]])), [-0.5, 1.5, 0], atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(described([[1.5]])), [-0.5, 1.5, 0], atol=1e-5)
     # The maximum over both; -1/2 is not one, and nor is it for a third point that does not use word 0 at all.
-    np.testing.assert_allclose(encoder.encode(bag([[0.25], [1.5]])), [0.75, 1.5, 0], atol=1e-5)
-    np.testing.assert_allclose(encoder.encode(bag([[8.0], [1.5]])), [0, 1.5, 0.875], atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(described([[0.25], [1.5]])), [0.75, 1.5, 0], atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(described([[8.0], [1.5]])), [0, 1.5, 0.875], atol=1e-5)
 
 
 def test_a_code_is_the_least_of_its_problem() -> None:
     words = random_bag(30, 6, seed=4).descriptors.astype(np.float64)
     x = random_bag(1, 6, seed=5).descriptors[0].astype(np.float64)
     beta = 1e-2
-    code = with_words(words, regularization=beta, pooling="sum").encode(bag(x[None])).astype(np.float64)
+    code = with_words(words, regularization=beta, pooling="sum").encode(described(x[None])).astype(np.float64)
     nearest = np.argsort(np.sum((words - x) ** 2, axis=1))[:5]
     assert set(np.flatnonzero(code)) == set(nearest)
     penalty = beta * np.sum((words[nearest] - x) ** 2)
@@ -107,13 +97,13 @@ def test_weights_of_a_point_sum_to_one(n: int, k: int, beta: float, seed: int) -
 
 def test_a_point_on_a_word_is_that_word() -> None:
     words = random_bag(30, 16, seed=4).descriptors
-    vector = with_words(words, regularization=1e-6).encode(bag(words[7:8]))
+    vector = with_words(words, regularization=1e-6).encode(described(words[7:8]))
     np.testing.assert_allclose(vector, np.eye(30)[7], atol=1e-4)
 
 
 def test_words_that_coincide_share_evenly() -> None:
     encoder = with_words([[2.0, 2]] * 4 + [[5, 5]], n_nearest=4)
-    np.testing.assert_allclose(encoder.encode(bag([[2, 2]])), [0.25] * 4 + [0])
+    np.testing.assert_allclose(encoder.encode(described([[2, 2]])), [0.25] * 4 + [0])
 
 
 def test_one_nearest_word_is_hard_assignment() -> None:

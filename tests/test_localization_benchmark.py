@@ -7,23 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from own_datasets import register, tiny_manifest, write_masked, write_split
+from own_datasets import masked_manifest, register, tiny_manifest, write_masked, write_split
 
 from cvbow.experiments import LocalizationDefinition, find_benchmark, read_benchmark, result_tables, run_benchmark
-
-MASKED = """
-title = "Tiny shapes"
-content = "made by the tests, with masks"
-n_images = 10
-n_classes = 1
-layout = "folders"
-homepage = "https://example.org"
-terms = "none"
-citation = "nobody"
-
-[options]
-leave_out = ["masks"]
-"""
 
 DEFINITION = """
 kind = "localization"
@@ -39,7 +25,9 @@ variants = [
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     """Textures with a split; and one of them with noise in a square, whose masks tell where, with a stray pixel."""
-    register(monkeypatch, tmp_path / "bundled", **{"tiny": tiny_manifest(n_images=30), "tiny-masked": MASKED})
+    register(
+        monkeypatch, tmp_path / "bundled", **{"tiny": tiny_manifest(n_images=30), "tiny-masked": masked_manifest()}
+    )
     (tmp_path / "tiny-located.toml").write_text(DEFINITION)
     return {"tiny": write_split(tmp_path / "data"), "tiny-masked": write_masked(tmp_path / "masked", 96, stray=True)}
 

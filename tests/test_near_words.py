@@ -6,32 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bags import random_bag
+from bags import described, knowing, random_bag
 from sklearn.base import clone
 
 from cvbow.dictionary import KMeansDictionary, search
 from cvbow.encoders import NearWords, SpatialPyramid
-from cvbow.features import Features
 
 
 def with_words(words: Any, **parameters: Any) -> NearWords:
     """An encoder with these words, as if it had learned them."""
-    encoder = NearWords(**parameters)
-    encoder.dictionary_ = KMeansDictionary(n_words=len(words))
-    encoder.dictionary_.words_ = np.array(words, np.float32)
-    return encoder
-
-
-def bag(descriptors: Any) -> Features:
-    descriptors = np.array(descriptors, np.float32)
-    return Features(np.zeros((len(descriptors), 4), np.float32), descriptors, (9, 9))
+    return knowing(NearWords(**parameters), words)
 
 
 def test_by_hand() -> None:
     # Directions (0.6, 0.8) and (0, -1); a zero word has none.
     words = [[3, 4], [0, -2], [0, 0]]
     # Products of (1, 1): 1.4, -1, 0, whose root mean square is 0.99; of (-5, 0): -3, 0, 0, of which it is 1.73.
-    one, two = bag([[1, 1]]), bag([[1, 1], [-5, 0]])
+    one, two = described([[1, 1]]), described([[1, 1], [-5, 0]])
     assert with_words(words).encode(one).tolist() == [1, 0, 0, 0, 1, 0]
     assert with_words(words).encode(two).tolist() == [1, 0, 0, 1, 1, 0]
     assert with_words(words, nearness=1.2).encode(two).tolist() == [1, 0, 0, 1, 0, 0]
@@ -54,7 +45,7 @@ def test_against_the_definition(n: int, n_words: int, size: int, nearness: float
 
 
 def test_more_descriptors_than_a_byte_counts() -> None:
-    features = bag(np.ones((1000, 2)))
+    features = described(np.ones((1000, 2)))
     assert with_words([[1, 1], [-2, -2]]).encode(features).tolist() == [1000, 0, 0, 1000]
     pyramid = SpatialPyramid(NearWords(KMeansDictionary(n_words=1)), grids=("1x1", "2x2"), normalization="none")
     assert pyramid.fit([features]).encode(features).tolist() == [1000, 0, 1000, 0, 0, 0, 0, 0, 0, 0]
@@ -80,12 +71,12 @@ def test_only_directions_matter() -> None:
 def test_two_fifths_of_normal_words_are_near_as_in_the_paper() -> None:
     rng = np.random.default_rng(0)
     encoder = with_words(rng.standard_normal((2000, 100)), nearness=0.2533, pooling="average")
-    shares = encoder.encode(bag(rng.standard_normal((50, 100))))
+    shares = encoder.encode(described(rng.standard_normal((50, 100))))
     assert abs(shares.mean() - 0.4) < 0.01
 
 
 def test_nothing_is_near_a_descriptor_of_zeros() -> None:
-    assert not with_words(random_bag(20, 6).descriptors, nearness=0).encode(bag(np.zeros((3, 6)))).any()
+    assert not with_words(random_bag(20, 6).descriptors, nearness=0).encode(described(np.zeros((3, 6)))).any()
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +89,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_shares_are_those_of_each_descriptor() -> None:
     encoder = with_words([[1, 0], [0, 1]], normalization="hellinger")
-    features = bag([[3, 1], [2, 0], [-1, 5]])
+    features = described([[3, 1], [2, 0], [-1, 5]])
     # Near are: of the first and the second the first word, of the third the second; roots of 2/3 and of 1/3.
     np.testing.assert_allclose(encoder.encode(features), np.sqrt([2 / 3, 1 / 3, 0, 0]), rtol=1e-6)
     shares = encoder.shares(features, np.array([1.0, 10, 100, 1000]))

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401  (its BLAS is one of those that are limited)
 import threadpoolctl
+from notes import Events
 
 from cvbow import parallel
 from cvbow.parallel import (
@@ -33,25 +34,6 @@ from cvbow.parallel import (
     run,
     single_threaded,
 )
-
-
-class Collector:
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[Any, ...]] = []
-
-    def note(self, line: str) -> None:
-        self.events.append(("note", line))
-
-    def start(self, task: str, total: int) -> None:
-        self.events.append(("start", task, total))
-
-    def update(self, done: int) -> None:
-        self.events.append(("update", done))
-
-    def finish(self) -> None:
-        self.events.append(("finish",))
 
 
 def blas_threads() -> list[int]:
@@ -205,7 +187,7 @@ def test_an_error_of_the_items_is_raised(n_jobs: int) -> None:
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @pytest.mark.usefixtures("two_native_threads")
 def test_stopping_early_is_quiet_and_undoes_everything(n_jobs: int) -> None:
-    collector = Collector()
+    collector = Events()
     with reporting(collector):
         results = run(square, range(300), n_jobs=n_jobs, task="squares", total=300)
         assert next(results) == 0
@@ -363,7 +345,7 @@ def test_single_threaded_holds_until_the_last_thread_leaves() -> None:
 
 
 def test_progress_and_notes_go_to_the_reporter() -> None:
-    collector = Collector()
+    collector = Events()
     with reporting(collector):
         note("first")
         assert list(run(square, range(3), n_jobs=2, task="squares", total=3)) == [0, 1, 4]
@@ -374,7 +356,7 @@ def test_progress_and_notes_go_to_the_reporter() -> None:
 
 
 def test_reporters_nest_and_are_restored_after_an_error() -> None:
-    outer, inner = Collector(), Collector()
+    outer, inner = Events(), Events()
     with reporting(outer):
         with pytest.raises(ZeroDivisionError), reporting(inner):  # noqa: PT012
             note("in")
@@ -385,7 +367,7 @@ def test_reporters_nest_and_are_restored_after_an_error() -> None:
 
 
 def test_a_task_is_finished_even_when_it_fails() -> None:
-    collector = Collector()
+    collector = Events()
     with reporting(collector):
         with pytest.raises(ZeroDivisionError), progress("dividing", 2) as update:  # noqa: PT012
             update(1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from masked_images import write_masked
-from own_datasets import register
+from own_datasets import masked_manifest, register
 
 from cvbow import Segmenter
 from cvbow.experiments import SegmentationDefinition, find_benchmark, read_benchmark, result_tables, run_benchmark
@@ -19,20 +19,6 @@ from cvbow.experiments.segmentation import scribbles_for
 from cvbow.segmentation import read_mask
 
 ROOT = Path(__file__).resolve().parents[1]
-
-MASKED = """
-title = "Tiny shapes"
-content = "made by the tests, with masks"
-n_images = 8
-n_classes = 1
-layout = "folders"
-homepage = "https://example.org"
-terms = "none"
-citation = "nobody"
-
-[options]
-leave_out = ["masks"]
-"""
 
 DEFINITION = """
 kind = "segmentation"
@@ -53,7 +39,7 @@ draws = 2
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
-    register(monkeypatch, tmp_path / "bundled", **{"tiny-masked": MASKED})
+    register(monkeypatch, tmp_path / "bundled", **{"tiny-masked": masked_manifest(n_images=8)})
     write_masked(tmp_path / "masked" / "train", 5)
     write_masked(tmp_path / "masked" / "test", 3, first=5)
     (tmp_path / "tiny.toml").write_text(DEFINITION)

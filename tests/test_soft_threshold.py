@@ -6,32 +6,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bags import random_bag
+from bags import described, knowing, random_bag
 from sklearn.base import clone
 
-from cvbow.dictionary import KMeansDictionary, search
+from cvbow.dictionary import search
 from cvbow.encoders import SoftThreshold
-from cvbow.features import Features
 
 
 def with_words(words: Any, **parameters: Any) -> SoftThreshold:
     """An encoder with these words, as if it had learned them."""
-    encoder = SoftThreshold(**parameters)
-    encoder.dictionary_ = KMeansDictionary(n_words=len(words))
-    encoder.dictionary_.words_ = np.array(words, np.float32)
-    return encoder
-
-
-def bag(descriptors: Any) -> Features:
-    descriptors = np.array(descriptors, np.float32)
-    return Features(np.zeros((len(descriptors), 4), np.float32), descriptors, (9, 9))
+    return knowing(SoftThreshold(**parameters), words)
 
 
 def test_by_hand() -> None:
     # Directions (0.6, 0.8) and (0, -1); a zero word has none.
     words = [[3, 4], [0, -2], [0, 0]]
     # Projections of (1, 1): 1.4, -1, 0; of (-1, 0): -0.6, 0, 0.
-    one, two = bag([[1, 1]]), bag([[1, 1], [-1, 0]])
+    one, two = described([[1, 1]]), described([[1, 1], [-1, 0]])
     np.testing.assert_allclose(with_words(words).encode(one), [1.15, 0, 0, 0, 0.75, 0], rtol=1e-6)
     np.testing.assert_allclose(with_words(words).encode(two), [1.15, 0, 0, 0.35, 0.75, 0], rtol=1e-6)
     np.testing.assert_allclose(with_words(words, split_sign=False).encode(two), [1.15, 0, 0], rtol=1e-6)

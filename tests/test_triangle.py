@@ -6,28 +6,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from bags import random_bag
+from bags import described, knowing, random_bag
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.metrics.pairwise import euclidean_distances
 
-from cvbow.dictionary import KMeansDictionary, search
+from cvbow.dictionary import search
 from cvbow.encoders import Triangle
-from cvbow.features import Features
 
 
 def with_words(words: Any, **parameters: Any) -> Triangle:
     """An encoder with these words, as if it had learned them."""
-    encoder = Triangle(**parameters)
-    encoder.dictionary_ = KMeansDictionary(n_words=len(words))
-    encoder.dictionary_.words_ = np.array(words, np.float32)
-    return encoder
-
-
-def bag(descriptors: Any) -> Features:
-    descriptors = np.array(descriptors, np.float32)
-    return Features(np.zeros((len(descriptors), 4), np.float32), descriptors, (9, 9))
+    return knowing(Triangle(**parameters), words)
 
 
 def oracle(descriptors: Any, words: Any) -> NDArray[np.float64]:
@@ -39,9 +30,9 @@ def oracle(descriptors: Any, words: Any) -> NDArray[np.float64]:
 def test_by_hand() -> None:
     encoder = with_words([[0, 0], [3, 4], [6, 8]])
     # Distances 0, 5, 10: mean 5. Distances 5, 0, 5: mean 10/3.
-    np.testing.assert_allclose(encoder.encode(bag([[0, 0]])), [5, 0, 0], atol=1e-3)
-    np.testing.assert_allclose(encoder.encode(bag([[3, 4]])), [0, 10 / 3, 0], atol=1e-3)
-    np.testing.assert_allclose(encoder.encode(bag([[0, 0], [3, 4]])), [5, 10 / 3, 0], atol=1e-3)
+    np.testing.assert_allclose(encoder.encode(described([[0, 0]])), [5, 0, 0], atol=1e-3)
+    np.testing.assert_allclose(encoder.encode(described([[3, 4]])), [0, 10 / 3, 0], atol=1e-3)
+    np.testing.assert_allclose(encoder.encode(described([[0, 0], [3, 4]])), [5, 10 / 3, 0], atol=1e-3)
 
 
 @pytest.mark.parametrize("pooling", ["sum", "average", "max"])

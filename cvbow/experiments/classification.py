@@ -16,12 +16,12 @@ from cvbow.experiments.environment import environment, peak_memory
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
 from cvbow.experiments.published import Row, beside, take_published
 from cvbow.experiments.results import (
-    FORMAT,
     Job,
     Result,
     Spread,
     dataset_facts,
     find_places,
+    heading,
     plain,
     rounded,
     spread,
@@ -184,11 +184,7 @@ def run(definition: ClassificationDefinition, job: Job) -> ClassificationResult:
         figures = {"variants": [plain(asdict(one)) | part for one, part in zip(recipes, measured, strict=True)]}
     protocol = {"name": type(definition.protocol).__name__, "text": definition.protocol.describe()}
     whole = {
-        "kind": RESULT,
-        "format": FORMAT,
-        "benchmark": definition.name,
-        "title": definition.title,
-        "quick": job.quick,
+        **heading(RESULT, definition, job),
         "metric": definition.metric,
         "published": [asdict(one) for one in definition.published],
         "definition": {

@@ -22,7 +22,7 @@ from cvbow.experiments._drawing import smoke_split
 from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
-from cvbow.experiments.results import FORMAT, Job, Result, dataset_facts, find_places, plain, rounded
+from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.experiments.significance import wilson_interval
 from cvbow.parallel import note
 from cvbow.presets import PRESETS, make_model
@@ -115,11 +115,7 @@ def run(definition: CoverageDefinition, job: Job) -> CoverageResult:
         others = load_dataset(places[name])
         strangers.append({"name": name, **_strangers(model, answers, _parts(definition, others, job)[1][0])})
     whole: CoverageResult = {
-        "kind": RESULT,
-        "format": FORMAT,
-        "benchmark": definition.name,
-        "title": definition.title,
-        "quick": job.quick,
+        **heading(RESULT, definition, job),
         "definition": {
             "dataset": definition.dataset,
             "preset": definition.preset,

@@ -18,7 +18,7 @@ from cvbow.experiments._drawing import smoke_split
 from cvbow.experiments.definition import Definition, take_common
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import FixedSplit
-from cvbow.experiments.results import FORMAT, Job, Result, dataset_facts, find_places, plain, rounded
+from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.files import file_hash
 from cvbow.registry import parameters_of
 from cvbow.tables import Table, figure
@@ -100,11 +100,7 @@ def run(definition: DetectionDefinition, job: Job) -> DetectionResult:
     found = detector.detect(test.paths)
     ended = time.process_time()
     whole: DetectionResult = {
-        "kind": RESULT,
-        "format": FORMAT,
-        "benchmark": definition.name,
-        "title": definition.title,
-        "quick": job.quick,
+        **heading(RESULT, definition, job),
         "definition": {
             "dataset": definition.dataset,
             "settings": plain(settings),

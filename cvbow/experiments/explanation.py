@@ -30,7 +30,7 @@ from cvbow.experiments._known_places import OTHER, SHOWN, Masked, Quarters, Scen
 from cvbow.experiments.definition import Definition, different, take_common, take_settings
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import FixedSplit, SplitProtocol, read_protocol
-from cvbow.experiments.results import FORMAT, DatasetFacts, Job, Result, dataset_facts, find_places, plain, rounded
+from cvbow.experiments.results import DatasetFacts, Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.explanation import Explanation, explain
 from cvbow.networks import known_networks
 from cvbow.parallel import note
@@ -178,11 +178,7 @@ def run(definition: ExplanationDefinition, job: Job) -> ExplanationResult:
             {"name": preset} | _Trial(preset, definition.settings, images, split, shown, amounts, job.n_jobs).measure()
         )
     whole: ExplanationResult = {
-        "kind": RESULT,
-        "format": FORMAT,
-        "benchmark": definition.name,
-        "title": definition.title,
-        "quick": job.quick,
+        **heading(RESULT, definition, job),
         "definition": {
             "dataset": definition.dataset,
             "masked": definition.masked,

@@ -36,7 +36,7 @@ from cvbow.experiments._drawing import by_class, shuffled, smoke_split
 from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
-from cvbow.experiments.results import FORMAT, Job, Result, dataset_facts, find_places, plain, rounded
+from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.images import read_image
 from cvbow.parallel import note
 from cvbow.presets import Contender, parse_contender
@@ -154,11 +154,7 @@ def run(definition: LabelsDefinition, job: Job) -> LabelsResult:
             parts.append(make_mosaics(images, positions, asdict(mosaics)[what], key=what))
     train, test = parts
     whole: LabelsResult = {
-        "kind": RESULT,
-        "format": FORMAT,
-        "benchmark": definition.name,
-        "title": definition.title,
-        "quick": job.quick,
+        **heading(RESULT, definition, job),
         "definition": {
             "dataset": definition.dataset,
             "classifier": definition.classifier,

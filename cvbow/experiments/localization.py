@@ -30,7 +30,7 @@ from cvbow.experiments.classification import Variant
 from cvbow.experiments.definition import Definition, check_names, take_common, take_settings
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import FixedSplit
-from cvbow.experiments.results import FORMAT, DatasetFacts, Job, Result, dataset_facts, find_places, plain, rounded
+from cvbow.experiments.results import DatasetFacts, Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.explanation import ScoreShares, score_shares
 from cvbow.localization import best_box, locations, share_cells
 from cvbow.parallel import note
@@ -156,11 +156,7 @@ def run(definition: LocalizationDefinition, job: Job) -> LocalizationResult:
         model.backend_.set_params(n_jobs=1)  # images are shared out to workers here
         variants.append({"name": variant.name} | _measured(model, scenes, job.n_jobs))
     whole: LocalizationResult = {
-        "kind": RESULT,
-        "format": FORMAT,
-        "benchmark": definition.name,
-        "title": definition.title,
-        "quick": job.quick,
+        **heading(RESULT, definition, job),
         "definition": {
             "dataset": definition.dataset,
             "others": dict(definition.others),

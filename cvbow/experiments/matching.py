@@ -20,7 +20,7 @@ from cvbow._toml import NUMBER, TEXT, Rule, TomlTable
 from cvbow.datasets import ImageSequence, Sequences, dataset_names, find_dataset, homographies_hash, load_dataset
 from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment, peak_memory
-from cvbow.experiments.results import FORMAT, Job, Result, dataset_facts, find_places
+from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading
 from cvbow.features import Extractor, Features, LocalFeatures
 from cvbow.images import read_image
 from cvbow.matching import (
@@ -196,11 +196,7 @@ def run(definition: MatchingDefinition, job: Job) -> MatchingResult:
             variants.append(_measure(variant, definition.protocol, sequences, job.n_jobs))
     protocol = asdict(definition.protocol) | {"text": definition.protocol.describe()}
     return {
-        "kind": RESULT,
-        "format": FORMAT,
-        "benchmark": definition.name,
-        "title": definition.title,
-        "quick": job.quick,
+        **heading(RESULT, definition, job),
         "definition": {"dataset": definition.dataset, "protocol": protocol, "notes": definition.notes},
         "dataset": facts,
         "environment": surroundings,

@@ -13,6 +13,7 @@ from typing import Any, NotRequired, TypedDict
 
 from cvbow.classify import ImageClassifier
 from cvbow.datasets import LabelledImages, Place, identify, locate
+from cvbow.experiments.definition import Definition
 from cvbow.experiments.environment import machine
 from cvbow.files import read_text
 from cvbow.storage import readable_json, replacing
@@ -56,16 +57,32 @@ class DatasetFacts(TypedDict):
     origin: str
 
 
-class Result(TypedDict):
-    """What the results of every kind have; ``environment`` is that of ``cvbow.experiments.environment``."""
+class Heading(TypedDict):
+    """What the result of a benchmark begins with."""
 
     kind: str
     format: int
-    title: str
     benchmark: str
+    title: str
     quick: bool
+
+
+class Result(Heading):
+    """What the results of every kind have; ``environment`` is that of ``cvbow.experiments.environment``."""
+
     dataset: DatasetFacts
     environment: dict[str, Any]
+
+
+def heading(kind: str, definition: Definition, job: Job) -> Heading:
+    """Return what the result of a benchmark begins with."""
+    return {
+        "kind": kind,
+        "format": FORMAT,
+        "benchmark": definition.name,
+        "title": definition.title,
+        "quick": job.quick,
+    }
 
 
 def find_places(names: Sequence[str], data: DataFolders | None) -> dict[str, Place]:

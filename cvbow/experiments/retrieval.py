@@ -18,12 +18,12 @@ from cvbow.experiments.definition import Definition, check_names, different, tak
 from cvbow.experiments.environment import environment, peak_memory
 from cvbow.experiments.published import Published, Row, beside, take_published
 from cvbow.experiments.results import (
-    FORMAT,
     DatasetFacts,
     Job,
     Result,
     dataset_facts,
     find_places,
+    heading,
     plain,
     rounded,
 )
@@ -268,11 +268,7 @@ def run(definition: RetrievalDefinition, job: Job) -> RetrievalResult:
     order = {variant.name: number for number, variant in enumerate(definition.variants)}
     measured.sort(key=lambda pair: order[pair[0].name])
     return {
-        "kind": RESULT,
-        "format": FORMAT,
-        "benchmark": definition.name,
-        "title": definition.title,
-        "quick": job.quick,
+        **heading(RESULT, definition, job),
         "metric": protocol.metric,
         "definition": {
             "protocol": plain(asdict(protocol)) | {"text": protocol.describe()},

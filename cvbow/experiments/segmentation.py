@@ -19,7 +19,7 @@ from cvbow.experiments._drawing import shuffled, smoke_split
 from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import FixedSplit
-from cvbow.experiments.results import FORMAT, Job, Result, dataset_facts, find_places, rounded
+from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading, rounded
 from cvbow.parallel import note
 from cvbow.segmentation import Segmenter, make_scribbles, read_mask
 from cvbow.tables import Table, figure, percent
@@ -127,11 +127,7 @@ def run(definition: SegmentationDefinition, job: Job) -> SegmentationResult:
             draws.append(_measure(definition, trial, images, chosen, split.test.tolist(), job.n_jobs))
         trials.append({"name": trial.name, "draws": draws})
     whole: SegmentationResult = {
-        "kind": RESULT,
-        "format": FORMAT,
-        "benchmark": definition.name,
-        "title": definition.title,
-        "quick": job.quick,
+        **heading(RESULT, definition, job),
         "definition": {
             "dataset": definition.dataset,
             "classes": list(definition.classes),
