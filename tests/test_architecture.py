@@ -373,7 +373,7 @@ ASKED_BY_NAME: dict[str, set[tuple[str, str]]] = {
         ("cvbow/features/_opencv.py", "getattr(cv2, 'xfeatures2d', None)"),
         ("cvbow/files.py", "getattr(os, 'O_NONBLOCK', 0)"),
         ("cvbow/features/_opencv.py", "hasattr(kind, 'create')"),
-        ("cvbow/parallel.py", "getattr(library, 'clear_controlling_thread', None)"),
+        ("cvbow/parallel/_threads.py", "getattr(library, 'clear_controlling_thread', None)"),
         ("cvbow/retrieval/hamming_embedding.py", "getattr(np, 'bitwise_count', _count_bits)"),
         ("cvbow/files.py", "getattr(os, 'O_NONBLOCK', 0)"),
         ("cvbow/storage/_atomic.py", "getattr(os, 'O_BINARY', 0)"),

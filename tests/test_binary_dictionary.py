@@ -17,7 +17,6 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from synthetic import textured
 
-import cvbow.parallel
 from cvbow import storage
 from cvbow.dictionary import BinaryDictionary, binary
 from cvbow.encoders import BagOfWords
@@ -157,7 +156,7 @@ def test_any_small_sample(n: int, n_words: int, seed: int) -> None:
 def test_threads_and_parts_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     data = clusters(700, 9)[0]
     plain = BinaryDictionary(n_words=30).fit(data)
-    monkeypatch.setattr(cvbow.parallel.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     monkeypatch.setattr(binary, "_PART", 50)
     for n_jobs in (1, 3):
         again = BinaryDictionary(n_words=30, n_jobs=n_jobs).fit(data)

@@ -15,7 +15,6 @@ from sklearn.base import clone
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.exceptions import NotFittedError
 
-import cvbow.parallel
 from cvbow import storage
 from cvbow.dictionary import KMeansDictionary, search
 from cvbow.encoders import BagOfWords
@@ -218,7 +217,7 @@ def test_any_small_sample(n: int, n_words: int, n_more: int, seed: int) -> None:
 
 
 def test_threads_and_runs_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cvbow.parallel.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     monkeypatch.setattr(search, "_TASK", 100)
     data = random_rows(900)
     results = []

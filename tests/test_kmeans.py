@@ -20,7 +20,6 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import NotFittedError
 from synthetic import textured
 
-import cvbow.parallel
 from cvbow.dictionary import KMeansDictionary, WordSearch, _clusters, kmeans, search
 from cvbow.dictionary._clusters import move_words
 from cvbow.dictionary.descriptors import check_descriptors
@@ -303,7 +302,7 @@ def test_any_small_sample_gives_finite_distinct_words(
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("init", STARTS)
 def test_threads_do_not_change_a_bit(algorithm: str, init: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cvbow.parallel.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     monkeypatch.setattr(search, "_TASK", 300)
     monkeypatch.setattr(_clusters, "_PART", 500)
     data = real_like()[:3000]

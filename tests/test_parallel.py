@@ -1,4 +1,4 @@
-"""parallel.py: order, errors, limits on native threads, executors, and what is reported."""
+"""parallel: order, errors, limits on native threads, executors, and what is reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ import scipy.linalg  # noqa: F401  (its BLAS is one of those that are limited)
 import threadpoolctl
 from notes import Events
 
-from cvbow import parallel
 from cvbow.parallel import (
     default_jobs,
     effective_jobs,
@@ -271,9 +270,9 @@ def test_what_is_no_number_of_jobs_is_refused(n_jobs: Any) -> None:
 
 
 def test_local_threads_are_no_more_than_this_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel.os, "cpu_count", lambda: 3)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
     assert [local_threads(n_jobs) for n_jobs in (None, 1, 2, 3, 50)] == [1, 1, 2, 3, 3]
-    monkeypatch.setattr(parallel.os, "cpu_count", lambda: None)
+    monkeypatch.setattr("os.cpu_count", lambda: None)
     assert local_threads(8) == 1
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-import cvbow.parallel
 from cvbow import storage
 from cvbow.dictionary import SphericalDictionary, spherical
 
@@ -110,7 +109,7 @@ def test_any_small_sample_gives_finite_words_of_length_one(data: Float32, n_word
 
 def test_threads_and_parts_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     data = random_rows(900)
-    monkeypatch.setattr(cvbow.parallel.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     monkeypatch.setattr(spherical, "_PART", 100)
     one, two = (SphericalDictionary(n_words=30, n_jobs=n_jobs).fit(data) for n_jobs in (1, 3))
     assert np.array_equal(one.words_, two.words_)

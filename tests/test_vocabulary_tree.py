@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-import cvbow.parallel
 from cvbow import storage
 from cvbow.dictionary import KMeansDictionary, VocabularyTree, vocabulary_tree
 from cvbow.encoders import BagOfWords
@@ -130,7 +129,7 @@ def test_any_small_sample(n: int, branching: int, depth: int, seed: int) -> None
 
 
 def test_threads_do_not_change_a_bit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cvbow.parallel.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
     monkeypatch.setattr(vocabulary_tree, "_TASK", 100)
     data = random_rows(2000)
     one, two = (VocabularyTree(branching=5, n_jobs=n_jobs).fit(data) for n_jobs in (1, 3))
