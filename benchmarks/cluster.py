@@ -34,7 +34,8 @@ from _measure import ROOT, environment, merge_sections, peak_memory, rounded, sh
 
 from cvbow import list_images, make_model
 from cvbow.experiments.scripts import CLUSTERED
-from cvbow.parallel import executor, reporting
+from cvbow.parallel import executor
+from cvbow.progress import reporting
 
 RESULTS = ROOT / "benchmarks" / "results" / "cluster.json"
 N_WORKERS = 2
@@ -143,27 +144,23 @@ class Killer:
 
     def __init__(self, cluster: Any, at: int) -> None:
         self.cluster = cluster
-        self.at = at
-        self.task = ""
+        self.at = f"encode {at}/"
+        self.killed = False
 
     def note(self, line: str) -> None:
         """Show it."""
         print(line, file=sys.stderr)
 
-    def start(self, task: str, total: int) -> None:
-        """Take a task's name."""
-        self.task = task
-
-    def update(self, done: int) -> None:
+    def show(self, share: float, stage: str) -> None:
         """Kill, when it is time."""
-        if self.task == "encode" and done == self.at:
+        if stage.startswith(self.at) and not self.killed:
+            self.killed = True
             first = next(iter(self.cluster.workers.values()))
             os.kill(first.pid, signal.SIGKILL)
-            print(f"worker {first.pid} killed after {done} images", file=sys.stderr)
+            print(f"worker {first.pid} killed at {stage}", file=sys.stderr)
 
     def finish(self) -> None:
-        """Forget the task."""
-        self.task = ""
+        """Wait for more work."""
 
 
 def _of_workers(cluster: Any) -> list[dict[str, Any]]:

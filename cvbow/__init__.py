@@ -57,6 +57,7 @@ _HOME = {
     "match_images": "cvbow.matching",
     "read_image": "cvbow.images",
     "read_objects": "cvbow.annotations",
+    "reporting": "cvbow.progress",
     "tune": "cvbow.tuning",
 }
 

@@ -45,6 +45,7 @@ from cvbow.localization import locate as locate
 from cvbow.matching import match_images as match_images
 from cvbow.presets import PRESETS as PRESETS
 from cvbow.presets import make_model as make_model
+from cvbow.progress import reporting as reporting
 from cvbow.segmentation import Segmenter as Segmenter
 from cvbow.tuning import tune as tune
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from cvbow.errors import did_you_mean
 
+#: Characters of a list of choices that is told even where it is clear what was meant.
+_SHORT = 80
+
 
 def check_int(name: str, value: object, *, minimum: int, none: bool = False) -> None:
     """Raise ValueError unless ``value`` is an integer >= ``minimum`` (or None, where that is allowed)."""
@@ -51,8 +54,10 @@ def check_real(
 def check_choice(name: str, value: object, choices: Collection[str], *, hint: str = "") -> None:
     """Raise ValueError unless ``value`` is one of ``choices``; ``hint`` is said where it is like none of them."""
     if not isinstance(value, str) or value not in choices:
-        told = did_you_mean(value, choices) or f"{'; ' * bool(hint)}{hint}"
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}{told}")
+        meant, names = did_you_mean(value, choices), ", ".join(choices)
+        if meant and len(names) > _SHORT:
+            raise ValueError(f"{name} {value!r} is unknown{meant}")
+        raise ValueError(f"{name} must be one of {names}, got {value!r}{meant or '; ' * bool(hint) + hint}")
 
 
 def check_flag(name: str, value: object) -> None:

@@ -17,6 +17,7 @@ from cvbow.classify import ClassificationReport, ImageClassifier
 from cvbow.datasets import load_dataset, locate
 from cvbow.explanation import Explanation, explain
 from cvbow.presets import make_model
+from cvbow.progress import stages
 
 __all__ = ["DIGIT_SETTINGS", "DigitsResult", "run_digits"]
 
@@ -67,10 +68,12 @@ def run_digits(*, n_jobs: int | None = -1) -> DigitsResult:
     train, test, train_labels, test_labels = train_test_split(
         images, labels, test_size=0.3, random_state=0, stratify=labels
     )
-    started = time.perf_counter()
-    model = make_model("bow", settings=DIGIT_SETTINGS, n_jobs=n_jobs).fit(train, train_labels)
-    trained = time.perf_counter()
-    report, answers = model.evaluate(test, list(test_labels))
+    with stages({"train": len(train), "evaluate": len(test)}) as begin:
+        started = time.perf_counter()
+        model = make_model("bow", settings=DIGIT_SETTINGS, n_jobs=n_jobs).fit(train, train_labels)
+        trained = time.perf_counter()
+        begin("evaluate")
+        report, answers = model.evaluate(test, list(test_labels))
     seconds = {"train": trained - started, "evaluate": time.perf_counter() - trained}
     probabilities = np.where(answers.labels == test_labels, -1, answers.probabilities.max(axis=1))
     place = int(probabilities.argmax())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 __all__ = [
     "CvbowError",
@@ -19,6 +19,7 @@ __all__ = [
     "ModelFileError",
     "NetworkError",
     "did_you_mean",
+    "none_read",
 ]
 
 
@@ -88,6 +89,25 @@ class ImageError(_FileError):
     ...     print(error.path, error.reason)
     <bytes> the file is empty
     """
+
+
+def none_read(skipped: Sequence[ImageError]) -> CvbowError:
+    """Return the error of images of which none can be read, from theirs, of which there is one at least.
+
+    Examples
+    --------
+    >>> from cvbow.errors import ImageError, none_read
+    >>> print(none_read([ImageError("a.jpg", "the file is empty")]))
+    the image cannot be read: a.jpg: the file is empty
+    >>> print(none_read([ImageError("a.jpg", "the file is empty")] * 3))
+    none of the 3 images could be read; the first: a.jpg: the file is empty
+    """
+    many = (
+        f"none of the {len(skipped)} images could be read; the first"
+        if len(skipped) > 1
+        else "the image cannot be read"
+    )
+    return CvbowError(f"{many}: {skipped[0]}")
 
 
 class ModelFileError(_FileError):

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow import storage
 from cvbow.errors import ModelFileError
-from cvbow.parallel import note
+from cvbow.progress import note
 
 __all__ = ["ModelFile"]
 
@@ -40,12 +40,16 @@ class ModelFile:
     def work_with(self, n_jobs: int | None) -> None:
         """Answer with so many workers from now on."""
 
-    def save(self, path: str | os.PathLike[str]) -> str:
+    def save(self, path: str | os.PathLike[str], *, force: bool = False) -> str:
         """Write the model to one file, whole or not at all, and return its content hash.
 
+        A file of such a model that is there is replaced, any other file only with ``force``: else a ModelFileError.
         NotFittedError before ``fit``; TypeError if a part of the model is of a class that model files do not hold.
         """
         check_is_fitted(self, self.learned_last)
+        is_there = os.path.isfile(path) and os.path.getsize(path) > 0
+        if is_there and not force and storage.kind_of(path) != self.file_kind:
+            raise ModelFileError(path, f"is there, and is no {self.called}: it is replaced with force=True only")
         return storage.save(path, kind=self.file_kind, state=self, metadata=self.summary())
 
     @classmethod

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Table", "Tabular", "duration", "figure", "percent", "printable", "shares"]
+__all__ = ["Table", "Tabular", "counted", "duration", "figure", "percent", "printable", "shares", "some"]
 
 #: A column whose cells all are like this, or empty, stands to the right: "81.4 ± 0.5", "< 0.0001", "26.3 ms", "+5 %".
 _FIGURE = re.compile(r"(< )?[+-]?\d[\d,.]*(%| .*)?")
@@ -132,6 +132,18 @@ def figure(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things, its thousands apart.
+
+    Examples
+    --------
+    >>> from cvbow.tables import counted
+    >>> counted(1, "image"), counted(12345, "image"), counted(2, "class")
+    ('1 image', '12,345 images', '2 classes')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 'es' if what.endswith(('s', 'x')) else 's'}"
+
+
 def percent(share: float | None, spread: float | None = None) -> str:
     """Return a share of 1 in percent, "81.4 ± 0.5" with a spread; nothing for None.
 
@@ -156,6 +168,19 @@ def shares(parts: Mapping[str, float]) -> list[str]:
     ['local 0.80', 'colour 0.20', 'gist left out']
     """
     return [f"{name} {share:.2f}" if share else f"{name} left out" for name, share in parts.items()]
+
+
+def some(names: Sequence[str], limit: int = 5) -> str:
+    """Return the first of many names.
+
+    Examples
+    --------
+    >>> from cvbow.tables import some
+    >>> some(["cat", "dog"]), some(["cat", "dog", "cow"], 2)
+    ('cat, dog', 'cat, dog and 1 more')
+    """
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
 
 
 def views_used(numbers: Mapping[str, int]) -> str:

@@ -22,7 +22,7 @@ ROOMS = {
     "Reasons and reports": ("explanation", "report", "audit"),
     "Finding the same thing": ("matching", "retrieval", "index", "duplicates"),
     "Trials and export": ("tuning", "experiments", "export", "demo"),
-    "The ground": ("errors", "storage", "model_files", "files", "parallel", "registry", "tables"),
+    "The ground": ("errors", "storage", "model_files", "files", "parallel", "progress", "registry", "tables"),
 }
 
 

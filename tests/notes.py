@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-
-class Events:
-    """Takes all that it is told, in order."""
-
-    def __init__(self) -> None:
-        self.events: list[tuple[Any, ...]] = []
-
-    def note(self, line: str) -> None:
-        self.events.append(("note", line))
-
-    def start(self, task: str, total: int) -> None:
-        self.events.append(("start", task, total))
-
-    def update(self, done: int) -> None:
-        self.events.append(("update", done))
-
-    def finish(self) -> None:
-        self.events.append(("finish",))
+import itertools
+import re
 
 
 class Notes:
-    """Takes what is said alone."""
+    """Takes notes, the shares and stages that are shown, and how often work came to its end."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.shown: list[tuple[float, str]] = []
+        self.n_finished = 0
 
     def note(self, line: str) -> None:
         self.lines.append(line)
 
-    def start(self, task: str, total: int) -> None:
-        pass
-
-    def update(self, done: int) -> None:
-        pass
+    def show(self, share: float, stage: str) -> None:
+        self.shown.append((share, stage))
 
     def finish(self) -> None:
-        pass
+        self.n_finished += 1
+
+    @property
+    def stages(self) -> list[str]:
+        """What was under way, one after another, without the numbers of what was done."""
+        return [name for name, _ in itertools.groupby(re.sub(r" \d+/\d+$", "", stage) for _, stage in self.shown)]

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from notes import Notes
 from PIL import Image
 
 from cvbow.annotations import ObjectList, Objects, iou, read_objects, suppress, write_objects, write_voc, write_yolo
 from cvbow.errors import DatasetError, ImageError
-from cvbow.parallel import reporting
+from cvbow.progress import reporting
 from cvbow.storage import kind_of
 
 HEAD = "image,class,xmin,ymin,xmax,ymax"
@@ -507,20 +508,6 @@ def test_yolo_without_names_or_images(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="there is no image for it") as caught:
         read_objects(tmp_path)
     assert caught.value.path == str(labels)
-
-
-class Notes:
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def note(self, line: str) -> None:
-        self.lines.append(line)
-
-    def start(self, task: str, total: int) -> None: ...
-
-    def update(self, done: int) -> None: ...
-
-    def finish(self) -> None: ...
 
 
 def test_yolo_notes_images_that_cannot_be_read(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ PACKAGES = {"cvbow": ROOT / "cvbow", "cvbow_cli": ROOT / "cli" / "cvbow_cli"}
 TIERS = (
     {"errors", "files"},
     {"_checks", "_toml", "storage", "tables"},
+    {"progress"},
     {"parallel", "registry"},
     {"model_files"},
     {"images"},

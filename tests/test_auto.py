@@ -27,6 +27,7 @@ from cvbow.features import ColorStatistics, DenseSIFT
 from cvbow.images import has_color
 from cvbow.presets import PRESETS, Auto, index_recipe, next_step, parse_contender, parse_setting
 from cvbow.presets.auto import COLORED, HALVINGS, LOOKED_AT, ROOM, TINY
+from cvbow.progress import reporting
 from cvbow_cli.main import cli
 
 #: Changes that apply to every recipe and make it quick.
@@ -353,7 +354,7 @@ def test_copies_are_made_for_what_is_chosen() -> None:
     (_, images), _ = sets()
     model = make_model(settings={**QUICK, "augment": 2, "augment_with": ("zoom",), "random_state": 3}, n_jobs=1)
     assert (model.n_augmented, model.augment_seed) == (2, 3)
-    with parallel.reporting(notes := Notes()):
+    with reporting(notes := Notes(), details=True):
         model.fit(images, LABELS)
     assert f"classifier: {3 * len(images)} vectors" in "\n".join(notes.lines)
     assert model.shown_recipe["augment"] == 2

@@ -14,6 +14,7 @@ import pytest
 from bags import PixelWords, dictionary
 from hypothesis import given
 from hypothesis import strategies as st
+from notes import Notes
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.base import clone
@@ -29,7 +30,8 @@ from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords, SpatialPyramid
 from cvbow.errors import CvbowError, ImageError
 from cvbow.features import DenseSIFT, Features
-from cvbow.parallel import executor, reporting
+from cvbow.parallel import executor
+from cvbow.progress import reporting
 
 Pixels = NDArray[np.uint8]
 
@@ -400,33 +402,14 @@ def test_features_of_a_file(images: list[Pixels], folder: Path) -> None:
 # What is told on the way.
 
 
-class Collector:
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.tasks: list[tuple[str, int]] = []
-        self.done: list[int] = []
-
-    def note(self, line: str) -> None:
-        self.notes.append(line)
-
-    def start(self, task: str, total: int) -> None:
-        self.tasks.append((task, total))
-
-    def update(self, done: int) -> None:
-        self.done.append(done)
-
-    def finish(self) -> None:
-        pass
-
-
 def test_the_steps_and_their_cost_are_told(images: list[Pixels]) -> None:
-    collector = Collector()
-    with reporting(collector):
+    collector = Notes()
+    with reporting(collector, details=True):
         encoder = small_encoder(sample_images=5)
         encoder.set_params(encoder__encoder__weighting="tf-idf").fit(images).transform(images)
-    assert collector.tasks == [("sample", 5), ("k-means", 4), ("document frequencies", 7), ("encode", 7)]
-    assert collector.done[-7:] == [1, 2, 3, 4, 5, 6, 7]
-    assert "sample: up to 180 descriptors from each of 5 images; at most about 0 MB" in collector.notes
+    assert collector.stages == ["sample", "dictionary", "k-means", "count", "document frequencies", "encode"]
+    assert collector.shown[-1] == (1, "encode 7/7")
+    assert "sample: up to 180 descriptors from each of 5 images; at most about 0 MB" in collector.lines
     assert set(encoder.seconds_) == {"extract", "dictionary"}
     assert min(encoder.seconds_.values()) > 0
 

@@ -67,6 +67,14 @@ def test_check_choice_says_what_was_meant_or_gives_a_hint() -> None:
         check_choice("window", "hann", ("flat", "gaussian"), hint="ask")
 
 
+def test_of_many_choices_the_one_that_was_meant_is_told_alone() -> None:
+    choices = [f"choice-{number:03}" for number in range(50)]
+    with pytest.raises(ValueError, match=r"^window 'coice-007' is unknown; did you mean choice-007\?$"):
+        check_choice("window", "coice-007", choices)
+    with pytest.raises(ValueError, match=r"^window must be one of choice-000, .*choice-049, got 'hann'$"):
+        check_choice("window", "hann", choices)
+
+
 def test_check_flag_takes_true_and_false_alone() -> None:
     check_flag("root", True)
     check_flag("root", False)

@@ -10,8 +10,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import cv2
 import numpy as np
 import pytest
@@ -85,7 +87,7 @@ def test_train_json(tmp_path: Path, tiny_dataset: Path) -> None:
 
 
 def test_train_for_a_person(tmp_path: Path, tiny_dataset: Path) -> None:
-    result = run("train", tiny_dataset, "-o", tmp_path / "model.cvbow", *SMALL)
+    result = run("train", tiny_dataset, "-o", tmp_path / "model.cvbow", *SMALL, "--verbose")
     assert result.exit_code == 0
     assert "images      18, 0 skipped" in result.stdout
     assert "checker, horizontal, vertical" in result.stdout
@@ -146,16 +148,6 @@ def test_predict_reads_paths_from_stdin(trained: tuple[Path, Path]) -> None:
     paths = [str(data / "horizontal/01.png"), str(data / "vertical/02.png")]
     rows = json.loads(run("predict", model, "-", "--json", stdin="\n".join(paths) + "\n\n").stdout)
     assert [(row["path"], row["label"]) for row in rows] == list(zip(paths, ["horizontal", "vertical"], strict=True))
-
-
-def test_swapped_arguments_are_told(trained: tuple[Path, Path]) -> None:
-    data, model = trained
-    result = run("evaluate", data, model)
-    assert result.exit_code == 2
-    assert "is a folder, and MODEL a file: it comes first" in result.stderr
-    result = run("predict", data / "vertical/00.png", model)
-    assert result.exit_code == 1
-    assert "it is a PNG image" in result.stderr
 
 
 def test_predict_takes_folders(trained: tuple[Path, Path], tmp_path: Path) -> None:
@@ -461,3 +453,72 @@ def test_demo_and_the_picture_in_the_readme(tmp_path: Path) -> None:
     document = json.loads(result.stdout)
     assert document["n_images"] == 540
     assert document["accuracy"] >= 0.97
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("classify", "predict"), ("fit", "train"), ("test", "evaluate"), ("Search", "index search"), ("show", "info")],
+)
+def test_what_others_call_a_command_is_understood(name: str, meant: str) -> None:
+    result = run(name, "x")
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == f"Error: No such command {name!r}; did you mean {meant}?"
+
+
+def test_an_argument_of_another_kind_is_told_what_it_is(tmp_path: Path, trained: tuple[Path, Path]) -> None:
+    (tiny_dataset, model), index = trained, tmp_path / "images.index"
+    assert run("index", "build", tiny_dataset, "-o", index, "--with", "colors").exit_code == 0
+    image = next(tiny_dataset.rglob("*.png"))
+    table = tmp_path / "table.csv"
+    table.write_text("path,label\n")
+    an_image = f"{image} is an image: the model comes first, then the images"
+    an_index = f"{index} is an index of images: cvbow index search takes it"
+    a_model = f"{model} is a model of images' classes"
+    for command, said in [
+        (("predict", image, model), an_image),
+        (("explain", image, model), an_image),
+        (("info", image), an_image),
+        (("predict", index, image), an_index),
+        (("locate", index, image), an_index),
+        (("predict", table, image), f"{table} is a table: the model comes first"),
+        (("evaluate", tiny_dataset, model), f"{tiny_dataset} is a folder: the model is a file, and comes first"),
+        (("detect", "run", model, image), f"{a_model}: cvbow predict takes it"),
+        (("segment", "apply", model, image, "-o", tmp_path / "out"), f"{a_model}: cvbow predict takes it"),
+        (("index", "search", model, image), f"{a_model}: cvbow predict takes it"),
+        (("index", "search", image, index), f"{image} is an image: the index comes first"),
+        (("predict", model, index), f"{index} is an index of images, where images are expected"),
+        (("explain", model, model), f"{a_model}, where images are expected"),
+        (("train", model, "-o", tmp_path / "b.cvbow"), f"{a_model}, where images are expected"),
+        (("evaluate", model, model), f"{a_model}, where images are expected"),
+    ]:
+        result = run(*command)
+        assert result.exit_code == 2, result.stderr
+        assert said in result.stderr
+
+
+def test_only_important_notes_are_written_unless_more_are_asked_for(tmp_path: Path, tiny_dataset: Path) -> None:
+    few, many = (run("train", tiny_dataset, "-o", tmp_path / "m.cvbow", *SMALL, *more) for more in ((), ("-v",)))
+    assert few.stdout.splitlines()[:2] == many.stdout.splitlines()[:2]
+    assert len(few.stderr.splitlines()) <= 2
+    assert {line.partition(":")[0] for line in many.stderr.splitlines()} >= {"sample", "k-means", "classifier"}
+
+
+def test_the_top_five_of_five_classes_are_not_told(trained: tuple[Path, Path]) -> None:
+    data, model = trained
+    assert "top-5" not in run("evaluate", model, data).stdout
+    assert '"top5_accuracy"' in run("evaluate", model, data, "--json").stdout
+
+
+def test_the_help_of_commands_fits_a_terminal_of_80_columns() -> None:
+    def commands(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        ctx = click.Context(group)
+        for name in group.list_commands(ctx):
+            found = group.get_command(ctx, name)
+            yield (*path, name)
+            if isinstance(found, click.Group):
+                yield from commands(found, (*path, name))
+
+    for command in [(), *commands(cli, ())]:
+        lines = CliRunner().invoke(cli, [*command, "--help"], terminal_width=80).stdout.splitlines()
+        long = [line for line in lines if len(line) > 80]
+        assert not long, (command, long)

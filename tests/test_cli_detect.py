@@ -157,7 +157,9 @@ def test_mistakes_are_one_line(folder: Path, tmp_path: Path, content: str, messa
 def test_another_kind_of_file(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "other.cvbow").write_bytes(b"PK")
     assert run("detect", "run", tmp_path / "other.cvbow", folder / "images" / "00.png").exit_code == 1
-    assert "holds a detector, not a classifier" in run("evaluate", folder / "model.cvbow", folder).stderr
+    assert (
+        "is a detector of objects: cvbow detect run takes it" in run("evaluate", folder / "model.cvbow", folder).stderr
+    )
     kept = tmp_path / "mine.png"
     kept.write_bytes(b"mine")
     refused = run("detect", "run", folder / "model.cvbow", folder / "images" / "00.png", "-o", kept)

@@ -66,6 +66,7 @@ def test_for_a_person(folder: Path) -> None:
     assert f"{path}\thorizontal against vertical +" in result.stdout
     assert "remainder" in result.stdout
     assert "  for     word " in result.stdout
+    assert "a score is no probability: the class with the highest one is the answer" in result.stderr
 
 
 def test_a_folder_and_heat_maps(folder: Path, tmp_path: Path) -> None:
@@ -144,5 +145,5 @@ def test_mistakes(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "why.png").exists()
     result = run(folder / "model.cvbow", good, "--class", "chekker")
     assert result.exit_code == 2
-    assert result.stderr.startswith("cvbow: error: the model has no class 'chekker'; it knows checker, horizontal")
+    assert result.stderr.startswith("cvbow: error: the model has no class 'chekker'; did you mean checker?")
     assert run(folder / "model.cvbow", good, "--heat", tmp_path / "heat.txt").exit_code == 2

@@ -121,7 +121,7 @@ def test_build_for_a_person(made: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert f"added       {N_SCENES}, 1 skipped" in result.stdout
     assert f"{tmp_path / 'new.index'}, {N_SCENES} images" in result.stdout
-    assert "1 files left out" in result.stderr
+    assert "1 file left out" in result.stderr
     assert f"{bad}: not an image" in result.stderr
 
 
@@ -164,7 +164,7 @@ def test_vectors_with_words_beside_them(own: Path, index: Path) -> None:
     ("options", "said"),
     [
         (("--with", "wrods"), "must be words or a backend"),
-        (("--set", "nwords=3"), "unknown setting nwords; settings are n_words"),
+        (("--set", "nwords=3"), "unknown setting nwords; did you mean n_words?"),
         (("--with", "vlad", "--set", "nwords=3"), "unknown setting nwords"),
         (("--with", "colors", "--set", "nwords=3"), "unknown setting nwords; settings are n_components"),
         (("--set", "n_words=0"), "n_words must be"),

@@ -62,7 +62,7 @@ def test_skipped_files_are_told_and_strict_refuses_them(tiny_dataset: Path, tmp_
     (tiny_dataset / "checker" / "bad.png").write_bytes(b"")
     done = run(tiny_dataset, "-o", tmp_path / "out")
     assert done.exit_code == 0
-    assert "1 images skipped" in done.stderr
+    assert "1 image skipped" in done.stderr
     assert "the file is empty" in done.stderr
     done = run(tiny_dataset, "-o", tmp_path / "strict", "--strict")
     assert done.exit_code == 1

@@ -472,9 +472,7 @@ def test_images_with_nothing_in_them(classifier: str, backend: str) -> None:
 
 def test_mistakes_are_told(tmp_path: Path) -> None:
     model, pixels = trained("linear-svm"), textures()[0][0]
-    with pytest.raises(
-        ValueError, match=r"the model has no class 'chekker'; it knows checker, .*did you mean checker\?"
-    ):
+    with pytest.raises(ValueError, match=r"the model has no class 'chekker'; did you mean checker\?$"):
         explain(model, pixels, "chekker")
     with pytest.raises(ValueError, match="against must be another class than the one that is explained, got 'checker'"):
         explain(model, pixels, "checker", against="checker")

@@ -176,7 +176,7 @@ def test_own_parts_in_messages(
     assert "got 'centroids'; if it is your own, import the module that registers it (on the" in unknown.stderr
     my_parts()
     for wrong, message in (
-        ("detector=dot", "got 'dot'; did you mean dots?"),
+        ("detector=dot", "detector 'dot' is unknown; did you mean dots?"),
         ("encoder__power=2", "Means has no parameter power, got encoder__power"),
         ("n_words=5", "n_words applies only if encoder is bow or"),
     ):

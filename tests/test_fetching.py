@@ -23,7 +23,7 @@ from tiny_images import write_dataset
 from cvbow.datasets import downloading, fetch, load_dataset, locate, read_record, verify
 from cvbow.datasets.downloading import ATTEMPTS
 from cvbow.errors import DatasetError
-from cvbow.parallel import reporting
+from cvbow.progress import reporting
 from cvbow.storage import LOCK_FILES, WriterLock
 
 pytest.importorskip("pooch", reason="needs the extra cvbow[data]")

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mixtures import as_dictionary, draw, log_density, random_mixture
+from notes import Notes
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -25,7 +26,7 @@ from cvbow.dictionary._mixture import Mixture
 from cvbow.encoders import BagOfWords
 from cvbow.errors import ModelFileError
 from cvbow.features import Features
-from cvbow.parallel import reporting
+from cvbow.progress import reporting
 
 Float32 = NDArray[np.float32]
 LEARNED = ("weights_", "means_", "variances_")
@@ -417,35 +418,16 @@ def test_an_impossible_state_is_not_stored(name: str, value: object, tmp_path: P
         storage.save(tmp_path / "mixture.cvbow", kind="dictionary", state=dictionary, metadata={})
 
 
-class Collector:
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.tasks: list[tuple[str, int, list[int]]] = []
-
-    def note(self, line: str) -> None:
-        self.notes.append(line)
-
-    def start(self, task: str, total: int) -> None:
-        self.tasks.append((task, total, []))
-
-    def update(self, done: int) -> None:
-        self.tasks[-1][2].append(done)
-
-    def finish(self) -> None:
-        self.tasks[-1][2].append(-1)
-
-
 def test_it_tells_the_cost_first_and_how_far_it_is() -> None:
-    collector = Collector()
-    with reporting(collector):
+    collector = Notes()
+    with reporting(collector, details=True):
         dictionary = GaussianMixtureDictionary(n_words=3, max_iter=9).fit(draw(random_mixture(3, 2), 500))
     pattern = (
         r"Gaussian mixture: 3 Gaussians from 500 descriptors of 2 values; about \d+ MB, at most about \d+ s \(9 it"
     )
-    assert re.match(pattern, collector.notes[-1])
-    task, total, steps = collector.tasks[-1]
-    assert (task, total) == ("Gaussian mixture", 9)
-    assert steps == [*range(1, dictionary.n_iter_ + 1), -1]
+    assert re.match(pattern, collector.lines[-1])
+    assert collector.stages == ["k-means", "Gaussian mixture"]
+    assert f"Gaussian mixture {dictionary.n_iter_}/9" in [stage for _, stage in collector.shown]
 
 
 def test_the_start_is_k_means() -> None:

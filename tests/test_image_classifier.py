@@ -33,7 +33,7 @@ from cvbow.encoders import BagOfWords, SpatialPyramid
 from cvbow.errors import CvbowError, ImageError, ModelFileError
 from cvbow.features import SIFT, DenseSIFT
 from cvbow.images import ImageList, list_images
-from cvbow.parallel import reporting
+from cvbow.progress import reporting
 
 Pixels = NDArray[np.uint8]
 
@@ -259,9 +259,10 @@ def test_two_classes_are_needed(images: ImageList) -> None:
 
 def test_a_class_with_a_single_image_and_images_without_anything() -> None:
     notes = Notes()
+
     pixels, labels = textures()
     extra = [np.full((48, 48), 90, np.uint8), np.zeros((1, 1), np.uint8), textured(48, 48)]
-    with reporting(notes):
+    with reporting(notes, details=True):
         model = ImageClassifier(backend(encoder__dictionary__n_words=60), LinearSVM(C=100))
         model.fit([*pixels, *extra], [*labels, "checker", "vertical", "alone"])
     assert model.classes_.tolist() == ["alone", *TEXTURES]
@@ -475,3 +476,47 @@ def test_an_image_file_of_another_kind(model: ImageClassifier, tmp_path: Path) -
     colour = np.repeat(pixels[:, :, None], 3, axis=2)
     Image.fromarray(colour).save(tmp_path / "colour.tiff")
     np.testing.assert_array_equal(model.predict_proba([tmp_path / "colour.tiff"]), model.predict_proba([pixels]))
+
+
+def test_a_list_of_images_brings_its_labels_along(tmp_path: Path) -> None:
+    pixels, labels = textures()
+    paths = []
+    for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
+        for split in ("train", "test"):
+            path = tmp_path / split / label / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(path)
+            paths.append(path)
+    images = list_images(tmp_path)
+    train, test = images.select("train"), images.select("test")
+    model = ImageClassifier(backend()).fit(train)
+    report, answers = model.evaluate(test)
+    assert report.n_images == len(test)
+    assert model.score(test) == report.accuracy
+    np.testing.assert_array_equal(model.predict(test), answers.labels)
+    np.testing.assert_array_equal(model.predict_proba(test), model.predict_proba(test.paths))
+    with pytest.raises(ValueError, match=r"of one split, such as images.select\('train'\), got test, train"):
+        model.fit(images)
+    with pytest.raises(ValueError, match="y must be the labels of the images; only an ImageList"):
+        model.evaluate(test.paths)
+
+
+def test_a_preset_in_place_of_a_backend_is_told_where_it_goes() -> None:
+    with pytest.raises(ValueError, match=r"got 'fast'; for a preset, make_model\('fast'\)$"):
+        ImageClassifier("fast").fit([], [])
+
+
+def test_no_other_file_is_replaced_by_a_model(tmp_path: Path) -> None:
+    pixels, labels = textures()
+    model = ImageClassifier(backend()).fit(pixels, labels)
+    readme = tmp_path / "README.md"
+    readme.write_text("read me")
+    with pytest.raises(ModelFileError, match="is there, and is no image classifier: it is replaced with force=True"):
+        model.save(readme)
+    assert readme.read_text() == "read me"
+    empty = tmp_path / "empty.cvbow"
+    empty.touch()
+    first = model.save(empty)
+    assert model.save(empty) == first
+    assert model.save(readme, force=True) == first
+    assert ImageClassifier.load(readme).classes_.tolist() == model.classes_.tolist()

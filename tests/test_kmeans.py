@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from notes import Events
+from notes import Notes
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.cluster import KMeans
@@ -24,7 +24,7 @@ from cvbow.dictionary import KMeansDictionary, WordSearch, _clusters, kmeans, se
 from cvbow.dictionary._clusters import move_words
 from cvbow.dictionary.descriptors import check_descriptors
 from cvbow.features import DenseSIFT
-from cvbow.parallel import reporting
+from cvbow.progress import reporting
 
 Float32 = NDArray[np.float32]
 
@@ -462,19 +462,17 @@ def test_clone_and_parameters() -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_cost_is_told_before_the_work_and_progress_as_it_goes(algorithm: str) -> None:
     data = real_like()[:2000]
-    collector = Events()
-    with reporting(collector):
+    collector = Notes()
+    with reporting(collector, details=True):
         learned = KMeansDictionary(n_words=33, algorithm=algorithm, max_iter=50, tol=0.02).fit(data)
-    kinds = [event[0] for event in collector.events]
     assert learned.n_iter_ < 50
-    assert kinds == ["note", "start"] + ["update"] * learned.n_iter_ + ["finish"]
-    note = collector.events[0][1]
+    (note,) = collector.lines
     assert note.startswith("k-means: 33 words from 2000 descriptors of 128 values; about 1 MB, at most about ")
     assert re.search(r"at most about \d+ s \(50 iterations\)$", note)
-    _, task, total = collector.events[1]
-    assert "k-means" in task
-    assert total == 50
-    assert [event[1] for event in collector.events if event[0] == "update"] == list(range(1, learned.n_iter_ + 1))
+    shown = [(done / 50, f"{done}/50") for done in range(learned.n_iter_ + 1)]
+    assert [(share, stage.split()[-1]) for share, stage in collector.shown][: len(shown)] == shown
+    assert "k-means" in collector.stages[0]
+    assert collector.n_finished == 1
 
 
 def test_progress_ends_even_when_the_work_fails(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -482,7 +480,7 @@ def test_progress_ends_even_when_the_work_fails(monkeypatch: pytest.MonkeyPatch)
         raise MemoryError
 
     monkeypatch.setattr(kmeans, "move_words", fail)
-    collector = Events()
+    collector = Notes()
     with reporting(collector), pytest.raises(MemoryError):
         KMeansDictionary(n_words=3).fit(real_like()[:50])
-    assert collector.events[-1] == ("finish",)
+    assert collector.n_finished == 1

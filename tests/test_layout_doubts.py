@@ -14,7 +14,7 @@ from PIL import Image
 from cvbow import ImageClassifier, list_images
 from cvbow.backends import ColorHistogram
 from cvbow.images import layout_doubts
-from cvbow.parallel import reporting
+from cvbow.progress import reporting
 from cvbow_cli.main import cli
 
 

@@ -39,7 +39,7 @@ from cvbow.classify import (
 )
 from cvbow.classify._sigmoid import best_threshold, fit_sigmoid, sigmoid
 from cvbow.errors import CvbowError, ImageError
-from cvbow.parallel import reporting
+from cvbow.progress import reporting
 from cvbow.storage._classes import check_state
 
 Pixels = NDArray[np.uint8]

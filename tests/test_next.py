@@ -16,7 +16,7 @@ from PIL import Image
 from cvbow import CvbowError, ImageClassifier, images_to_label, list_images
 from cvbow.backends import ColorHistogram, RawPixels
 from cvbow.classify import ImagesToLabel
-from cvbow.parallel import reporting
+from cvbow.progress import reporting
 from cvbow_cli.main import cli
 
 BLACK, WHITE = np.zeros((8, 8, 3), np.uint8), np.full((8, 8, 3), 255, np.uint8)
@@ -81,10 +81,10 @@ def test_what_is_left_out(model: ImageClassifier, tmp_path: Path) -> None:
         chosen = images_to_label(model, [half(7), tmp_path / "gone.png", half(4)])
     assert chosen.rows.tolist() == [2]
     assert [Path(error.path).name for error in chosen.skipped] == ["gone.png"]
-    assert "1 images left out: the model has learned from them" in notes.lines
+    assert "1 image left out: the model has learned from them" in notes.lines
     with pytest.raises(CvbowError, match="the model has learned from all of them"):
         images_to_label(model, [half(7), half(1)])
-    with pytest.raises(CvbowError, match="none of the 1 images could be read; the first: "):
+    with pytest.raises(CvbowError, match="the image cannot be read: "):
         images_to_label(model, [tmp_path / "gone.png"])
     with pytest.raises(ValueError, match="n_images must be an integer >= 1, got 0"):
         images_to_label(model, [half(4)], n_images=0)
@@ -113,7 +113,7 @@ def test_the_command(tmp_path: Path) -> None:
     command = ["next", str(tmp_path / "m.cvbow"), str(folder), "-n", "4", "--csv", str(listed), "--report", str(page)]
     shown = CliRunner().invoke(cli, command)
     assert shown.exit_code == 0, shown.output
-    assert "1 images skipped:" in shown.stderr
+    assert "1 image skipped:" in shown.stderr
     rows = list(csv.DictReader(listed.read_text(encoding="utf-8").splitlines()))
     assert list(rows[0]) == ["path", "label", "guess", "probability"]
     assert [row["label"] for row in rows] == [""] * 4

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cvbow import Features, ImageClassifier, Objects, explain
-from cvbow.backends import BagEncoder
+from cvbow import Features, ImageClassifier, ImageIndex, ImageList, Objects, explain, match_images
+from cvbow.backends import BagEncoder, ColorHistogram
 from cvbow.classify import Answers
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords
 from cvbow.features import DenseSIFT
+from cvbow.index import Result, Results
+from cvbow.retrieval import ImageVectors
 from cvbow.tables import Table
 
 
@@ -152,3 +154,53 @@ def test_features_show_their_points() -> None:
 def test_objects_show_a_row_each() -> None:
     found = Objects.of([[1, 2, 30, 40.25]], ["dog"], [0.5])
     assert Cells(found._repr_html_()).rows[1] == ["dog", "0.500", "1", "2", "30", "40.2"]
+
+
+def test_a_ranking_shows_its_rows_and_the_first_images(tmp_path: Path) -> None:
+    paths = [tmp_path / f"<{number}>.png" for number in range(8)]
+    for number, path in enumerate(paths):
+        Image.fromarray(np.full((20, 30, 3), (30 * number, 0, 0), np.uint8)).save(path)
+    describer = ImageVectors(ColorHistogram(), whiten=False).fit(paths)
+    with ImageIndex.build(tmp_path / "images.index", describer) as index:
+        index.add(paths)
+        found = index.search(paths[3], k=8)
+    assert found[0].file == str(paths[3])
+    assert repr(found[0]) == f"Result({found[0].path!r}, score={found[0].score:.3g})"
+    assert [row[1] for row in Cells(found._repr_html_()).rows[1:]] == [result.path for result in found]
+    ranking = Results(Result(path.name, 1 - 0.1 * rank, row=rank, file=str(path)) for rank, path in enumerate(paths))
+    page = ranking._repr_html_()
+    assert page.count("<img") == 6
+    assert (shown(page)[0, 0] == (0, 0, 0)).all()
+    assert "<3>" not in page
+    paths[3].unlink()  # an image that is gone is no error
+    assert ranking._repr_html_().count("<img") == 5
+    assert "20 more." in Results([Result("a.jpg", 0.5, row=0)] * 40).html()
+    assert "Nothing was found." in Results().html()
+
+
+def test_matches_show_what_they_agree_on() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (24, 24), np.uint8).repeat(8, 0).repeat(8, 1)
+    found = match_images(image, image[:, 16:])
+    assert repr(found) == f"MatchResult({len(found)} pairs, {found.n_inliers} agree with a homography map)"
+    rows = Cells(found._repr_html_()).rows
+    assert ["agreeing with a homography map", str(found.n_inliers)] in rows
+    assert rows[-1] == [f"{value:.4g}" for value in found.matrix[2]]
+    assert repr(match_images(image, image, model=None)).count("agree") == 0
+
+
+def test_a_list_of_images_shows_its_classes() -> None:
+    images = ImageList((Path("1"), Path("2"), Path("3")), ("<cat>", "dog", "dog"), ("train", "train", "test"))
+    rows = Cells(images._repr_html_()).rows
+    assert rows == [["class", "images", "test", "train"], ["<cat>", "1", "0", "1"], ["dog", "2", "1", "1"]]
+    assert "<cat>" not in images._repr_html_()
+
+
+def test_a_line_tells_what_there_is(striped: tuple[ImageClassifier, list[np.ndarray]], tmp_path: Path) -> None:
+    model, images = striped
+    answers = model.answer([images[0], images[2], images[1], tmp_path / "none.png"])
+    assert repr(answers) == "Answers(3 images: lying 2, <upright> 1; 1 skipped)"
+    assert repr(model.answer([])) == "Answers(0 images)"
+    why = explain(model, images[1])
+    words = len(why.words)
+    assert repr(why) == f"Explanation(<upright> {why.score:+.3f} of 48x48 pixels, {words} words, exact)"
+    assert len(repr(why.words[0])) < 80

@@ -15,7 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from cvbow import CvbowError, ImageError, ModelFileError, ObjectDetector, Objects, evaluate_detections, read_objects
 from cvbow.annotations import ObjectList, iou
-from cvbow.parallel import reporting
+from cvbow.progress import reporting
 
 SMALL = {"n_cells": 16, "n_words": 16, "n_levels": 2, "n_rounds": 1}
 IMAGES, MARKED = marked_images(7)
@@ -89,7 +89,7 @@ def test_objects_at_the_image_s_edge_and_beyond(tmp_path: Path) -> None:
     notes = Notes()
     with reporting(notes):
         detector = ObjectDetector(**SMALL).fit(IMAGES, reaching)
-    assert "1 boxes reach out of their images, and are cut to them" in notes.lines
+    assert "1 box cut at the border of the image" in notes.lines
     assert len(detector.detect(IMAGES[:1])[0])
     outside = [Objects.of([[500, 500, 510, 510]], SQUARE), *MARKED[1:]]
     with pytest.raises(ValueError, match=r"image 0: boxes must lie on the image, which has 128 x 96 pixels, got a squ"):
@@ -108,7 +108,7 @@ def test_what_cannot_be_learned_from(tmp_path: Path) -> None:
         detector.fit(IMAGES[:1], MARKED[0])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least one image"):
         detector.fit([], [])
-    with pytest.raises(CvbowError, match="none of the 1 images could be read"):
+    with pytest.raises(CvbowError, match="the image cannot be read"):
         detector.fit([tmp_path / "none.png"], MARKED[:1])
     with pytest.raises(NotFittedError):
         detector.detect(IMAGES)

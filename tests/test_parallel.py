@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401  (its BLAS is one of those that are limited)
 import threadpoolctl
-from notes import Events
+from notes import Notes
 
 from cvbow.parallel import (
     default_jobs,
@@ -26,13 +26,11 @@ from cvbow.parallel import (
     executor,
     local_threads,
     map_threads,
-    note,
     prefetched,
-    progress,
-    reporting,
     run,
     single_threaded,
 )
+from cvbow.progress import reporting
 
 
 def blas_threads() -> list[int]:
@@ -186,14 +184,15 @@ def test_an_error_of_the_items_is_raised(n_jobs: int) -> None:
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @pytest.mark.usefixtures("two_native_threads")
 def test_stopping_early_is_quiet_and_undoes_everything(n_jobs: int) -> None:
-    collector = Events()
+    collector = Notes()
     with reporting(collector):
         results = run(square, range(300), n_jobs=n_jobs, task="squares", total=300)
         assert next(results) == 0
         assert next(results) == 1
         assert set(blas_threads()) == {1}
         results.close()  # joblib's warning of lost work would be an error here
-    assert collector.events == [("start", "squares", 300), ("update", 1), ("finish",)]
+    assert collector.shown == [(0, "squares 0/300"), (1 / 300, "squares 1/300")]
+    assert collector.n_finished == 1
     assert max(blas_threads()) == 2
 
     with pytest.raises(ZeroDivisionError):  # noqa: PT012
@@ -338,44 +337,6 @@ def test_single_threaded_holds_until_the_last_thread_leaves() -> None:
     assert seen == {"the first has left": (1, 1)}
     assert max(blas_threads()) == 2
     assert cv2.getNumThreads() == 2
-
-
-# Reports
-
-
-def test_progress_and_notes_go_to_the_reporter() -> None:
-    collector = Events()
-    with reporting(collector):
-        note("first")
-        assert list(run(square, range(3), n_jobs=2, task="squares", total=3)) == [0, 1, 4]
-        list(run(square, range(3), n_jobs=2))
-    note("nobody hears this")
-    updates = [("update", done) for done in (1, 2, 3)]
-    assert collector.events == [("note", "first"), ("start", "squares", 3), *updates, ("finish",)]
-
-
-def test_reporters_nest_and_are_restored_after_an_error() -> None:
-    outer, inner = Events(), Events()
-    with reporting(outer):
-        with pytest.raises(ZeroDivisionError), reporting(inner):  # noqa: PT012
-            note("in")
-            raise ZeroDivisionError
-        note("out")
-    assert inner.events == [("note", "in")]
-    assert outer.events == [("note", "out")]
-
-
-def test_a_task_is_finished_even_when_it_fails() -> None:
-    collector = Events()
-    with reporting(collector):
-        with pytest.raises(ZeroDivisionError), progress("dividing", 2) as update:  # noqa: PT012
-            update(1)
-            raise ZeroDivisionError
-        with pytest.raises(KeyError):
-            list(run(fail_at_seven, range(10), n_jobs=2, task="failing", total=10))
-    assert collector.events[:3] == [("start", "dividing", 2), ("update", 1), ("finish",)]
-    assert collector.events[3] == ("start", "failing", 10)
-    assert collector.events[-1] == ("finish",)
 
 
 # Executors

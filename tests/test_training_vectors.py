@@ -27,7 +27,8 @@ from cvbow.classify import ImageClassifier, KeptImages, Strangers, _training_vec
 from cvbow.classify._training_vectors import part_of, room
 from cvbow.errors import CvbowError, ImageError
 from cvbow.images import list_images
-from cvbow.parallel import executor, reporting
+from cvbow.parallel import executor
+from cvbow.progress import reporting
 from cvbow.storage import storable
 
 Usage = namedtuple("Usage", "total used free")

@@ -21,9 +21,10 @@ from tiny_images import TEXTURES, texture
 
 from cvbow import PRESETS, make_model
 from cvbow.errors import CvbowError
-from cvbow.parallel import executor, reporting
+from cvbow.parallel import executor
 from cvbow.presets import Preset, resolve
 from cvbow.presets.recipes import IN_COLOR
+from cvbow.progress import reporting
 from cvbow.tuning import Outcome, Tuning, evaluation, tune
 from cvbow.tuning.cost import MILLISECONDS, counts, milliseconds
 from cvbow.tuning.evaluation import Evaluator, front_of, in_even_order, in_folds

@@ -250,7 +250,7 @@ def test_bad_files_are_skipped_and_listed(images: list[np.ndarray], tmp_path: Pa
     bad.write_bytes(b"no image")
     describer = VisualWords(**SMALL).fit([str(bad), *images, str(tmp_path / "none.jpg")])
     assert [Path(error.path).name for error in describer.skipped_] == ["bad.png", "none.jpg"]
-    with pytest.raises(CvbowError, match="none of the 1 images could be read"):
+    with pytest.raises(CvbowError, match="the image cannot be read"):
         VisualWords(**SMALL).fit([str(bad)])
     with pytest.raises(CvbowError, match="no points were found in any of the 1 images"):
         VisualWords(**SMALL).fit([np.zeros((40, 40), np.uint8)])

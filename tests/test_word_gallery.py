@@ -203,7 +203,7 @@ def test_what_cannot_be_done_is_told() -> None:
     assert found.n_images.tolist() == [1, 0, 0]
     with pytest.raises(ImageError, match="there is no such file"):
         word_gallery(model, [IMAGES[0], "missing.png"], ["a", "b"], strict=True)
-    with pytest.raises(CvbowError, match="none of the 1 images could be read"):
+    with pytest.raises(CvbowError, match="the image cannot be read"):
         word_gallery(model, ["missing.png"], ["a"])
     with pytest.raises(ValueError, match="one for each of the 2 images"):
         word_gallery(model, IMAGES[:2], ["a"])
@@ -331,7 +331,7 @@ def test_the_command_prints_a_table_and_writes_a_page(model_file: Path, tiny_dat
     assert rows[0].split() == ["class", "images", "words", "that", "give", "most", "to", "the", "score"]
     assert [row.split()[:2] for row in rows[1:4]] == [["checker", "6"], ["horizontal", "6"], ["vertical", "6"]]
     assert rows[-1] == f"page  {page}"
-    assert "1 images skipped" in result.stderr
+    assert "1 image skipped" in result.stderr
     assert page.read_text().count("<figure") == 9
     assert "bad.png" in page.read_text()
 

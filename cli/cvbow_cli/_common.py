@@ -1,15 +1,13 @@
-"""What the commands share: options, the terminal's progress bar, tables."""
+"""What the commands share: options, sets of images, tables."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import os
-import shutil
 import sys
-import textwrap
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -18,13 +16,18 @@ from cvbow import parallel
 from cvbow.annotations import has_objects, read_objects
 from cvbow.errors import ImageError
 from cvbow.images import ImageList, Reading, gather_images, layout_doubts, list_images, reading_as
+from cvbow.progress import TerminalReporter, note, reporting
 from cvbow.storage import readable_json
-from cvbow.tables import Table, printable
+from cvbow.tables import Table, counted, printable
+from cvbow_cli._what import refuse_as_images
 
 __all__ = [
     "document_table",
     "echo_json",
+    "echo_line",
     "echo_tables",
+    "gathered",
+    "images_of",
     "labelled_images",
     "lines_of",
     "option_background",
@@ -38,6 +41,8 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_REPORTER = "cvbow.reporter"
 
 option_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of a table.")
 
@@ -72,10 +77,13 @@ def work_options(command: F) -> F:
     """Add the options of a command that goes through many images, which works as they say; it is told ``n_jobs``."""
 
     @functools.wraps(command)
-    def work(*values: Any, executor: str, scheduler: str | None, wait: float, quiet: bool, **named: Any) -> Any:
+    def work(
+        *values: Any, executor: str, scheduler: str | None, wait: float, quiet: bool, verbose: bool, **named: Any
+    ) -> Any:
         with contextlib.ExitStack() as stack:
             if not quiet:
-                stack.enter_context(parallel.reporting(TerminalReporter()))
+                reporter = click.get_current_context().meta[_REPORTER] = TerminalReporter()
+                stack.enter_context(reporting(reporter, details=verbose))
             stack.enter_context(parallel.executor(executor, scheduler, wait=wait))
             return command(*values, **named)
 
@@ -101,6 +109,7 @@ def work_options(command: F) -> F:
                 help="Wait so long for Dask's scheduler, or for a first worker, and then give up.",
             ),
             click.option("--quiet", "-q", is_flag=True, help="Print no notes and no progress on stderr."),
+            click.option("--verbose", "-v", is_flag=True, help="Print more notes: what is learned from what."),
         )
     ):
         decorated = option(decorated)
@@ -115,74 +124,26 @@ def _old_name_of_executor(ctx: click.Context, option: click.Parameter, value: st
         ctx.default_map = {**(ctx.default_map or {}), "executor": value}
 
 
-class TerminalReporter:
-    """Notes as lines on stderr; progress as one line that is drawn over, with an estimate, on a terminal only."""
-
-    #: Seconds between two drawings.
-    PAUSE = 0.1
-
-    def __init__(self) -> None:
-        self.stream = sys.stderr
-        self.shown = self.stream.isatty()
-        self.task, self.total, self.started, self.drawn = "", 0, 0.0, 0.0
-
-    def note(self, line: str) -> None:
-        """Print a line; on a terminal it is broken between words."""
-        line = printable(line)
-        if self.shown:
-            width = shutil.get_terminal_size().columns
-            line = textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-        click.echo(line, err=True)
-
-    def start(self, task: str, total: int) -> None:
-        """Begin a bar."""
-        self.task, self.total, self.started, self.drawn = task, total, time.monotonic(), 0.0
-        self.update(0)
-
-    def update(self, done: int) -> None:
-        """Draw the bar, unless it was drawn a moment ago."""
-        now = time.monotonic()
-        if not self.shown or (now - self.drawn < self.PAUSE and done < self.total):
-            return
-        self.drawn = now
-        filled = round(24 * done / self.total) if self.total else 24
-        elapsed = now - self.started
-        left = f", {_duration(elapsed * (self.total - done) / done)} left" if 0 < done < self.total else ""
-        line = f"{self.task:<12} [{'#' * filled}{'.' * (24 - filled)}] {done}/{self.total}{left}"
-        self.stream.write(f"\r{line}\x1b[K")
-        self.stream.flush()
-
-    def finish(self) -> None:
-        """Wipe the bar."""
-        if self.shown:
-            self.stream.write("\r\x1b[K")
-            self.stream.flush()
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
-
-
 def labelled_images(source: str, split: str | None, *, several: bool = False) -> ImageList:
     """List a folder or CSV; where it has splits, take the one that is wanted and say so, or all of them for None.
 
     With ``several`` an image may have several labels: in a CSV, or by the classes of the objects that are marked on it.
     """
+    refuse_as_images(source)
     images = _labelled_by_objects(source) if several and has_objects(source) else list_images(source, several=several)
     if images.ignored:
         reasons = "hidden, not images, outside a class folder, or listed already"
-        parallel.note(f"{images.ignored} files left out: {reasons}")
+        note(f"{counted(images.ignored, 'file')} left out: {reasons}")
     for name in images.empty:
-        parallel.note(f"{name}: no images in this folder")
+        note(f"{name}: no images in this folder")
     if split is None:
         return images
     for line in layout_doubts(source, images):
-        parallel.note(f"warning: {line}")
+        note(f"warning: {line}")
     if images.has_splits:
         chosen = images.select(split)
         if len(chosen):
-            parallel.note(f"split {split}: {len(chosen)} of {len(images)} images")
+            note(f"split {split}: {len(chosen)} of {len(images)} images")
             return chosen
         if split == "train":
             found = sorted({name for name in images.splits if name})
@@ -192,7 +153,7 @@ def labelled_images(source: str, split: str | None, *, several: bool = False) ->
 
 def _labelled_by_objects(source: str) -> ImageList:
     found = read_objects(source)
-    parallel.note(f"{found.n_objects} objects are marked on {len(found)} images, whose labels are the objects' classes")
+    note(f"{found.n_objects} objects are marked on {len(found)} images, whose labels are the objects' classes")
     return ImageList(found.paths, found.labels, (None,) * len(found))
 
 
@@ -211,26 +172,26 @@ def lines_of(paths: Iterable[str]) -> Iterator[str]:
 def images_of(paths: Iterable[str]) -> Iterator[str]:
     """Yield the paths of images, those of ``lines_of``: of a folder or a CSV file, all in it; DatasetError for none."""
     for path in lines_of(paths):
+        refuse_as_images(path)
         if os.path.isdir(path) or path.casefold().endswith(".csv"):
             yield from map(str, gather_images([path])[0])
         else:
             yield path
 
 
-class ModelPath(click.Path):
-    """The path of a model file, which is there; a folder in its place says what comes first."""
-
-    def __init__(self) -> None:
-        super().__init__(exists=True, dir_okay=False)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Check the path."""
-        if os.path.isdir(value):
-            self.fail(f"{value!r} is a folder, and MODEL a file: it comes first", param, ctx)
-        return super().convert(value, param, ctx)
+def gathered(paths: Iterable[str]) -> tuple[Path, ...]:
+    """Return what ``images_of`` yields, each image once."""
+    sources = list(lines_of(paths))
+    for path in sources:
+        refuse_as_images(path)
+    return gather_images(sources)[0]
 
 
-argument_model = click.argument("model", metavar="MODEL", type=ModelPath())
+def echo_line(line: str, *, err: bool = False) -> None:
+    """Print a line while work goes on: the bar, if there is one, stays below."""
+    reporter = click.get_current_context().meta.get(_REPORTER)
+    with contextlib.nullcontext() if reporter is None else reporter.hidden():
+        click.echo(line, err=err)
 
 
 def echo_json(document: object) -> None:
@@ -267,8 +228,8 @@ def skipped_as_json(skipped: Sequence[ImageError]) -> list[dict[str, str]]:
 def tell_skipped(skipped: Sequence[ImageError], limit: int = 20) -> None:
     """Say on stderr which images could not be read."""
     if skipped:
-        parallel.note(f"{len(skipped)} images skipped:")
+        note(f"{counted(len(skipped), 'image')} skipped:")
         for error in skipped[:limit]:
-            parallel.note(f"  {error}")
+            note(f"  {error}")
         if len(skipped) > limit:
-            parallel.note(f"  and {len(skipped) - limit} more; --json lists them all")
+            note(f"  and {len(skipped) - limit} more; --json lists them all")

@@ -15,8 +15,8 @@ from click.core import ParameterSource
 from cvbow.errors import CvbowError, IndexFileError
 from cvbow.images import gather_images
 from cvbow.index import AddReport, ImageIndex
-from cvbow.parallel import note
 from cvbow.presets import WORDS, index_recipe, parse_setting
+from cvbow.progress import note, stages
 from cvbow_cli._common import (
     echo_json,
     lines_of,
@@ -108,7 +108,7 @@ def build(
     \b
     Example:
       cvbow index build photos/ -o photos.index
-      cvbow index build photos/ -o photos.index --words 100000 --set max_points=2000
+      cvbow index build photos/ -o photos.index --words 100000
       cvbow index build covers/ -o covers.index --learn-on photos/
       cvbow index build photos/ -o looks.index --with squeezenet1.1 --local
       cvbow index build more-photos/ -o more.index --like photos.index
@@ -128,12 +128,15 @@ def build(
             describer = other.describer
     _check_new(output, overwrite=overwrite)
     images = _images_of(sources)
-    if like is None:
-        describer.fit(_images_of(learn_on) if learn_on else images)
-    with ImageIndex.build(output, describer, root=root, overwrite=overwrite, n_jobs=n_jobs) as made:
-        with _told_when_cut_off(made, "add", output, sources):
-            report = made.add(images, strict=strict)
-        _echo_changes(made, output, report, started, verb="build", as_json=as_json)
+    with stages({"words": 0 if like else 300, "index": len(images)}) as begin:
+        begin("words")
+        if like is None:
+            describer.fit(_images_of(learn_on) if learn_on else images)
+        begin("index")
+        with ImageIndex.build(output, describer, root=root, overwrite=overwrite, n_jobs=n_jobs) as made:
+            with _told_when_cut_off(made, "add", output, sources):
+                report = made.add(images, strict=strict)
+            _echo_changes(made, output, report, started, verb="build", as_json=as_json)
 
 
 @click.command(name="add")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import click
 
+from cvbow_cli._what import IndexPath
+
 __all__ = ["argument_index", "images", "megabytes"]
 
-argument_index = click.argument("index", metavar="INDEX", type=click.Path(exists=True))
+argument_index = click.argument("index", metavar="INDEX", type=IndexPath())
 
 
 def megabytes(n_bytes: int) -> str:

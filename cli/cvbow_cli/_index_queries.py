@@ -360,7 +360,7 @@ def _draw(
     output: str,
     index: ImageIndex,
     paths: list[str],
-    answers: list[list[Result] | ImageError],
+    answers: Sequence[Sequence[Result] | ImageError],
     box: Box | None,
     *,
     as_page: bool,
@@ -374,7 +374,7 @@ def _draw(
         write_search_picture(output, index, paths[0], answers[0], box=box)
 
 
-def _as_json(path: str, found: list[Result] | ImageError, indexes: Sequence[str]) -> dict[str, Any]:
+def _as_json(path: str, found: Sequence[Result] | ImageError, indexes: Sequence[str]) -> dict[str, Any]:
     if isinstance(found, ImageError):
         return {"query": path, "error": found.reason}
     return {
@@ -394,7 +394,7 @@ def _as_json(path: str, found: list[Result] | ImageError, indexes: Sequence[str]
 
 
 def _echo_answers(
-    paths: list[str], answers: list[list[Result] | ImageError], searched: str, indexes: Sequence[str]
+    paths: list[str], answers: Sequence[Sequence[Result] | ImageError], searched: str, indexes: Sequence[str]
 ) -> None:
     for number, (path, found) in enumerate(zip(paths, answers, strict=True)):
         if isinstance(found, ImageError):

@@ -7,6 +7,7 @@ import click
 from cvbow import storage
 from cvbow.audit import COLUMNS, KINDS, Audit, Finding, audit_images
 from cvbow.presets import PRESETS
+from cvbow.progress import stages
 from cvbow.tables import Table, duration
 from cvbow_cli._common import (
     echo_json,
@@ -50,13 +51,13 @@ def command(
     Nothing in it is changed.
 
     \b
-    shortcut    what tells a class beside its subject: format, size, camera, border, a stamp
-    leak        the same picture in two splits, also resized, recompressed, cropped, mirrored, turned
+    shortcut    what tells a class beside its subject: format, size, border
+    leak        the same picture in two splits, also resized, cropped, turned
     label       a label that is likely wrong, going by all other images
     duplicate   the same picture twice in one split
     class       classes that cannot be told apart, or have too few images
     stranger    an image that is like none of the classes
-    picture     dark, bright, blurred, flat, tiny, of an odd shape, moving, or turned by EXIF
+    picture     dark, bright, blurred, flat, tiny, of an odd shape, moving
     unreadable  a file that cannot be read
 
     --json gives n_images, seconds, and findings: kind, paths (the one in question first), score (0 to 1, the surer the
@@ -72,13 +73,15 @@ def command(
     images = labelled_images(source, None, several=True)
     for written in (report, table):
         check_output(written, [source, *images.paths])
-    found = audit_images(images, preset=preset, cache=cache, n_jobs=n_jobs, keep_model=report is not None)
-    if table is not None:
-        _write_list(table, found)
-    if report is not None:
-        from cvbow.report import write_audit_report
+    with stages({"audit": 100 + len(images), "report": 0 if report is None else 100}) as begin:
+        found = audit_images(images, preset=preset, cache=cache, n_jobs=n_jobs, keep_model=report is not None)
+        if table is not None:
+            _write_list(table, found)
+        if report is not None:
+            from cvbow.report import write_audit_report
 
-        write_audit_report(report, found, title=f"Audit: {source}", n_jobs=n_jobs)
+            begin("report")
+            write_audit_report(report, found, title=f"Audit: {source}", n_jobs=n_jobs)
     if as_json:
         echo_json(found.as_dict())
         return

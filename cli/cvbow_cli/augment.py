@@ -92,7 +92,7 @@ def command(
     \b
     Example:
       cvbow augment photos/ -o augmented/ -n 5
-      cvbow augment photos/ -o augmented/ -n 5 --rotation-range 15 --zoom-range 0.8,1.2 --format jpg
+      cvbow augment photos/ -o augmented/ -n 5 --rotation-range 15
     """
     given = {name: value for name, value in transforms.items() if value not in (None, False)}
     augmenter = ImageAugmenter(**given) if given else make_augmenter(USUAL)

@@ -87,8 +87,9 @@ def command(
     \b
     Example:
       cvbow compare photos/ -w pixels -w bow -w mobilenet.onnx
-      cvbow compare --benchmark scene15-bow --data scene15/ -w fisher -w net.onnx -w both=fisher+net.onnx \\
-          --curve 5,10,20,50,100 --corruptions -o comparison.json --plots pictures/
+      cvbow compare --benchmark scene15-bow --data scene15/ -w fisher \\
+          -w net.onnx -w both=fisher+net.onnx --curve 5,10,20,50,100 \\
+          --corruptions -o comparison.json --plots pictures/
     """
     contenders = [parse_contender(text) for text in backends]
     images, protocol, title = _material(source, benchmark, data)

@@ -9,8 +9,8 @@ import click
 
 from cvbow.datasets import Place, dataset_names, fetch, find_dataset, locate, verify
 from cvbow.errors import DatasetError
-from cvbow.parallel import reporting
-from cvbow_cli._common import TerminalReporter, echo_json, option_json, printable
+from cvbow.progress import TerminalReporter, reporting
+from cvbow_cli._common import echo_json, option_json, printable
 
 __all__ = ["command"]
 

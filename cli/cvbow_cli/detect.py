@@ -13,15 +13,15 @@ import numpy as np
 
 from cvbow.annotations import ObjectList, Objects, read_objects, write_objects, write_voc, write_yolo
 from cvbow.detection import DetectionReport, ObjectDetector, evaluate_detections
-from cvbow.errors import CvbowError, ImageError
-from cvbow.images import gather_images, read_image
-from cvbow.parallel import note
+from cvbow.errors import ImageError, none_read
+from cvbow.images import read_image
+from cvbow.progress import note
 from cvbow.tables import Table
 from cvbow_cli._common import (
-    argument_model,
     echo_json,
+    echo_line,
     echo_tables,
-    lines_of,
+    gathered,
     option_json,
     option_max_pixels,
     printable,
@@ -30,6 +30,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, check_output_folder, output_option
+from cvbow_cli._what import ModelPath
 
 __all__ = ["command"]
 
@@ -83,7 +84,7 @@ def train(
     marked = read_objects(source)
     check_output(output, [source, *marked.paths], kind="detector")
     detector.fit(marked.paths, marked.objects, strict=strict)
-    content_hash = detector.save(output)
+    content_hash = detector.save(output, force=True)
     classes = detector.classes_.tolist()
     if as_json:
         echo_json(
@@ -108,7 +109,7 @@ def train(
 
 
 @command.command(name="run")
-@argument_model
+@click.argument("model", metavar="MODEL", type=ModelPath("detector"))
 @click.argument("paths", metavar="IMAGE|DIR...", nargs=-1, required=True)
 @output_option(
     "--output",
@@ -163,7 +164,7 @@ def run(
       cvbow detect run cells.cvbow slides/ -o boxes.csv --score 0.3
       cvbow detect run cells.cvbow set/images/ --yolo set/labels --score 0.5
     """
-    images, _ = gather_images(list(lines_of(paths)))
+    images = gathered(paths)
     is_picture = output is not None and output.lower().endswith(".png")
     if is_picture and len(images) > _DRAWN:
         raise click.UsageError(f"a picture has room for {_DRAWN} images, and these are {len(images)}; see --pictures")
@@ -189,7 +190,7 @@ def run(
             failed = True
             rows.append({"path": str(path), "error": found.reason})
             if not as_json:
-                click.echo(f"cvbow: {printable(str(found))}", err=True)
+                echo_line(f"cvbow: {printable(str(found))}", err=True)
             continue
         likely = found.take(found.scores >= written)
         shown = found.take(found.scores >= least)
@@ -223,7 +224,7 @@ def run(
 
 
 @command.command(name="evaluate")
-@argument_model
+@click.argument("model", metavar="MODEL", type=ModelPath("detector"))
 @click.argument("source", metavar="BOXES", type=click.Path(exists=True))
 @output_option(
     "--report", suffixes=(".html", ".htm"), metavar="FILE.html", help="Also write a page, worst images first."
@@ -259,7 +260,7 @@ def evaluate(model: str, source: str, report: str | None, strict: bool, n_jobs: 
         truth.append(objects)
         found.append(result)
     if not paths:
-        raise CvbowError(f"none of the {len(skipped)} images could be read; the first: {skipped[0]}")
+        raise none_read(skipped)
     judged = ObjectList(tuple(paths), tuple(truth))
     measured = evaluate_detections(judged, found)
     unknown = [name for name in measured.classes if name not in detector.classes_.tolist()]
@@ -282,10 +283,10 @@ def evaluate(model: str, source: str, report: str | None, strict: bool, n_jobs: 
 
 def _tell(path: str, objects: Objects) -> None:
     if not len(objects):
-        click.echo(f"{printable(path)}\tnothing")
+        echo_line(f"{printable(path)}\tnothing")
     for name, score, box in zip(objects.classes.tolist(), objects.scores, objects.boxes, strict=True):
         sides = " ".join(f"{side:.0f}" for side in np.rint(box))
-        click.echo(f"{printable(path)}\t{printable(name)} {score:.3f}\t{sides}")
+        echo_line(f"{printable(path)}\t{printable(name)} {score:.3f}\t{sides}")
 
 
 def _write_picture(path: str, pictures: Sequence[Any]) -> None:

@@ -7,8 +7,8 @@ import time
 import click
 
 from cvbow.classify import ImageClassifier
+from cvbow.progress import stages
 from cvbow_cli._common import (
-    argument_model,
     echo_json,
     echo_tables,
     labelled_images,
@@ -20,6 +20,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, output_option
+from cvbow_cli._what import argument_model
 
 __all__ = ["command"]
 
@@ -59,21 +60,23 @@ def command(
     classifier = ImageClassifier.load(model, n_jobs=n_jobs)
     images = labelled_images(source, "test", several=True)
     check_output(report, [source, *images.paths])
-    judged, answers = classifier.evaluate(images.paths, images.labels, strict=strict)
-    if report is not None:
-        from cvbow.report import write_evaluation_report, write_labels_report
+    with stages({"evaluate": len(images), "report": 0 if report is None else 100}) as begin:
+        judged, answers = classifier.evaluate(images.paths, images.labels, strict=strict)
+        if report is not None:
+            from cvbow.report import write_evaluation_report, write_labels_report
 
-        one_each = classifier.multilabel and not images.multilabel
-        write = write_labels_report if classifier.multilabel else write_evaluation_report
-        write(
-            report,
-            model=classifier,
-            report=judged,
-            answers=answers,
-            paths=images.paths,
-            labels=[[name] for name in images.labels] if one_each else images.labels,
-            title=f"{model} on {source}",
-        )
+            begin("report")
+            one_each = classifier.multilabel and not images.multilabel
+            write = write_labels_report if classifier.multilabel else write_evaluation_report
+            write(
+                report,
+                model=classifier,
+                report=judged,
+                answers=answers,
+                paths=images.paths,
+                labels=[[name] for name in images.labels] if one_each else images.labels,
+                title=f"{model} on {source}",
+            )
     seconds = time.perf_counter() - started
     if as_json:
         skipped = skipped_as_json(answers.skipped)

@@ -14,23 +14,24 @@ from numpy.typing import NDArray
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation import Explanation, explanations, heat_file, shown_image
-from cvbow.images import gather_images
-from cvbow.parallel import note
+from cvbow.progress import note
 from cvbow_cli._common import (
-    argument_model,
     echo_json,
-    lines_of,
+    echo_line,
+    gathered,
     option_json,
     option_max_pixels,
     printable,
     work_options,
 )
 from cvbow_cli._output import OutputFile, check_output, output_option
+from cvbow_cli._what import argument_model
 
 __all__ = ["command"]
 
 #: Explanations that a picture has room for, and words of each that are printed.
 _DRAWN, _SHOWN = 12, 3
+_HOW = "a score is no probability: the class with the highest one is the answer, even if it is below 0"
 
 
 @click.command(name="explain")
@@ -88,7 +89,7 @@ def command(
       cvbow explain photos.cvbow new.jpg --class coast --against highway --json
       cvbow explain photos.cvbow new/ -o why.html --heat heat.npz
     """
-    images, _ = gather_images(list(lines_of(paths)))
+    images = gathered(paths)
     for written in (output, heat):
         check_output(written, [model, *images])
     classifier = ImageClassifier.load(model, n_jobs=n_jobs)
@@ -97,18 +98,18 @@ def command(
     if is_picture and n_wanted > _DRAWN:
         raise click.UsageError(f"a picture has room for {_DRAWN} explanations, and these are {n_wanted}")
     rows: list[dict[str, Any]] = []
-    failed = False
+    failed = told = False
 
     def explained() -> Iterator[tuple[NDArray[np.uint8], Explanation]]:
         """Print, or note, one explanation after another; those that are drawn come with their images."""
-        nonlocal failed
+        nonlocal failed, told
         results = explanations(classifier, [str(path) for path in images], classes or None, against)
         for path, result in zip(images, results, strict=True):
             if isinstance(result, ImageError):
                 failed = True
                 rows.append({"path": str(path), "error": result.reason})
                 if not as_json:
-                    click.echo(f"cvbow: {printable(str(result))}", err=True)
+                    echo_line(f"cvbow: {printable(str(result))}", err=True)
                 continue
             pixels = shown_image(classifier, path) if output is not None else None
             for why in result:
@@ -117,6 +118,7 @@ def command(
                 if as_json:
                     rows.append(why.as_json())
                 else:
+                    told = True
                     _tell(why)
                 if pixels is not None:
                     yield pixels, why
@@ -129,6 +131,8 @@ def command(
     if as_json:
         echo_json(rows)
     else:
+        if told:
+            note(_HOW)
         for what, written in (("picture" if is_picture else "page", output if first else None), ("heat", heat)):
             if written is not None:
                 click.echo(f"{what:<7}  {printable(written)}")
@@ -155,14 +159,12 @@ def _write(
 
 def _tell(why: Explanation) -> None:
     against = "" if why.against is None else f" against {why.against}"
-    click.echo(f"{printable(why.path or '')}\t{printable(why.class_name + against)} {why.score:+.3f}")
+    echo_line(f"{printable(why.path or '')}\t{printable(why.class_name + against)} {why.score:+.3f}")
     how = "" if why.method == "exact" else f", by {why.method}"
-    click.echo(f"  image {why.heat_sum:+.3f}, bias {why.bias:+.3f}, remainder {why.remainder:+.3g}{how}")
+    echo_line(f"  image {why.heat_sum:+.3f}, bias {why.bias:+.3f}, remainder {why.remainder:+.3g}{how}")
     best, worst = why.words[:_SHOWN], [word for word in why.words[: -_SHOWN - 1 : -1] if word.share < 0]
     if why.nearest:
-        click.echo(
-            "  nearest " + ", ".join(f"{printable(near.class_name)} {near.distance:.3g}" for near in why.nearest)
-        )
+        echo_line("  nearest " + ", ".join(f"{printable(near.class_name)} {near.distance:.3g}" for near in why.nearest))
     for name, words in (("for", [word for word in best if word.share > 0]), ("against", worst)):
         if words:
-            click.echo(f"  {name:<8}" + ", ".join(f"{printable(word.name)} {word.share:+.3g}" for word in words))
+            echo_line(f"  {name:<8}" + ", ".join(f"{printable(word.name)} {word.share:+.3g}" for word in words))

@@ -12,8 +12,9 @@ from cvbow import storage
 from cvbow.classify import ImageClassifier
 from cvbow.export import Runtime, to_onnx, write_web_page
 from cvbow.export.web import MODEL, PAGE
-from cvbow_cli._common import argument_model, document_table, echo_json, echo_tables, option_json, printable
+from cvbow_cli._common import document_table, echo_json, echo_tables, option_json, printable
 from cvbow_cli._output import check_output, check_output_folder, output_option
+from cvbow_cli._what import argument_model
 
 __all__ = ["command"]
 
@@ -86,7 +87,7 @@ def command(
     \b
     Example:
       cvbow export photos.cvbow -o photos.onnx
-      cvbow export photos.cvbow --web site && python3 -m http.server --directory site
+      cvbow export photos.cvbow --web site && python3 -m http.server -d site
     """
     if output is None and web is None:
         raise click.UsageError("nothing is to be written: give -o FILE.onnx, or --web FOLDER, or both")

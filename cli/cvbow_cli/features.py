@@ -81,7 +81,7 @@ def command(
     \b
     Example:
       cvbow features photo.jpg -o stages.png
-      cvbow features photo.jpg -o keypoints.png --stage sift --stage orb --stage akaze
+      cvbow features photo.jpg -o keypoints.png --stage sift --stage orb
       cvbow features photo.jpg -o used.png --model photos.cvbow
       cvbow features photo.jpg --json
     """

@@ -7,13 +7,14 @@ import click
 from cvbow import storage
 from cvbow.errors import ModelFileError
 from cvbow.tables import shares, views_used
-from cvbow_cli._common import argument_model, document_table, echo_json, echo_tables, option_json, printable
+from cvbow_cli._common import document_table, echo_json, echo_tables, option_json, printable
+from cvbow_cli._what import ModelPath
 
 __all__ = ["command"]
 
 
 @click.command(name="info")
-@argument_model
+@click.argument("model", metavar="MODEL", type=ModelPath(None))
 @option_json
 def command(model: str, as_json: bool) -> None:
     """Show what is in a model file: parameters, classes, versions, hash. The whole file is verified.

@@ -12,18 +12,18 @@ from cvbow.annotations import Objects
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation import shown_image
-from cvbow.images import gather_images
 from cvbow.localization import Location, locations
 from cvbow_cli._common import (
-    argument_model,
     echo_json,
-    lines_of,
+    echo_line,
+    gathered,
     option_json,
     option_max_pixels,
     printable,
     work_options,
 )
 from cvbow_cli._output import check_output, output_option
+from cvbow_cli._what import argument_model
 
 __all__ = ["command"]
 
@@ -70,7 +70,7 @@ def command(
       cvbow locate horses.cvbow new.jpg --class horse -o where.png
       cvbow locate horses.cvbow new/ --class horse -n 2 --json
     """
-    images, _ = gather_images(list(lines_of(paths)))
+    images = gathered(paths)
     check_output(output, [model, *images])
     if output is not None and len(images) > _DRAWN:
         raise click.UsageError(f"a picture has room for {_DRAWN} images, and these are {len(images)}")
@@ -84,7 +84,7 @@ def command(
             failed = True
             rows.append({"path": str(path), "error": result.reason})
             if not as_json:
-                click.echo(f"cvbow: {printable(str(result))}", err=True)
+                echo_line(f"cvbow: {printable(str(result))}", err=True)
             continue
         for found in result:
             rows.append(found.as_json())
@@ -113,7 +113,7 @@ def _draw(image: NDArray[np.uint8], name: str, found: list[Location]) -> NDArray
 def _tell(found: Location) -> None:
     start = f"{printable(found.path or '')}\t{printable(found.class_name)}"
     if not len(found.objects):
-        click.echo(f"{start}\tnowhere")
+        echo_line(f"{start}\tnowhere")
     for row in found.objects.as_json():
         sides = ", ".join(f"{row[side]:.0f}" for side in ("xmin", "ymin", "xmax", "ymax"))
-        click.echo(f"{start}\t{sides}\t{row['score']:+.3f}")
+        echo_line(f"{start}\t{sides}\t{row['score']:+.3f}")

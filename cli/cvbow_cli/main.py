@@ -42,6 +42,20 @@ COMMANDS = {
     "info": ("cvbow_cli.info", "Show what is in a model file."),
 }
 
+#: What others call it.
+SYNONYMS = {
+    **dict.fromkeys(("classify", "recognize", "infer", "label"), "predict"),
+    **dict.fromkeys(("fit", "learn"), "train"),
+    **dict.fromkeys(("test", "eval", "score", "validate"), "evaluate"),
+    **dict.fromkeys(("search", "find", "query"), "index search"),
+    **dict.fromkeys(("duplicates", "dedupe"), "index duplicates"),
+    **dict.fromkeys(("show", "inspect", "describe"), "info"),
+    **dict.fromkeys(("why", "heatmap"), "explain"),
+    **dict.fromkeys(("benchmark",), "bench"),
+    "help": "cvbow --help",
+    "version": "cvbow --version",
+}
+
 
 class CvbowGroup(click.Group):
     """A group whose commands load when they run, and whose errors are messages instead of tracebacks."""
@@ -64,7 +78,11 @@ class CvbowGroup(click.Group):
         from cvbow.errors import did_you_mean
 
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], COMMANDS)}")
+            meant = SYNONYMS.get(args[0].casefold())
+            ctx.fail(
+                f"No such command {args[0]!r}"
+                + (f"; did you mean {meant}?" if meant else did_you_mean(args[0], COMMANDS))
+            )
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -180,8 +198,8 @@ def cli(ctx: click.Context, debug: bool) -> None:
     """Classical image recognition: features, visual words, scikit-learn.
 
     \b
-    cvbow demo                                    see it work on real handwritten digits
-    cvbow train photos/ -o model.cvbow            photos/<class>/<image>
+    cvbow demo                            see it work on handwritten digits
+    cvbow train photos/ -o model.cvbow    photos/<class>/<image>
     cvbow predict model.cvbow new.jpg
     cvbow evaluate model.cvbow held-out/
     """

@@ -13,11 +13,9 @@ import click
 
 from cvbow import storage
 from cvbow.classify import ImageClassifier, ImagesToLabel, images_to_label
-from cvbow.images import gather_images
 from cvbow_cli._common import (
-    argument_model,
     echo_json,
-    lines_of,
+    gathered,
     option_json,
     option_max_pixels,
     printable,
@@ -26,6 +24,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import OutputFile, check_output, output_option
+from cvbow_cli._what import argument_model
 
 __all__ = ["command"]
 
@@ -64,9 +63,9 @@ def command(
 
     \b
     Example:
-      cvbow next photos.cvbow unlabelled/ -n 50 --csv to-label.csv --report to-label.html
+      cvbow next photos.cvbow new/ -n 50 --csv label.csv --report label.html
     """
-    images, _ = gather_images(list(lines_of(paths)))
+    images = gathered(paths)
     for written in (table, report):
         check_output(written, [model, *images])
     classifier = ImageClassifier.load(model, n_jobs=n_jobs)

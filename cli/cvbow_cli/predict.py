@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -19,6 +20,7 @@ from cvbow_cli._common import (
     printable,
     work_options,
 )
+from cvbow_cli._what import ModelPath
 
 if TYPE_CHECKING:
     import numpy as np
@@ -182,7 +184,9 @@ def _classifier(
         raise click.UsageError("--weights needs --network NAME")
     if len(paths) < 2:
         raise click.UsageError("Missing argument 'IMAGE|DIR...'.")
-    return ImageClassifier.load(paths[0], n_jobs=n_jobs), paths[1:]
+    ctx = click.get_current_context()
+    model = ModelPath().convert(paths[0], ctx.command.params[0], ctx) if os.path.exists(paths[0]) else paths[0]
+    return ImageClassifier.load(model, n_jobs=n_jobs), paths[1:]
 
 
 def _chunks(images: tuple[str, ...]) -> Iterator[list[str]]:

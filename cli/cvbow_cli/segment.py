@@ -11,15 +11,16 @@ import click
 
 from cvbow.classify import CLASSIFIERS
 from cvbow.errors import ImageError
-from cvbow.images import encode_png, from_unit, gather_images, read_image
-from cvbow.parallel import note
+from cvbow.images import encode_png, from_unit, read_image
+from cvbow.progress import note
 from cvbow.segmentation import MaskedImages, Segmenter, encode_mask, pair_masks
 from cvbow.storage import replacing
 from cvbow.tables import Table
 from cvbow_cli._common import (
-    argument_model,
     echo_json,
+    echo_line,
     echo_tables,
+    gathered,
     lines_of,
     option_json,
     option_max_pixels,
@@ -29,6 +30,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, output_option
+from cvbow_cli._what import ModelPath
 
 __all__ = ["command"]
 
@@ -45,7 +47,7 @@ def command() -> None:
 
     \b
     Example:
-      cvbow segment train images/ masks/ -o horses.cvbow --classes background,horse
+      cvbow segment train images/ masks/ -o horses.cvbow --classes none,horse
       cvbow segment apply horses.cvbow new/ -o found/
       cvbow segment evaluate horses.cvbow test/images/ test/masks/
     """
@@ -85,7 +87,7 @@ def train(
 
     \b
     Example:
-      cvbow segment train images/ masks/ -o horses.cvbow --classes background,horse
+      cvbow segment train images/ masks/ -o horses.cvbow --classes none,horse
     """
     names = _class_names(classes, masks)
     model = Segmenter(classifier, unknown=_unknown(unknown), n_jobs=n_jobs)
@@ -93,7 +95,7 @@ def train(
     pairs = _pairs(images, masks, strict)
     check_output(output, [*pairs.images, *pairs.masks], kind="segmenter")
     model.fit(pairs.images, pairs.masks, classes=names, strict=strict)
-    model.save(output)
+    model.save(output, force=True)
     if as_json:
         echo_json(
             {
@@ -114,7 +116,7 @@ def train(
 
 
 @click.command(name="apply")
-@argument_model
+@click.argument("model", metavar="MODEL", type=ModelPath("segmenter"))
 @click.argument("paths", metavar="IMAGE|DIR...", nargs=-1, required=True)
 @output_option("--output", "-o", required=True, metavar="DIR", help="Folder to write masks into; it may be new.")
 @click.option(
@@ -147,12 +149,12 @@ def apply(
     \b
     Example:
       cvbow segment apply horses.cvbow new/ -o found/ --overlay
-      cvbow segment apply horses.cvbow photo.jpg -o found/ --probabilities --uncertainty --json
+      cvbow segment apply horses.cvbow photo.jpg -o found/ --uncertainty --json
     """
     sources = list(lines_of(paths))
     if any(os.path.isdir(source) and os.path.realpath(source) == os.path.realpath(output) for source in sources):
         raise click.UsageError(f"DIR must be another folder than that of the images, got {printable(output)} for both")
-    images, _ = gather_images(sources)
+    images = gathered(sources)
     segmenter = Segmenter.load(model, n_jobs=n_jobs)
     kinds = [""] + ["overlay"] * overlay + ["uncertainty"] * uncertainty
     kinds += [os.path.join("probabilities", name) for name in segmenter.class_names_] if probabilities else []
@@ -168,7 +170,7 @@ def apply(
             failed = True
             rows.append({"path": str(path), "error": found.reason})
             if not as_json:
-                click.echo(f"cvbow: {printable(str(found))}", err=True)
+                echo_line(f"cvbow: {printable(str(found))}", err=True)
             continue
         mask, name = found.mask(), f"{path.stem}.png"
         target = os.path.join(output, name)
@@ -188,7 +190,7 @@ def apply(
         rows.append({"path": str(path), "mask": target, "shares": shares})
         if not as_json:
             told = "  ".join(f"{printable(each)} {100 * share:.1f} %" for each, share in shares.items())
-            click.echo(f"{printable(target)}\t{told}")
+            echo_line(f"{printable(target)}\t{told}")
     if as_json:
         echo_json(rows)
     if failed:
@@ -196,7 +198,7 @@ def apply(
 
 
 @click.command(name="evaluate")
-@argument_model
+@click.argument("model", metavar="MODEL", type=ModelPath("segmenter"))
 @click.argument("images", metavar="IMAGES", type=click.Path(exists=True, file_okay=False))
 @click.argument("masks", metavar="MASKS", type=click.Path(exists=True, file_okay=False))
 @output_option("--report", suffixes=(".html", ".htm"), metavar="FILE.html", help="Also write an HTML report.")
@@ -212,8 +214,8 @@ def evaluate(model: str, images: str, masks: str, report: str | None, strict: bo
 
     \b
     Example:
-      cvbow segment evaluate horses.cvbow test/images/ test/masks/ --report horses.html
-      cvbow segment evaluate horses.cvbow test/images/ test/masks/ --json > result.json
+      cvbow segment evaluate horses.cvbow images/ masks/ --report horses.html
+      cvbow segment evaluate horses.cvbow images/ masks/ --json > result.json
     """
     segmenter = Segmenter.load(model, n_jobs=n_jobs)
     pairs = _pairs(images, masks, strict)

@@ -8,8 +8,8 @@ import click
 
 from cvbow import storage
 from cvbow.classify import CLASSIFIERS
-from cvbow.parallel import note
 from cvbow.presets import PRESETS, SETTINGS, make_model, next_step, parse_setting
+from cvbow.progress import note
 from cvbow_cli._common import (
     echo_json,
     labelled_images,
@@ -104,9 +104,9 @@ def command(
     \b
     Example:
       cvbow train photos/ -o photos.cvbow
-      cvbow train photos/ -o photos.cvbow --preset fast --set n_words=200 --set C=1
+      cvbow train photos/ -o photos.cvbow --preset fast --set n_words=200
       cvbow train labels.csv -o photos.cvbow
-      cvbow train photos/ -o photos.cvbow --augment 4 --set augment_with=zoom,shift
+      cvbow train photos/ -o photos.cvbow --augment 4 --set augment_with=zoom
       cvbow --import my_parts train photos/ -o photos.cvbow --set detector=mine
     """
     changes: dict[str, Any] = dict(parse_setting(text) for text in settings)
@@ -122,7 +122,7 @@ def command(
     images = labelled_images(source, "train", several=True)
     check_output(output, images.paths)
     model.fit(images.paths, images.labels, strict=strict)
-    content_hash = model.save(output)
+    content_hash = model.save(output, force=True)
     step = next_step(model, images.labels)
     if step is not None:
         note(f"next: {step}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from cvbow.images import ImageList
-from cvbow.parallel import note
+from cvbow.progress import note
 from cvbow.report import write_front_plot
 from cvbow.tuning import SAMPLERS, is_storage, tune
 from cvbow_cli._common import (

@@ -10,7 +10,6 @@ from cvbow.classify import ImageClassifier
 from cvbow.explanation import WordGallery, WordPatch, WordUse, word_gallery
 from cvbow.tables import Table
 from cvbow_cli._common import (
-    argument_model,
     echo_json,
     echo_tables,
     labelled_images,
@@ -22,6 +21,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, output_option
+from cvbow_cli._what import argument_model
 
 __all__ = ["command"]
 

@@ -18,7 +18,7 @@ from cvbow.annotations.objects import ObjectList, Objects
 from cvbow.errors import DatasetError, ImageError
 from cvbow.files import read_text
 from cvbow.images import gather_images
-from cvbow.parallel import note
+from cvbow.progress import note
 
 _NAMES = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
 

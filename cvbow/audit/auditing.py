@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from cvbow.audit.stamps import find_stamps
 from cvbow.audit.strangers import class_distances, find_strangers
 from cvbow.backends import ImageEncoder
 from cvbow.backends.caching import CachedFunction
+from cvbow.backends.fitting import LEARNING
 from cvbow.backends.loading import load_source, try_image
 from cvbow.classify import (
     ImageClassifier,
@@ -33,10 +35,11 @@ from cvbow.classify import (
     make_classifier,
 )
 from cvbow.duplicates import find_copies
-from cvbow.errors import CvbowError, ImageError
+from cvbow.errors import ImageError, none_read
 from cvbow.images import FileFacts, ImageList, read_image
-from cvbow.parallel import default_jobs, note, progress, run
+from cvbow.parallel import default_jobs, run
 from cvbow.presets import make_model
+from cvbow.progress import detail, progress, stages
 
 #: Nearest images that may show the same picture.
 _NEAR = 10
@@ -99,12 +102,15 @@ def audit_images(
     >>> [[pathlib.Path(path).name for path in finding.paths] for finding in found.of_kind("duplicate")]
     [['8.png', '0.png']]
     """
+    # About as long as so many images take to be looked at.
+    weights = {"recipe": 50, "words": min(len(images), 1000) + LEARNING, "images": len(images)}
+    weights |= dict.fromkeys(("nearest", "copies", "classifier", "stamps"), 10 + len(images) // 10)
     started = time.perf_counter()
     if not len(images):
         raise ValueError("images must have at least one image, got none")
-    with default_jobs(n_jobs):
-        looked, skipped, backend, classifier = _look(images, preset, cache)
-        findings, neighbours, doubts = _findings(looked, backend, classifier)
+    with default_jobs(n_jobs), stages(weights) as begin:
+        looked, skipped, backend, classifier = _look(images, preset, cache, begin)
+        findings, neighbours, doubts = _findings(looked, backend, classifier, begin)
         findings += _twice_listed(images)
         findings += [Finding("unreadable", (error.path,), 1.0, None, "drop", _unreadable(error)) for error in skipped]
         doubted = {finding.paths[0] for finding in findings if finding.kind in ("label", "stranger")}
@@ -114,7 +120,9 @@ def audit_images(
     return Audit(len(images), seconds, findings, images.counts, skipped, neighbours, model, doubts)
 
 
-def _look(images: ImageList, preset: str, cache: Any) -> tuple[LookedAt, list[ImageError], ImageEncoder, Any]:
+def _look(
+    images: ImageList, preset: str, cache: Any, begin: Callable[[str], None]
+) -> tuple[LookedAt, list[ImageError], ImageEncoder, Any]:
     """Read and describe each image once; return those that can be read, the others, and the parts of the recipe."""
     first = {os.fspath(path): row for row, path in reversed([*enumerate(images.paths)])}
     rows = sorted(first.values())
@@ -122,11 +130,14 @@ def _look(images: ImageList, preset: str, cache: Any) -> tuple[LookedAt, list[Im
     taught = [path for path, row in zip(paths, rows, strict=True) if images.splits[row] in (None, "train")] or paths
     recipe = make_model(preset, n_jobs=None, memory=cache)
     backend, classifier = recipe.backend, recipe.classifier
+    begin("recipe")
     if isinstance(backend, ModelChooser):
         chosen = backend.choose(paths)
         backend, classifier = chosen.backend, chosen.classifier
     classifier = make_classifier(classifier) if isinstance(classifier, str) else classifier
+    begin("words")
     backend.fit(taught)
+    begin("images")
     vectors = np.empty((len(paths), backend.vector_length), np.float32)
     kept: list[int] = []
     looks: list[Appearance] = []
@@ -139,7 +150,7 @@ def _look(images: ImageList, preset: str, cache: Any) -> tuple[LookedAt, list[Im
         looks.append(look)
         kept.append(at)
     if not kept:
-        raise CvbowError(f"none of the {len(paths)} images could be read; the first: {skipped[0]}")
+        raise none_read(skipped)
     labels = [images.labels[rows[at]] for at in kept]
     splits = [images.splits[rows[at]] for at in kept]
     looked = LookedAt([paths[at] for at in kept], labels, splits, looks, vectors[: len(kept)])
@@ -163,13 +174,16 @@ def _looked_at(backend: ImageEncoder, source: Any, name: str | None) -> tuple[ND
 
 
 def _findings(
-    images: LookedAt, backend: ImageEncoder, classifier: Any
+    images: LookedAt, backend: ImageEncoder, classifier: Any, begin: Callable[[str], None]
 ) -> tuple[list[Finding], dict[str, tuple[str, str]], dict[str, float]]:
     """Return the findings, the neighbours of those about labels, and how doubtful the label of each image is."""
+    begin("nearest")
     near, distances = _neighbourhood(images)
+    begin("copies")
     same = find_copies(images.paths, near)
     groups = groups_of(images.paths, same)
     findings = find_same(images, same)
+    begin("classifier")
     probabilities = _probabilities(images, backend, classifier, groups)
     neighbours: dict[str, tuple[str, str]] = {}
     doubts: dict[str, float] = {}
@@ -180,6 +194,7 @@ def _findings(
         doubts = dict(zip(images.paths, doubts_of(images, probabilities).tolist(), strict=True))
         told = _told(images, probabilities)
     findings += find_strangers(images, near, distances, probabilities)
+    begin("stamps")
     findings += [*find_shortcuts(images, told), *find_stamps(images)]
     findings += [*find_pictures(images), *find_classes(images, probabilities)]
     return findings, neighbours, doubts
@@ -207,7 +222,7 @@ def _probabilities(
     sets = LabelSets.of([list(names) for names in images.sets])
     if sets.trouble() is not None:
         return None
-    note(f"cross-validation: {len(images)} vectors of {images.vectors.shape[1]} values, {images.n_classes} classes")
+    detail(f"cross-validation: {len(images)} vectors of {images.vectors.shape[1]} values, {images.n_classes} classes")
     views = backend.n_views
     found: NDArray[np.float64] = cross_probabilities(
         classifier,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cvbow._checks import check_choice, check_int
 from cvbow.augmentation._saving import FORMATS, encode_image, saved_name
 from cvbow.augmentation.augmenter import ImageAugmenter
-from cvbow.errors import CvbowError, ImageError
+from cvbow.errors import CvbowError, ImageError, none_read
 from cvbow.images import DerivedImage, ImageList, read_image, try_path
 from cvbow.parallel import run
 from cvbow.storage import replacing
@@ -149,7 +149,7 @@ def augment_images(
                 skipped.append(error)
     n_read = len(images) - len(skipped)
     if not n_read:
-        raise CvbowError(f"none of the {len(images)} images could be read; the first: {skipped[0]}")
+        raise none_read(skipped)
     return AugmentedFolder(n_read, n_read * n, counts, skipped)
 
 

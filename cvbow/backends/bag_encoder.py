@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from cvbow._checks import check_flag, check_int, check_real
 from cvbow.backends._image_encoder import Call, ImageEncoder
 from cvbow.backends._mirror import halves, mean_direction
-from cvbow.backends.fitting import Sample, draw_sample
+from cvbow.backends.fitting import LEARNING, Sample, draw_sample
 from cvbow.backends.loading import ImageLike, check_images, load_source
 from cvbow.backends.shares import ImageShares
 from cvbow.dictionary import MirrorPCA
@@ -25,6 +25,7 @@ from cvbow.encoders import Cells, Encoder, WordTable
 from cvbow.errors import ImageError
 from cvbow.features import Extractor, Features, Mirror, make_extractor
 from cvbow.parallel import default_jobs, single_threaded
+from cvbow.progress import stages
 from cvbow.storage import Learned, Number, Part
 
 #: The position of a point behind its descriptor: mirrored, x has the other sign.
@@ -152,24 +153,27 @@ class BagEncoder(ImageEncoder):
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         self.check_params()
         images = check_images(images, minimum=1)
-        sample = draw_sample(
-            make_extractor(self.extractor),
-            images,
-            sample=self.sample,
-            sample_images=self.sample_images,
-            seed=self.random_state,
-            n_jobs=self.n_jobs,
-            memory=self.memory,
-        )
-        self.extractor_ = sample.extractor
-        self.n_sampled_, self.skipped_ = sample.n_descriptors, sample.skipped
-        drawn = time.perf_counter()
-        with single_threaded(), default_jobs(self.n_jobs):
-            self._learn(images, sample)
+        with stages({"sample": min(len(images), self.sample_images), "dictionary": LEARNING, "count": 0}) as begin:
+            begin("sample")
+            sample = draw_sample(
+                make_extractor(self.extractor),
+                images,
+                sample=self.sample,
+                sample_images=self.sample_images,
+                seed=self.random_state,
+                n_jobs=self.n_jobs,
+                memory=self.memory,
+            )
+            self.extractor_ = sample.extractor
+            self.n_sampled_, self.skipped_ = sample.n_descriptors, sample.skipped
+            begin("dictionary")
+            drawn = time.perf_counter()
+            with single_threaded(), default_jobs(self.n_jobs):
+                self._learn(images, sample, begin)
         self.seconds_ = {"extract": sample.seconds, "dictionary": time.perf_counter() - drawn}
         return self
 
-    def _learn(self, images: Sequence[ImageLike], sample: Sample) -> None:
+    def _learn(self, images: Sequence[ImageLike], sample: Sample, begin: Callable[[str], None]) -> None:
         self.reduce_ = None
         mirror = self._fitted_extractor.mirror if self.mirror == "pairs" else None
         if self.reduce is not None:
@@ -182,6 +186,7 @@ class BagEncoder(ImageEncoder):
             mirror = mirror if self.reduce_ is None else self.reduce_.mirror
             self.encoder_ = encoder.fit_pairs(bags, mirror.joined(_PLACE) if self.position_weight else mirror)
         if self.encoder_.wants_documents:
+            begin("count")
             counts = np.zeros(1, np.int64)
             n_read = 0
             documents = Call(self, self._through_cache(_documents_of))

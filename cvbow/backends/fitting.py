@@ -18,12 +18,16 @@ from sklearn.base import clone
 
 from cvbow.backends.caching import CachedFunction
 from cvbow.backends.loading import ImageLike, load_source, try_image
-from cvbow.errors import CvbowError, ImageError
+from cvbow.errors import CvbowError, ImageError, none_read
 from cvbow.features import Extractor, Features
 from cvbow.images import read_image
-from cvbow.parallel import default_jobs, note, run
+from cvbow.parallel import default_jobs, run
+from cvbow.progress import detail
 
 Part = TypeVar("Part")
+
+#: About how many images may be read while a dictionary is learned: for the bar alone.
+LEARNING = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +70,7 @@ def draw_sample(
     started = time.perf_counter()
     extractor = extractor.settled()
     plan = plan_sample(len(images), sample, sample_images, seed)
-    note(
+    detail(
         f"sample: up to {plan.quota} descriptors from each of {len(plan.positions)} images; at most about "
         f"{4 * plan.quota * len(plan.positions) * extractor.descriptor_size / 1e6:.0f} MB"
     )
@@ -80,7 +84,7 @@ def draw_sample(
         else:
             bags.append(drawn)
     if not bags:
-        raise CvbowError(f"none of the {len(skipped)} images could be read; the first: {skipped[0]}")
+        raise none_read(skipped)
     if not any(map(len, bags)):
         raise CvbowError(
             f"no points were found in any of the {len(bags)} images; they may be too small or have no contrast "

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.images import DerivedImage, read_bytes, try_path
+from cvbow.images import DerivedImage, ImageList, read_bytes, try_path
 from cvbow.images.pixels import is_lone_image, is_pillow_image
 
 if TYPE_CHECKING:
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 ImageLike: TypeAlias = "str | os.PathLike[str] | NDArray[np.uint8] | Image | DerivedImage"
 
 
-def check_images(images: ImageLike | Sequence[ImageLike], *, minimum: int = 0) -> Sequence[ImageLike]:
-    """Return the images as a list or tuple; one image stands for a list of it.
+def check_images(images: ImageLike | Sequence[ImageLike] | ImageList, *, minimum: int = 0) -> Sequence[ImageLike]:
+    """Return the images as a list or tuple; one image stands for a list of it, an ``ImageList`` for its paths.
 
     Raises
     ------
     ValueError
         For what is no sequence, and where there are fewer than ``minimum`` (0 or 1).
     """
-    several, _ = as_sequence(images)
+    several, _ = as_sequence(images.paths if isinstance(images, ImageList) else images)
     if isinstance(several, bytes) or not isinstance(several, Iterable):
         raise ValueError(f"images must be an image, or a sequence of paths or arrays, got {type(images).__name__}")
     found = several if isinstance(several, (list, tuple)) else list(several)

@@ -15,7 +15,7 @@ from cvbow._checks import check_flag, check_int
 from cvbow.backends._image_encoder import Call, ImageEncoder
 from cvbow.backends.loading import ImageLike, check_images
 from cvbow.backends.shares import ImageShares, stretched
-from cvbow.errors import CvbowError, ImageError
+from cvbow.errors import ImageError, none_read
 from cvbow.images import from_gray, resize, to_gray
 from cvbow.parallel import single_threaded
 from cvbow.storage import Learned, Part
@@ -103,7 +103,7 @@ class RawPixels(ImageEncoder):
                 squares[n_read] = result
                 n_read += 1
         if n_read == 0:
-            raise CvbowError(f"none of the {len(images)} images could be read; the first: {skipped[0]}")
+            raise none_read(skipped)
         # The covariance's eigenvectors are exact and the same on every run; the default solver may draw at random.
         pca = PCA(min(int(self.n_components), n_read, self._n_values), svd_solver="covariance_eigh")
         with single_threaded(), np.errstate(invalid="ignore"):  # one image has no variance to take shares of

@@ -20,13 +20,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_int
 from cvbow.backends._image_encoder import ImageEncoder
-from cvbow.backends.fitting import choose_positions, fit_inside
+from cvbow.backends.fitting import LEARNING, choose_positions, fit_inside
 from cvbow.backends.loading import ImageLike, check_images
 from cvbow.backends.shares import ImageShares
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.encoders import WordTable
-from cvbow.errors import CvbowError
-from cvbow.parallel import cut, default_jobs, note, single_threaded
+from cvbow.errors import none_read
+from cvbow.parallel import cut, default_jobs, single_threaded
+from cvbow.progress import detail, stages
 from cvbow.storage import Array, Learned, Part, storable
 
 #: Columns that are looked at together.
@@ -149,17 +150,21 @@ class Shortened(ImageEncoder):
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         self.check_params()
         images = check_images(images, minimum=1)
-        self.backend_ = fit_inside(self.backend, images, y, n_jobs=self.n_jobs, memory=self.memory)
-        self.skipped_ = list(self.backend_.skipped_ or ())
-        self.seconds_ = dict(self.backend_.seconds_ or {})
         places = choose_positions(len(images), self.sample_images, self.random_state)
-        note(
-            f"directions: from the vectors of {len(places)} images, {4 * self.backend_.vector_length / 1e6:.1f} MB each"
-        )
-        with default_jobs(self.n_jobs):
-            encoded = self.backend_.encode_images([images[place] for place in places])
+        with stages({"backend": LEARNING, "directions": len(places)}) as begin:
+            begin("backend")
+            self.backend_ = fit_inside(self.backend, images, y, n_jobs=self.n_jobs, memory=self.memory)
+            self.skipped_ = list(self.backend_.skipped_ or ())
+            self.seconds_ = dict(self.backend_.seconds_ or {})
+            begin("directions")
+            detail(
+                f"directions: from the vectors of {len(places)} images, "
+                f"{4 * self.backend_.vector_length / 1e6:.1f} MB each"
+            )
+            with default_jobs(self.n_jobs):
+                encoded = self.backend_.encode_images([images[place] for place in places])
         if not len(encoded.vectors):
-            raise CvbowError(f"none of the {len(places)} images could be read; the first: {encoded.skipped[0]}")
+            raise none_read(encoded.skipped)
         with single_threaded():
             self.directions_, self.steps_ = _directions(encoded.vectors, self.n_components, self.n_parts)
         return self

@@ -19,6 +19,7 @@ from cvbow.backends.loading import ImageLike, check_images
 from cvbow.backends.shares import ImageShares
 from cvbow.encoders import WordTable
 from cvbow.errors import ImageError
+from cvbow.progress import tracked
 from cvbow.storage import storable
 
 
@@ -134,7 +135,7 @@ class ChannelUnion(_BaseComposition, ImageEncoder):  # type: ignore[misc]
         fitted: list[tuple[str, ImageEncoder]] = []
         skipped: dict[str, ImageError] = {}
         times: dict[str, float] = {}
-        for name, channel in self.channels:
+        for name, channel in tracked("channels", self.channels):
             encoder = fit_inside(channel, images, y, n_jobs=self.n_jobs, memory=self.memory)
             fitted.append((name, encoder))
             for error in encoder.skipped_ or ():

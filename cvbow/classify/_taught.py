@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from cvbow.backends import ImageLike
+from cvbow.backends.loading import check_images
 from cvbow.classify._labels import check_class_names, take_labels
 from cvbow.classify.label_measures import LabelsReport, labels_report, place_sets
 from cvbow.classify.label_sets import LabelSets, are_sets
 from cvbow.classify.metrics import ClassificationReport, classification_report, place_labels
 from cvbow.classify.multi_label import MultiLabelClassifier
+from cvbow.images import ImageList
+from cvbow.tables import some
 
 Report = ClassificationReport | LabelsReport
+
+
+def labelled(images: Any, y: Any, *, minimum: int = 0) -> tuple[Sequence[ImageLike], Any]:
+    """Return images as a list, and their labels, which an ImageList brings along.
+
+    ValueError if there are no labels, or the images are of several splits: who learns from all has none to judge by.
+    """
+    if y is None:
+        if not isinstance(images, ImageList):
+            raise ValueError("y must be the labels of the images; only an ImageList, of list_images, brings them along")
+        splits = sorted({split or "none" for split in images.splits})
+        if len(splits) > 1:
+            raise ValueError(f"images must be of one split, such as images.select({splits[-1]!r}), got {some(splits)}")
+        y = images.labels
+    return check_images(images, minimum=minimum), y
 
 
 class Taught(ABC):

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import CvbowError
-from cvbow.parallel import cut, note
+from cvbow.parallel import cut
+from cvbow.progress import note
 
 #: More values than these are in a file: 4 GiB of them in float32. It depends on nothing but the vectors, so that a
 #: model comes out the same on every machine.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import ImageError
-from cvbow.tables import Table, Tabular
+from cvbow.tables import Table, Tabular, counted
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
 
-#: Answers that a notebook shows.
-_SHOWN = 20
+#: Answers that a notebook shows, and labels that a line does.
+_SHOWN, _NAMED = 20, 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +62,14 @@ class Answers(Tabular):
     none_of_these: NDArray[np.bool_] | None = None
     sets: list[list[Any]] | None = None
     classes: NDArray[Any] | None = None
+
+    def __repr__(self) -> str:
+        several = isinstance(self.labels, list)
+        counts = Counter(str(name) for label in self.labels for name in (label if several else [label]))
+        told = ", ".join(f"{name} {count}" for name, count in counts.most_common(_NAMED))
+        more = f" and {len(counts) - _NAMED} more labels" if len(counts) > _NAMED else ""
+        skipped = f"; {len(self.skipped)} skipped" if self.skipped else ""
+        return f"Answers({counted(len(self.rows), 'image')}{': ' * bool(told)}{told}{more}{skipped})"
 
     def to_frame(self) -> pandas.DataFrame:
         """Return the answers as a data frame of pandas, a row for each image that could be read.

@@ -18,6 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from cvbow._checks import check_choice, check_int, check_part
 from cvbow.augmentation import ImageAugmenter
 from cvbow.backends import EncodedImages, ImageEncoder, ImageLike
+from cvbow.backends.fitting import LEARNING
 from cvbow.backends.loading import check_images, load_source, try_image
 from cvbow.classify._any_classifier import (
     classifier_name,
@@ -33,7 +34,7 @@ from cvbow.classify._any_classifier import (
 from cvbow.classify._augmented import check_augmentation, with_copies
 from cvbow.classify._labels import HeldOut
 from cvbow.classify._seen import NO_DIGEST, digests
-from cvbow.classify._taught import Taught, take, take_for
+from cvbow.classify._taught import Taught, labelled, take, take_for
 from cvbow.classify._temperature import softmax
 from cvbow.classify._training_vectors import check_folder, part_of, room
 from cvbow.classify.answers import Answers
@@ -46,12 +47,13 @@ from cvbow.classify.prediction_sets import COVERAGE, PredictionSets
 from cvbow.classify.registry import make_classifier
 from cvbow.classify.strangers import FALSE_ALARMS, Strangers
 from cvbow.encoders import WordTable
-from cvbow.errors import CvbowError, ImageError
-from cvbow.images import check_background, reading_as
+from cvbow.errors import CvbowError, ImageError, none_read
+from cvbow.images import ImageList, check_background, reading_as
 from cvbow.model_files import ModelFile
-from cvbow.parallel import cut, default_jobs, note
+from cvbow.parallel import cut, default_jobs
+from cvbow.progress import detail, note, stages, tracked
 from cvbow.storage import Array, ClassNames, Learned, Part, storable
-from cvbow.tables import shares, views_used
+from cvbow.tables import counted, shares, some, views_used
 
 #: Those whose decisions have probabilities of their own.
 _CALIBRATED = (OneAgainstRestClassifier, MultiLabelClassifier)
@@ -177,8 +179,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
 
     def fit(
         self,
-        images: Sequence[ImageLike],
-        y: ArrayLike,
+        images: Sequence[ImageLike] | ImageList,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         strict: bool = False,
@@ -187,7 +189,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
 
         Parameters
         ----------
-        images : sequence of paths or arrays
+        images : sequence of paths or arrays, or ImageList
+            As ``list_images`` gives it, an ImageList brings the labels along.
         y : array of shape (n_images,), or sequence of (list, tuple or set of labels), or indicator matrix
             The class of each image; or the labels that each has, of which there may be several or none: then the model
             tells for each label which images have it, see ``MultiLabelClassifier``. The columns of a matrix
@@ -207,11 +210,31 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             If fewer than two classes have an image of weight above 0 that can be read, or the disk has not enough room
             for the vectors; both before anything is encoded, as far as it is known.
         """
-        started = time.perf_counter()
         self.check_params()
-        images = check_images(images)
+        images, y = labelled(images, y)
         taught = take(y, len(images))
         taught.check_names()
+        _need_two_classes(taught, "the images")
+        # About as long as so many images take to be encoded.
+        weights = {
+            "choose": 50 if isinstance(self.backend, ModelChooser) else 0,
+            "words": min(len(images), 1000) + LEARNING,
+            "encode": (self.n_augmented + 1) * len(images),
+            "classifier": 10 + len(images) / 10,
+            "digests": 1,
+        }
+        with stages(weights) as begin:
+            return self._fit(images, taught, sample_weight, strict, begin)
+
+    def _fit(
+        self,
+        images: Sequence[ImageLike],
+        taught: Taught,
+        sample_weight: ArrayLike | None,
+        strict: bool,
+        begin: Callable[[str], None],
+    ) -> Self:
+        started = time.perf_counter()
         if "recipe_" in vars(self):
             del self.recipe_
         backend, classifier, chosen = self.backend, self.classifier, started
@@ -234,12 +257,14 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             name = classifier_name(classifier)
             raise ValueError(f"vectors must be None: {name} learns from no file; linear-svm, for one, does")
         check_folder(self.vectors)
+        begin("words")
         with reading_as(background=self.background):
             self.backend_ = clone(backend).fit(images)
         if strict and self.backend_.skipped_:
             raise self.backend_.skipped_[0]
         learned = time.perf_counter()
         n_copies = self.n_augmented + 1
+        begin("encode")
         out = room(n_copies * len(images), self.backend_.vector_length, self.vectors, by_passes=by_passes)
         with reading_as(background=self.background):
             encoded = with_copies(self.backend_, images, self.augmenter, n_copies, self.augment_seed, strict, out)
@@ -247,12 +272,13 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         taught, weights = taught.part(encoded.rows), weights[encoded.rows]
         _need_two_classes(taught.part(weights > 0), f"the {len(taught)} images that could be read")
         done = time.perf_counter()
+        begin("classifier")
         for doubt in encoded.doubtful:
             note(f"{doubt}; it is kept")
         for line in taught.doubts():
             note(line)
         n_vectors, length = encoded.vectors.shape
-        note(f"classifier: {n_vectors} vectors of {length} values, {len(taught.counts)} classes")
+        detail(f"classifier: {n_vectors} vectors of {length} values, {len(taught.counts)} classes")
         wanted = limit_neighbors(classifier, n_vectors)
         if wanted is not None:
             note(f"classifier: only {n_vectors} neighbours instead of {wanted}")
@@ -274,6 +300,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         whole = part_of(whole, counted, np.arange(whole.shape[1]), in_place=is_free)
         with plain_arrays():
             self.strangers_ = self._learn_strangers(whole, taught.part(counted))
+        begin("digests")
         seen = np.setdiff1d(digests([images[row] for row in encoded.rows], self.backend_.n_jobs), [NO_DIGEST])
         self.seen_ = seen if len(seen) else None
         ended = time.perf_counter()
@@ -364,30 +391,30 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     def _drop_unused(self, classifier: OneAgainstRestClassifier | MultiLabelClassifier) -> None:
         """Say what was found to count, and have no vectors made any more of channels and views that do not."""
         if classifier.views_ is not None and self.backend_.n_views > 1:
-            note(f"views: {views_used(_views(classifier.views_))}")
+            detail(f"views: {views_used(_views(classifier.views_))}")
             if classifier.views_[1] == 1:
                 self.backend_ = self.backend_.first_view()
         if classifier.shares_ is not None:
-            note(f"channels: {', '.join(shares(classifier.shares_))}")
+            detail(f"channels: {', '.join(shares(classifier.shares_))}")
         used = classifier.drop_unused_channels()
         if used is not None:
             self.backend_ = self.backend_.keep(used)
 
-    def predict(self, images: Sequence[ImageLike]) -> NDArray[Any]:
+    def predict(self, images: Sequence[ImageLike] | ImageList) -> NDArray[Any]:
         """Return the class of each image, (n_images,); ImageError for one that cannot be read.
 
         Where images have several labels, return an indicator matrix (n_images, n_classes).
         """
         return self._for_each(images, self._predict)
 
-    def predict_proba(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
+    def predict_proba(self, images: Sequence[ImageLike] | ImageList) -> NDArray[np.float64]:
         """Return class probabilities (n_images, n_classes), columns as ``classes_``.
 
         Of a classifier that has none, such as ``LinearSVC``, a softmax of its decisions, which nothing has calibrated.
         """
         return self._for_each(images, self._probabilities)
 
-    def predict_set(self, images: Sequence[ImageLike], coverage: float = COVERAGE) -> list[list[Any]]:
+    def predict_set(self, images: Sequence[ImageLike] | ImageList, coverage: float = COVERAGE) -> list[list[Any]]:
         """Return for each image the labels of which the right one is with a probability of ``coverage``.
 
         The most probable first, of which there is one at least; of a model for several labels those that hold all that
@@ -414,7 +441,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         order = np.argsort(-probabilities, axis=1, kind="stable")
         return [self.classes_[row[held[row]]].tolist() for row, held in zip(order, sets, strict=True)]
 
-    def decision_function(self, images: Sequence[ImageLike]) -> NDArray[np.float64]:
+    def decision_function(self, images: Sequence[ImageLike] | ImageList) -> NDArray[np.float64]:
         """Return the classifier's decisions (n_images, n_classes), or (n_images,) for a choice of two classes.
 
         A classifier that has none gives the logarithm of its probabilities.
@@ -422,7 +449,10 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         return self._for_each(images, self._decisions)
 
     def score(
-        self, images: Sequence[ImageLike], y: ArrayLike, sample_weight: NDArray[np.float64] | None = None
+        self,
+        images: Sequence[ImageLike] | ImageList,
+        y: ArrayLike | None = None,
+        sample_weight: NDArray[np.float64] | None = None,
     ) -> float:
         """Return the share of images that get their label, of those that can be read; a warning says how many cannot.
 
@@ -433,7 +463,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         class that the model knows; ``sample_weight`` (n_images,) is how much each image counts.
         """
         check_is_fitted(self, "classifier_")
-        images = check_images(images, minimum=1)
+        images, y = labelled(images, y, minimum=1)
         taught = take_for(y, len(images), multilabel=self.multilabel)
         weights = None if sample_weight is None else _image_weights(sample_weight, len(images))
         read, predicted, skipped = [np.zeros(0, np.intp)], [], []
@@ -451,12 +481,14 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         right = taught.part(rows).is_right(self.classes_, np.concatenate(predicted))
         return float(np.average(right, weights=None if weights is None else weights[rows]))
 
-    def evaluate(self, images: Sequence[ImageLike], y: ArrayLike, *, strict: bool = False) -> tuple[Any, Answers]:
+    def evaluate(
+        self, images: Sequence[ImageLike] | ImageList, y: ArrayLike | None = None, *, strict: bool = False
+    ) -> tuple[Any, Answers]:
         """Evaluate the model on labelled images.
 
         Parameters
         ----------
-        images : sequence of paths or arrays
+        images : sequence of paths or arrays, or ImageList
         y : array of shape (n_images,)
             True labels, by position and value: a pandas Series counts in its order, and 1, 1.0 and True are one label.
             A text also stands for the class that is called so. Or labels as ``fit`` takes them, of images that may
@@ -478,20 +510,25 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         CvbowError
             If no image could be read, or none is of a class that the model knows.
         """
-        images = check_images(images, minimum=1)
+        images, y = labelled(images, y, minimum=1)
         taught = take_for(y, len(images), multilabel=self.multilabel)
-        predicted, answers = self._answers(images, strict)
-        sets = None if self.sets_ is None else self.sets_.of(answers.probabilities, COVERAGE)
-        report = taught.part(_some_read(answers.rows, answers.skipped)).report(
-            self.classes_, answers.probabilities, predicted, sets
-        )
-        n_known, unknown = len(self.classes_), _some(report.unknown_classes)
-        if not report.counts[:n_known].any():
-            known = _some(report.classes[:n_known])
-            raise CvbowError(f"no image is of a class that the model knows: they are of {unknown}; it knows {known}")
-        self._tell_seen([images[row] for row in answers.rows])
-        if unknown:
-            note(f"the model does not know {unknown}: {report.counts[n_known:].sum()} images, each a mistake")
+        with stages({"encode": 50, "digests": 1}) as begin:
+            predicted, answers = self._answers(images, strict)
+            sets = None if self.sets_ is None else self.sets_.of(answers.probabilities, COVERAGE)
+            report = taught.part(_some_read(answers.rows, answers.skipped)).report(
+                self.classes_, answers.probabilities, predicted, sets
+            )
+            n_known, unknown = len(self.classes_), some(report.unknown_classes)
+            if not report.counts[:n_known].any():
+                known = some(report.classes[:n_known])
+                raise CvbowError(
+                    f"no image is of a class that the model knows: they are of {unknown}; it knows {known}"
+                )
+            begin("digests")
+            self._tell_seen([images[row] for row in answers.rows])
+            if unknown:
+                n_wrong = int(report.counts[n_known:].sum())
+                note(f"the model does not know {unknown}: {counted(n_wrong, 'image')}, each a mistake")
         return report, answers
 
     def has_seen(self, images: Sequence[ImageLike]) -> NDArray[np.bool_]:
@@ -515,7 +552,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
 
     def answer(
         self,
-        images: Sequence[ImageLike],
+        images: Sequence[ImageLike] | ImageList,
         *,
         strict: bool = False,
         coverage: float | None = None,
@@ -535,7 +572,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         return replace(answers, sets=found)
 
     def _answers(
-        self, images: Sequence[ImageLike], strict: bool, false_alarms: float = FALSE_ALARMS
+        self, images: Sequence[ImageLike] | ImageList, strict: bool, false_alarms: float = FALSE_ALARMS
     ) -> tuple[NDArray[Any], Answers]:
         """Return what ``predict`` gives for the images that can be read, and the answers."""
         check_is_fitted(self, "classifier_")
@@ -686,7 +723,9 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
     def work_with(self, n_jobs: int | None) -> None:
         self.backend_.n_jobs = n_jobs
 
-    def _for_each(self, images: Sequence[ImageLike], answer: Callable[[NDArray[np.float32]], Any]) -> NDArray[Any]:
+    def _for_each(
+        self, images: Sequence[ImageLike] | ImageList, answer: Callable[[NDArray[np.float32]], Any]
+    ) -> NDArray[Any]:
         """Return the answers for images, of which each must be readable; ``answer`` takes vectors of some of them."""
         check_is_fitted(self, "classifier_")
         images = check_images(images, minimum=1)
@@ -697,7 +736,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
 
         Long vectors of many images would fill it, and an answer is all that is wanted of them.
         """
-        for part in cut(len(images), max(1, _VECTORS_AT_ONCE // (4 * self.backend_.vector_length))):
+        parts = cut(len(images), max(1, _VECTORS_AT_ONCE // (4 * self.backend_.vector_length)))
+        for part in tracked("encode", parts):
             yield part.start, self._encoded(images[part], strict=strict)
 
     def _decisions(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -758,7 +798,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         """Raise ValueError if a parameter breaks its rule."""
         is_open = isinstance(self.backend, ModelChooser)
         if not is_open and not isinstance(self.backend, ImageEncoder):
-            raise ValueError(f"backend must be an ImageEncoder such as BagEncoder(...), got {self.backend!r}")
+            preset = f"; for a preset, make_model({self.backend!r})" if isinstance(self.backend, str) else ""
+            raise ValueError(f"backend must be an ImageEncoder such as BagEncoder(...), got {self.backend!r}{preset}")
         is_left = is_open and self.classifier is None
         if not is_left and not isinstance(self.classifier, str) and not has_method(self.classifier, "fit"):
             raise ValueError(f"classifier must be a name or a classifier, got {self.classifier!r}")
@@ -809,19 +850,16 @@ def _views(found: NDArray[np.int64]) -> dict[str, int]:
 def _some_read(rows: NDArray[np.intp], skipped: Sequence[ImageError]) -> NDArray[np.intp]:
     """Return the rows of the images that could be read; CvbowError if there are none."""
     if not len(rows):
-        raise CvbowError(f"none of the {len(skipped)} images could be read; the first: {skipped[0]}")
+        raise none_read(skipped)
     return rows
-
-
-def _some(names: Sequence[str], limit: int = 5) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
 
 
 def _need_two_classes(taught: Taught, of: str) -> None:
     trouble = taught.trouble()
     if trouble is not None:
-        raise CvbowError(f"a classifier needs at least two classes; {of} have {trouble}")
+        raise CvbowError(
+            f"a classifier needs at least two classes; {of} have {trouble}: add a class, such as other images"
+        )
 
 
 def _image_weights(weights: ArrayLike, n_images: int) -> NDArray[np.float64]:

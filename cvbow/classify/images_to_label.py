@@ -22,8 +22,10 @@ from cvbow._checks import check_int
 from cvbow.backends import ImageLike
 from cvbow.backends.loading import check_images
 from cvbow.classify.image_classifier import ImageClassifier
-from cvbow.errors import CvbowError, ImageError
-from cvbow.parallel import note, single_threaded
+from cvbow.errors import CvbowError, ImageError, none_read
+from cvbow.parallel import single_threaded
+from cvbow.progress import note
+from cvbow.tables import counted
 
 #: Images that are compared with each other: the unsurest so many times as are wanted, and at least so many; of longer
 #: vectors fewer, so that they fit into so many bytes.
@@ -92,7 +94,7 @@ def images_to_label(model: ImageClassifier, images: Sequence[ImageLike], n_image
     images = check_images(images, minimum=1)
     new = np.flatnonzero(~model.has_seen(images))
     if len(new) < len(images):
-        note(f"{len(images) - len(new)} images left out: the model has learned from them")
+        note(f"{counted(len(images) - len(new), 'image')} left out: the model has learned from them")
     if not len(new):
         raise CvbowError("no image is left to label: the model has learned from all of them")
     n_compared = min(max(_TIMES * n_images, _LEAST), max(n_images, _ROOM // (4 * model.backend_.vector_length)))
@@ -108,7 +110,7 @@ def images_to_label(model: ImageClassifier, images: Sequence[ImageLike], n_image
             )
             best = found if best is None else best.with_more(found, n_compared)
     if best is None:
-        raise CvbowError(f"none of the {len(new)} images could be read; the first: {skipped[0]}")
+        raise none_read(skipped)
     chosen = best.part(_far_apart(best, n_images))
     return ImagesToLabel(chosen.rows, model._named(model._chosen(chosen.probabilities)), chosen.probabilities, skipped)
 

@@ -100,11 +100,13 @@ class ClassificationReport(Tabular):
     def tables(self) -> list[Table]:
         """Return the measures, a row per class, and the confusions."""
         spread = f"{self.mean_class_accuracy:.4f} (std over classes {self.class_accuracy_std:.4f})"
+        n_known = len(self.classes) - len(self.unknown_classes)
         measures = [
             ("images", str(self.n_images)),
             ("accuracy", f"{self.accuracy:.4f}"),
             ("mean class accuracy", spread),
-            ("top-5 accuracy", f"{self.top5_accuracy:.4f}"),
+            # Of five classes the right one is always among the first five.
+            *([("top-5 accuracy", f"{self.top5_accuracy:.4f}")] if n_known > 5 else []),
             ("log loss", f"{self.log_loss:.4f}"),
             *knowledge(self.calibration_error, self.coverage, self.mean_set_size),
         ]

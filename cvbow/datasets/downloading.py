@@ -15,7 +15,7 @@ from typing import Any
 from cvbow.datasets.catalog import RemoteFile
 from cvbow.errors import DatasetError
 from cvbow.files import read_text
-from cvbow.parallel import note, progress
+from cvbow.progress import note, progress
 from cvbow.storage import naming
 
 #: A download that broke off is taken up this many times before the user is asked to.

@@ -17,7 +17,7 @@ from cvbow.datasets.record import RECORD_FILE, Archive, FetchRecord, hash_files,
 from cvbow.datasets.unpacking import unpack
 from cvbow.errors import DatasetError
 from cvbow.files import file_hash
-from cvbow.parallel import note
+from cvbow.progress import note
 from cvbow.storage import WriterLock
 
 

@@ -17,7 +17,8 @@ from cvbow.detection._shapes import group_by_aspect, window_shape
 from cvbow.detection._windows import Window, beside, look, one_way
 from cvbow.errors import ImageError
 from cvbow.images import read_image, resize
-from cvbow.parallel import note, run
+from cvbow.parallel import run
+from cvbow.progress import detail, tracked
 
 #: Folds of images: what is learned from all but one judges that one.
 N_FOLDS = 3
@@ -224,11 +225,12 @@ def learn_windows(
         windows.append(window)
         shapes.append(window_shape(boxes[mine], n_cells))
     items = [(number, image, each) for number, (image, each) in enumerate(zip(images, marked, strict=True))]
-    pools = _begin(items, shapes, windows, max_side, seed, n_jobs)
     size = 4 * N_VALUES * max((rows + 2) * (columns + 2) for rows, columns in shapes)
     most = int(np.clip(_HELD // (size * len(windows)), _FEWEST, _MOST))
-    for number in range(n_rounds + 1):
-        if number:
+    for number in tracked("rounds", range(n_rounds + 1)):
+        if number == 0:
+            pools = _begin(items, shapes, windows, max_side, seed, n_jobs)
+        else:
             found = run(_Mine(max_side, windows, n_levels), items, n_jobs=n_jobs, task="windows", total=len(items))
             for image, per_window in enumerate(found):
                 for pool, cells in zip(pools, per_window, strict=True):
@@ -237,7 +239,7 @@ def learn_windows(
         for window, pool in zip(windows, pools, strict=True):
             pool.fit(window)
             pool.forget(window, most)
-        note(f"windows: round {number}, {sum(len(pool.negatives) for pool in pools)} negatives")
+        detail(f"windows: round {number}, {sum(len(pool.negatives) for pool in pools)} negatives")
     pairs = list(zip(windows, pools, strict=True))
     return windows, [[_without(window, pool, fold) for window, pool in pairs] for fold in range(N_FOLDS)]
 

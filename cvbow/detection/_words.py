@@ -13,6 +13,7 @@ from cvbow.backends.fitting import draw_sample
 from cvbow.detection._regions import WordCounts
 from cvbow.dictionary import KMeansDictionary
 from cvbow.features import ColorStatistics, DenseSIFT, Extractor
+from cvbow.progress import tracked
 from cvbow.storage import Learned, Part, storable
 
 #: Descriptors that each dictionary is learned from, of so many images at most.
@@ -50,7 +51,7 @@ class BoxWords:
         """Learn from images."""
         counts = (self.n_words, max(1, self.n_words // 2))
         found = []
-        for extractor, n_words in zip(_extractors(), counts, strict=True):
+        for extractor, n_words in tracked("words", list(zip(_extractors(), counts, strict=True))):
             drawn = draw_sample(
                 extractor, images, sample=_SAMPLE, sample_images=_SAMPLE_IMAGES, seed=seed, n_jobs=n_jobs
             )

@@ -21,10 +21,12 @@ from cvbow.detection._learning import Marked, Sizes, assign, learn_windows, read
 from cvbow.detection._second_look import SecondLook, n_values
 from cvbow.detection._windows import Window
 from cvbow.detection._words import BoxWords
-from cvbow.errors import CvbowError, ImageError
+from cvbow.errors import CvbowError, ImageError, none_read
 from cvbow.model_files import ModelFile
-from cvbow.parallel import note, run
+from cvbow.parallel import run
+from cvbow.progress import note, stages
 from cvbow.storage import ClassNames, Learned, Part, storable
+from cvbow.tables import counted
 
 #: Vectors that the second look learns a class from, at most.
 _VECTORS = 12_000
@@ -160,37 +162,42 @@ class ObjectDetector(ModelFile, BaseEstimator):  # type: ignore[misc]
         self.check_params()
         images = check_images(images, minimum=1)
         _check_objects(objects, len(images))
-        sizes = list(run(Sizes(), images, n_jobs=self.n_jobs, task="read", total=len(images)))
-        self.skipped_: list[ImageError] = [size for size in sizes if isinstance(size, ImageError)]
-        if strict and self.skipped_:
-            raise self.skipped_[0]
-        rows = [row for row, size in enumerate(sizes) if not isinstance(size, ImageError)]
-        if not rows:
-            raise CvbowError(f"none of the {len(images)} images could be read; the first: {self.skipped_[0]}")
-        marked = self._mark(images, objects, rows, sizes)
-        images = [images[row] for row in rows]
-        self.windows_, folds = learn_windows(
-            images,
-            marked,
-            n_cells=int(self.n_cells),
-            n_levels=int(self.n_levels),
-            n_rounds=int(self.n_rounds),
-            max_side=int(self.max_side),
-            seed=int(self.random_state),
-            n_jobs=self.n_jobs,
-        )
-        seen = time.perf_counter()
-        self.words_ = BoxWords(int(self.n_words)).fit(images, seed=int(self.random_state), n_jobs=self.n_jobs)
-        worded = time.perf_counter()
-        step = -(-len(images) * LEARNED_FROM // _VECTORS)
-        items = [(number, images[number], marked[number]) for number in range(0, len(images), step)]
-        gather = Gather([self._finder(windows) for windows in folds])
-        candidates = list(run(gather, items, n_jobs=self.n_jobs, task="second look", total=len(items)))
-        of_fold = np.array([number % len(folds) for number, _, _ in items])
-        self.looks_ = [
-            SecondLook(number).fit([each[number] for each in candidates], of_fold)
-            for number in range(len(self.classes_))
-        ]
+        with stages({"read": 1, "windows": 20, "words": 5, "second look": 20}) as begin:
+            begin("read")
+            sizes = list(run(Sizes(), images, n_jobs=self.n_jobs, task="read", total=len(images)))
+            self.skipped_: list[ImageError] = [size for size in sizes if isinstance(size, ImageError)]
+            if strict and self.skipped_:
+                raise self.skipped_[0]
+            rows = [row for row, size in enumerate(sizes) if not isinstance(size, ImageError)]
+            if not rows:
+                raise none_read(self.skipped_)
+            marked = self._mark(images, objects, rows, sizes)
+            images = [images[row] for row in rows]
+            begin("windows")
+            self.windows_, folds = learn_windows(
+                images,
+                marked,
+                n_cells=int(self.n_cells),
+                n_levels=int(self.n_levels),
+                n_rounds=int(self.n_rounds),
+                max_side=int(self.max_side),
+                seed=int(self.random_state),
+                n_jobs=self.n_jobs,
+            )
+            begin("words")
+            seen = time.perf_counter()
+            self.words_ = BoxWords(int(self.n_words)).fit(images, seed=int(self.random_state), n_jobs=self.n_jobs)
+            begin("second look")
+            worded = time.perf_counter()
+            step = -(-len(images) * LEARNED_FROM // _VECTORS)
+            items = [(number, images[number], marked[number]) for number in range(0, len(images), step)]
+            gather = Gather([self._finder(windows) for windows in folds])
+            candidates = list(run(gather, items, n_jobs=self.n_jobs, task="second look", total=len(items)))
+            of_fold = np.array([number % len(folds) for number, _, _ in items])
+            self.looks_ = [
+                SecondLook(number).fit([each[number] for each in candidates], of_fold)
+                for number in range(len(self.classes_))
+            ]
         ended = time.perf_counter()
         self.seconds_ = {
             "windows": seen - started,
@@ -212,7 +219,7 @@ class ObjectDetector(ModelFile, BaseEstimator):  # type: ignore[misc]
                 raise ValueError(f"{path_of(images[row]) or f'image {row}'}: {error}") from None
             n_cut += int((cut[-1].boxes != objects[row].boxes).any(axis=1).sum())
         if n_cut:
-            note(f"{n_cut} boxes reach out of their images, and are cut to them")
+            note(f"{counted(n_cut, 'box')} cut at the border of the image")
         names = {name for each in cut for name in each.classes[~each.ignored].tolist()}
         if not names:
             raise CvbowError(f"no object is marked on any of the {len(rows)} images")

@@ -22,7 +22,8 @@ from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import NearestWords
-from cvbow.parallel import cut, map_threads, note, progress
+from cvbow.parallel import cut, map_threads
+from cvbow.progress import detail, progress, stages
 from cvbow.storage import Array, Learned
 
 #: Words per centre that the coarse quantizer is learned from, and its iterations.
@@ -96,32 +97,35 @@ class ApproximateKMeans(RankingDictionary):
     def _learn(self, data: NDArray[np.float32], threads: int) -> None:
         words = self._start(data)
         warn_if_fewer(self.n_words, len(words))
-        coarse = self._coarse(words)
-        note(
-            f"approximate k-means: {len(words)} words of {data.shape[1]} values in {len(coarse)} cells from "
-            f"{len(data)} descriptors, up to {self.max_iter} iterations"
-        )
-        order, cell_start, centers = group_words(words, coarse, threads)
-        words = words[order]
-        before = np.inf
-        started = time.perf_counter()
-        with progress("approximate k-means", self.max_iter) as update:
-            for iteration in range(1, self.max_iter + 1):
-                search = ProbingSearch(words, cell_start, centers)
-                labels, distances = search.nearest(data, self.n_probes, n_threads=threads)
-                error = float(distances.mean(dtype=np.float64))
-                words = _moved(data, labels, distances, words, threads)
-                # Words change cells as they move; the cells stay.
-                order, cell_start, centers = group_words(words, coarse, threads)
-                words = words[order]
-                update(iteration)
-                if iteration == 1:
-                    each = time.perf_counter() - started
-                    left = (self.max_iter - 1) * each
-                    note(f"approximate k-means: {each:.1f} s an iteration, at most {left:.0f} s more")
-                if before - error <= self.tol * error:
-                    break
-                before = error
+        with stages({"cells": 1, "words": 8}) as begin:
+            begin("cells")
+            coarse = self._coarse(words)
+            detail(
+                f"approximate k-means: {len(words)} words of {data.shape[1]} values in {len(coarse)} cells from "
+                f"{len(data)} descriptors, up to {self.max_iter} iterations"
+            )
+            begin("words")
+            order, cell_start, centers = group_words(words, coarse, threads)
+            words = words[order]
+            before = np.inf
+            started = time.perf_counter()
+            with progress("approximate k-means", self.max_iter) as update:
+                for iteration in range(1, self.max_iter + 1):
+                    search = ProbingSearch(words, cell_start, centers)
+                    labels, distances = search.nearest(data, self.n_probes, n_threads=threads)
+                    error = float(distances.mean(dtype=np.float64))
+                    words = _moved(data, labels, distances, words, threads)
+                    # Words change cells as they move; the cells stay.
+                    order, cell_start, centers = group_words(words, coarse, threads)
+                    words = words[order]
+                    update(iteration)
+                    if iteration == 1:
+                        each = time.perf_counter() - started
+                        left = (self.max_iter - 1) * each
+                        detail(f"approximate k-means: {each:.1f} s an iteration, at most {left:.0f} s more")
+                    if before - error <= self.tol * error:
+                        break
+                    before = error
         self.words_ = words
         self.centers_ = centers
         self.cell_start_ = cell_start

@@ -18,7 +18,8 @@ from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.descriptors import check_binary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import NearestWords, WordSearch
-from cvbow.parallel import cut, map_threads, progress
+from cvbow.parallel import cut, map_threads
+from cvbow.progress import progress
 from cvbow.storage import Array, Learned
 
 #: Descriptors unpacked at a time: at 256 bits, 8 MB of float32 per thread.

@@ -22,7 +22,8 @@ from cvbow.dictionary.base import HISTORY, PAIRS, Dictionary
 from cvbow.dictionary.kmeans import KMeansDictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.features import Mirror
-from cvbow.parallel import cut, local_threads, map_threads, note, progress, single_threaded
+from cvbow.parallel import cut, local_threads, map_threads, single_threaded
+from cvbow.progress import detail, progress, stages
 from cvbow.storage import Array, Learned, Number
 
 #: k-means, the start, looks at this many descriptors per component and iterates this often.
@@ -119,17 +120,22 @@ class GaussianMixtureDictionary(Dictionary):
         center, variance = _moments(data, self.mirror)
         # Where all descriptors are one, any variance does.
         floor = self.min_variance * (float(variance.mean()) or 1.0)
-        mixture = self._start(data, center, np.maximum(variance, floor), floor)
-        note(_cost(data, mixture, self.max_iter, threads))
-        done, first = 0, self._first_part(data)
-        with progress("Gaussian mixture", self.max_iter) as update:
-            if first is not None:
-                steps = range(1, self.max_iter - _LAST + 1)
-                mixture, _, done = _iterate(first, mixture, floor, steps, max(self.tol, _FIRST_TOL), threads, update)
-            steps = range(done + 1, self.max_iter + 1)
-            mixture, self.log_likelihood_, self.n_iter_ = _iterate(
-                data, mixture, floor, steps, self.tol, threads, update
-            )
+        with stages({"k-means": 1, "Gaussian mixture": 4}) as begin:
+            begin("k-means")
+            mixture = self._start(data, center, np.maximum(variance, floor), floor)
+            detail(_cost(data, mixture, self.max_iter, threads))
+            begin("Gaussian mixture")
+            done, first = 0, self._first_part(data)
+            with progress("Gaussian mixture", self.max_iter) as update:
+                if first is not None:
+                    steps = range(1, self.max_iter - _LAST + 1)
+                    mixture, _, done = _iterate(
+                        first, mixture, floor, steps, max(self.tol, _FIRST_TOL), threads, update
+                    )
+                steps = range(done + 1, self.max_iter + 1)
+                mixture, self.log_likelihood_, self.n_iter_ = _iterate(
+                    data, mixture, floor, steps, self.tol, threads, update
+                )
         self._keep(mixture)
 
     def _first_part(self, data: NDArray[np.float32]) -> NDArray[np.float32] | None:

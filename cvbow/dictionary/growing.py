@@ -18,7 +18,8 @@ from cvbow._checks import check_int
 from cvbow.dictionary._clusters import cluster_sums
 from cvbow.dictionary.base import RankingDictionary, warn_if_fewer
 from cvbow.dictionary.search import WordSearch
-from cvbow.parallel import local_threads, progress, single_threaded
+from cvbow.parallel import local_threads, single_threaded
+from cvbow.progress import progress
 
 #: New words are drawn in so many rounds; each round keeps away from the words of those before.
 _ROUNDS = 10

@@ -21,7 +21,7 @@ from cvbow.dictionary.growing import GrowingDictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import NearestWords, WordSearch
 from cvbow.features import Mirror
-from cvbow.parallel import note, progress
+from cvbow.progress import detail, progress
 from cvbow.storage import Array, Learned
 
 #: k-means++ looks at this many descriptors per word.
@@ -112,7 +112,7 @@ class KMeansDictionary(GrowingDictionary):
         rng = np.random.default_rng(self.random_state)
         words = self._start(data, rng)
         warn_if_fewer(self.n_words, len(words))
-        note(_cost(len(data), data.shape[1], len(words), self.max_iter, threads, words, data))
+        detail(_cost(len(data), data.shape[1], len(words), self.max_iter, threads, words, data))
         if self.algorithm == "lloyd":
             self._lloyd(data, words, rng, threads)
         else:

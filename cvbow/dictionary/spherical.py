@@ -13,7 +13,8 @@ from scipy.sparse import csc_array
 
 from cvbow.dictionary.base import Dictionary
 from cvbow.dictionary.search import NearestWords, block_size
-from cvbow.parallel import cut, map_threads, progress
+from cvbow.parallel import cut, map_threads
+from cvbow.progress import progress
 
 #: Descriptors that one task of a thread takes; fixed, so that the order of the additions is too.
 _PART = 8192

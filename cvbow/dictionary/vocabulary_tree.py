@@ -17,7 +17,8 @@ from cvbow.dictionary._clusters import fill_up, move_words
 from cvbow.dictionary.base import Dictionary
 from cvbow.dictionary.prepared import prepared_from
 from cvbow.dictionary.search import WordSearch
-from cvbow.parallel import cut, map_threads, note, progress
+from cvbow.parallel import cut, map_threads
+from cvbow.progress import detail, progress
 from cvbow.storage import Array, Learned
 
 #: Rows of descriptors that one task of a thread takes.
@@ -96,7 +97,7 @@ class VocabularyTree(Dictionary):
         return self._tree.words
 
     def _learn(self, data: NDArray[np.float32], threads: int) -> None:
-        note(
+        detail(
             f"vocabulary tree: up to {self.branching}^{self.depth} words from {len(data)} descriptors of "
             f"{data.shape[1]} values"
         )

@@ -12,7 +12,8 @@ from cvbow.duplicates.found import Pair
 from cvbow.duplicates.thumbnails import details
 from cvbow.duplicates.turning import turned, undone
 from cvbow.duplicates.windows import Windows, whole_vectors
-from cvbow.parallel import cut, prefetched, progress, single_threaded
+from cvbow.parallel import cut, prefetched, single_threaded
+from cvbow.progress import progress
 
 if TYPE_CHECKING:
     from cvbow.index.image_index import ImageIndex

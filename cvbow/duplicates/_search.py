@@ -19,7 +19,8 @@ from cvbow.duplicates.turning import TURNS, turn_map, turned, undone
 from cvbow.duplicates.windows import PLACES, likely_windows, whole_vectors
 from cvbow.errors import ImageError
 from cvbow.images import content_hash, read_image
-from cvbow.parallel import prefetched, progress, run, single_threaded
+from cvbow.parallel import prefetched, run, single_threaded
+from cvbow.progress import progress
 
 #: What a pair must have, by default: the agreement of its details, the share of each image that the other one shows.
 MIN_SCORE: float = 0.75

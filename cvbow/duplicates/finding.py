@@ -10,7 +10,7 @@ picture is looked at closer.
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +33,7 @@ from cvbow.duplicates.turning import MIRRORED
 from cvbow.duplicates.windows import PLACES, Windows
 from cvbow.images import reading_as
 from cvbow.parallel import effective_jobs
+from cvbow.progress import stages
 from cvbow.retrieval.verification import verify
 
 if TYPE_CHECKING:
@@ -105,15 +106,27 @@ def find_copies(
     names = [os.fspath(path) for path in paths]
     neighbours = _checked_near(near, len(names))
     effective_jobs(n_jobs)
+    with stages({"thumbnails": 4, "whole": 1, "parts": 2, "comparing": 2, "closer look": 2}) as begin:
+        return _copies(names, neighbours, rules, n_jobs, begin)
+
+
+def _copies(
+    names: Sequence[str], neighbours: NDArray[np.intp], rules: Rules, n_jobs: int | None, begin: Callable[[str], None]
+) -> Duplicates:
+    begin("thumbnails")
     search = Search(names, names, rules, n_jobs=n_jobs)
+    begin("whole")
     found = search.as_a_whole()
+    begin("parts")
     wanted = _large_parts(search)
     own, others = (search.positions(images).tolist() for images in (np.arange(len(names)), neighbours))
     for one, row in zip(own, others, strict=True):
         for other in row:
             if min(one, other) >= 0:
                 _want(wanted, [(one, other), (other, one)], rules.turns)
+    begin("comparing")
     found |= search.in_part(_without(wanted, found))
+    begin("closer look")
     return search.result(found)
 
 
@@ -189,7 +202,10 @@ def find_duplicates(
     effective_jobs(n_jobs)
     rows = np.asarray(index.rows).tolist()
     records = [index.record(row) for row in rows]
-    with reading_as(background=index.describer.background):
+    steps = ("thumbnails", "whole", "ranking", "parts", "comparing", "in parts", "closer look")
+    weights = dict(zip(steps, (4, 1, 3, 2, 3, 2, 2), strict=True))
+    with reading_as(background=index.describer.background), stages(weights) as begin:
+        begin("thumbnails")
         search = Search(
             [record.path for record in records],
             [index.file(row) for row in rows],
@@ -197,20 +213,26 @@ def find_duplicates(
             hashes=[record.sha256 for record in records],
             n_jobs=n_jobs,
         )
+        begin("whole")
         found = search.as_a_whole()
+        begin("ranking")
         seen = [rows[at] for at in search.seen]
         wanted = ranked(index, seen, candidates, n_jobs) if candidates else set()
+        begin("parts")
         in_part = _large_parts(search)
         if turned or not index.describer.has_geometry:
             # Features tell more, but nothing of mirrors.
             _want(in_part, [pair for a, b in wanted for pair in ((a, b), (b, a))], rules.turns)
+        begin("comparing")
         if index.describer.has_geometry:
             by_features = _ByFeatures(index, seen, search)
             few = by_features.few(few_features)
             windows = alike_in_part(search.thumbnails[few], PLACES, 0, n_jobs)
             _want(in_part, [(few[whole], few[part]) for whole, part in windows], [0])
             found |= search.compared(by_features, sorted(wanted - set(found)))
+        begin("in parts")
         found |= search.in_part(_without(in_part, found))
+        begin("closer look")
         return search.result(found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NotRequired, TypedDict, cast
 
@@ -27,8 +27,8 @@ from cvbow.experiments.results import (
     spread,
     stored,
 )
-from cvbow.parallel import note
 from cvbow.presets import PRESETS, make_model
+from cvbow.progress import note, stages, tracked
 from cvbow.tables import Table, figure, percent
 
 RESULT = "cvbow-benchmark-result"
@@ -213,11 +213,12 @@ def _measure(
     name = f"{benchmark}, {recipe.name}" if recipe.name else benchmark
     runs = []
     with peak_memory() as peak:
-        for number, (seed, split) in enumerate(planned, 1):
+        for number, (seed, split) in enumerate(tracked("splits", planned), 1):
             note(f"{name}, {number} of {len(planned)}: seed {seed}, {split.name}")
             settings = {**recipe.settings, "random_state": seed}
             model = make_model(recipe.preset, settings=settings, n_jobs=job.n_jobs, memory=job.memory)
-            runs.append(_judge(model, images, split, seed))
+            with stages({"train": 3, "test": 1}) as begin:
+                runs.append(_judge(model, images, split, seed, begin))
             note(f"  mean class accuracy {runs[-1]['mean_class_accuracy']:.4f}")
     return {
         "accuracy": spread([one["accuracy"] for one in runs]),
@@ -229,11 +230,15 @@ def _measure(
     }
 
 
-def _judge(model: ImageClassifier, images: LabelledImages, split: Split, seed: int) -> dict[str, Any]:
+def _judge(
+    model: ImageClassifier, images: LabelledImages, split: Split, seed: int, begin: Callable[[str], None]
+) -> dict[str, Any]:
     train, test = ([images.images[position] for position in part] for part in (split.train, split.test))
+    begin("train")
     started = time.perf_counter()
     model.fit(train, [images.labels[position] for position in split.train], strict=True)
     trained = time.perf_counter()
+    begin("test")
     report, _ = model.evaluate(test, [images.labels[position] for position in split.test], strict=True)
     tested = time.perf_counter()
     return {

@@ -27,8 +27,8 @@ from cvbow.experiments.protocols import SplitProtocol, read_protocol
 from cvbow.experiments.results import FORMAT, Job, dataset_facts, find_places, spread, stored
 from cvbow.experiments.significance import accuracy_interval, holm, mcnemar_test, paired_splits_test
 from cvbow.images.corruptions import CORRUPTIONS, STRENGTHS, CorruptedImage
-from cvbow.parallel import note
 from cvbow.presets import Contender, parse_contender
+from cvbow.progress import note, stages, tracked
 from cvbow.tables import Table, figure, percent
 
 RESULT = "cvbow-comparison-result"
@@ -234,15 +234,19 @@ def compare(
     counts = {"n_images": len(images), "n_classes": len(images.classes)}
     run = _Run(images, classifier, seed, n_jobs, memory)
     rows, outcomes = [], []
-    for contender in contenders:
-        model, judged, row = run.contender(contender, splits)
-        if curve:
-            row["curve"] = run.curve(contender, model, splits[0], curve, curve_draws, curve_test_per_class)
-        if corruptions:
-            row["corruptions"] = run.corruptions(contender, model, splits[0], corrupted_per_class)
-        rows.append(row)
-        outcomes.append([one.right for one in judged])
-        del model  # before the next one's memory is measured
+    for contender in tracked("contenders", contenders):
+        with stages({"splits": 4, "curve": 4 * bool(curve), "corruptions": 2 * corruptions}) as begin:
+            begin("splits")
+            model, judged, row = run.contender(contender, splits)
+            if curve:
+                begin("curve")
+                row["curve"] = run.curve(contender, model, splits[0], curve, curve_draws, curve_test_per_class)
+            if corruptions:
+                begin("corruptions")
+                row["corruptions"] = run.corruptions(contender, model, splits[0], corrupted_per_class)
+            rows.append(row)
+            outcomes.append([one.right for one in judged])
+            del model  # before the next one's memory is measured
     return {
         "kind": RESULT,
         "format": FORMAT,
@@ -289,7 +293,7 @@ class _Run:
         judged: list[_Judged] = []
         seconds, processor = [], []
         with peak_memory() as peak:
-            for number, split in enumerate(splits, 1):
+            for number, split in enumerate(tracked("splits", splits), 1):
                 note(f"{contender.name}, {number} of {len(splits)}: {split.name}")
                 started = time.perf_counter(), time.process_time()
                 trained = self._train(contender, split.train)
@@ -337,7 +341,7 @@ class _Run:
         test = np.array(at_most(self.images, split.test.tolist(), test_per_class, f"curve {self.seed}"))
         members = by_class(self.images, split.train.tolist()).values()
         points = []
-        for count in counts:
+        for count in tracked("curve", counts):
             found = []
             for draw in range(draws):
                 key = f"curve {self.seed} {draw}"
@@ -358,7 +362,7 @@ class _Run:
         test = np.array(at_most(self.images, split.test.tolist(), per_class, f"corrupted {self.seed}"))
         clean = self._judge(model, test).mean_class_accuracy
         kinds = {}
-        for kind in CORRUPTIONS:
+        for kind in tracked("corruptions", CORRUPTIONS):
             note(f"{contender.name}, {kind}")
             kinds[kind] = [self._judge(model, test, (kind, strength)).mean_class_accuracy for strength in STRENGTHS]
         every = [figure for figures in kinds.values() for figure in figures]

@@ -24,8 +24,8 @@ from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
 from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.experiments.significance import wilson_interval
-from cvbow.parallel import note
 from cvbow.presets import PRESETS, make_model
+from cvbow.progress import note
 from cvbow.tables import Table, percent
 
 RESULT = "cvbow-coverage-result"

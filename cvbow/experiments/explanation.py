@@ -33,9 +33,9 @@ from cvbow.experiments.protocols import FixedSplit, SplitProtocol, read_protocol
 from cvbow.experiments.results import DatasetFacts, Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.explanation import Explanation, explain
 from cvbow.networks import known_networks
-from cvbow.parallel import note
 from cvbow.parallel import run as run_parallel
 from cvbow.presets import PRESETS, make_model, parse_contender
+from cvbow.progress import note
 from cvbow.tables import Table, figure, percent
 
 RESULT = "cvbow-explanation-result"

@@ -38,8 +38,8 @@ from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import SplitProtocol, read_protocol
 from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.images import read_image
-from cvbow.parallel import note
 from cvbow.presets import Contender, parse_contender
+from cvbow.progress import note
 from cvbow.tables import Table, figure, percent
 
 RESULT = "cvbow-labels-result"

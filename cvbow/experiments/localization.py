@@ -33,9 +33,9 @@ from cvbow.experiments.protocols import FixedSplit
 from cvbow.experiments.results import DatasetFacts, Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.explanation import ScoreShares, score_shares
 from cvbow.localization import best_box, locations, share_cells
-from cvbow.parallel import note
 from cvbow.parallel import run as run_parallel
 from cvbow.presets import PRESETS, make_model
+from cvbow.progress import note
 from cvbow.tables import Table, figure, percent
 
 RESULT = "cvbow-localization-result"

@@ -32,8 +32,8 @@ from cvbow.matching import (
     repeatability,
     transfer_errors,
 )
-from cvbow.parallel import note
 from cvbow.parallel import run as run_parallel
+from cvbow.progress import note
 from cvbow.tables import Table, figure, percent
 
 RESULT = "cvbow-matching-result"

@@ -28,8 +28,8 @@ from cvbow.experiments.results import (
     rounded,
 )
 from cvbow.index import ImageIndex, Search, evaluate_index
-from cvbow.parallel import note
 from cvbow.presets import DescriberRecipe
+from cvbow.progress import note
 from cvbow.retrieval import Describer, GroundTruth
 from cvbow.tables import Table, figure, percent
 

@@ -20,7 +20,7 @@ from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import FixedSplit
 from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading, rounded
-from cvbow.parallel import note
+from cvbow.progress import note
 from cvbow.segmentation import Segmenter, make_scribbles, read_mask
 from cvbow.tables import Table, figure, percent
 

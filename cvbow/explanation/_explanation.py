@@ -54,7 +54,7 @@ class WordShare:
     channel: str
     share: float
     n_points: int
-    boxes: NDArray[np.intp]
+    boxes: NDArray[np.intp] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -123,6 +123,14 @@ class Explanation(Tabular):
     heat: NDArray[np.float32]
     method: str
     nearest: list[NearImage] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        against = "" if self.against is None else f" against {self.against}"
+        height, width = self.heat.shape
+        of = f"{width}x{height} pixels" if self.path is None else repr(self.path)
+        return (
+            f"Explanation({self.class_name}{against} {self.score:+.3f} of {of}, {len(self.words)} words, {self.method})"
+        )
 
     @property
     def heat_sum(self) -> float:

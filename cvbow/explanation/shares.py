@@ -22,6 +22,7 @@ from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError, did_you_mean
 from cvbow.images import reading_as
 from cvbow.parallel import run
+from cvbow.tables import some
 
 T = TypeVar("T")
 
@@ -137,8 +138,8 @@ def _row(model: ImageClassifier, wanted: object) -> int:
     names = [str(name) for name in model.classes_]
     if str(wanted) in names:
         return names.index(str(wanted))
-    hint = did_you_mean(str(wanted), names)
-    raise ValueError(f"the model has no class {str(wanted)!r}; it knows {', '.join(names)}{hint}")
+    told = did_you_mean(str(wanted), names) or f"; it knows {some(names)}"
+    raise ValueError(f"the model has no class {str(wanted)!r}{told}")
 
 
 @dataclass

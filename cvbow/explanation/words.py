@@ -19,7 +19,7 @@ from cvbow.backends import ImageEncoder, ImageLike
 from cvbow.backends.loading import check_images, load_source, path_of, try_image
 from cvbow.classify import ImageClassifier, place_labels
 from cvbow.encoders import WordTable
-from cvbow.errors import CvbowError, ImageError
+from cvbow.errors import ImageError, none_read
 from cvbow.explanation.patches import cut_patch, even_contrast
 from cvbow.images import from_gray, reading_as, to_gray
 from cvbow.parallel import run
@@ -263,7 +263,7 @@ def word_gallery(
                     seen[channel] = _Seen(part, len(names), n_patches)
                 seen[channel].add(part, row, places[row])
     if not n_images.any():
-        raise CvbowError(f"none of the {len(images)} images could be read; the first: {skipped[0]}")
+        raise none_read(skipped)
     paths = [path_of(image) or f"image {row}" for row, image in enumerate(images)]
     words: list[WordUse] = []
     weight_is: dict[str, str] = {}

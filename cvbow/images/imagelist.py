@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from cvbow.tables import Table, Tabular, counted
 
 #: The splits of a data set, by the names that they go by.
 SPLITS = {
@@ -54,7 +56,7 @@ def split_name(name: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ImageList:
+class ImageList(Tabular):
     """Images with their labels, and their splits where the data set has some.
 
     Attributes
@@ -98,26 +100,33 @@ class ImageList:
         splits = f", splits={sorted({split for split in self.splits if split})}" if self.has_splits else ""
         return f"ImageList({len(self)} images, {len(self.classes)} classes{splits}, ignored={self.ignored})"
 
+    def tables(self) -> list[Table]:
+        """Return how many images each class has, in each split."""
+        names = sorted({split or "" for split in self.splits}) if self.has_splits else []
+        splits = [split or "" for split in self.splits]
+        parts = [
+            Counter(_each(label for label, split in zip(self.labels, splits, strict=True) if split == name))
+            for name in names
+        ]
+        heads = ["class", "images", *(name or "no split" for name in names)]
+        rows = [[name, str(count), *(str(part[name]) for part in parts)] for name, count in self.counts.items()]
+        return [Table(heads, rows, notes=f"{counted(len(self), 'image')}.")]
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The distinct labels in natural order."""
-        return tuple(sorted(set(self._each), key=natural_key))
+        return tuple(sorted(set(_each(self.labels)), key=natural_key))
 
     @property
     def counts(self) -> dict[str, int]:
         """The number of images of each class, in the order of `classes`."""
-        counted = Counter(self._each)
+        counted = Counter(_each(self.labels))
         return {name: counted[name] for name in self.classes}
 
     @property
     def multilabel(self) -> bool:
         """Whether an image may have several labels, or none."""
         return not all(isinstance(label, str) for label in self.labels)
-
-    @property
-    def _each(self) -> Iterator[str]:
-        """Each label of each image."""
-        return itertools.chain.from_iterable(self.labels) if self.multilabel else iter(self.labels)
 
     @property
     def has_splits(self) -> bool:
@@ -148,3 +157,8 @@ class ImageList:
             ignored=self.ignored,
             empty=self.empty,
         )
+
+
+def _each(labels: Iterable[Any]) -> Iterator[str]:
+    """Yield each label of each image."""
+    return itertools.chain.from_iterable([label] if isinstance(label, str) else label for label in labels)

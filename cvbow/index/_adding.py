@@ -17,7 +17,8 @@ from cvbow.index._records import Record, key_of
 from cvbow.index._segment import Part
 from cvbow.index._snapshot import Snapshot
 from cvbow.index._writer import Writer
-from cvbow.parallel import progress, run
+from cvbow.parallel import run
+from cvbow.progress import progress
 from cvbow.retrieval.describer import ArraySpec
 
 

@@ -26,7 +26,7 @@ from cvbow.index._manifest import Manifest
 from cvbow.index._records import Record, stored_root
 from cvbow.index._snapshot import Snapshot
 from cvbow.index._writer import Writer, build
-from cvbow.index.search import Result, Search, answer, answers, ranked
+from cvbow.index.search import Results, Search, answer, answers, ranked
 from cvbow.parallel import effective_jobs, single_threaded
 from cvbow.retrieval.describer import Box, Describer
 
@@ -260,7 +260,7 @@ class ImageIndex:
 
     def search(
         self, image: ImageLike, search: Search | None = None, *, box: Box | None = None, **options: Any
-    ) -> list[Result]:
+    ) -> Results:
         """Find the images of the index that are most like an image.
 
         Parameters
@@ -297,7 +297,7 @@ class ImageIndex:
         *,
         boxes: Sequence[Box | None] | None = None,
         **options: Any,
-    ) -> Iterator[list[Result] | ImageError]:
+    ) -> Iterator[Results | ImageError]:
         """Yield the results of `search` for each image, or the ImageError of one that cannot be read, in order.
 
         Queries are described and answered by ``n_jobs`` workers, and a few hundred are held at a time.
@@ -329,7 +329,7 @@ class ImageIndex:
         *,
         leave_out: Sequence[int] = (),
         **options: Any,
-    ) -> list[Result]:
+    ) -> Results:
         """Search with what `describe` returns of an image, or ``Describer.describe`` of pixels.
 
         Parameters

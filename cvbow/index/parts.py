@@ -24,8 +24,9 @@ from cvbow.index import _manifest
 from cvbow.index._describing import Described, DescribeImage
 from cvbow.index._manifest import Manifest
 from cvbow.index._snapshot import Snapshot, load_describer
-from cvbow.index.search import Result, Search, ranked
-from cvbow.parallel import progress, run
+from cvbow.index.search import Result, Results, Search, ranked
+from cvbow.parallel import run
+from cvbow.progress import progress
 from cvbow.retrieval.describer import Box, Describer
 
 #: Queries whose descriptions are held at a time.
@@ -45,7 +46,7 @@ def search_parts(
     check: bool = True,
     n_jobs: int | None = None,
     **options: Any,
-) -> Iterator[list[Result] | ImageError]:
+) -> Iterator[Results | ImageError]:
     """Search several indexes as if they were one that has the images of all.
 
     The results are those of `ImageIndex.search_many` on that one index, to the last bit: words are weighed by how many
@@ -188,7 +189,7 @@ def _answers(
     search: Search,
     tasks: Sequence[tuple[ImageLike, Box | None, None]],
     n_jobs: int | None,
-) -> Iterator[list[Result] | ImageError]:
+) -> Iterator[Results | ImageError]:
     try:
         seen = list(run(_statistics_of, parts, n_jobs=n_jobs))
         for part, (_, describer_hash, _) in zip(parts, seen, strict=True):
@@ -215,7 +216,7 @@ def _answers(
         _opened.cache_clear()
 
 
-def _merged(found: Sequence[list[Result]], search: Search) -> list[Result]:
+def _merged(found: Sequence[list[Result]], search: Search) -> Results:
     """Return the best of the parts' results, as `ranked` orders those of one index."""
     results = sorted((one for part in found for one in part), key=lambda one: (-one.score, one.path, one.part))
     verified = search.verify or 0
@@ -224,4 +225,4 @@ def _merged(found: Sequence[list[Result]], search: Search) -> list[Result]:
     results = [*results[:verified], *(replace(one, verification=None) for one in results[verified:])]
     maps = [one for one in results if one.matrix is not None]
     maps.sort(key=lambda one: (-(one.n_inliers or 0), -(one.verification.score if one.verification else 0)))
-    return [*maps, *(one for one in results if one.matrix is None)][: search.k]
+    return Results([*maps, *(one for one in results if one.matrix is None)][: search.k])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +15,16 @@ from numpy.typing import NDArray
 from cvbow._checks import check_flag, check_int
 from cvbow.backends import ImageLike
 from cvbow.errors import ImageError
+from cvbow.images import read_image
+from cvbow.images.pixels import png_element
 from cvbow.index._describing import Described, DescribeImage, is_path, name_of
 from cvbow.index._snapshot import Snapshot
-from cvbow.parallel import prefetched, progress, run, single_threaded
+from cvbow.parallel import prefetched, run, single_threaded
+from cvbow.progress import progress
 from cvbow.retrieval.describer import Box, Describer
 from cvbow.retrieval.expansion import carried, joined
 from cvbow.retrieval.verification import Verification, check_verification, verify
+from cvbow.tables import Table, Tabular
 
 #: Results that are verified where the index can and the search does not say how many.
 VERIFIED = 100
@@ -27,6 +32,9 @@ VERIFIED = 100
 _SLACK = np.float32(2e-4)
 #: Queries whose descriptions are held at a time.
 _CHUNK = 256
+
+#: Results that a notebook shows: rows, and images.
+_TOLD, _PICTURED = 20, 6
 
 Description = Mapping[str, NDArray[Any]]
 
@@ -154,6 +162,10 @@ class Result:
     part: int = 0
     file: str | None = None
 
+    def __repr__(self) -> str:
+        inliers = "" if self.n_inliers is None else f", n_inliers={self.n_inliers}"
+        return f"Result({self.path!r}, score={self.score:.3g}{inliers})"
+
     @property
     def n_inliers(self) -> int | None:
         """Features that agree with the map; 0 where no map was found, None where none was looked for."""
@@ -165,7 +177,40 @@ class Result:
         return None if self.verification is None else self.verification.matrix
 
 
-def answer(snapshot: Snapshot, search: Search, image: ImageLike, box: Box | None) -> list[Result]:
+class Results(list[Result], Tabular):
+    """A ranking, the best first: a list of ``Result`` that a notebook shows with the first images.
+
+    Examples
+    --------
+    >>> from cvbow.index import Result, Results
+    >>> print(Results([Result("a.jpg", 0.31, row=4), Result("b.jpg", 0.2, row=0)]).tables()[0].text())
+    rank  image  score
+       1  a.jpg   0.31
+       2  b.jpg    0.2
+    """
+
+    def tables(self) -> list[Table]:
+        """Return a row for each of the first results, with inliers where some were verified."""
+        verified = any(result.verification is not None for result in self)
+        heads = ["rank", "image", "score", *(["inliers"] if verified else [])]
+        rows = [
+            [str(rank), one.path, f"{one.score:.3g}", *([str(one.n_inliers or 0)] if verified else [])]
+            for rank, one in enumerate(self[:_TOLD], 1)
+        ]
+        more = f"{len(self) - _TOLD} more." if len(self) > _TOLD else ""
+        return [Table(heads, rows, notes=more or ("" if rows else "Nothing was found."))]
+
+    def html(self) -> str:
+        """Return the first images, and the table, as HTML."""
+        pictures = []
+        for one in self[:_PICTURED]:
+            with contextlib.suppress(ImageError, OSError):
+                if one.file is not None:
+                    pictures.append(png_element(read_image(one.file, shrunk_to=240), one.path))
+        return f'<div style="max-height: 500px; overflow: auto">{"".join(pictures)}</div>{super().html()}'
+
+
+def answer(snapshot: Snapshot, search: Search, image: ImageLike, box: Box | None) -> Results:
     """Search for one image; ImageError where it cannot be read."""
     query = _Query(snapshot, image, box)
     with single_threaded():
@@ -177,7 +222,7 @@ def answer(snapshot: Snapshot, search: Search, image: ImageLike, box: Box | None
 
 def answers(
     snapshot: Snapshot, search: Search, images: Sequence[tuple[ImageLike, Box | None]], *, n_jobs: int | None
-) -> Iterator[list[Result] | ImageError]:
+) -> Iterator[Results | ImageError]:
     """Yield the results of each image with its box, or its ImageError."""
     describe = DescribeImage(snapshot.describer, as_query=True)
     with progress("search", len(images)) as tell:
@@ -232,9 +277,7 @@ class _Query:
             return ImageError(found.path, "there is no such file, and a box needs its pixels")
         return self.snapshot.described(self.row)
 
-    def results(
-        self, search: Search, described: Description, scores: NDArray[np.float32] | None = None
-    ) -> list[Result]:
+    def results(self, search: Search, described: Description, scores: NDArray[np.float32] | None = None) -> Results:
         """Search with the image's description, and its scores where they are known."""
         leave_out: list[int] = []
         if search.exclude_self:
@@ -244,7 +287,7 @@ class _Query:
 
 def _answered(
     snapshot: Snapshot, search: Search, queries: Sequence[tuple[_Query, Description | ImageError]]
-) -> list[list[Result] | ImageError]:
+) -> list[Results | ImageError]:
     """Search with the descriptions of some queries, all at once; those that could not be read stay errors."""
     readable = [(query, found) for query, found in queries if not isinstance(found, ImageError)]
     scores: Sequence[NDArray[np.float32] | None] = [None] * len(readable)
@@ -261,13 +304,13 @@ def ranked(
     *,
     leave_out: Collection[int] = (),
     scores: NDArray[np.float32] | None = None,
-) -> list[Result]:
+) -> Results:
     """Rank the images of an index, but for the rows to leave out, by a query's description.
 
     The search is one that `Search.of` returns; `scores` (n_rows,) are the query's, where they are known already.
     """
     if not snapshot.n_living:
-        return []
+        return Results()
     wanted = snapshot.living
     if leave_out:
         wanted = wanted.copy()
@@ -299,10 +342,10 @@ def ranked(
                 }
                 # A map that was found before the expansion counts after it.
                 rows, found = _verified(snapshot, search, lambda row: others.get(row, whole), rows, also=maps)
-    return [
+    return Results(
         Result(snapshot.record(row).path, values[row], row, found.get(row), file=snapshot.file(row))
         for row in rows[: search.k]
-    ]
+    )
 
 
 def _best(

@@ -16,12 +16,13 @@ from cvbow.images import read_image
 from cvbow.matching.geometry import estimate_geometry
 from cvbow.matching.models import MODELS
 from cvbow.matching.putative import putative_matches
+from cvbow.tables import Table, Tabular, counted
 
 Source = str | os.PathLike[str] | bytes | NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class MatchResult:
+class MatchResult(Tabular):
     """How two images, a and b, match.
 
     Attributes
@@ -67,6 +68,21 @@ class MatchResult:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    def __repr__(self) -> str:
+        model = "" if self.model is None else f", {self.n_inliers} agree with {_a(self.model)}"
+        return f"MatchResult({counted(len(self), 'pair')}{model})"
+
+    def tables(self) -> list[Table]:
+        """Return how many points were found and matched, and what they agree on."""
+        rows = [
+            ("points", f"{len(self.features_a)} and {len(self.features_b)}"),
+            ("matches", str(len(self))),
+            *([] if self.model is None else [(f"agreeing with {_a(self.model)}", str(self.n_inliers))]),
+        ]
+        lines = [] if self.matrix is None else [[f"{value:.4g}" for value in row] for row in self.matrix]
+        matrix = [Table([""] * 3, lines, title="from a to b")] if lines else []
+        return [Table((), rows, notes=self.reason or ""), *matrix]
+
     @property
     def n_inliers(self) -> int:
         """Number of pairs that agree with the model."""
@@ -81,6 +97,10 @@ class MatchResult:
     def points_b(self) -> NDArray[np.float32]:
         """x, y in b of each pair, shape (m, 2)."""
         return self.features_b.points[self.pairs[:, 1], :2]
+
+
+def _a(model: str) -> str:
+    return f"{'an' if model[0] in 'aeiou' else 'a'} {model} map"
 
 
 def match_images(

@@ -16,7 +16,7 @@ import numpy as np
 
 from cvbow.errors import NetworkError
 from cvbow.files import file_hash, open_file
-from cvbow.parallel import note
+from cvbow.progress import note
 
 _ENTRY_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 #: The first digits of a file's SHA-256, which torch.hub expects in its name.

@@ -1,4 +1,4 @@
-"""The one place that knows joblib: ordered parallel work, thread limits, and progress.
+"""The one place that knows joblib: ordered parallel work and thread limits.
 
 Work runs on joblib's threads unless a surrounding ``joblib.parallel_config`` names another executor (processes, Dask);
 OpenCV and BLAS release the interpreter lock, so threads cost no copies. While work runs, BLAS and OpenCV use one
@@ -8,13 +8,11 @@ the number of workers nor on the number of cores.
 
 from cvbow.parallel._executors import EXECUTORS, executor
 from cvbow.parallel._jobs import cut, default_jobs, effective_jobs, local_threads, map_threads
-from cvbow.parallel._telling import Reporter, note, progress, reporting
 from cvbow.parallel._threads import single_threaded
 from cvbow.parallel._working import inherited, prefetched, run
 
 __all__ = [
     "EXECUTORS",
-    "Reporter",
     "cut",
     "default_jobs",
     "effective_jobs",
@@ -22,10 +20,7 @@ __all__ = [
     "inherited",
     "local_threads",
     "map_threads",
-    "note",
     "prefetched",
-    "progress",
-    "reporting",
     "run",
     "single_threaded",
 ]

@@ -15,8 +15,8 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from cvbow.parallel._jobs import effective_jobs, local_threads
-from cvbow.parallel._telling import progress
 from cvbow.parallel._threads import limit_this_process, single_threaded
+from cvbow.progress import progress
 
 T = TypeVar("T")
 R = TypeVar("R")

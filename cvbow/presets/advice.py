@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from cvbow.classify import ImageClassifier
+from cvbow.tables import counted
 
 #: Images of a class, in the median, below which copies helped: with 10 of each class of 15-Scene, eight copies gained
 #: one point with "bow" and two with "fast".
@@ -38,7 +39,7 @@ def next_step(model: ImageClassifier, labels: Sequence[str] | Sequence[Sequence[
     """
     counts = list(Counter(name for label in labels for name in ([label] if isinstance(label, str) else label)).values())
     if not model.n_augmented and np.median(counts) < FEW:
-        few = f"half of the classes have {np.median(counts):g} images or fewer"
+        few = f"half of the classes have {counted(int(np.median(counts)), 'image')} or fewer"
         return f"{few}: --augment 8, copies of each image, may gain a point or two"
     recipe = model.shown_recipe
     if recipe.get("chosen") == "fisher" and recipe["channels"] == ["local"] and len(labels) <= BEST:

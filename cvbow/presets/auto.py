@@ -15,10 +15,11 @@ from cvbow.classify import Chosen, ImageClassifier, ModelChooser
 from cvbow.errors import ImageError
 from cvbow.images import has_color, read_image
 from cvbow.images.summary import spread_over
-from cvbow.parallel import note, run
+from cvbow.parallel import run
 from cvbow.presets.building import build_model
 from cvbow.presets.recipes import BEST_IN_COLOR, IN_COLOR, PRESETS, Preset
 from cvbow.presets.settings import PARTS, SETTINGS
+from cvbow.progress import note
 from cvbow.storage import storable
 
 #: Images that are looked at: a share of 5 % among them is known to 2 %, and reading them takes seconds.

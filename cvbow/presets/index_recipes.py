@@ -146,7 +146,8 @@ def index_recipe(
 def _refuse(unknown: Collection[str], known: Sequence[str]) -> None:
     if unknown:
         wrong = min(unknown)
-        raise ValueError(f"unknown setting {wrong}; settings are {', '.join(known)}{did_you_mean(wrong, known)}")
+        told = did_you_mean(wrong, known) or f"; settings are {', '.join(known)}"
+        raise ValueError(f"unknown setting {wrong}{told}")
 
 
 def _checked(recipe: DescriberRecipe) -> DescriberRecipe:

@@ -16,8 +16,9 @@ from cvbow.images.palette import SKY, SOFT, VERMILLION, YELLOW
 from cvbow.index import ImageIndex, Result
 from cvbow.matching import transform_points
 from cvbow.report._canvas import Picture, display, draw_frame, put_text, text_height, text_width, wrap_text
-from cvbow.report._html import counted, escape, figure
+from cvbow.report._html import escape, figure
 from cvbow.retrieval import Box, check_box
+from cvbow.tables import counted
 
 _TEXT = 15
 #: Side of the square that an image of a page is fitted into.

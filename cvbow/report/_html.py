@@ -45,11 +45,6 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def counted(number: int, what: str) -> str:
-    """Return a number of things: "1 image", "12,345 images"."""
-    return f"{count(number)} {what}{'' if number == 1 else 's'}"
-
-
 def data(value: float, text: str) -> str:
     """Return a number's text with its full value beside it, for programs that read the page."""
     return f'<data value="{value!r}">{text}</data>'

@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation import Explanation, explanations_of, shown_image
+from cvbow.progress import stages
 from cvbow.report._gallery import Answered, Shown, gallery
 from cvbow.report._heat import heat_maps
-from cvbow.report._html import breakable, count, counted, isolate
+from cvbow.report._html import breakable, count, isolate
+from cvbow.tables import counted
 
 #: Thumbnails of mistakes, at most: so many are less than 6 MB.
 MOST_SHOWN = 400
@@ -74,14 +76,16 @@ def timely_explanations(
     Images that cannot be read have none. Whoever leaves off after the first has not waited for the others.
     """
     started = time.perf_counter()
-    for first, last in ((0, 1), (1, len(images))):
-        if first >= len(images):
-            return
-        for place, found in enumerate(explanations_of(model, images[first:last], classes[first:last]), first):
-            if time.perf_counter() - started > _SECONDS:
+    with stages({"explain": 1, "explain more": len(images)}) as begin:
+        for first, last in ((0, 1), (1, len(images))):
+            if first >= len(images):
                 return
-            if not isinstance(found, ImageError):
-                yield place, found
+            begin("explain more" if first else "explain")
+            for place, found in enumerate(explanations_of(model, images[first:last], classes[first:last]), first):
+                if time.perf_counter() - started > _SECONDS:
+                    return
+                if not isinstance(found, ImageError):
+                    yield place, found
 
 
 def with_anchor(shown: AnyShown, anchor: str) -> AnyShown:

@@ -19,7 +19,6 @@ from cvbow.report._heat import heat_pictures, signed
 from cvbow.report._html import (
     breakable,
     count,
-    counted,
     data,
     escape,
     isolate,
@@ -34,7 +33,7 @@ from cvbow.report._html import (
 from cvbow.report._judged import below, common_folder, figures
 from cvbow.report._marking import SCRIPT, mark_box, tools
 from cvbow.report._mistakes import VANISHED, timely_explanations
-from cvbow.tables import duration
+from cvbow.tables import counted, duration
 
 #: Bytes of findings with images, and of those in lists, at most: with the rest of the page less than 20 MB.
 LIMIT, _LIST_LIMIT = 13_000_000, 5_000_000

@@ -12,20 +12,9 @@ from cvbow.annotations import ObjectList, Objects
 from cvbow.detection import DetectionReport, match_objects
 from cvbow.errors import ImageError
 from cvbow.images import read_image
-from cvbow.report._html import (
-    count,
-    counted,
-    data,
-    escape,
-    figure,
-    isolate,
-    page,
-    scroll_box,
-    section,
-    table,
-    write_page,
-)
+from cvbow.report._html import count, data, escape, figure, isolate, page, scroll_box, section, table, write_page
 from cvbow.report.objects import overlay_objects
+from cvbow.tables import counted
 
 #: Images that are shown at most, and the box that each is fitted into.
 _MOST, _BOX = 36, (480, 360)

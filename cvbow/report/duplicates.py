@@ -7,7 +7,8 @@ import os
 from cvbow.duplicates import DuplicateGroup, DuplicatePair, Duplicates
 from cvbow.index import ImageIndex
 from cvbow.report._found import panel_figure, unmarked
-from cvbow.report._html import count, counted, data, escape, page, percent, section, write_page
+from cvbow.report._html import count, data, escape, page, percent, section, write_page
+from cvbow.tables import counted
 
 #: What an image of a group has to do with an earlier one.
 _SAID = {"identical": "same bytes as", "copy": "copy of", "part": "overlaps"}

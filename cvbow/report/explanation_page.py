@@ -17,8 +17,9 @@ from cvbow.images import from_unit
 from cvbow.report._canvas import display
 from cvbow.report._figure_groups import FigureGroups
 from cvbow.report._heat import draw_heat, heat_maps, scale, signed
-from cvbow.report._html import breakable, count, counted, isolate, page, picture, section, write_page
+from cvbow.report._html import breakable, count, isolate, page, picture, section, write_page
 from cvbow.report.explanation import telling_words
+from cvbow.tables import counted
 
 #: Bytes of the figures, at most: with the rest of the page less than 15 MB.
 LIMIT = 14_000_000

@@ -18,7 +18,6 @@ from cvbow.report._gallery import AnsweredLabels, gallery
 from cvbow.report._html import (
     MISSING,
     count,
-    counted,
     data,
     isolate,
     link,
@@ -31,6 +30,7 @@ from cvbow.report._html import (
 )
 from cvbow.report._judged import GONE, below, common_folder, figures, how_made, skipped_files
 from cvbow.report._mistakes import Pair, explain_mistakes, grouped
+from cvbow.tables import counted
 
 _MOST_IMAGES = 48
 #: Kinds of mistakes, as the second part of a ``Pair``.

@@ -26,8 +26,9 @@ from cvbow.report._canvas import (
     write_picture,
 )
 from cvbow.report._found import Panel, panel_figure, panels, rendered, said
-from cvbow.report._html import breakable, count, counted, escape, page, section, write_page
+from cvbow.report._html import breakable, count, escape, page, section, write_page
 from cvbow.retrieval import Box
+from cvbow.tables import counted
 
 _MARGIN, _GAP = 16, 14
 _TITLE, _TEXT = 20, 15

@@ -15,21 +15,10 @@ from cvbow.errors import ImageError
 from cvbow.images import read_image
 from cvbow.images.palette import SOFT
 from cvbow.report._canvas import Picture, blank, display, fit_text, put_text, text_height, text_width, write_picture
-from cvbow.report._html import (
-    count,
-    counted,
-    data,
-    figure,
-    isolate,
-    page,
-    percent,
-    scroll_box,
-    section,
-    table,
-    write_page,
-)
+from cvbow.report._html import count, data, figure, isolate, page, percent, scroll_box, section, table, write_page
 from cvbow.report._judged import GONE, below, common_folder, figures, skipped_files
 from cvbow.segmentation import SegmentationReport, Segmenter, mask_color, read_mask
+from cvbow.tables import counted
 
 #: Box that an image is fitted into, in pixels, and how many times it is enlarged at most.
 BOX, ENLARGED = (960, 720), 4.0

@@ -21,7 +21,8 @@ from cvbow.images import to_gray
 from cvbow.images.palette import DARK, ORANGE, SKY, SOFT, YELLOW
 from cvbow.matching import transform_points
 from cvbow.report._canvas import Picture, blank, display, fit_text, put_text, text_height, wrap_text, write_picture
-from cvbow.report._html import count, counted
+from cvbow.report._html import count
+from cvbow.tables import counted
 
 #: Kinds of stages, and the detector that stands for each; a detector's own name is a stage as well.
 STAGES = {"edges": "canny", "corners": "harris", "blobs": "log", "keypoints": "sift", "dense": "grid"}

@@ -15,7 +15,6 @@ from cvbow.report._html import (
     MISSING,
     breakable,
     count,
-    counted,
     data,
     escape,
     isolate,
@@ -26,6 +25,7 @@ from cvbow.report._html import (
     table,
     write_page,
 )
+from cvbow.tables import counted
 
 #: Bytes of the words' figures, at most: with the rest of the page less than 15 MB.
 LIMIT = 14_000_000

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import joblib
@@ -20,12 +20,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_flag, check_int
 from cvbow.backends import ImageEncoder, ImageLike
-from cvbow.backends.fitting import choose_positions, fit_inside
+from cvbow.backends.fitting import LEARNING, choose_positions, fit_inside
 from cvbow.backends.loading import check_images
 from cvbow.encoders.normalize import normalize_rows
 from cvbow.errors import CvbowError
 from cvbow.images import check_background, read_image, reading_as
 from cvbow.parallel import default_jobs, single_threaded
+from cvbow.progress import stages
 from cvbow.retrieval._faiss import check_faiss
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Scorer, Segment, check_box
 from cvbow.retrieval.exact import SEARCHES, ExactScorer
@@ -155,18 +156,22 @@ class ImageVectors(Describer):
             if name in vars(self):
                 delattr(self, name)
         self.skipped_ = []
-        with reading_as(background=self.background):
-            self._fit(images, y)
+        weights = {"backend": LEARNING, "directions": min(len(images), self.sample_images), "local": LEARNING}
+        with reading_as(background=self.background), stages(weights) as begin:
+            self._fit(images, y, begin)
         return self
 
-    def _fit(self, images: Sequence[ImageLike], y: object) -> None:
+    def _fit(self, images: Sequence[ImageLike], y: object, begin: Callable[[str], None]) -> None:
+        begin("backend")
         self.backend_ = fit_inside(self.backend, images, y, n_jobs=self.n_jobs, memory=self.memory)
+        begin("directions")
         if self.whiten or self.n_components is not None:
             with default_jobs(self.n_jobs):
                 positions = choose_positions(len(images), self.sample_images, self.random_state)
                 encoded = self.backend_.encode_images([images[position] for position in positions])
             self.skipped_ = encoded.skipped
             self._learn(encoded.vectors)
+        begin("local")
         if self.local is not None:
             local = self.local
             if local.background != self.background:

@@ -18,13 +18,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from cvbow._checks import check_choice, check_int, check_real
 from cvbow.backends import ImageLike
-from cvbow.backends.fitting import draw_sample
+from cvbow.backends.fitting import LEARNING, draw_sample
 from cvbow.backends.loading import check_images
 from cvbow.dictionary import ApproximateKMeans
 from cvbow.dictionary.base import check_dictionary, ranks_words
 from cvbow.features import SIFT, Extractor, Features, make_extractor
 from cvbow.images import check_background, reading_as
 from cvbow.parallel import default_jobs, single_threaded
+from cvbow.progress import stages
 from cvbow.retrieval.describer import ArraySpec, Box, Describer, Segment, check_box
 from cvbow.retrieval.hamming_embedding import N_BITS, HammingEmbedding, hamming_weights
 from cvbow.retrieval.inverted import IDF, TF, InvertedScorer
@@ -167,28 +168,31 @@ class VisualWords(Describer):
     def fit(self, images: Sequence[ImageLike], y: object = None) -> Self:
         self.check_params()
         images = check_images(images, minimum=1)
-        with reading_as(background=self.background):
-            sample = draw_sample(
-                self._extractor(),
-                images,
-                sample=self.sample,
-                sample_images=self.sample_images,
-                seed=self.random_state,
-                n_jobs=self.n_jobs,
-            )
-        self.n_sampled_, self.skipped_ = sample.n_descriptors, sample.skipped
-        descriptors = sample.descriptors()
-        drawn = time.perf_counter()
-        n_words = max(1, min(_N_WORDS, len(descriptors) // _PER_WORD)) if self.n_words is None else self.n_words
-        dictionary = ApproximateKMeans(n_words=n_words, random_state=self.random_state)
-        with single_threaded(), default_jobs(self.n_jobs):
-            self.dictionary_ = clone(dictionary if self.dictionary is None else self.dictionary).fit(descriptors)
-            learned = time.perf_counter()
-            self.embedding_ = None
-            if self.embedding_bits:
-                words = self.dictionary_.predict(descriptors)
-                embedding = HammingEmbedding(random_state=self.random_state)
-                self.embedding_ = embedding.fit(descriptors, words, len(self.dictionary_.words_))
+        with stages({"sample": min(len(images), self.sample_images), "dictionary": LEARNING}) as begin:
+            begin("sample")
+            with reading_as(background=self.background):
+                sample = draw_sample(
+                    self._extractor(),
+                    images,
+                    sample=self.sample,
+                    sample_images=self.sample_images,
+                    seed=self.random_state,
+                    n_jobs=self.n_jobs,
+                )
+            self.n_sampled_, self.skipped_ = sample.n_descriptors, sample.skipped
+            descriptors = sample.descriptors()
+            begin("dictionary")
+            drawn = time.perf_counter()
+            n_words = max(1, min(_N_WORDS, len(descriptors) // _PER_WORD)) if self.n_words is None else self.n_words
+            dictionary = ApproximateKMeans(n_words=n_words, random_state=self.random_state)
+            with single_threaded(), default_jobs(self.n_jobs):
+                self.dictionary_ = clone(dictionary if self.dictionary is None else self.dictionary).fit(descriptors)
+                learned = time.perf_counter()
+                self.embedding_ = None
+                if self.embedding_bits:
+                    words = self.dictionary_.predict(descriptors)
+                    embedding = HammingEmbedding(random_state=self.random_state)
+                    self.embedding_ = embedding.fit(descriptors, words, len(self.dictionary_.words_))
         self.extractor_ = sample.extractor
         ended = time.perf_counter()
         self.seconds_ = {"extract": sample.seconds, "dictionary": learned - drawn, "embedding": ended - learned}

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from cvbow.errors import CvbowError
-from cvbow.parallel import note, run, single_threaded
+from cvbow.parallel import run, single_threaded
+from cvbow.progress import detail, note, stages
 from cvbow.segmentation._context import context
 from cvbow.segmentation._known import Known
 from cvbow.segmentation._smoothing import smooth
@@ -48,19 +49,27 @@ class Rounds:
         rows = self._drawn(targets)
         values = [one.values for one in known]
         rounds: list[list[Any]] = []
-        for number in range(1, n_rounds + 1):
-            note(f"round {number} of {n_rounds}: {sum(map(len, rows))} super-pixels of {values[0].shape[1]} values")
-            learner = _Learn(self.classifier, values, targets, rows, folds)
-            parts = list(range(n_folds))
-            made = list(run(learner, parts, n_jobs=self.n_jobs, task=f"round {number}", total=n_folds))
-            rounds.append(made)
-            guess = _Guess(made, folds, len(classes), known, values, number < n_rounds)
-            found = list(run(guess, range(len(known)), n_jobs=self.n_jobs, task=f"context {number}", total=len(known)))
-            if number < n_rounds:
-                values = [
-                    one.values if more is None else np.hstack([one.values, more])
-                    for one, (_, more) in zip(known, found, strict=True)
-                ]
+        steps = [f"{step} {number}" for number in range(1, n_rounds + 1) for step in ("round", "context")]
+        with stages(dict.fromkeys(steps, 1)) as begin:
+            for number in range(1, n_rounds + 1):
+                begin(f"round {number}")
+                detail(
+                    f"round {number} of {n_rounds}: {sum(map(len, rows))} super-pixels of {values[0].shape[1]} values"
+                )
+                learner = _Learn(self.classifier, values, targets, rows, folds)
+                parts = list(range(n_folds))
+                made = list(run(learner, parts, n_jobs=self.n_jobs, task=f"round {number}", total=n_folds))
+                rounds.append(made)
+                begin(f"context {number}")
+                guess = _Guess(made, folds, len(classes), known, values, number < n_rounds)
+                found = list(
+                    run(guess, range(len(known)), n_jobs=self.n_jobs, task=f"context {number}", total=len(known))
+                )
+                if number < n_rounds:
+                    values = [
+                        one.values if more is None else np.hstack([one.values, more])
+                        for one, (_, more) in zip(known, found, strict=True)
+                    ]
         return rounds, self._best_factors(known, [probabilities for probabilities, _ in found], classes)
 
     def _drawn(self, targets: Sequence[NDArray[np.intp]]) -> list[NDArray[np.intp]]:

@@ -17,6 +17,7 @@ from cvbow.dictionary import KMeansDictionary
 from cvbow.errors import ImageError
 from cvbow.images import from_gray, read_image, resize
 from cvbow.parallel import run, single_threaded
+from cvbow.progress import stages
 from cvbow.segmentation._description import BIN_SIZES, Described, describe, extract
 from cvbow.segmentation.superpixels import find_superpixels
 from cvbow.storage import Array, Learned, Part, storable
@@ -90,15 +91,19 @@ class SuperPixelDescriber(BaseEstimator):  # type: ignore[misc]
         self.check_params()
         order = np.random.default_rng(self.random_state).permutation(len(images))[:_IMAGES]
         some = [(int(place), images[place]) for place in np.sort(order)]
-        descriptors = self._sampled(_SampleDescriptors(self), some, "words")
-        if not len(descriptors):
-            descriptors = np.zeros((1, 128), np.float32)  # all images are plain, or too small
-        n_words = min(self.n_words, len(np.unique(descriptors, axis=0)))
-        words = KMeansDictionary(n_words=n_words, random_state=self.random_state, n_jobs=self.n_jobs)
-        self.dictionary_ = words.fit(descriptors)
-        shares = self._sampled(_SampleShares(self), some, "main directions")
-        if not len(shares):
-            shares = np.zeros((1, 4 * n_words), np.float32)  # no image can be read
+        with stages({"sample": 1, "words": 2, "main directions": 2}) as begin:
+            begin("sample")
+            descriptors = self._sampled(_SampleDescriptors(self), some, "words")
+            if not len(descriptors):
+                descriptors = np.zeros((1, 128), np.float32)  # all images are plain, or too small
+            begin("words")
+            n_words = min(self.n_words, len(np.unique(descriptors, axis=0)))
+            words = KMeansDictionary(n_words=n_words, random_state=self.random_state, n_jobs=self.n_jobs)
+            self.dictionary_ = words.fit(descriptors)
+            begin("main directions")
+            shares = self._sampled(_SampleShares(self), some, "main directions")
+            if not len(shares):
+                shares = np.zeros((1, 4 * n_words), np.float32)  # no image can be read
         with single_threaded():
             self.mean_ = shares.mean(axis=0, dtype=np.float64).astype(np.float32)
             centred = (shares - self.mean_).astype(np.float64)

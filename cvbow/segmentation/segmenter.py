@@ -18,7 +18,8 @@ from cvbow.backends.loading import check_images, path_of, try_image
 from cvbow.classify import make_classifier
 from cvbow.errors import CvbowError, ImageError
 from cvbow.model_files import ModelFile
-from cvbow.parallel import note, run, single_threaded
+from cvbow.parallel import run, single_threaded
+from cvbow.progress import note, stages
 from cvbow.segmentation._context import context
 from cvbow.segmentation._known import Known, LearnMask, name_of, read_pair
 from cvbow.segmentation._rounds import Rounds, class_probabilities
@@ -179,28 +180,32 @@ class Segmenter(ModelFile, BaseEstimator):  # type: ignore[misc]
         if len(images) != len(masks):
             raise ValueError(f"images and masks must be as many, got {len(images)} and {len(masks)}")
         names = None if classes is None else check_class_names(classes)
-        self.describer_ = self._describer().fit(images)
-        learn = LearnMask(self.describer_, self.unknown, None if names is None else len(names))
-        pairs = list(zip(images, masks, strict=True))
-        found = list(run(learn, pairs, n_jobs=self.n_jobs, task="describe", total=len(pairs)))
-        self.skipped_: list[ImageError] = [one for one in found if isinstance(one, ImageError)]
-        if strict and self.skipped_:
-            raise self.skipped_[0]
-        known = [one for one in found if isinstance(one, Known)]
-        if not known:
-            raise CvbowError(f"none of the {len(images)} images could be used; the first: {self.skipped_[0]}")
-        self._take_classes(known, names)
-        self.n_images_ = len(known)
-        rounds = Rounds(
-            self._make_classifier(),
-            self.n_rounds,
-            self.n_folds,
-            self.sample,
-            self.smoothing,
-            self.n_jobs,
-            self.random_state,
-        )
-        self.rounds_, self.factors_ = rounds.learn(known, self.classes_)
+        with stages({"words": 2, "describe": 2, "rounds": 3}) as begin:
+            begin("words")
+            self.describer_ = self._describer().fit(images)
+            begin("describe")
+            learn = LearnMask(self.describer_, self.unknown, None if names is None else len(names))
+            pairs = list(zip(images, masks, strict=True))
+            found = list(run(learn, pairs, n_jobs=self.n_jobs, task="describe", total=len(pairs)))
+            self.skipped_: list[ImageError] = [one for one in found if isinstance(one, ImageError)]
+            if strict and self.skipped_:
+                raise self.skipped_[0]
+            known = [one for one in found if isinstance(one, Known)]
+            if not known:
+                raise CvbowError(f"none of the {len(images)} images could be used; the first: {self.skipped_[0]}")
+            self._take_classes(known, names)
+            self.n_images_ = len(known)
+            begin("rounds")
+            rounds = Rounds(
+                self._make_classifier(),
+                self.n_rounds,
+                self.n_folds,
+                self.sample,
+                self.smoothing,
+                self.n_jobs,
+                self.random_state,
+            )
+            self.rounds_, self.factors_ = rounds.learn(known, self.classes_)
         self.seconds_ = time.perf_counter() - started
         return self
 

@@ -17,8 +17,9 @@ from cvbow.backends import ImageEncoder
 from cvbow.backends.loading import ImageLike
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
 from cvbow.errors import CvbowError
-from cvbow.parallel import default_jobs, reporting
+from cvbow.parallel import default_jobs
 from cvbow.presets import Preset, make_model
+from cvbow.progress import reporting
 from cvbow.storage import size_of
 from cvbow.tuning.cost import milliseconds
 from cvbow.tuning.sharing import Kept, bags, share, unshare

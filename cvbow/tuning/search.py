@@ -28,9 +28,10 @@ from cvbow.errors import CvbowError, ImageError
 from cvbow.features import to_working_size
 from cvbow.files import open_file, read_file
 from cvbow.images import content_hash, has_color, read_image
-from cvbow.parallel import note, progress, run
+from cvbow.parallel import run
 from cvbow.presets import Preset, write_recipes
 from cvbow.presets.auto import COLORED, TINY
+from cvbow.progress import note, progress, stages
 from cvbow.tables import Table, figure, percent
 from cvbow.tuning.evaluation import Evaluator, Outcome, front_of, in_even_order
 from cvbow.tuning.space import Gene, Value, genes, place_of, recipe_of
@@ -233,30 +234,36 @@ def tune(
     optuna = _optuna()
     images = check_images(images, minimum=1)
     labels = _labels(y, len(images))
-    read, skipped, colored = _read(images, n_jobs)
-    order = np.flatnonzero([one is not None for one in read])
-    order = order[in_even_order(labels[order], seed)][:max_images]
-    _check_classes(labels[order])
-    pixels = [read[place].pixels for place in order]
-    sides = np.array([image.shape[:2] for image in pixels])
-    of_kind = genes(
-        colored=colored, tiny=float(np.median(sides.min(axis=1))) < TINY, side=float(np.median(sides.max(axis=1)))
-    )
-    digest = hashlib.sha256("".join(f"{read[place].digest} {labels[place]}\n" for place in order).encode()).hexdigest()
-    facts = {"seed": seed, "sampler": sampler, "version": __version__, "space": _digest(of_kind), "images": digest}
-    evaluator = Evaluator(
-        pixels, labels[order], [images[int(place)] for place in order], n_jobs=n_jobs, room=round(1e9 * gigabytes)
-    )
-    starts = _starts(of_kind, colored)
     if seconds is None and evaluations is None:
         evaluations = 100
-    deadline = None if seconds is None else started + seconds
-    with _quiet(optuna), _study(optuna, storage, facts) as study:
-        search = _Search(optuna, study, of_kind, starts, evaluator, sampler, seed)
-        search.go(evaluations, deadline)
-    outcomes = list(search.known.values())
-    front = front_of([one for one in outcomes if not one.stopped])
-    return Tuning(front, outcomes, len(order), skipped, time.monotonic() - started, seed, sampler)
+    # A recipe takes about as long as it takes to read the images ten times.
+    with stages({"read": 1, "tune": 10 * (evaluations or 20)}) as begin:
+        begin("read")
+        read, skipped, colored = _read(images, n_jobs)
+        order = np.flatnonzero([one is not None for one in read])
+        order = order[in_even_order(labels[order], seed)][:max_images]
+        _check_classes(labels[order])
+        pixels = [read[place].pixels for place in order]
+        sides = np.array([image.shape[:2] for image in pixels])
+        of_kind = genes(
+            colored=colored, tiny=float(np.median(sides.min(axis=1))) < TINY, side=float(np.median(sides.max(axis=1)))
+        )
+        digest = hashlib.sha256(
+            "".join(f"{read[place].digest} {labels[place]}\n" for place in order).encode()
+        ).hexdigest()
+        facts = {"seed": seed, "sampler": sampler, "version": __version__, "space": _digest(of_kind), "images": digest}
+        evaluator = Evaluator(
+            pixels, labels[order], [images[int(place)] for place in order], n_jobs=n_jobs, room=round(1e9 * gigabytes)
+        )
+        starts = _starts(of_kind, colored)
+        deadline = None if seconds is None else started + seconds
+        begin("tune")
+        with _quiet(optuna), _study(optuna, storage, facts) as study:
+            search = _Search(optuna, study, of_kind, starts, evaluator, sampler, seed)
+            search.go(evaluations, deadline)
+        outcomes = list(search.known.values())
+        front = front_of([one for one in outcomes if not one.stopped])
+        return Tuning(front, outcomes, len(order), skipped, time.monotonic() - started, seed, sampler)
 
 
 class _Search:
