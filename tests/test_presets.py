@@ -206,7 +206,7 @@ def test_parameters_of_parts() -> None:
         ({"census__radii": (1,)}, "census__radii applies only if channels has census; it is local"),
         ({"detector__k": 3, "features": "sift"}, "detector__k applies only if features is local-features"),
         ({"channels": ("census",), "encoder__power": 1}, "encoder__power applies only if channels is local or color"),
-        ({"channels": ("local", "sensus")}, "channels 'sensus' is unknown; did you mean census?"),
+        ({"channels": ("local", "sensus")}, "channels must be one of local, .*, got 'sensus'; did you mean census?"),
     ],
 )
 def test_wrong_parameters_of_parts(settings: dict[str, Any], message: str) -> None:
@@ -544,8 +544,8 @@ def test_an_unknown_preset_lists_the_presets() -> None:
 
 
 def test_an_unknown_key_lists_the_settings() -> None:
-    with pytest.raises(ValueError, match="unknown setting n_word;") as caught:
-        make_model("bow", settings={"C": 1.0, "n_word": 5})
+    with pytest.raises(ValueError, match="unknown setting xyzzy; settings are") as caught:
+        make_model("bow", settings={"C": 1.0, "xyzzy": 5})
     for key in (*SETTINGS, *LinearSVM().get_params()):
         assert key in str(caught.value)
     # What another classifier has is unknown to this one.
@@ -553,6 +553,8 @@ def test_an_unknown_key_lists_the_settings() -> None:
         make_model("bow", settings={"n_neighbors": 5})
     with pytest.raises(ValueError, match=r"classifier must be one of .*, got 'svm'"):
         make_model("bow", settings={"classifier": "svm", "C": 1.0})
+    with pytest.raises(ValueError, match=r"^unknown setting n_word; did you mean n_words\? the classifier"):
+        make_model("bow", settings={"n_word": 3})
 
 
 @pytest.mark.parametrize(

@@ -271,8 +271,8 @@ def _check_classifier_keys(classifier: str, parameters: Mapping[str, Any]) -> No
         except ValueError as error:
             if "has no parameter" not in str(error):
                 raise
-            told = did_you_mean(key, SETTINGS) or f"; settings are {', '.join(SETTINGS)}; {error}"
-            raise ValueError(f"unknown setting {key}{told}") from None
+            told = did_you_mean(key, SETTINGS) or f"; settings are {', '.join(SETTINGS)};"
+            raise ValueError(f"unknown setting {key}{told} {error}") from None
 
 
 def _out_of_place(key: str, values: Mapping[str, Any]) -> str:
