@@ -551,7 +551,7 @@ def test_an_unknown_key_lists_the_settings() -> None:
     # What another classifier has is unknown to this one.
     with pytest.raises(ValueError, match=r"unknown setting n_neighbors; .*the classifier linear-svm has no parameter"):
         make_model("bow", settings={"n_neighbors": 5})
-    with pytest.raises(ValueError, match=r"classifier must be one of .*, got 'svm'"):
+    with pytest.raises(ValueError, match="classifier 'svm' is unknown; did you mean rbf-svm"):
         make_model("bow", settings={"classifier": "svm", "C": 1.0})
     with pytest.raises(ValueError, match=r"^unknown setting n_word; did you mean n_words\? the classifier"):
         make_model("bow", settings={"n_word": 3})
