@@ -117,3 +117,23 @@ def test_several_labels_are_refused(tiny_dataset: Path, tmp_path: Path) -> None:
     done = run("tune", table, "-o", tmp_path / "best.toml", "--evaluations", "1")
     assert done.exit_code == 2
     assert "one label for each image" in done.stderr
+
+
+def test_numbers_of_close_recipes_are_apart() -> None:
+    pytest.importorskip("matplotlib", reason="the picture needs matplotlib: pip install 'cvbow[report]'")
+    from matplotlib.figure import Figure
+
+    from cvbow.report.front import _number
+
+    figure = Figure(figsize=(7.5, 4.8), dpi=120)
+    axes = figure.subplots()
+    axes.set(xlim=(1, 100), ylim=(0, 50), xscale="log")
+    times, percents = [10.0, 10.4, 10.6, 30.0, 31.0], [20.0, 19.8, 19.5, 10.0, 9.9]
+    _number(axes, times, percents)
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent().padded(-2) for text in axes.texts]
+    assert [text.get_text() for text in axes.texts] == ["1", "2", "3", "4", "5"]
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:place])
+        for mark in axes.transData.transform(np.column_stack([times, percents])):
+            assert not box.contains(*mark)

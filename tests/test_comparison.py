@@ -280,12 +280,43 @@ def test_plots_show_the_intervals_of_the_table(tmp_path: Path) -> None:
     _cost(axes, [row])
     (bar,) = axes.collections[0].get_segments()
     assert bar[:, 1] == pytest.approx([100 * row["interval"]["low"], 100 * row["interval"]["high"]])
-    assert axes.get_ylabel() == "mean class accuracy, % with 95 % interval"
+    assert axes.get_ylabel() == "mean class accuracy, %\nwith 95 % interval"
     axes = Figure().subplots()
     _curve(axes, [row])
     two, all_of_them = axes.collections[0].get_segments()
     assert two[:, 1] == pytest.approx([100, 100])
     assert not len(all_of_them), "where all images are taken there is one draw, and no spread"
+
+
+@pytest.mark.skipif(not HAS_MATPLOTLIB, reason="needs the extra report")
+@pytest.mark.parametrize("least", [0.1, 0.42, 0.99])
+def test_a_mark_at_all_right_is_inside_and_text_is_not_cut(least: float) -> None:
+    from matplotlib.figure import Figure
+
+    from cvbow.report.comparison_plots import _cost, _curve
+
+    rows: list[Any] = [
+        {
+            "name": str(share),
+            "cost": {"ms_per_image": 10.0},
+            "mean_class_accuracy": {"mean": share, "std": 0.01},
+            "interval": None,
+            "curve": [{"train_per_class": count, "mean": share, "std": 0.01} for count in (5, 10)],
+        }
+        for share in (least, 1.0)
+    ]
+    for draw in (_cost, _curve):
+        figure = Figure(figsize=(7, 4.5), dpi=120, layout="constrained")
+        axes = figure.subplots()
+        draw(axes, rows)
+        figure.draw_without_rendering()
+        inside, whole = axes.get_window_extent(), figure.bbox
+        top = axes.transData.transform((10, 100))[1]
+        assert top + 3.5 * 120 / 72 <= inside.y1, "half a mark and its edge, in points"
+        assert axes.get_ylim()[1] < 104
+        assert max(axes.get_yticks()) <= 100
+        label = axes.yaxis.label.get_window_extent()
+        assert whole.y0 <= label.y0 < label.y1 <= whole.y1
 
 
 @pytest.mark.skipif(not HAS_MATPLOTLIB, reason="needs the extra report")

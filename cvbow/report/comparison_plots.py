@@ -18,6 +18,8 @@ PLOTS = ("accuracy-cost.png", "learning-curve.png", "corruptions.png")
 #: Colours and marks that can be told apart without seeing colours (M. Okabe and K. Ito).
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+#: Room above 100 %, as a share of the axis below: a mark's half and its edge.
+_ROOM = 0.03
 
 
 def write_comparison_plots(folder: str | os.PathLike[str], result: Mapping[str, Any]) -> list[Path]:
@@ -87,12 +89,11 @@ def _cost(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     low, high = 0.8 * min(costs), 1.25 * max(costs)
     bars = ""
     if any(row["interval"] is not None for row in rows):
-        bars = " with 95 % interval"
+        bars = "with 95 % interval"
     elif any(row["mean_class_accuracy"]["std"] is not None for row in rows):
-        bars = " ± standard deviation over splits"
+        bars = "± standard deviation over splits"
     _scale(axes, round_ticks(low, high) or [min(costs)], "milliseconds of processor time an image", bars)
     axes.set_xlim(low, high)
-    axes.set_ylim(top=min(axes.get_ylim()[1], 101))
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
 
 
@@ -110,7 +111,7 @@ def _curve(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
         spreads = [np.nan if point["std"] is None else 100 * point["std"] for point in row["curve"]]
         axes.errorbar(counts, means, yerr=spreads, capsize=3, label=row["name"], **_look(place))
     has_spread = any(point["std"] is not None for row in rows for point in row["curve"])
-    bars = " ± standard deviation over draws" if has_spread else ""
+    bars = "± standard deviation over draws" if has_spread else ""
     _scale(axes, [point["train_per_class"] for point in rows[0]["curve"]], "training images per class", bars)
 
 
@@ -120,8 +121,17 @@ def _scale(axes: Any, ticks: Sequence[float], what: str, bars: str) -> None:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xlabel(what)
-    axes.set_ylabel(f"mean class accuracy, %{bars}")
+    # On one line the text would be longer than the axis.
+    axes.set_ylabel("\n".join(("mean class accuracy, %", bars)).strip())
     axes.grid(alpha=0.3)
+    _to_hundred(axes)
+
+
+def _to_hundred(axes: Any) -> None:
+    """End an axis of percentages at 100, but for the room that a mark there needs."""
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, min(high, 100 + _ROOM * (100 - low)))
+    axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= 100])
 
 
 def _corruptions(grid: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -134,6 +144,7 @@ def _corruptions(grid: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> None
         axes.set_xlabel(corruption.unit, fontsize=8)
         axes.set_xticks([0, *STRENGTHS], ["clean", *map(str, corruption.amounts)], rotation=45, ha="right", fontsize=8)
         axes.grid(alpha=0.3)
+    _to_hundred(grid[0])
     for axes in grid[:: len(grid) // 2]:
         axes.set_ylabel("mean class accuracy, %")
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from cvbow.report.comparison_plots import round_ticks
 from cvbow.storage import GENERATOR, replacing
 from cvbow.tuning import Tuning
+
+#: Half of a mark, and the width and height of a digit, in points.
+_MARK, _LETTER = 5.0, (5.5, 7.0)
 
 
 def write_front_plot(path: str | os.PathLike[str], tuning: Tuning) -> None:
@@ -48,8 +53,6 @@ def write_front_plot(path: str | os.PathLike[str], tuning: Tuning) -> None:
     points = axes.scatter(
         times, percents, c=sizes, norm=norm, s=70, cmap="viridis", edgecolor="black", zorder=3, label="front"
     )
-    for number, place in enumerate(zip(times, percents, strict=True), 1):
-        axes.annotate(str(number), place, xytext=(5, 5), textcoords="offset points", fontsize=8)
     every = [*times, *(one.milliseconds for one in others)]
     axes.set_xscale("log")
     axes.set_xlim(0.8 * min(every), 1.25 * max(every))
@@ -59,7 +62,30 @@ def write_front_plot(path: str | os.PathLike[str], tuning: Tuning) -> None:
     axes.set_xlabel("milliseconds an image, counted for one thread")
     axes.set_ylabel("error by cross-validation, % ± standard error")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, loc="upper right")
-    drawn.colorbar(points, label="megabytes of the model")
+    drawn.legend(frameon=False, loc="outside upper left", ncols=2)
+    drawn.colorbar(points, label="megabytes of the model", format="%g")
+    drawn.draw_without_rendering()  # where everything is, so that numbers keep clear of it
+    _number(axes, times, percents)
     with replacing(path) as file:
         drawn.savefig(file, format="png", metadata={"Software": GENERATOR})
+
+
+def _number(axes: Any, times: Sequence[float], percents: Sequence[float]) -> None:
+    """Write the number of each recipe beside its mark, where no other mark or number is."""
+    marks = axes.transData.transform(np.column_stack([times, percents])) * 72 / axes.figure.dpi
+    taken = [(*mark - _MARK, *mark + _MARK) for mark in marks]
+    for number, (mark, place) in enumerate(zip(marks, zip(times, percents, strict=True), strict=True), 1):
+        width = _LETTER[0] * len(str(number))
+        boxes = []
+        for away in (0, 6, 12, 18):
+            for x, y in ((1, 1), (-1, 1), (1, -1), (-1, -1)):
+                corner = mark + (_MARK + away) * np.array([x, y]) - np.array([width * (x < 0), _LETTER[1] * (y < 0)])
+                boxes.append((*corner, corner[0] + width, corner[1] + _LETTER[1]))
+        free = (box for box in boxes if not any(_overlap(box, other) for other in taken))
+        box = next(free, boxes[0])
+        taken.append(box)
+        axes.annotate(str(number), place, xytext=np.array(box[:2]) - mark, textcoords="offset points", fontsize=8)
+
+
+def _overlap(a: Sequence[float], b: Sequence[float]) -> bool:
+    return bool(a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3])
