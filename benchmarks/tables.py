@@ -4,8 +4,8 @@
     python benchmarks/tables.py --check README.md    exit 1 where the README has other figures
     python benchmarks/tables.py --write README.md    puts them in
 
-A table stands between two markers, `<!-- speed -->` and `<!-- /speed -->`. Which tables a document must have, its
-folder tells.
+A table stands between two markers, `<!-- speed -->` and `<!-- /speed -->`. Which tables a README must have, its folder
+tells; a page of docs/ has those that it has markers for.
 """
 
 from __future__ import annotations
@@ -265,8 +265,12 @@ def parts_table(results: Results) -> str:
 
 
 TABLES: dict[str, Callable[[Results], str]] = {"choice": choice_table, "scene15": scene15_table}
-#: Those that need no results, and stand in no document but the pages, which have all of them.
-RECIPES: dict[str, Callable[[Results], str]] = {"presets": presets_table, "parts": parts_table}
+#: Those that stand in pages of docs/ alone.
+OF_PAGES: dict[str, Callable[[Results], str]] = {
+    "presets": presets_table,
+    "parts": parts_table,
+    "fuzz": _shown("fuzz", command="python benchmarks/fuzz_images.py"),
+}
 #: Those of benchmarks/README.md.
 DETAILS: dict[str, Callable[[Results], str]] = {
     "accuracy": accuracy_table,
@@ -317,12 +321,16 @@ DETAILS: dict[str, Callable[[Results], str]] = {
     "beyond": _shown("speed", "beyond", "million", command=SPEED),
 }
 #: All of them.
-EVERY = {**TABLES, **DETAILS, **RECIPES}
+EVERY = {**TABLES, **DETAILS, **OF_PAGES}
 
 
 def tables_of(document: Path) -> dict[str, Callable[[Mapping[str, Any]], str]]:
     """The tables that belong in a document."""
-    return DETAILS if document.resolve().parent.name == "benchmarks" else TABLES
+    folder = document.resolve().parent
+    if "docs" in (folder.name, folder.parent.name):
+        text = document.read_text(encoding="utf-8")
+        return {name: table for name, table in EVERY.items() if f"<!-- {name} -->" in text}
+    return DETAILS if folder.name == "benchmarks" else TABLES
 
 
 def blocks(text: str, name: str) -> re.Match[str]:

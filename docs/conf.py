@@ -14,7 +14,6 @@ sys.path.insert(0, str(DOCS))
 
 import _commands
 import _rooms
-import _tables
 import _way
 import cvbow
 
@@ -80,7 +79,6 @@ html_sidebars = {name: [] for name in _ALONE}
 
 matplotlib.use("Agg")
 _rooms.write_rooms(DOCS / "api")
-_tables.write_tables(ROOT / "benchmarks", DOCS / "_made" / "tables")
 if not _commands.up_to_date(DOCS / "commands" / "index.md", [ROOT / "cvbow", ROOT / "cli", DOCS]):
     _commands.write_commands(DOCS / "commands", DOCS / "_made" / "extra")
     _way.write_way(DOCS / "_made" / "way.svg")

@@ -202,7 +202,8 @@ code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Li
   .tools {{ font-size: .8rem; gap: .4rem }}
   .tools label {{ flex: 1 0 100%; display: flex; gap: .4rem; align-items: center }}
   .tools label input {{ flex: 1; min-width: 0 }}
-  #classes td:last-child {{ min-width: 11rem }}
+  #classes thead th {{ white-space: normal; vertical-align: bottom }}
+  #classes td:last-child {{ min-width: 6.5rem }}
   #classes th:first-child {{ position: sticky; left: 0; max-width: 9rem; background: var(--paper) }}
   #classes thead th:first-child {{ background: var(--panel) }}
 }}
