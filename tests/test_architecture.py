@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import json
@@ -52,6 +53,12 @@ def source_files() -> list[Path]:
     return files
 
 
+@functools.cache
+def nodes(source: str) -> list[ast.AST]:
+    """All of a file's syntax tree; several tests look at every file."""
+    return list(ast.walk(ast.parse(source)))
+
+
 def layer_of(module: str) -> str | None:
     """The layer a dotted module belongs to; None for `cvbow` itself and for what is not ours."""
     parts = module.split(".")
@@ -66,10 +73,10 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imported_modules(tree: ast.AST, module: str, *, is_package: bool) -> list[tuple[int, str]]:
+def imported_modules(source: str, module: str, *, is_package: bool) -> list[tuple[int, str]]:
     """Every module a file imports, wherever the statement stands, as (line, absolute dotted name)."""
     found = []
-    for node in ast.walk(tree):
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             found += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -88,7 +95,7 @@ def broken_order(source: str, module: str, *, is_package: bool = False) -> list[
     if layer is None:
         return []
     problems = []
-    for line, target in imported_modules(ast.parse(source), module, is_package=is_package):
+    for line, target in imported_modules(source, module, is_package=is_package):
         other = layer_of(target)
         if target == "cvbow.__version__" or layer == "cvbow_cli":
             continue
@@ -172,7 +179,7 @@ def imports_of_files() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for module, path in names.items():
         found[module] = set()
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path.read_text(encoding="utf-8")):
             if isinstance(node, ast.Import):
                 found[module] |= {alias.name for alias in node.names} & names.keys()
             elif isinstance(node, ast.ImportFrom) and node.module in names:
@@ -216,7 +223,7 @@ def is_private(name: str) -> bool:
 def foreign_private_imports(source: str, module: str) -> list[str]:
     """Imports of another package's underscored modules and names."""
     problems = []
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Import):
             targets = [alias.name.split(".") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -233,10 +240,10 @@ def foreign_private_imports(source: str, module: str) -> list[str]:
     return problems
 
 
-def private_names_defined(tree: ast.AST) -> set[str]:
+def private_names_defined(source: str) -> set[str]:
     """Underscored names that a file defines: functions, methods, attributes of self, fields, constants."""
     found = set()
-    for node in ast.walk(tree):
+    for node in nodes(source):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             found.add(node.name)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -249,7 +256,7 @@ def private_names_defined(tree: ast.AST) -> set[str]:
 def foreign_private_uses(source: str, module: str, own: set[str]) -> list[str]:
     """Underscored attributes of objects of which the module's package does not define one of that name."""
     problems = []
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if not isinstance(node, ast.Attribute) or not is_private(node.attr) or node.attr in own:
             continue
         if not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
@@ -260,7 +267,7 @@ def foreign_private_uses(source: str, module: str, own: set[str]) -> list[str]:
 def own_private_names() -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
     for path in source_files():
-        found[room_of(module_name(path))] |= private_names_defined(ast.parse(path.read_text(encoding="utf-8")))
+        found[room_of(module_name(path))] |= private_names_defined(path.read_text(encoding="utf-8"))
     return found
 
 
@@ -333,7 +340,7 @@ def test_an_import_of_an_own_private_name_is_allowed(module: str, statement: str
 
 
 def test_uses_of_foreign_private_attributes_are_told_from_own_ones() -> None:
-    own = private_names_defined(ast.parse("class A:\n    def _mine(self): self._kept = 1"))
+    own = private_names_defined("class A:\n    def _mine(self): self._kept = 1")
     assert own == {"_mine", "_kept"}
     assert foreign_private_uses("other._theirs()", "cvbow.images.reading", own)
     assert not foreign_private_uses(
@@ -396,7 +403,7 @@ def asked_by_name(source: str) -> list[tuple[int, str]]:
     """Calls of getattr, hasattr and setattr with a literal name, as (line, text)."""
     return [
         (node.lineno, ast.unparse(node))
-        for node in ast.walk(ast.parse(source))
+        for node in nodes(source)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Name)
         and node.func.id in ("getattr", "hasattr", "setattr")
