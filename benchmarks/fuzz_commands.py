@@ -59,7 +59,7 @@ _STOCK = (
     ("features", "photos/dots/0.png", "-o", "picture.png"),
     ("export", "m.cvbow", "-o", "m.onnx"),
     ("stats", "photos", "-o", "summary"),
-    ("bench", "run", "digits-bow", "--quick", "-o", "result.json"),
+    ("bench", "run", "digits-fast", "--quick", "-o", "result.json"),
     ("tune", "photos", "-o", "recipes.toml", "--evaluations", "1"),
 )
 
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="commands at a time (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the outcomes")
-    parser.add_argument("--smoke", action="store_true", help="20 commands")
+    parser.add_argument("--smoke", action="store_true", help="6 commands")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.child:
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("names of any bytes, signals and forks are those of POSIX: nothing is run here")
         return 0
     if options.smoke:
-        options.count = min(options.count, 20)
+        options.count = min(options.count, 6)
     numbers = range(options.count) if options.case is None else [options.case]
     with tempfile.TemporaryDirectory(prefix="cvbow-") as stock:
         rows = _run_all(Path(stock), numbers, options)

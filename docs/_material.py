@@ -98,7 +98,7 @@ def write_photographs(folder: Path) -> None:
 def write_all(folder: Path) -> None:
     """All of it: ``photos``, ``new``, ``scenes``, ``more``, ``pictures``, and the photographs."""
     write_photos(folder / "photos")
-    write_scenes(folder / "scenes", 16)
+    write_scenes(folder / "scenes", 10)
     write_scenes(folder / "more", 8, first=50)
     write_photographs(folder)
     (folder / "new").mkdir()

@@ -163,7 +163,7 @@ def test_classes_that_cannot_be_told_apart_and_small_ones(tmp_path: Path) -> Non
             target = tmp_path / "also-lines" / path.name
             target.parent.mkdir(exist_ok=True)
             os.replace(path, target)
-    for path in train["spots"][3:]:
+    for path in [*train["spots"][3:], *train["rings"][20:]]:
         path.unlink()
     found = audited(tmp_path).of_kind("class")
     assert {finding.label for finding in found} == {"spots", "also-lines | lines"}

@@ -80,7 +80,6 @@ def _inputs(options: Options) -> Iterator[Vectors]:
     """Bags of words and Fisher vectors of 15-Scene, or generated vectors as long; and many that are shorter."""
     if options.smoke:
         yield _generated(60, 300, 3, options.seed)
-        yield _generated(120, 20, 3, options.seed)
         return
     for preset, length in (("bow", 8_000), ("fisher", 115_200)):
         if options.data is not None:
