@@ -1,9 +1,8 @@
 """What a product of Gaussian kernels is to be made of, learned from training vectors: channels, width and views.
 
-As in ``_shares``, a ridge regression's answers for images that are left out are judged, and what costs more has to be
-better by more than chance. Squared errors tell a channel or views that help from those that do not, with fewer images
-than anything else; but they go on falling while a kernel gets narrower, long after the first answers are wrong. How
-wide it is to be, and how much is to be held back, is for the probabilities to say that are made of the answers.
+As in ``_shares``, a ridge regression's answers for images that are left out are judged by the probabilities that are
+made of them. Of views, which cost more than channels do, squared errors have to be smaller as well, by more than
+chance: they tell views that help with fewer images.
 """
 
 from __future__ import annotations
@@ -17,9 +16,7 @@ from numpy.typing import NDArray
 
 from cvbow.classify._fusion_kernel import squared_distances
 from cvbow.classify._labels import Labels
-from cvbow.classify._shares import MOST, Judge, Search, some_rows
-from cvbow.classify._temperature import fit_temperature
-from cvbow.classify.one_against_rest import two_columns
+from cvbow.classify._shares import MOST, Judge, Search, Surprise, some_rows
 
 #: What the weights of all channels may add up to: a narrow kernel has much.
 _TOTALS = (0.2, 0.35, 0.5, 0.75, 1.1, 1.6)
@@ -53,22 +50,6 @@ class Scaled(Judge):
         return np.asarray(((factor * answers - wanted) ** 2).mean(axis=1))
 
 
-class Surprise(Judge):
-    """Judges answers by the logarithms of the probabilities that they give to the right classes.
-
-    Where an image may have several labels, it judges by squared errors.
-    """
-
-    def errors_of(self, answers: Float) -> Float:
-        if self.labels.has is not None:
-            return super().errors_of(answers)
-        images, decisions = self.labels.images, two_columns(answers)
-        scores = decisions * fit_temperature(decisions, images.index, images.counts)
-        top = scores.max(axis=1)
-        right = scores[np.arange(len(scores)), images.index]
-        return np.asarray(top + np.log(np.exp(scores - top[:, None]).sum(axis=1)) - right)
-
-
 def learn_weights(
     vectors: NDArray[np.float32], labels: Labels, bounds: Mapping[str, slice], total: float, alpha: float
 ) -> Float:
@@ -84,14 +65,15 @@ def learn_weights(
     varied = np.flatnonzero([each.any() for each in distances])
     labels = labels.part(rows)
 
-    def search(total: float, judge: Judge) -> Search:
+    judge = Surprise(labels)
+
+    def search(total: float) -> Search:
         return Search(lambda shares: _kernel(distances, total * shares), judge, _penalties(alpha))
 
-    scaled, surprise = Scaled(labels), Surprise(labels)
-    shares = search(total, scaled).best_shares(varied, len(distances))
-    best = min(_TOTALS, key=lambda total: search(total, surprise).mean_error(shares))
+    shares = search(total).best_shares(varied, len(distances))
+    best = min(_TOTALS, key=lambda total: search(total).mean_error(shares))
     if best != total:
-        shares = search(best, scaled).improved(shares, varied.tolist())
+        shares = search(best).best_shares(varied, len(distances))
     return best * shares
 
 

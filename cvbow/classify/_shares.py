@@ -1,12 +1,15 @@
 """How much each channel of vectors is to count: its share in their squared length, learned from training vectors.
 
-The shares are those that make a ridge regression answer best for images that are left out, one at a time. It stands
+The shares are those with which a ridge regression answers best for images that are left out, one at a time. It stands
 for the support vector machine, whose answers without an image would have to be learned anew: of the kernel
 ``sum_c s_c K_c``, K_c being the dot products in channel c at a mean squared length of 1, they follow from one inverse
-(see ``_ridge``). Its squared errors tell more of a difference than counts of right answers do. As in L. Breiman et al.,
-"Classification and regression trees", 1984, section 3.4.3, what is better by no more than its standard errors is taken
-for chance, and what is simpler is preferred; here that is to be without a channel, and the errors are those of the
-difference between the two, image by image.
+(see ``_ridge``). What is judged are the probabilities that are made of the answers: squared errors of the answers
+themselves tell how large these are, and of few images a channel that makes them small seems to do harm.
+
+Few images do not tell much, and all channels alike are what to take without any. So, as in L. Breiman et al.,
+"Classification and regression trees", 1984, section 3.4.3, of shares that are worse than the best by no more than one
+standard error the simplest are preferred, which are the most alike; the error is that of the difference between the
+two, image by image. A channel that helps by less than a hundredth is left out, as it would take its time.
 """
 
 from __future__ import annotations
@@ -20,10 +23,17 @@ from cvbow.classify._labels import Labels
 from cvbow.classify._ridge import left_out_of_kernel
 from cvbow.classify._squared_hinge import gram
 from cvbow.classify._standardize import Standardization, column_sums
+from cvbow.classify._temperature import fit_temperature
+from cvbow.classify.one_against_rest import two_columns
 
 #: Shares of a channel that are tried next to 0.
 _SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
-#: A channel has to help by so many standard errors: chance gives one in one of six cases, two in one of 40.
+#: How much of the way from equal shares to the best ones is gone, the least that is good enough.
+_WAYS = (0.0, 0.25, 0.5, 0.75, 1.0)
+#: A channel that is worth its time makes the errors smaller by such a part; to which as much is added as a tenth of
+#: what answers that know nothing have, as parts of next to nothing are nothing.
+_WORTH, _BLIND = 0.01, 0.1
+#: What costs more has to be better by so many standard errors: chance gives one in one of six cases, two in one of 40.
 _ERRORS = 2
 #: Of more vectors than this, a part is looked at.
 MOST = 1500
@@ -54,7 +64,7 @@ def learn_shares(
     lengths = [float(np.average(np.diag(kernel), weights=labels.counts)) for kernel in kernels]
     for kernel, length in zip(kernels, lengths, strict=True):
         kernel /= length or 1.0
-    search = Search(_sum_of(kernels), Judge(labels), penalties)
+    search = Search(_sum_of(kernels), Surprise(labels), penalties)
     return search.best_shares(np.flatnonzero(lengths), len(kernels))
 
 
@@ -109,22 +119,41 @@ class Search:
         self.known: dict[bytes, Float] = {}
 
     def best_shares(self, channels: NDArray[np.intp], n_channels: int) -> Float:
-        """Return shares (n_channels,), which add up to 1, of those of the channels that help, the strongest first."""
-        single = np.eye(n_channels)
-        order = sorted(channels.tolist(), key=lambda channel: self.mean_error(single[channel]))
-        if not order:
+        """Return shares (n_channels,), which add up to 1, of those of the channels that are worth their time."""
+        if not channels.size:
             return np.full(n_channels, 1 / n_channels)
-        return self.improved(single[order[0]], order)
+        equal = np.bincount(channels, minlength=n_channels) / channels.size
+        return self._without_idle(self._near(equal, self._improved(equal)))
 
-    def improved(self, shares: Float, order: Sequence[int]) -> Float:
-        """Return shares that are no worse, by changing those of channels in this order for as long as that helps."""
+    def _improved(self, shares: Float) -> Float:
+        """Return the best shares that changing one channel's after the other leads to, for as long as that helps."""
+        singles = np.eye(len(shares))[shares > 0]
         for _ in range(_ROUNDS):
             before = shares
-            for channel in order:
-                if shares[channel] < 1:
-                    shares = self.with_best_share(shares, channel)
+            for single in sorted(singles, key=self.mean_error):
+                if (shares != single).any():
+                    rest = _without(single, shares)
+                    tried = [(1 - share) * rest + share * single for share in _SHARES]
+                    shares = min((shares, *tried), key=self.mean_error)
             if np.array_equal(shares, before):
                 break
+        return shares
+
+    def _near(self, equal: Float, best: Float) -> Float:
+        """Return the shares nearest to equal ones, on the way to the best, that are no worse by more than chance."""
+        ways = ((1 - way) * equal + way * best for way in _WAYS)
+        return next(shares for shares in ways if self.judge.is_as_good(self.errors(shares), self.errors(best)))
+
+    def _without_idle(self, shares: Float) -> Float:
+        """Return the shares without those channels that are not worth their time."""
+        blind = self.judge.mean(self.judge.errors_of(np.zeros_like(self.judge.wanted)))
+        while np.count_nonzero(shares) > 1:
+            rests = (_without(single, shares) for single in np.eye(len(shares))[shares > 0])
+            rest = min(rests, key=self.mean_error)
+            error = self.mean_error(rest)
+            if error - self.mean_error(shares) > _WORTH * (error + _BLIND * blind):
+                break
+            shares = rest
         return shares
 
     def errors(self, shares: Float) -> Float:
@@ -139,16 +168,11 @@ class Search:
     def mean_error(self, shares: Float) -> float:
         return self.judge.mean(self.errors(shares))
 
-    def with_best_share(self, shares: Float, channel: int) -> Float:
-        """Return the shares with the best one of a channel, the others keeping what they are to each other."""
-        alone: Float = np.eye(len(shares))[channel]
-        rest: Float = shares * (alone == 0)
-        rest /= rest.sum()
-        best: Float = min(
-            ((1 - share) * rest + share * alone for share in _SHARES),
-            key=self.mean_error,
-        )
-        return best if self.judge.is_better(self.errors(best), self.errors(rest)) else rest
+
+def _without(single: Float, shares: Float) -> Float:
+    """Return the shares without those of one channel, which has 1 in `single`; the others keep their ratios."""
+    rest = np.asarray(shares * (1 - single))
+    return np.asarray(rest / rest.sum())
 
 
 class Judge:
@@ -185,8 +209,33 @@ class Judge:
         return float(self.weights @ errors)
 
     def is_better(self, errors: Float, than: Float) -> bool:
-        """Tell whether errors are smaller than others by more than chance."""
-        better = than - errors
-        mean = self.weights @ better
-        error = np.sqrt(self.squared_weights @ (better - mean) ** 2)
-        return float(mean) > _ERRORS * float(error)
+        """Tell whether errors are smaller than others by more than chance, for what costs more."""
+        mean, error = self._gain(errors, than)
+        return mean > _ERRORS * error
+
+    def is_as_good(self, errors: Float, than: Float) -> bool:
+        """Tell whether errors are larger than others by no more than a standard error."""
+        mean, error = self._gain(errors, than)
+        return mean >= -error
+
+    def _gain(self, errors: Float, than: Float) -> tuple[float, float]:
+        """Return by how much errors are smaller than others, on average, and the standard error of that."""
+        smaller = than - errors
+        mean = self.weights @ smaller
+        return float(mean), float(np.sqrt(self.squared_weights @ (smaller - mean) ** 2))
+
+
+class Surprise(Judge):
+    """Judges answers by the logarithms of the probabilities that they give to the right classes.
+
+    Where an image may have several labels, it judges by squared errors.
+    """
+
+    def errors_of(self, answers: Float) -> Float:
+        if self.labels.has is not None:
+            return super().errors_of(answers)
+        images, decisions = self.labels.images, two_columns(answers)
+        scores = decisions * fit_temperature(decisions, images.index, images.counts)
+        top = scores.max(axis=1)
+        right = scores[np.arange(len(scores)), images.index]
+        return np.asarray(top + np.log(np.exp(scores - top[:, None]).sum(axis=1)) - right)

@@ -51,9 +51,9 @@ class FusionClassifier(OneAgainstRestClassifier):
         ``ChannelUnion``'s), otherwise one channel of all columns.
     weights : "learned", mapping of str to float, sequence of float, or None, default None
         Of the channels; None shares 0.75 equally. 0 leaves a channel out. Learned are those with which a ridge
-        regression of the penalty ``alpha`` answers best for training images that are left out; a channel that does not
-        help by more than two standard errors gets 0. Then it is learned as well, where images have several views,
-        whether these help: to learn from, and to answer by.
+        regression of the penalty ``alpha`` gives training images that are left out the best probabilities, as
+        ``LinearSVM`` learns its shares, and what they add up to. Then it is learned as well, where images have several
+        views, whether these help: to learn from, and to answer by.
     head : {"ridge", "svm"}, default "ridge"
         Kernel ridge regression on targets of -1 and 1, or an SVM with squared hinge loss.
     alpha : float, default 0.01
