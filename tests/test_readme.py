@@ -87,7 +87,7 @@ def test_python_blocks_run(code: str, photos: Path) -> None:
     # In an interpreter of its own, as a reader would run it; a warning is an error there too.
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert "cvbow.reporting()" in code or done.stderr == ""  # only who asks for it is told
 
 
 @pytest.mark.parametrize("lines", [lines for _, lines in COMMANDS], ids=[page for page, _ in COMMANDS])

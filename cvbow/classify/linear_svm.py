@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -211,11 +209,8 @@ class LinearSVM(OneAgainstRestClassifier):
 
     @property
     def _penalties(self) -> list[float]:
-        """Penalties of a ridge regression in place of C, and larger ones.
-
-        Where C is too large, a channel of noise holds the others back and seems to help; a larger penalty does as well.
-        """
-        return [factor / (2 * float(self.C)) for factor in (1, 4, 16, 64)]
+        """Penalties of a ridge regression in place of C, and larger ones."""
+        return _held_back(float(self.C))
 
     def _keep_channels(self, places: list[int], columns: NDArray[np.intp]) -> None:
         self.coef_ = np.ascontiguousarray(self.coef_[:, columns])
@@ -261,6 +256,14 @@ class LinearSVM(OneAgainstRestClassifier):
         channel_bounds(self.channels_, self.n_features_in_)
 
 
+def _held_back(C: float) -> list[float]:
+    """Return the penalty of a ridge regression in place of C, and larger ones.
+
+    Where C is too large, a channel of noise holds the others back and seems to help; a larger penalty does as well.
+    """
+    return [factor / (2 * C) for factor in (1, 4, 16, 64)]
+
+
 @storable
 class TunedLinearSVM(LinearSVM):
     """Linear one-against-rest SVM whose C is the best of several, by cross-validation on the training vectors.
@@ -276,8 +279,8 @@ class TunedLinearSVM(LinearSVM):
         At least 2. Of a class with fewer images, some folds have none. With more than 5,000 vectors, or more vectors
         than values, one fold is held out instead.
     class_weight, max_iter, standardize, shares
-        As for ``LinearSVM``; each of the shares that are tried is judged with the best of the penalties that Cs, and
-        values between them, stand for, and C is chosen for the shares that were taken.
+        As for ``LinearSVM``; each of the shares that are tried is judged with the best of the penalties that Cs stand
+        for, or of larger ones, and C is chosen for the shares that were taken.
 
     Attributes
     ----------
@@ -329,10 +332,8 @@ class TunedLinearSVM(LinearSVM):
 
     @property
     def _penalties(self) -> list[float]:
-        # Also between the candidates: in steps of ten, a channel of noise helps to hold back as much as is best.
-        Cs = sorted(map(float, self.Cs))
-        between = (math.sqrt(low * high) for low, high in pairwise(Cs))
-        return [1 / (2 * C) for C in (*Cs, *between)]
+        smallest, *others = sorted(map(float, self.Cs))
+        return [*_held_back(smallest), *(1 / (2 * C) for C in others)]
 
     def _fit_factor(self, factor: NDArray[np.float64], labels: Labels) -> Solution:
         parts = labels.parts(int(self.n_folds), _SEED)
