@@ -133,7 +133,7 @@ def figure(value: float | None) -> str:
 
 
 def counted(number: int, what: str) -> str:
-    """Return a number of things, its thousands apart.
+    """Return a number of things and what they are, its thousands apart.
 
     Examples
     --------
@@ -171,7 +171,7 @@ def shares(parts: Mapping[str, float]) -> list[str]:
 
 
 def some(names: Sequence[str], limit: int = 5) -> str:
-    """Return the first of many names.
+    """Return the first names, up to a limit, and how many more there are.
 
     Examples
     --------

@@ -329,7 +329,7 @@ def test_a_setting_that_the_chosen_recipe_does_not_have() -> None:
         ({"n_words": 0}, "n_words must be an integer >= 1, got 0"),
         ({"C": -1.0}, "C must be a number > 0, got -1.0"),
         ({"augment": -1}, "augment must be an integer >= 0, got -1"),
-        ({"classifier": "svm"}, "classifier must be one of"),
+        ({"classifier": "boost"}, "classifier must be one of"),
     ],
 )
 def test_a_mistake_is_found_before_there_are_images(settings: dict[str, Any], message: str) -> None:

@@ -91,4 +91,4 @@ def test_what_cannot_be_read_at_all_is_told(tmp_path: Path) -> None:
     (tmp_path / "a" / "broken.png").write_bytes(b"not an image")
     done = run(tmp_path)
     assert done.exit_code == 1
-    assert "could be read" in done.stderr
+    assert "the image cannot be read: " in done.stderr

@@ -167,7 +167,18 @@ def test_a_signal_ends_a_command_and_its_workers(tmp_path: Path, number: signal.
     for index in range(60):
         cv2.imwrite(str(folder / f"{index}.png"), noise)
     quiet = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731 - it may be ignored here
-    command = ("index", "build", tmp_path / "many", "-o", tmp_path / "x.index", "--n-jobs", "2", "--executor", name)
+    command = (
+        "index",
+        "build",
+        tmp_path / "many",
+        "-o",
+        tmp_path / "x.index",
+        "--n-jobs",
+        "2",
+        "-v",
+        "--executor",
+        name,
+    )
     with started(*command, start_new_session=True, preexec_fn=quiet) as process:
         assert process.stderr is not None
         assert process.stderr.readline().startswith(b"sample:")  # the work has begun

@@ -196,7 +196,7 @@ def test_what_is_refused(material: LabelledImages) -> None:
     changes: list[tuple[dict[str, Any], str]] = [
         ({"contenders": []}, "contenders must be at least one, with names of their own, got none"),
         ({"contenders": [pixels, pixels]}, "got pixels, pixels"),
-        ({"classifier": "svm"}, "classifier must be one of"),
+        ({"classifier": "boost"}, "classifier must be one of"),
         ({"curve": (0,)}, "curve must be an integer >= 1, got 0"),
         ({"curve_draws": 0}, "curve_draws must be an integer >= 1, got 0"),
     ]

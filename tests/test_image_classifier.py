@@ -378,14 +378,14 @@ def test_a_file_without_a_trained_model_is_refused(tmp_path: Path, state: object
     [
         ({"backend": None}, r"backend must be an ImageEncoder such as BagEncoder\(\.\.\.\), got None"),
         ({"backend": DenseSIFT()}, "backend must be an ImageEncoder"),
-        ({"classifier": "svm"}, "classifier must be one of linear-svm, .*, got 'svm'"),
+        ({"classifier": "svm"}, "classifier 'svm' is unknown; did you mean rbf-svm"),
         ({"classifier": 3}, "classifier must be a name or a classifier, got 3"),
     ],
 )
 def test_a_bad_parameter_is_named_before_an_image_is_read(parameters: dict[str, Any], message: str) -> None:
     model = ImageClassifier(**{"backend": backend()} | parameters)
     with pytest.raises(ValueError, match=message):
-        model.fit(["missing.png"], ["a"])
+        model.fit(["missing.png"] * 2, ["a", "b"])
 
 
 def test_labels_that_do_not_fit_are_refused(model: ImageClassifier) -> None:

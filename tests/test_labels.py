@@ -101,8 +101,9 @@ def test_places_by_hand() -> None:
 @pytest.mark.parametrize("y", [[1], TRUTH[:-1], [*TRUTH, 1], np.array(TRUTH)[:, None], None, 1, iter(TRUTH)])
 def test_each_image_has_one_label(y: Any) -> None:
     model = trained(TRUTH)
+    refused = "y must be the labels of the images" if y is None else "y must hold a label for each of 10 images, got"
     for judge in (model.score, model.evaluate, ImageClassifier(ColorHistogram()).fit):
-        with pytest.raises(ValueError, match=r"y must hold a label for each of 10 images, got (None|shape)"):
+        with pytest.raises(ValueError, match=refused):
             judge(pictures(), y)
 
 
@@ -241,7 +242,7 @@ def test_the_command_says_which_classes_the_model_does_not_know(model_file: Path
     data = folders(tmp_path / "set", "dark", "dog")
     result = run("evaluate", model_file, data)
     assert result.exit_code == 0
-    assert "the model does not know dog: 1 images, each a mistake" in result.stderr
+    assert "the model does not know dog: 1 image, each a mistake" in result.stderr
     table = [line.split() for line in result.stdout.splitlines()]
     assert ["unknown", "classes", "dog"] in table
     assert ["dark", "1", "1.000", "1.000"] in table

@@ -561,7 +561,7 @@ def test_an_unknown_key_lists_the_settings() -> None:
     ("settings", "message"),
     [
         ({"features": "orb"}, "features must be one of dense-sift, sift, .*, cnn-.*, got 'orb'"),
-        ({"classifier": "svm"}, "classifier must be one of"),
+        ({"classifier": "boost"}, "classifier must be one of"),
         ({"step": 0}, "step must be an integer >= 1, got 0"),
         ({"bin_sizes": (4, 0)}, "bin_sizes must be an integer >= 1, got 0"),
         ({"window": "hann"}, "window must be one of flat, gaussian, got 'hann'"),

@@ -106,9 +106,11 @@ def test_both_steps_of_a_pipeline_matter() -> None:
 
 def test_unknown_names_list_the_choices() -> None:
     with pytest.raises(
-        ValueError, match=r"classifier must be one of linear-svm, tuned-svm, chi2-svm, .*, mlp, got 'svm'"
+        ValueError, match=r"classifier must be one of linear-svm, tuned-svm, chi2-svm, .*, mlp, got 'boost'"
     ):
-        make_classifier("svm")
+        make_classifier("boost")
+    with pytest.raises(ValueError, match="classifier 'linear-smv' is unknown; did you mean linear-svm"):
+        make_classifier("linear-smv")
     message = "the classifier linear-svm has no parameter c, penalty; it has C, class_weight, max_iter"
     with pytest.raises(ValueError, match=message):
         make_classifier("linear-svm", penalty="l1", C=2, c=1)

@@ -17,6 +17,7 @@ from cvbow.images import gather_images
 from cvbow.index import AddReport, ImageIndex
 from cvbow.presets import WORDS, index_recipe, parse_setting
 from cvbow.progress import note, stages
+from cvbow.tables import counted
 from cvbow_cli._common import (
     echo_json,
     lines_of,
@@ -283,7 +284,7 @@ def _images_of(sources: Sequence[str]) -> list[Path]:
     if not paths:
         raise click.UsageError("no images are given")
     if ignored:
-        note(f"{ignored} files left out: hidden, not images, or listed already")
+        note(f"{counted(ignored, 'file')} left out: hidden, not images, or listed already")
     return list(paths)
 
 

@@ -180,6 +180,10 @@ class Result:
 class Results(list[Result], Tabular):
     """A ranking, the best first: a list of ``Result`` that a notebook shows with the first images.
 
+    Parameters
+    ----------
+    iterable : iterable of Result
+
     Examples
     --------
     >>> from cvbow.index import Result, Results
