@@ -89,7 +89,7 @@ class Table:
 
 
 class Tabular(ABC):
-    """What tells itself in tables: a notebook shows them.
+    """What tells itself in tables: ``print`` writes them, and a notebook shows them.
 
     Examples
     --------
@@ -97,13 +97,16 @@ class Tabular(ABC):
     >>> class Count(Tabular):
     ...     def tables(self):
     ...         return [Table((), [("images", "12")])]
-    >>> print(Count().tables()[0].text())
+    >>> print(Count())
     images  12
     """
 
     @abstractmethod
     def tables(self) -> list[Table]:
         """Return what it tells, for a person."""
+
+    def __str__(self) -> str:
+        return "\n\n".join(table.text() for table in self.tables())
 
     def html(self) -> str:
         """Return it as HTML."""

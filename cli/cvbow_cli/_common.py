@@ -22,6 +22,7 @@ from cvbow.tables import Table, counted, printable
 from cvbow_cli._what import refuse_as_images
 
 __all__ = [
+    "ListingGroup",
     "document_table",
     "echo_json",
     "echo_line",
@@ -202,6 +203,18 @@ def echo_json(document: object) -> None:
 def echo_tables(tables: Iterable[Table], *, markdown: bool = False) -> None:
     """Print tables on stdout, a blank line between them."""
     click.echo("\n\n".join(table.markdown() if markdown else table.text() for table in tables))
+
+
+class ListingGroup(click.Group):
+    """A group whose help lists the first sentence of each command whole, over several lines if need be."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, command.get_short_help_str(limit=1000)) for name, command in commands.items() if command]
+            )
 
 
 def document_table(document: Mapping[str, Any]) -> Table:

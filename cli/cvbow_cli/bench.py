@@ -26,6 +26,7 @@ from cvbow.experiments import (
 )
 from cvbow.tables import Table
 from cvbow_cli._common import (
+    ListingGroup,
     echo_json,
     echo_tables,
     option_json,
@@ -38,7 +39,7 @@ from cvbow_cli._output import check_output, output_option
 __all__ = ["command"]
 
 
-@click.group(name="bench")
+@click.group(name="bench", cls=ListingGroup)
 def command() -> None:
     """Run benchmarks, and compare the results with published figures.
 

@@ -10,7 +10,7 @@ import click
 from cvbow.datasets import Place, dataset_names, fetch, find_dataset, locate, verify
 from cvbow.errors import DatasetError
 from cvbow.progress import TerminalReporter, reporting
-from cvbow_cli._common import echo_json, option_json, printable
+from cvbow_cli._common import ListingGroup, echo_json, option_json, printable
 
 __all__ = ["command"]
 
@@ -18,7 +18,7 @@ option_quiet = click.option("--quiet", "-q", is_flag=True, help="Print no notes 
 option_jobs = click.option("--n-jobs", default=-1, show_default=True, help="Workers that hash files; -1: one per core.")
 
 
-@click.group(name="data")
+@click.group(name="data", cls=ListingGroup)
 def command() -> None:
     """List, fetch and verify the data sets of the benchmarks.
 

@@ -58,4 +58,4 @@ def command(output: str | None, n_jobs: int, as_json: bool) -> None:
     if output is not None and result.mistake is not None:
         click.echo(f"picture              {printable(output)}\n")
     click.echo("Next, train on your own images, a folder per class:  cvbow train photos/ -o photos.cvbow")
-    click.echo("and classify new ones:                  cvbow predict photos.cvbow new.jpg --top 3")
+    click.echo("and classify new ones:                               cvbow predict photos.cvbow new.jpg --top 3")

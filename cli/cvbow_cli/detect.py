@@ -18,6 +18,7 @@ from cvbow.images import read_image
 from cvbow.progress import note
 from cvbow.tables import Table
 from cvbow_cli._common import (
+    ListingGroup,
     echo_json,
     echo_line,
     echo_tables,
@@ -40,7 +41,7 @@ _DRAWN = 12
 _SHOWN, _WRITTEN = 0.5, 0.01
 
 
-@click.group(name="detect")
+@click.group(name="detect", cls=ListingGroup)
 def command() -> None:
     """Find objects: learn from boxes, find boxes, judge them by those that are marked.
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from cvbow.index import ImageIndex
-from cvbow_cli._common import document_table, echo_json, echo_tables, option_json, printable
+from cvbow_cli._common import ListingGroup, document_table, echo_json, echo_tables, option_json, printable
 from cvbow_cli._index_changes import add, build, compact, remove, update
 from cvbow_cli._index_common import argument_index, megabytes
 from cvbow_cli._index_queries import duplicates, evaluate, search
@@ -19,7 +19,7 @@ __all__ = ["command"]
 _SHOWN = 20
 
 
-@click.group(name="index")
+@click.group(name="index", cls=ListingGroup)
 def command() -> None:
     """Find images: the same thing, or the same picture, among many.
 

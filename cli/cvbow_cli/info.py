@@ -43,7 +43,7 @@ def command(model: str, as_json: bool) -> None:
     }
     # Few models have these.
     of_detectors = ("n_images", "n_objects", "windows", "max_side")
-    some = ("multilabel", "background", "channels", "views", "knows", "network_hashes", *of_detectors)
+    some = ("parts", "multilabel", "background", "channels", "views", "knows", "network_hashes", *of_detectors)
     document |= {key: stored.metadata[key] for key in some if key in stored.metadata}
     if as_json:
         echo_json(document)
@@ -54,4 +54,4 @@ def command(model: str, as_json: bool) -> None:
         document["channels"] = shares(document["channels"])
     if "views" in document:
         document["views"] = views_used(document["views"])
-    echo_tables([document_table(document)])
+    echo_tables([document_table({key: value for key, value in document.items() if value not in (None, {})})])

@@ -17,6 +17,7 @@ from cvbow.segmentation import MaskedImages, Segmenter, encode_mask, pair_masks
 from cvbow.storage import replacing
 from cvbow.tables import Table
 from cvbow_cli._common import (
+    ListingGroup,
     echo_json,
     echo_line,
     echo_tables,
@@ -38,7 +39,7 @@ __all__ = ["command"]
 _SHOWN = 5
 
 
-@click.group(name="segment")
+@click.group(name="segment", cls=ListingGroup)
 def command() -> None:
     """Tell the class of every pixel, learned from masks or from scribbles on a few images.
 

@@ -19,7 +19,7 @@ NO_DIGEST = np.uint64(0)
 
 def digests(images: Sequence[ImageLike], n_jobs: int | None) -> NDArray[np.uint64]:
     """Return the first 64 bits of the SHA-256 of each file's bytes, or of pixels, (n,), uint64; 0 without."""
-    found = run(_digest, images, n_jobs=n_jobs, task="digests", total=len(images))
+    found = run(_digest, images, n_jobs=n_jobs, task="note images", total=len(images))
     return np.fromiter(found, np.uint64, len(images))
 
 

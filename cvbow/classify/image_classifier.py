@@ -221,7 +221,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             "words": min(len(images), 1000) + LEARNING,
             "encode": (self.n_augmented + 1) * len(images),
             "classifier": 10 + len(images) / 10,
-            "digests": 1,
+            "note images": 1,
         }
         with stages(weights) as begin:
             return self._fit(images, taught, sample_weight, strict, begin)
@@ -300,7 +300,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         whole = part_of(whole, counted, np.arange(whole.shape[1]), in_place=is_free)
         with plain_arrays():
             self.strangers_ = self._learn_strangers(whole, taught.part(counted))
-        begin("digests")
+        begin("note images")
         seen = np.setdiff1d(digests([images[row] for row in encoded.rows], self.backend_.n_jobs), [NO_DIGEST])
         self.seen_ = seen if len(seen) else None
         ended = time.perf_counter()
@@ -512,7 +512,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         """
         images, y = labelled(images, y, minimum=1)
         taught = take_for(y, len(images), multilabel=self.multilabel)
-        with stages({"encode": 50, "digests": 1}) as begin:
+        with stages({"encode": 50, "note images": 1}) as begin:
             predicted, answers = self._answers(images, strict)
             sets = None if self.sets_ is None else self.sets_.of(answers.probabilities, COVERAGE)
             report = taught.part(_some_read(answers.rows, answers.skipped)).report(
@@ -524,7 +524,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
                 raise CvbowError(
                     f"no image is of a class that the model knows: they are of {unknown}; it knows {known}"
                 )
-            begin("digests")
+            begin("note images")
             self._tell_seen([images[row] for row in answers.rows])
             if unknown:
                 n_wrong = int(report.counts[n_known:].sum())
@@ -700,6 +700,8 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             "n_words": self.backend_.n_words,
             "vector_length": int(self.backend_.vector_length),
         }
+        if not summary["recipe"]:
+            summary["parts"] = {"backend": _in_a_line(self.backend_), "classifier": _in_a_line(self.classifier_)}
         if self.background != "white":
             summary["background"] = self.background
         if self.multilabel:
@@ -845,6 +847,10 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
 def _views(found: NDArray[np.int64]) -> dict[str, int]:
     """Tell what is done with the views of images."""
     return dict(zip(("learned from", "answered by"), found.tolist(), strict=True))
+
+
+def _in_a_line(part: object) -> str:
+    return " ".join(repr(part).split())
 
 
 def _some_read(rows: NDArray[np.intp], skipped: Sequence[ImageError]) -> NDArray[np.intp]:

@@ -187,7 +187,7 @@ class Results(list[Result], Tabular):
     Examples
     --------
     >>> from cvbow.index import Result, Results
-    >>> print(Results([Result("a.jpg", 0.31, row=4), Result("b.jpg", 0.2, row=0)]).tables()[0].text())
+    >>> print(Results([Result("a.jpg", 0.31, row=4), Result("b.jpg", 0.2, row=0)]))
     rank  image  score
        1  a.jpg   0.31
        2  b.jpg    0.2

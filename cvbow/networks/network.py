@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cvbow._checks import check_choice
 from cvbow.networks.preprocessing import Preprocessing
 
 
@@ -96,8 +97,7 @@ class Network(ABC):
 
     def check_layer(self, layer: str) -> None:
         """Raise ValueError, with the choices, unless the network has a layer of that name."""
-        if layer not in self.names:
-            raise ValueError(f"layer must be one of {', '.join(self.names)}, got {layer!r}")
+        check_choice("layer", layer, self.names)
 
 
 def first_line(error: Exception) -> str:

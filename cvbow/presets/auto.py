@@ -85,8 +85,9 @@ class Auto(ModelChooser):
         images = check_images(images)
         choice = _RULES[self.preset](_look(images, self.n_jobs), self.settings or {})
         if images:
+            recipe = self.preset if choice.preset == self.preset else f"{self.preset}: {choice.preset}"
             changes = "".join(f", {key} {_shown(value)}" for key, value in choice.changes.items())
-            note(f"recipe {self.preset}: {choice.preset}{changes}, because {choice.because}")
+            note(f"recipe {recipe}{changes}, because {choice.because}")
         try:
             model = self._build(choice)
         except ValueError as error:
