@@ -136,7 +136,7 @@ def test_left_out_of_the_kernel_as_by_solving_without(views: int, weighted: bool
     y = np.random.default_rng(0).choice([-1.0, 1.0], (30, 2))
     weights = np.random.default_rng(1).uniform(0.5, 2, 30) if weighted else np.ones(30)
     kernel = gram(X)
-    found = left_out_of_kernel(kernel, y, weights, 5.0, views)
+    found = left_out_of_kernel(kernel, y, weights, 5.0, [np.arange(30).reshape(-1, views)])
     factor = factorize(kernel)
     np.testing.assert_allclose(found, left_out(factor, y, weights, ridge(factor, y, weights, 5.0), views), atol=1e-6)
     b = np.average(y, axis=0, weights=weights)
@@ -151,11 +151,39 @@ def test_the_views_of_an_image_do_not_tell_of_each_other() -> None:
     own = np.random.default_rng(3).normal(size=(60, 40)).astype(np.float32)
     X[:, 80:] = own
     X, y = X.repeat(2, axis=0), y.repeat(2)
-    assert LinearSVM().fit(X, y, channels=WIDTHS).shares_["noise"] > 0  # type: ignore[index]
-    for told in ({"views": 2}, {"copies": 2}):
+    untold = LinearSVM().fit(X, y, channels=WIDTHS).shares_
+    folds = np.arange(60).repeat(2)
+    for told in ({"views": 2}, {"copies": 2}, {"folds": folds}, {"folds": folds % 10}):
         model = LinearSVM().fit(X, y, channels=WIDTHS, **told)  # type: ignore[arg-type]
         assert model.shares_ is not None
-        assert model.shares_["noise"] == 0
+        assert untold is not None
+        assert model.shares_["noise"] < 0.2 < untold["noise"]
+
+
+def test_given_folds_of_many_vectors_may_have_any_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_shares, "MOST", 60)
+    X, y = data(160)
+    for folds in (np.arange(160) % 5 + 7, np.arange(160) // 4 % 2):
+        model = LinearSVM().fit(X, y, channels=WIDTHS, folds=folds)
+        assert model.shares_ is not None
+        assert min(model.shares_["one"], model.shares_["two"]) > 0.1
+
+
+def test_of_few_images_no_channel_is_left_out_by_chance() -> None:
+    kept, gains = [], []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        y = np.arange(220) % 2
+        # Each of the three channels tells as much as the others.
+        X = (rng.normal(size=(220, 90)) + 0.4 * rng.normal(size=(2, 90))[y]).astype(np.float32)
+        learned, alike = (
+            LinearSVM(shares=shares).fit(X[:20], y[:20], channels=[30, 30, 30]) for shares in ("learned", (1, 1, 1))
+        )
+        assert learned.shares_ is not None
+        kept.append(sum(share > 0.1 for share in learned.shares_.values()))
+        gains.append(learned.score(X[20:], y[20:]) - alike.score(X[20:], y[20:]))
+    assert np.mean(kept) > 2.5
+    assert np.mean(gains) > -0.01
 
 
 def test_a_vector_of_weight_0_says_nothing_of_channels() -> None:
@@ -280,7 +308,7 @@ def test_a_saved_model_keeps_its_shares_and_info_shows_them(tmp_path: Path) -> N
 
 
 def test_copies_and_pipelines() -> None:
-    images, labels = pictures(12)
+    images, labels = pictures()
     augmenter = ImageAugmenter(horizontal_flip=True)
     model = ImageClassifier(noisy(), LinearSVM(), augmenter=augmenter, n_augmented=1).fit(images, labels)
     assert model.classifier_.shares_["noise"] == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cvbow import storage
+from cvbow import ImageClassifier, storage
 from cvbow.errors import ModelFileError
 from cvbow.tables import shares, views_used
 from cvbow_cli._common import document_table, echo_json, echo_tables, option_json, printable
@@ -43,8 +43,14 @@ def command(model: str, as_json: bool) -> None:
     }
     # Few models have these.
     of_detectors = ("n_images", "n_objects", "windows", "max_side")
-    some = ("parts", "multilabel", "background", "channels", "views", "knows", "network_hashes", *of_detectors)
+    some = ("multilabel", "background", "channels", "views", "knows", "network_hashes", *of_detectors)
     document |= {key: stored.metadata[key] for key in some if key in stored.metadata}
+    if stored.kind == "classifier" and not stored.metadata.get("recipe"):
+        parts = ImageClassifier.load(model)
+        document["parts"] = {
+            "backend": " ".join(repr(parts.backend_).split()),
+            "classifier": " ".join(repr(parts.classifier_).split()),
+        }
     if as_json:
         echo_json(document)
         return

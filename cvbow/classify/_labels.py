@@ -120,6 +120,14 @@ class Labels:
         names = np.unique(folds)
         return [folds == name for name in (names[:1] if one and self.groups.folds is None else names)]
 
+    @property
+    def together(self) -> list[NDArray[np.intp]]:
+        """The rows that are left out together: of each image (n_images, size), or of each given fold (1, size)."""
+        folds = self.groups.folds
+        if folds is None:
+            return [np.arange(len(self.index)).reshape(-1, self.size)]
+        return [np.flatnonzero(folds == name)[None] for name in np.unique(folds)]
+
     def of_images(self, decisions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the decision for each image (n_images, k): the mean of its views, as it is and without its copies.
 

@@ -7,6 +7,8 @@ machine that is, and how the answers without one vector follow from the one solu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, lapack, solve_triangular
@@ -65,9 +67,16 @@ def left_out(
 
 
 def left_out_of_kernel(
-    kernel: NDArray[np.float64], y: NDArray[np.float64], weights: NDArray[np.float64], alpha: float, views: int = 1
+    kernel: NDArray[np.float64],
+    y: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    alpha: float,
+    groups: Sequence[NDArray[np.intp]],
 ) -> NDArray[np.float64]:
-    """Return what ``left_out`` does, from the kernel matrix (n, n): a fifth of the work where d is n."""
+    """Return what ``left_out`` does, from the kernel matrix (n, n): a fifth of the work where d is n.
+
+    ``groups`` are rows that are left out together, tables (n_groups, size) of as many as are of one size.
+    """
     b = np.average(y, axis=0, weights=weights)
     shifted = kernel.copy()
     shifted.flat[:: len(kernel) + 1] += np.maximum(alpha / weights, _ROUNDING * np.diag(kernel).mean())
@@ -75,7 +84,8 @@ def left_out_of_kernel(
     factor, _ = lapack.dpotrf(shifted.T, lower=False, clean=False, overwrite_a=True)
     half = lapack.dpotri(factor, lower=False, overwrite_c=True)[0].T
     inverse = np.tril(half) + np.tril(half, -1).T
-    dual = (inverse @ (y - b)).reshape(-1, views, y.shape[1])
-    groups = np.arange(len(y)).reshape(-1, views)
-    off = np.linalg.solve(inverse[groups[:, :, None], groups[:, None, :]], dual)
-    return np.asarray(y - off.reshape(y.shape))
+    dual = inverse @ (y - b)
+    answers = np.empty_like(y)
+    for rows in groups:
+        answers[rows] = y[rows] - np.linalg.solve(inverse[rows[:, :, None], rows[:, None, :]], dual[rows])
+    return answers

@@ -1,15 +1,17 @@
 """How much each channel of vectors is to count: its share in their squared length, learned from training vectors.
 
-The shares are those with which a ridge regression answers best for images that are left out, one at a time. It stands
-for the support vector machine, whose answers without an image would have to be learned anew: of the kernel
-``sum_c s_c K_c``, K_c being the dot products in channel c at a mean squared length of 1, they follow from one inverse
-(see ``_ridge``). What is judged are the probabilities that are made of the answers: squared errors of the answers
-themselves tell how large these are, and of few images a channel that makes them small seems to do harm.
+The shares are those with which a ridge regression answers best for images that are left out, one at a time, or by given
+folds, where images are nearly the same. It stands for the support vector machine, whose answers without an image would
+have to be learned anew: of the kernel ``sum_c s_c K_c``, K_c being the dot products in channel c at a mean squared
+length of 1, they follow from one inverse (see ``_ridge``). What is judged are the probabilities that are made of the
+answers: squared errors of the answers themselves tell how large these are, and of few images a channel that makes them
+small seems to do harm.
 
 Few images do not tell much, and all channels alike are what to take without any. So, as in L. Breiman et al.,
 "Classification and regression trees", 1984, section 3.4.3, of shares that are worse than the best by no more than one
 standard error the simplest are preferred, which are the most alike; the error is that of the difference between the
-two, image by image. A channel that helps by less than a hundredth is left out, as it would take its time.
+two, image by image. A channel that surely helps by less than a hundredth is left out, as it would take its time; with
+few images little is sure.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.classify._labels import Labels
+from cvbow.classify._labels import Labels, fold_of_each
 from cvbow.classify._ridge import left_out_of_kernel
 from cvbow.classify._squared_hinge import gram
 from cvbow.classify._standardize import Standardization, column_sums
 from cvbow.classify._temperature import fit_temperature
 from cvbow.classify.one_against_rest import two_columns
 
-#: Shares of a channel that are tried next to 0.
+#: Shares of a channel that are tried.
 _SHARES = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95)
 #: How much of the way from equal shares to the best ones is gone, the least that is good enough.
 _WAYS = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -80,7 +82,7 @@ def some_rows(labels: Labels, most: int) -> NDArray[np.intp]:
     n_parts = -(-len(labels.index) // most)
     if n_parts == 1:
         return np.arange(len(labels.index))
-    return np.flatnonzero(labels.folds(n_parts, _SEED) == 0)
+    return np.flatnonzero(fold_of_each(labels.index, n_parts, _SEED, labels.size) == 0)
 
 
 def scaled_channels(
@@ -145,13 +147,13 @@ class Search:
         return next(shares for shares in ways if self.judge.is_as_good(self.errors(shares), self.errors(best)))
 
     def _without_idle(self, shares: Float) -> Float:
-        """Return the shares without those channels that are not worth their time."""
+        """Return the shares without those channels that are surely not worth their time, up to a standard error."""
         blind = self.judge.mean(self.judge.errors_of(np.zeros_like(self.judge.wanted)))
         while np.count_nonzero(shares) > 1:
             rests = (_without(single, shares) for single in np.eye(len(shares))[shares > 0])
             rest = min(rests, key=self.mean_error)
-            error = self.mean_error(rest)
-            if error - self.mean_error(shares) > _WORTH * (error + _BLIND * blind):
+            mean, error = self.judge.gain(self.errors(shares), self.errors(rest))
+            if mean + error > _WORTH * (self.mean_error(rest) + _BLIND * blind):
                 break
             shares = rest
         return shares
@@ -176,7 +178,7 @@ def _without(single: Float, shares: Float) -> Float:
 
 
 class Judge:
-    """Judges answers for images that are left out of a ridge regression, one at a time: by their squared errors."""
+    """Judges answers for images that are left out of a ridge regression: by their squared errors."""
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
@@ -199,7 +201,7 @@ class Judge:
 
     def answers(self, kernel: Float, penalty: float) -> Float:
         """Return the answers for each vector, (n, n_problems)."""
-        return left_out_of_kernel(kernel, self.y, self.labels.weights, penalty, self.labels.size)
+        return left_out_of_kernel(kernel, self.y, self.labels.weights, penalty, self.labels.together)
 
     def errors_of(self, answers: Float) -> Float:
         """Return the error of each image's answers (n_images, n_problems)."""
@@ -210,15 +212,15 @@ class Judge:
 
     def is_better(self, errors: Float, than: Float) -> bool:
         """Tell whether errors are smaller than others by more than chance, for what costs more."""
-        mean, error = self._gain(errors, than)
+        mean, error = self.gain(errors, than)
         return mean > _ERRORS * error
 
     def is_as_good(self, errors: Float, than: Float) -> bool:
         """Tell whether errors are larger than others by no more than a standard error."""
-        mean, error = self._gain(errors, than)
+        mean, error = self.gain(errors, than)
         return mean >= -error
 
-    def _gain(self, errors: Float, than: Float) -> tuple[float, float]:
+    def gain(self, errors: Float, than: Float) -> tuple[float, float]:
         """Return by how much errors are smaller than others, on average, and the standard error of that."""
         smaller = than - errors
         mean = self.weights @ smaller

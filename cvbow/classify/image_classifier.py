@@ -700,8 +700,6 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
             "n_words": self.backend_.n_words,
             "vector_length": int(self.backend_.vector_length),
         }
-        if not summary["recipe"]:
-            summary["parts"] = {"backend": _in_a_line(self.backend_), "classifier": _in_a_line(self.classifier_)}
         if self.background != "white":
             summary["background"] = self.background
         if self.multilabel:
@@ -847,10 +845,6 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
 def _views(found: NDArray[np.int64]) -> dict[str, int]:
     """Tell what is done with the views of images."""
     return dict(zip(("learned from", "answered by"), found.tolist(), strict=True))
-
-
-def _in_a_line(part: object) -> str:
-    return " ".join(repr(part).split())
 
 
 def _some_read(rows: NDArray[np.intp], skipped: Sequence[ImageError]) -> NDArray[np.intp]:

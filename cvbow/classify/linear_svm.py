@@ -54,9 +54,9 @@ class LinearSVM(OneAgainstRestClassifier):
         length, which is 1 on average: it does not matter how long the vectors of a channel are. Numbers count in
         proportion to each other, and 0 leaves a channel out. Learned are those with which a ridge regression of the
         penalty that C stands for, or of a larger one, gives training images that are left out the best probabilities;
-        of shares that are no worse by more than a standard error, the most alike; and a channel that helps by less than
-        a hundredth gets 0. Of more than 1,500 vectors a part decides. None takes vectors as they are. Without channels,
-        or with one, the parameter means nothing.
+        of shares that are no worse by more than a standard error, the most alike; and a channel that surely helps by
+        less than a hundredth gets 0. Of more than 1,500 vectors a part decides. None takes vectors as they are. Without
+        channels, or with one, the parameter means nothing.
 
     Attributes
     ----------
