@@ -118,11 +118,12 @@ class _Shown:
             if around is not None:
                 around.at = max(around.at, high)
             if not self.tasks:
+                self.said = 0.0, ""
                 self.reporter.finish()
 
     def _show(self, task: _Task) -> None:
         if self.reporter is not None and task in self.tasks:
-            self.said = task.at, task.text(task.done)
+            self.said = max(task.at, self.said[0]), task.text(task.done)
             self.reporter.show(*self.said)
 
 
@@ -141,6 +142,11 @@ def reporting(reporter: Reporter | Literal["bar"] | None = "bar", *, details: bo
     details : bool, default False
         Whether to tell the details as well: how large a sample is, how long words may take to learn.
 
+    Raises
+    ------
+    ValueError
+        If `reporter` is none of these.
+
     Examples
     --------
     >>> import numpy as np
@@ -151,6 +157,9 @@ def reporting(reporter: Reporter | Literal["bar"] | None = "bar", *, details: bo
     ...     model = ImageClassifier(ColorHistogram()).fit(images, ["black", "white"] * 2)
     """
     global _shown
+    told = ("note", "show", "finish")
+    if reporter not in ("bar", None) and not all(callable(getattr(reporter, name, None)) for name in told):
+        raise ValueError(f"reporter must be 'bar', None, or have the methods {', '.join(told)}, got {reporter!r}")
     if reporter == "bar":
         reporter = TqdmReporter() if importlib.util.find_spec("tqdm") else TerminalReporter()
     before, _shown = _shown, _Shown(reporter, details)

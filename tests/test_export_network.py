@@ -25,11 +25,11 @@ from cvbow import (
 )
 from cvbow.backends import ChannelUnion, CnnEncoder
 
-pytest.importorskip("onnx", reason="onnx is not installed")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
-from cvbow.export import _sizes, to_onnx
-from cvbow.networks import Preprocessing
+from cvbow.export import _sizes, to_onnx  # noqa: E402
+from cvbow.networks import Preprocessing  # noqa: E402
 
 FACTS: dict[str, Any] = {"size": 12, "channel_order": "rgb", "mean": (100, 110, 120), "scale": (0.01, 0.02, 0.03)}
 
@@ -130,10 +130,10 @@ def test_sizes_are_those_of_preprocessing(interpolation: str | None, size: tuple
     facts = Preprocessing(size[::-1], "rgb", (0,) * 3, (1,) * 3, interpolation=interpolation)
 
     def build(graph: Any) -> str:
-        wanted = graph.integers(*size)
+        frame = _sizes.Frame(graph.integers(*size), size)
         if interpolation is None:
-            return _sizes.resized(graph, "planes", wanted)
-        return _sizes.resampled(graph, "planes", wanted, interpolation)
+            return _sizes.resized(graph, "planes", frame)
+        return _sizes.resampled(graph, "planes", frame, interpolation)
 
     away = np.abs(run_part(build, planes)[0] - facts.prepare(image))
     assert away.max() <= 1
@@ -157,14 +157,63 @@ def test_what_cannot_go_into_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         patched.setattr(CnnEncoder, "opened_network", property(lambda _: None))
         with pytest.raises(CvbowError, match="is torchvision's, and only those that come from an ONNX file can"):
             to_onnx(model)
-    import onnx
-
     changed = onnx.load(path)
     changed.opset_import.append(onnx.helper.make_opsetid("com.example", 1))
     onnx.save(changed, path)
     model = fitted(CnnEncoder(path, layer="relu", **FACTS))
     with pytest.raises(CvbowError, match="it has operators that ONNX does not have itself"):
         to_onnx(model)
+
+
+@pytest.mark.parametrize("changes", [{"layer": "mean"}, {"pooling": "max"}, {"network": 1}], ids=str)
+def test_two_networks(tmp_path: Path, changes: dict[str, Any]) -> None:
+    paths = [tmp_path / "one.onnx", tmp_path / "other.onnx"]
+    for seed, path in enumerate(paths):
+        path.write_bytes(tiny_network(seed=seed))
+    other = {"layer": "relu", **changes, "network": paths[changes.get("network", 0)]}
+    one = CnnEncoder(paths[0], layer="relu", **FACTS)
+    check_equal(fitted(ChannelUnion([("one", one), ("other", CnnEncoder(**other, **FACTS))])))
+
+
+def with_nodes(path: Path, nodes: list[Any], opset: int, *constants: Any) -> CnnEncoder:
+    """A network of these operators, from "image" (1, 3, 12, 12) to "out"."""
+    helper = onnx.helper
+    values = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("image", "out")]
+    values[0] = helper.make_tensor_value_info("image", onnx.TensorProto.FLOAT, [1, 3, 12, 12])
+    graph = helper.make_graph(nodes, "network", values[:1], values[1:], list(constants))
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    return CnnEncoder(path, layer="out", engine="onnxruntime", **FACTS)
+
+
+def test_a_branch_may_use_what_lies_outside(tmp_path: Path) -> None:
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+    factor = numpy_helper.from_array(np.float32(3), "factor")
+    branches = {}
+    for name, operator in (("then_branch", "Mul"), ("else_branch", "Add")):
+        value = helper.make_tensor_value_info(f"{name}_out", onnx.TensorProto.FLOAT, None)
+        node = helper.make_node(operator, ["image", "factor"], [f"{name}_out"])
+        branches[name] = helper.make_graph([node], name, [], [value])
+    nodes = [
+        helper.make_node("ReduceMax", ["image"], ["highest"], keepdims=0),
+        helper.make_node("Greater", ["highest", "factor"], ["condition"]),
+        helper.make_node("If", ["condition"], ["out"], **branches),
+    ]
+    check_equal(fitted(with_nodes(tmp_path / "if.onnx", nodes, 13, factor)))
+
+
+def test_operators_whose_meaning_changed_are_refused(tmp_path: Path) -> None:
+    scales = onnx.numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    node = onnx.helper.make_node("Resize", ["image", "scales"], ["out"], mode="linear")
+    model = fitted(with_nodes(tmp_path / "resize.onnx", [node], 10, scales))
+    with pytest.raises(CvbowError, match="its operator set 10 of ONNX cannot be brought to 17"):
+        to_onnx(model)
+
+
+def test_of_a_thin_image_only_what_the_network_sees_is_computed(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(tiny_network())
+    crop = {"resize": "crop", "shorter_side": 15, "interpolation": "bicubic"}
+    check_equal(fitted(CnnEncoder(path, layer="relu", **FACTS, **crop)), [color(1, 4000), color(4000, 1)])
 
 
 @pytest.mark.parametrize(

@@ -206,3 +206,21 @@ def test_the_library_is_silent_unless_asked(capsys: pytest.CaptureFixture[str]) 
     images = [np.full((8, 8, 3), value, np.uint8) for value in (0, 250, 10, 255)]
     ImageClassifier(ColorHistogram()).fit(images, ["black", "white"] * 2)
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_no_reporter_is_refused_at_once() -> None:
+    for wrong in ("BAR", 5):
+        with pytest.raises(ValueError, match="reporter must be 'bar', None, or have the methods note, show, finish"):
+            reporting(wrong).__enter__()  # type: ignore[arg-type]
+
+
+def test_the_share_never_gets_smaller() -> None:
+    told = Notes()
+    with reporting(told), progress("outer", 4) as done:
+        inside = tracked("inner", [1, 2, 3])
+        for _ in range(3):
+            next(inside)
+        done(0)
+        inside.close()
+    shares = [share for share, _ in told.shown]
+    assert shares == sorted(shares)

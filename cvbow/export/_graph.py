@@ -61,12 +61,16 @@ class Graph:
         """Return a constant of integers, (n,), as shapes, axes and places are."""
         return self.constant(values, np.int64)
 
+    def fresh(self, name: str) -> str:
+        """Return a name that begins so, and that nothing else has."""
+        self._n_made += 1
+        return f"{name}_{self._n_made - 1}"
+
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Return the one result of an operator."""
 
         def build() -> str:
-            output = f"{kind.lower()}_{self._n_made}"
-            self._n_made += 1
+            output = self.fresh(kind.lower())
             self.nodes.append(helper.make_node(kind, list(inputs), [output], **attributes))
             return output
 

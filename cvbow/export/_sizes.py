@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from cvbow.export._graph import Graph
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A part of an image at another size, of which no more is computed than the part.
+
+    ``size``, int64 (2,), is the height and width of the whole, ``wanted`` of the part, which begins at ``corner``,
+    int64 (2,), or is the whole, where that is None.
+    """
+
+    size: str
+    wanted: tuple[int, int]
+    corner: str | None = None
+
+    def places(self, graph: Graph) -> list[str]:
+        """Return the numbers of the rows, and of the columns, float64 (n,)."""
+        places = [graph.constant(np.arange(length), np.float64) for length in self.wanted]
+        if self.corner is None:
+            return places
+        begins = graph.to(self.corner, np.float64)
+        return [graph.op("Add", numbers, graph.row(begins, at)) for at, numbers in enumerate(places)]
+
+    def cut(self, graph: Graph, pixels: str) -> str:
+        """Return the part of planes (N, C, H, W)."""
+        if self.corner is None:
+            return pixels
+        end = graph.op("Add", self.corner, graph.integers(*self.wanted))
+        return graph.op("Slice", pixels, self.corner, end, graph.integers(2, 3))
 
 
 def working_size(graph: Graph, pixels: str, min_side: int | None, max_side: int | None) -> str:
@@ -36,23 +67,33 @@ def _within(graph: Graph, pixels: str, min_side: int | None, max_side: int | Non
     if max_side is None:
         return pixels
     is_larger = graph.op("Squeeze", graph.op("Less", scale, graph.constant([1], np.float64)))
-    return graph.either(is_larger, lambda: _shrunk(graph, pixels, wanted), lambda: pixels)
+
+    def shrunk() -> str:
+        places = [_numbers(graph, graph.row(wanted, at)) for at in (0, 1)]
+        return _shrunk(graph, pixels, wanted, places)
+
+    return graph.either(is_larger, shrunk, lambda: pixels)
 
 
-def resized(graph: Graph, pixels: str, size: str) -> str:
-    """Return planes (N, C, H, W) at a height and width, int64 (2,), as ``cvbow.images.resize`` does."""
-    grown = graph.op("ReduceMax", graph.op("Sub", size, graph.lengths(pixels, 2, 4)), keepdims=0)
+def resized(graph: Graph, pixels: str, frame: Frame) -> str:
+    """Return a frame of planes (N, C, H, W) as ``cvbow.images.resize`` makes it."""
+    grown = graph.op("ReduceMax", graph.op("Sub", frame.size, graph.lengths(pixels, 2, 4)), keepdims=0)
     grows = graph.op("Greater", grown, graph.constant(0, np.int64))
-    return graph.either(grows, lambda: _interpolated(graph, pixels, size), lambda: _shrunk(graph, pixels, size))
+    return graph.either(
+        grows,
+        lambda: frame.cut(graph, _interpolated(graph, pixels, frame.size)),
+        lambda: _shrunk(graph, pixels, frame.size, frame.places(graph)),
+    )
 
 
-def resampled(graph: Graph, pixels: str, size: str, interpolation: str) -> str:
-    """Return planes (N, C, H, W) at a height and width, int64 (2,), as Pillow does; "bilinear" or "bicubic".
+def resampled(graph: Graph, pixels: str, frame: Frame, interpolation: str) -> str:
+    """Return a frame of planes (N, C, H, W) as Pillow makes it; "bilinear" or "bicubic".
 
     The width comes first, as in ``cvbow.networks.Preprocessing``, and is rounded.
     """
-    lengths = graph.lengths(pixels, 2, 4)
-    rows, columns = (_weights(graph, graph.row(lengths, at), graph.row(size, at), interpolation) for at in (0, 1))
+    ratios, places = _ratios(graph, pixels, frame.size), frame.places(graph)
+    lengths = [graph.row(graph.lengths(pixels, 2, 4), at) for at in (0, 1)]
+    rows, columns = (_weights(graph, *axis, interpolation) for axis in zip(lengths, ratios, places, strict=True))
 
     def levels(values: str) -> str:
         # A half is rounded up.
@@ -73,26 +114,26 @@ def _interpolated(graph: Graph, pixels: str, size: str) -> str:
     return _levels(graph, graph.op("Round", found))
 
 
-def _shrunk(graph: Graph, pixels: str, size: str) -> str:
-    """Return planes at a smaller size as by OpenCV's ``INTER_AREA``: a pixel is the mean of the area that it covers."""
-    lengths = graph.lengths(pixels, 2, 4)
-    rows, columns = (_areas(graph, graph.row(lengths, at), graph.row(size, at)) for at in (0, 1))
+def _shrunk(graph: Graph, pixels: str, size: str, places: Sequence[str]) -> str:
+    """Return rows and columns at a smaller size as by OpenCV's ``INTER_AREA``: a pixel is the mean of its area."""
+    ratios = _ratios(graph, pixels, size)
+    lengths = [graph.row(graph.lengths(pixels, 2, 4), at) for at in (0, 1)]
+    rows, columns = (_areas(graph, *axis) for axis in zip(lengths, ratios, places, strict=True))
     return graph.op("Round", graph.op("MatMul", graph.op("MatMul", rows, pixels), graph.transpose(columns, 1, 0)))
 
 
-def _areas(graph: Graph, length: str, wanted: str) -> str:
-    """Return what each of ``length`` pixels in a row is of each of ``wanted`` ones, float32 (wanted, length)."""
-    ratio = _ratio(graph, length, wanted)
+def _areas(graph: Graph, length: str, ratio: str, places: str) -> str:
+    """Return what each of ``length`` pixels in a row is of those at places (n,) of the smaller one, (n, length)."""
     starts = _numbers(graph, length)
-    begins = graph.unsqueeze(graph.op("Mul", _numbers(graph, wanted), ratio), 1)
+    begins = graph.unsqueeze(graph.op("Mul", places, ratio), 1)
     first = graph.op("Max", begins, starts)
     last = graph.op("Min", graph.op("Add", begins, ratio), graph.op("Add", starts, graph.constant(1, np.float64)))
     common = graph.op("Max", graph.op("Sub", last, first), graph.constant(0, np.float64))
     return graph.to(graph.op("Div", common, ratio), np.float32)
 
 
-def _weights(graph: Graph, length: str, wanted: str, interpolation: str) -> str:
-    """Return how much each of ``length`` pixels in a row counts for each of ``wanted`` ones, float32 (wanted, length).
+def _weights(graph: Graph, length: str, ratio: str, places: str, interpolation: str) -> str:
+    """Return how much each of ``length`` pixels in a row counts for those at places (n,) of the result, (n, length).
 
     Pillow's filters, as wide as a pixel of the row or of the result, whichever is wider.
     """
@@ -100,8 +141,8 @@ def _weights(graph: Graph, length: str, wanted: str, interpolation: str) -> str:
     def number(value: float) -> str:
         return graph.constant(value, np.float64)
 
-    ratio, half = _ratio(graph, length, wanted), number(0.5)
-    centers = graph.unsqueeze(graph.op("Mul", graph.op("Add", _numbers(graph, wanted), half), ratio), 1)
+    half = number(0.5)
+    centers = graph.unsqueeze(graph.op("Mul", graph.op("Add", places, half), ratio), 1)
     away = graph.op("Sub", graph.op("Add", _numbers(graph, length), half), centers)
     x = graph.op("Abs", graph.op("Div", away, graph.op("Max", ratio, number(1))))
     if interpolation == "bilinear":
@@ -122,9 +163,10 @@ def _polynomial(graph: Graph, x: str, coefficients: tuple[float, ...]) -> str:
     return value
 
 
-def _ratio(graph: Graph, length: str, wanted: str) -> str:
-    """Return one whole number over another, float64 ()."""
-    return graph.op("Div", *(graph.to(each, np.float64) for each in (length, wanted)))
+def _ratios(graph: Graph, pixels: str, size: str) -> list[str]:
+    """Return the height and the width of planes over those of another size, float64 ()."""
+    ratios = graph.op("Div", *(graph.to(each, np.float64) for each in (graph.lengths(pixels, 2, 4), size)))
+    return [graph.row(ratios, at) for at in (0, 1)]
 
 
 def _numbers(graph: Graph, length: str) -> str:
