@@ -128,7 +128,7 @@ def test_training_and_judging_is_one_bar_each(preset: str) -> None:
     fitted = first[: len(first) - next(n for n, share in enumerate(reversed(first)) if share == 1.0)]
     assert fitted == sorted(fitted)
     assert len(set(fitted)) > 12
-    assert {"encode", "classifier", "digests"} <= set(told.stages)
+    assert {"encode", "classifier", "note images"} <= set(told.stages)
 
 
 class Screen(io.StringIO):
@@ -188,7 +188,7 @@ def test_tqdm_shows_it_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) ->
         ImageClassifier(ColorHistogram()).fit(images, ["black", "white"] * 2)
         note("a note")
     assert "100%" in screen.getvalue()
-    assert "digests" in screen.getvalue()
+    assert "note images" in screen.getvalue()
     assert screen.getvalue().endswith("a note\n")
 
 
