@@ -75,9 +75,11 @@ class Means(Encoder):
 
 BACKENDS: dict[str, ImageEncoder] = {
     "words": BagEncoder(PATCHES, BagOfWords(KMeansDictionary(n_words=12))),
-    "fisher": BagEncoder(PATCHES, FISHER, reduce=PCA(8), position_weight=2.0),
+    "fisher": BagEncoder(PATCHES, FISHER, reduce=PCA(8, random_state=0), position_weight=2.0),
     "fisher in pairs": BagEncoder(PATCHES, FISHER, reduce=MirrorPCA(8), position_weight=2.0, mirror="pairs"),
-    "vlad, mirrored": BagEncoder(PATCHES, VLAD(KMeansDictionary(n_words=4)), reduce=PCA(8), mirror=True),
+    "vlad, mirrored": BagEncoder(
+        PATCHES, VLAD(KMeansDictionary(n_words=4)), reduce=PCA(8, random_state=0), mirror=True
+    ),
     "llc, mirrored": BagEncoder(
         PATCHES, SpatialPyramid(LLC(KMeansDictionary(n_words=8)), grids=("1x1", "2x2")), mirror=True
     ),
@@ -93,7 +95,12 @@ BACKENDS: dict[str, ImageEncoder] = {
         [("words", BagEncoder(PATCHES, BagOfWords(KMeansDictionary(n_words=12)))), ("colors", ColorHistogram())]
     ),
     "crops": MultiCrop(
-        ChannelUnion([("fisher", BagEncoder(PATCHES, FISHER, reduce=PCA(8))), ("census", CensusPyramid(radii=(1,)))])
+        ChannelUnion(
+            [
+                ("fisher", BagEncoder(PATCHES, FISHER, reduce=PCA(8, random_state=0))),
+                ("census", CensusPyramid(radii=(1,))),
+            ]
+        )
     ),
 }
 

@@ -165,8 +165,9 @@ def _polynomial(graph: Graph, x: str, coefficients: tuple[float, ...]) -> str:
 
 def _ratios(graph: Graph, pixels: str, size: str) -> list[str]:
     """Return the height and the width of planes over those of another size, float64 ()."""
-    ratios = graph.op("Div", *(graph.to(each, np.float64) for each in (graph.lengths(pixels, 2, 4), size)))
-    return [graph.row(ratios, at) for at in (0, 1)]
+    lengths = graph.lengths(pixels, 2, 4)
+    sides = [[graph.to(graph.row(each, at), np.float64) for each in (lengths, size)] for at in (0, 1)]
+    return [graph.op("Div", *pair) for pair in sides]
 
 
 def _numbers(graph: Graph, length: str) -> str:
