@@ -25,7 +25,7 @@ from cvbow.classify._labels import Labels, fold_of_each
 from cvbow.classify._ridge import left_out_of_kernel
 from cvbow.classify._squared_hinge import gram
 from cvbow.classify._standardize import Standardization, column_sums
-from cvbow.classify._temperature import fit_temperature
+from cvbow.classify._temperature import fit_temperature, log_sums
 from cvbow.classify.one_against_rest import two_columns
 
 #: Shares of a channel that are tried.
@@ -182,7 +182,8 @@ class Judge:
 
     def __init__(self, labels: Labels) -> None:
         self.labels = labels
-        images = labels.images
+        self.together = labels.together
+        images = self.images = labels.images
         n_classes = int(labels.index.max()) + 1
         self.y = labels.targets(n_classes)
         self.wanted = images.targets(n_classes)
@@ -201,7 +202,7 @@ class Judge:
 
     def answers(self, kernel: Float, penalty: float) -> Float:
         """Return the answers for each vector, (n, n_problems)."""
-        return left_out_of_kernel(kernel, self.y, self.labels.weights, penalty, self.labels.together)
+        return left_out_of_kernel(kernel, self.y, self.labels.weights, penalty, self.together)
 
     def errors_of(self, answers: Float) -> Float:
         """Return the error of each image's answers (n_images, n_problems)."""
@@ -236,8 +237,6 @@ class Surprise(Judge):
     def errors_of(self, answers: Float) -> Float:
         if self.labels.has is not None:
             return super().errors_of(answers)
-        images, decisions = self.labels.images, two_columns(answers)
-        scores = decisions * fit_temperature(decisions, images.index, images.counts)
-        top = scores.max(axis=1)
-        right = scores[np.arange(len(scores)), images.index]
-        return np.asarray(top + np.log(np.exp(scores - top[:, None]).sum(axis=1)) - right)
+        index, decisions = self.images.index, two_columns(answers)
+        scores = decisions * fit_temperature(decisions, index, self.images.counts)
+        return np.asarray(log_sums(scores) - scores[np.arange(len(scores)), index])

@@ -16,6 +16,12 @@ def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
+def log_sums(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithm of the sum of the exponentials of each row of (n, n_classes), (n,)."""
+    top = scores.max(axis=1)
+    return np.asarray(top + np.log(np.exp(scores - top[:, None]).sum(axis=1)))
+
+
 def fit_temperature(
     decisions: NDArray[np.float64], labels: NDArray[np.intp], weights: NDArray[np.float64] | None = None
 ) -> float:
@@ -34,9 +40,7 @@ def fit_temperature(
 
     def loss(log_factor: float) -> float:
         scores = decisions * np.exp(log_factor)
-        top = scores.max(axis=1)
-        normal = top + np.log(np.exp(scores - top[:, None]).sum(axis=1))
-        return float(np.average(normal - (wanted * scores).sum(axis=1), weights=weights))
+        return float(np.average(log_sums(scores) - (wanted * scores).sum(axis=1), weights=weights))
 
     found = minimize_scalar(loss, bounds=(np.log(0.01), np.log(100.0)), method="bounded")
     return float(np.exp(found.x))

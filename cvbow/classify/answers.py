@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import ImageError
-from cvbow.tables import Table, Tabular, counted
+from cvbow.tables import Table, Tabular, counted, some
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
@@ -66,8 +66,8 @@ class Answers(Tabular):
     def __repr__(self) -> str:
         several = isinstance(self.labels, list)
         counts = Counter(str(name) for label in self.labels for name in (label if several else [label]))
-        told = ", ".join(f"{name} {count}" for name, count in counts.most_common(_NAMED))
-        more = f" and {len(counts) - _NAMED} more labels" if len(counts) > _NAMED else ""
+        told = some([f"{name} {count}" for name, count in counts.most_common()], _NAMED)
+        more = " labels" if len(counts) > _NAMED else ""
         skipped = f"; {len(self.skipped)} skipped" if self.skipped else ""
         return f"Answers({counted(len(self.rows), 'image')}{': ' * bool(told)}{told}{more}{skipped})"
 

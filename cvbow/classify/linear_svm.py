@@ -156,8 +156,9 @@ class LinearSVM(OneAgainstRestClassifier):
             their losses together weigh as much as those of an image without copies, and for the temperature they are
             left out together, and the image is judged without its copies.
         folds : array of shape (n,), int, or None, default None
-            The part in which each vector is left out, for the temperature and for ``cross_probabilities``: images that
-            are nearly the same belong in one. None draws parts, the classes as even as can be.
+            The part in which each vector is left out, for the shares, the temperature and ``cross_probabilities``:
+            images that are nearly the same belong in one. None leaves out image by image for the shares, and else draws
+            parts, the classes as even as can be.
 
         Raises
         ------
