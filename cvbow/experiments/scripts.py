@@ -611,4 +611,4 @@ MANY_VECTORS = ("solver", "file", "growth")
 #: What the work of training runs on.
 CLUSTERED = ("threads", "dask")
 #: Data sets and recipes whose models are exported.
-EXPORTED = tuple(f"{data}-{preset}" for data in ("scene15", "flowers5") for preset in ("fast", "bow", "auto"))
+EXPORTED = tuple(f"{data}-{preset}" for data in ("scene15", "flowers5") for preset in ("fast", "bow", "spm", "auto"))

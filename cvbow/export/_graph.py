@@ -114,6 +114,11 @@ class Graph:
         body = self.inner(name, inputs, lambda: [goes_on, build(number)])
         return self.op("Loop", count, "", body=body)
 
+    def for_each_row(self, table: str, build: Callable[[str], str]) -> str:
+        """Return what is built for each row (k,) of a table (n, k), one behind the other along a new axis."""
+        count = self.op("Squeeze", self.lengths(table, 0, 1))
+        return self.for_each(count, lambda number: build(self.op("Gather", table, number, axis=0)))
+
     def function(self, name: str, build: Callable[..., str], *values: str) -> str:
         """Return what is built of some values, as one operator that a function of the model's own stands for.
 

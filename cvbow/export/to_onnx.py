@@ -12,7 +12,7 @@ from cvbow import __version__
 from cvbow._checks import check_choice, check_ints
 from cvbow.classify import ImageClassifier
 from cvbow.export._backends import vectors
-from cvbow.export._classifiers import decide, of_best
+from cvbow.export._classifiers import decide
 from cvbow.storage import GENERATOR
 
 if TYPE_CHECKING:
@@ -38,15 +38,17 @@ def to_onnx(
     model : ImageClassifier
         Fitted, with dense features (``DenseSIFT`` but of hsv, ``ColorStatistics``, ``WhitenedPatches``), an encoder
         that pools sums (``BagOfWords``, ``VLAD``, ``FisherVector``, ``SoftThreshold``), in pyramids or not; or with a
-        ``CnnEncoder`` of an ONNX file, which goes into the model; and a linear classifier (``LinearSVM``,
-        ``LogisticRegression``), on maps for additive kernels or not.
+        ``CnnEncoder`` of an ONNX file, which goes into the model; and ``LinearSVM``, ``LogisticRegression`` or
+        ``KernelSVM``, with whose training vectors the file grows, on maps for additive kernels or not.
     size : (int, int) or None, default None
         Height and width of all images; None for images of any size, which may differ from call to call.
     heat : bool, default True
         Whether there is the output ``heat``, which takes about as long again as the others. A network's is of the size
-        that the network is given, and there is none of a layer without places or of channels of which one is a network.
+        that the network is given, and there is none of a layer without places, of channels of which one is a network,
+        or of the kernels "rbf" and "chi2", which do not add up over values.
     precision : {"fp32", "fp16", "int8"}, default "fp32"
-        Of the classifier's weights, which are most of the file: 4, 2 or 1 bytes each. The rest stays float32.
+        Of the classifier's weights or training vectors, which are most of the file: 4, 2 or 1 bytes each. The rest
+        stays float32.
 
     Returns
     -------
@@ -106,10 +108,8 @@ def to_onnx(
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", len(classes)])
         for name in ("probabilities", "decisions")
     ]
-    if heat and encoded.heat is not None:
-        graph.output(
-            "heat", graph.op("Squeeze", encoded.heat(of_best(graph, answer, encoded.values)), graph.integers(1))
-        )
+    if heat and encoded.heat is not None and answer.given is not None:
+        graph.output("heat", graph.op("Squeeze", encoded.heat(answer.given()), graph.integers(1)))
         outputs.append(helper.make_tensor_value_info("heat", TensorProto.FLOAT, ["n", "heat_height", "heat_width"]))
     made = helper.make_graph(
         graph.nodes,
