@@ -125,7 +125,7 @@ def test_training_vectors_of_fewer_bits(models: dict[str, ImageClassifier]) -> N
     image, model = pictures(1)[0], models["spm"]
     expected = model.predict_proba([image])
     sizes = {}
-    for precision, error in (("fp32", 1e-4), ("fp16", 1e-3), ("int8", 5e-2)):
+    for precision, error in (("fp32", 1e-4), ("fp16", 1e-3), ("int8", 2e-2)):
         exported = to_onnx(model, precision=precision)
         sizes[precision] = exported.ByteSize()
         np.testing.assert_allclose(answers(exported, image[None])["probabilities"], expected, atol=error)
@@ -176,6 +176,20 @@ def test_large_images_are_shrunk_inside(models: dict[str, ImageClassifier]) -> N
     image = np.kron(pictures(1)[0], np.ones((11, 9, 1), np.uint8))
     found = answers(to_onnx(models["auto"]), image[None])["probabilities"]
     np.testing.assert_allclose(found, models["auto"].predict_proba([image]), atol=1e-3)
+
+
+@pytest.mark.parametrize("sides", [{"min_side": 100}, {"max_side": 60}])
+def test_gray_comes_before_another_size(sides: dict[str, int]) -> None:
+    images = pictures(6)
+    settings = {**SMALL, "min_side": None, **sides}
+    model = make_model("spm", settings=settings, n_jobs=1).fit(images, ["a", "b"] * 3)
+    exported = to_onnx(model)
+    # Of the mean of colours the gray is another one in a fifth of all pixels.
+    different = 0
+    for image in pictures(9, seed=1):
+        found, asked = answers(exported, image[None])["decisions"], model.decision_function([image])
+        different += abs(found[0, 1] - asked[0]) > 1e-4
+    assert different <= 1
 
 
 def test_several_images_at_once_and_of_a_fixed_size(models: dict[str, ImageClassifier]) -> None:

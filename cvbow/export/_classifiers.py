@@ -130,7 +130,9 @@ def _training_vectors(graph: Graph, svm: KernelSVM, precision: str) -> tuple[str
     """Return those that count for a class (m, d), and what they count for each (n_classes, m)."""
     counts = svm.dual_.any(axis=1)
     dual = _for_each_class(svm.dual_[counts].T.astype(np.float64))
-    return graph.table(svm.vectors_[counts], precision), graph.constant(dual)
+    # Of 8 bits, each value has a step of its own: those of a pyramid's cells differ in size.
+    trained = graph.transpose(graph.table(svm.vectors_[counts].T, precision), 1, 0)
+    return trained, graph.constant(dual)
 
 
 def _map_of(step: Any) -> Callable[[Graph, Any, str], str]:

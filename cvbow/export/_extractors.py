@@ -41,26 +41,29 @@ def describe(graph: Graph, extractor: Extractor, pixels: str) -> Described:
             f"{type(extractor).__name__} cannot be exported: how many points it finds is not known before it looks; "
             f"what can be is {', '.join(kind.__name__ for kind in _EXTRACTORS)}"
         )
-    return found(graph, extractor, working_size(graph, pixels, extractor.min_side, extractor.max_side))
+    # In the order of ``Extractor.extract``: the gray of a mean of pixels is not the mean of their grays.
+    planes = _images.gray(graph, pixels) if extractor.gray_only else pixels
+    working = working_size(graph, pixels, extractor.min_side, extractor.max_side)
+    return found(graph, extractor, working.bring(graph, planes), working.size)
 
 
-def _dense_sift(graph: Graph, extractor: DenseSIFT, pixels: str) -> Described:
-    grid = Grid(graph, graph.lengths(pixels, 2, 4), extractor.step, extractor.bin_sizes)
+def _dense_sift(graph: Graph, extractor: DenseSIFT, planes: str, lengths: str) -> Described:
+    grid = Grid(graph, lengths, extractor.step, extractor.bin_sizes)
     raw = []
-    for channel in _images.channels(graph, pixels, extractor.color):
+    for channel in _images.channels(graph, planes, extractor.color):
         parts = []
         for scale, size in enumerate(extractor.bin_sizes):
             smooth = smoothed(graph, channel, extractor.smoothing(size))
-            planes = graph.function("Directions", lambda plane: _directions(graph, plane), smooth)
+            gradients = graph.function("Directions", lambda plane: _directions(graph, plane), smooth)
             # Over the bin's size, so that scales have one threshold.
-            parts.append(grid.pool(planes, len(_DIRECTIONS), scale, extractor.bin_profiles(size) / size))
+            parts.append(grid.pool(gradients, len(_DIRECTIONS), scale, extractor.bin_profiles(size) / size))
         raw.append(graph.concat(2, *parts))
     values = graph.function("NormalizeSIFT", lambda *raw: _normalized(graph, raw, extractor), *raw)
     order = np.arange(N_BINS**2) * len(_DIRECTIONS) + _DIRECTIONS[:, None]
     order = (len(_DIRECTIONS) * N_BINS**2 * np.arange(len(raw))[:, None] + order.ravel()).ravel()
 
     def heat(shares: str) -> str:
-        gray = _images.gray(graph, pixels)
+        gray = planes if extractor.gray_only else _images.gray(graph, planes)
         return grid.heat(shares, graph.function("Strength", lambda plane: _strength(graph, plane), gray))
 
     return Described(values, order, grid.points(), heat)
@@ -154,18 +157,18 @@ def _normalized(graph: Graph, raw: Sequence[str], extractor: DenseSIFT) -> str:
     return graph.concat(1, *parts)
 
 
-def _color_statistics(graph: Graph, extractor: ColorStatistics, pixels: str) -> Described:
+def _color_statistics(graph: Graph, extractor: ColorStatistics, planes: str, lengths: str) -> Described:
     if extractor.space != "lab":
         raise CvbowError(f"ColorStatistics(space={extractor.space!r}) cannot be exported, only space='lab' can")
     # Around 128, so that float32 holds the sums of squares of cells of up to 32 pixels a side.
     middle = 128
-    channels = graph.op("Sub", _images.lab(graph, pixels), graph.constant(middle))
+    channels = graph.op("Sub", _images.lab(graph, planes), graph.constant(middle))
     # The third sum is the area: of cells at the edge, what is inside counts.
     ones = graph.ones(graph.cut(channels, 1, 0, 1))
-    planes = graph.concat(1, channels, graph.op("Mul", channels, channels), ones)
-    grid = Grid(graph, graph.lengths(pixels, 2, 4), extractor.step, extractor.bin_sizes)
+    powers = graph.concat(1, channels, graph.op("Mul", channels, channels), ones)
+    grid = Grid(graph, lengths, extractor.step, extractor.bin_sizes)
     boxes = [np.ones((N_BINS, 2 * (size // 2) + 1)) for size in extractor.bin_sizes]
-    parts = [grid.pool(planes, 7, scale, box) for scale, box in enumerate(boxes)]
+    parts = [grid.pool(powers, 7, scale, box) for scale, box in enumerate(boxes)]
     sums = graph.to(graph.concat(2, *parts), np.float64)
     n = 3 * N_BINS**2
     total, squares, area = (graph.cut(sums, 1, *ends) for ends in ((0, n), (n, 2 * n), (2 * n, END)))
@@ -178,10 +181,8 @@ def _color_statistics(graph: Graph, extractor: ColorStatistics, pixels: str) -> 
     return Described(graph.to(values, np.float32), order.ravel(), grid.points(), lambda shares: grid.heat(shares, ones))
 
 
-def _whitened_patches(graph: Graph, extractor: WhitenedPatches, pixels: str) -> Described:
-    size, step = extractor.patch_size, extractor.step
-    planes, n_planes = (pixels, 3) if extractor.color else (_images.gray(graph, pixels), 1)
-    lengths = graph.lengths(planes, 2, 4)
+def _whitened_patches(graph: Graph, extractor: WhitenedPatches, planes: str, lengths: str) -> Described:
+    size, step, n_planes = extractor.patch_size, extractor.step, 1 if extractor.gray_only else 3
     n_patches = graph.op("Sub", lengths, graph.integers(size - 1))
     # Behind the image enough for a patch where it does not hold one.
     planes = graph.op("Pad", planes, graph.concat(0, graph.integers(0, 0, 0, 0, 0, 0), _lacking(graph, lengths, size)))
@@ -221,7 +222,7 @@ def _lacking(graph: Graph, lengths: str, size: int) -> str:
     return graph.op("Max", graph.op("Sub", graph.integers(size), lengths), graph.integers(0))
 
 
-_EXTRACTORS: dict[type[Extractor], Callable[[Graph, Any, str], Described]] = {
+_EXTRACTORS: dict[type[Extractor], Callable[[Graph, Any, str, str], Described]] = {
     DenseSIFT: _dense_sift,
     ColorStatistics: _color_statistics,
     WhitenedPatches: _whitened_patches,

@@ -24,17 +24,20 @@ def gray(graph: Graph, pixels: str) -> str:
     return graph.op("Floor", graph.op("Mul", sums, graph.constant(2.0**-_LUMA_BITS)))
 
 
-def channels(graph: Graph, pixels: str, color: str) -> list[str]:
-    """Return the channels in which ``DenseSIFT`` looks for gradients, each (N, 1, H, W), in whole ``STEPS``."""
+def channels(graph: Graph, planes: str, color: str) -> list[str]:
+    """Return the channels in which ``DenseSIFT`` looks for gradients, each (N, 1, H, W), in whole ``STEPS``.
+
+    ``planes`` are gray, (N, 1, H, W), for "gray", and RGB otherwise, (N, 3, H, W).
+    """
     steps = graph.constant(STEPS)
     if color == "gray":
-        return [graph.op("Mul", gray(graph, pixels), steps)]
-    red, green, blue = (graph.cut(pixels, 1, at, at + 1) for at in range(3))
+        return [graph.op("Mul", planes, steps)]
+    red, green, blue = (graph.cut(planes, 1, at, at + 1) for at in range(3))
     if color == "rgb":
         return [graph.op("Mul", each, steps) for each in (red, green, blue)]
     if color != "opponent":
         raise CvbowError(f"DenseSIFT(color={color!r}) cannot be exported; what can be is gray, rgb and opponent")
-    intensity = gray(graph, pixels)
+    intensity = gray(graph, planes)
     red_green = graph.op("Mul", graph.op("Sub", red, green), graph.constant(1 / np.sqrt(2)))
     yellow_blue = graph.op("Sub", graph.op("Add", red, green), graph.op("Mul", blue, graph.constant(2)))
     yellow_blue = graph.op("Mul", yellow_blue, graph.constant(1 / np.sqrt(6)))

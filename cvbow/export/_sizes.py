@@ -38,41 +38,55 @@ class Frame:
         return graph.op("Slice", pixels, self.corner, end, graph.integers(2, 3))
 
 
-def working_size(graph: Graph, pixels: str, min_side: int | None, max_side: int | None) -> str:
-    """Return planes (N, C, H, W) of whole numbers at the size at which an extractor describes an image.
+@dataclass(frozen=True)
+class WorkingSize:
+    """The size at which an extractor describes an image.
+
+    ``size``, int64 (2,), is its height and width; ``grows`` and ``shrinks``, bool (), say whether the image is brought
+    to it, and are None where no image is.
+    """
+
+    size: str
+    grows: str | None
+    shrinks: str | None
+
+    def bring(self, graph: Graph, planes: str) -> str:
+        """Return planes (N, C, H, W) of whole numbers at that size."""
+        if self.grows is not None:
+            planes = graph.either(self.grows, lambda: _interpolated(graph, planes, self.size), lambda: planes)
+        if self.shrinks is None:
+            return planes
+        grown = planes
+
+        def shrunk() -> str:
+            places = [_numbers(graph, graph.row(self.size, at)) for at in (0, 1)]
+            return _shrunk(graph, grown, self.size, places)
+
+        return graph.either(self.shrinks, shrunk, lambda: grown)
+
+
+def working_size(graph: Graph, pixels: str, min_side: int | None, max_side: int | None) -> WorkingSize:
+    """Return the size at which an extractor describes an image (N, C, H, W).
 
     As ``cvbow.features.Extractor`` has it: where the longer side is above ``max_side``, the image is shrunk; where the
     shorter side is below ``min_side``, it is enlarged.
     """
-    if min_side is None and max_side is None:
-        return pixels
-    key = "working size", pixels, min_side, max_side
-    return graph.once(key, lambda: _within(graph, pixels, min_side, max_side))
-
-
-def _within(graph: Graph, pixels: str, min_side: int | None, max_side: int | None) -> str:
     lengths = graph.lengths(pixels, 2, 4)
-    sides = graph.to(lengths, np.float64)
-    scale = graph.constant([1], np.float64)
+    if min_side is None and max_side is None:
+        return WorkingSize(lengths, None, None)
+    sides, one = graph.to(lengths, np.float64), graph.constant([1], np.float64)
+    scale, grows, shrinks = one, None, None
     if min_side is not None:
         shorter = graph.op("ReduceMin", sides, axes=[0])
         scale = graph.op("Max", scale, graph.op("Div", graph.constant([min_side], np.float64), shorter))
     if max_side is not None:
         longer = graph.op("ReduceMax", sides, axes=[0])
         scale = graph.op("Min", scale, graph.op("Div", graph.constant([max_side], np.float64), longer))
-    wanted = graph.op("Max", graph.whole(graph.op("Mul", sides, scale)), graph.integers(1))
+        shrinks = graph.op("Squeeze", graph.op("Less", scale, one))
     if min_side is not None:
-        # What is to be shrunk stays as it is here: no side gets smaller.
-        pixels = _interpolated(graph, pixels, graph.op("Max", wanted, lengths))
-    if max_side is None:
-        return pixels
-    is_larger = graph.op("Squeeze", graph.op("Less", scale, graph.constant([1], np.float64)))
-
-    def shrunk() -> str:
-        places = [_numbers(graph, graph.row(wanted, at)) for at in (0, 1)]
-        return _shrunk(graph, pixels, wanted, places)
-
-    return graph.either(is_larger, shrunk, lambda: pixels)
+        grows = graph.op("Squeeze", graph.op("Greater", scale, one))
+    size = graph.op("Max", graph.whole(graph.op("Mul", sides, scale)), graph.integers(1))
+    return WorkingSize(size, grows, shrinks)
 
 
 def resized(graph: Graph, pixels: str, frame: Frame) -> str:
@@ -108,9 +122,24 @@ def _levels(graph: Graph, values: str) -> str:
 
 
 def _interpolated(graph: Graph, pixels: str, size: str) -> str:
-    """Return planes at a size as by OpenCV's ``INTER_CUBIC``."""
-    lengths = graph.concat(0, graph.lengths(pixels, 0, 2), size)
-    found = graph.op("Resize", pixels, "", "", lengths, mode="cubic", cubic_coeff_a=-0.75)
+    """Return planes at a size as by OpenCV's ``INTER_CUBIC``.
+
+    The operator Resize counts places in float32: five times as many pixels would be a level off.
+    """
+    ratios, width = _ratios(graph, pixels, size), 2
+    # Beyond its edge an image goes on as it is there.
+    margins = graph.integers(0, 0, width, width, 0, 0, width, width)
+    padded = graph.op("Pad", pixels, margins, mode="edge")
+    rows, columns = (
+        graph.to(_cubic(graph, graph.op("Abs", _away(graph, *axis)), -0.75), np.float32)
+        for axis in zip(
+            [_numbers(graph, graph.row(graph.lengths(padded, 2, 4), at), -width) for at in (0, 1)],
+            ratios,
+            [_numbers(graph, graph.row(size, at)) for at in (0, 1)],
+            strict=True,
+        )
+    )
+    found = graph.op("MatMul", graph.op("MatMul", rows, padded), graph.transpose(columns, 1, 0))
     return _levels(graph, graph.op("Round", found))
 
 
@@ -137,22 +166,28 @@ def _weights(graph: Graph, length: str, ratio: str, places: str, interpolation: 
 
     Pillow's filters, as wide as a pixel of the row or of the result, whichever is wider.
     """
-
-    def number(value: float) -> str:
-        return graph.constant(value, np.float64)
-
-    half = number(0.5)
-    centers = graph.unsqueeze(graph.op("Mul", graph.op("Add", places, half), ratio), 1)
-    away = graph.op("Sub", graph.op("Add", _numbers(graph, length), half), centers)
-    x = graph.op("Abs", graph.op("Div", away, graph.op("Max", ratio, number(1))))
+    away = _away(graph, _numbers(graph, length), ratio, places)
+    x = graph.op("Abs", graph.op("Div", away, graph.op("Max", ratio, graph.constant(1, np.float64))))
     if interpolation == "bilinear":
-        values = graph.op("Max", graph.op("Sub", number(1), x), number(0))
+        values = graph.op("Max", graph.op("Sub", graph.constant(1, np.float64), x), graph.constant(0, np.float64))
     else:
-        # Keys's cubic convolution at a = -1/2: 1.5 x^3 - 2.5 x^2 + 1 up to 1, and -0.5 x^3 + 2.5 x^2 - 4 x + 2 up to 2.
-        inner, outer = (_polynomial(graph, x, each) for each in ((1.5, -2.5, 0, 1), (-0.5, 2.5, -4, 2)))
-        outer = graph.op("Where", graph.op("Less", x, number(2)), outer, number(0))
-        values = graph.op("Where", graph.op("Less", x, number(1)), inner, outer)
+        values = _cubic(graph, x, -0.5)
     return graph.to(graph.op("Div", values, graph.sum(values, 1)), np.float32)
+
+
+def _away(graph: Graph, numbers: str, ratio: str, places: str) -> str:
+    """Return how far the middles of pixels are from those at places (n,) of the result, in pixels, (n, length)."""
+    half = graph.constant(0.5, np.float64)
+    centers = graph.unsqueeze(graph.op("Mul", graph.op("Add", places, half), ratio), 1)
+    return graph.op("Sub", graph.op("Add", numbers, half), centers)
+
+
+def _cubic(graph: Graph, x: str, a: float) -> str:
+    """Return Keys's cubic convolution at distances: one polynomial up to 1, another up to 2, and zero beyond."""
+    inner = _polynomial(graph, x, (a + 2, -(a + 3), 0, 1))
+    outer = _polynomial(graph, x, (a, -5 * a, 8 * a, -4 * a))
+    below = [graph.op("Less", x, graph.constant(end, np.float64)) for end in (1, 2)]
+    return graph.op("Where", below[0], inner, graph.op("Where", below[1], outer, graph.constant(0, np.float64)))
 
 
 def _polynomial(graph: Graph, x: str, coefficients: tuple[float, ...]) -> str:
@@ -170,7 +205,8 @@ def _ratios(graph: Graph, pixels: str, size: str) -> list[str]:
     return [graph.op("Div", *pair) for pair in sides]
 
 
-def _numbers(graph: Graph, length: str) -> str:
-    """Return the numbers from 0 up to a length, float64 (length,)."""
+def _numbers(graph: Graph, length: str, first: int = 0) -> str:
+    """Return so many numbers, from the first one on, float64 (length,)."""
     zero, one = (graph.constant(number, np.int64) for number in (0, 1))
-    return graph.to(graph.op("Range", zero, length, one), np.float64)
+    numbers = graph.to(graph.op("Range", zero, length, one), np.float64)
+    return graph.op("Add", numbers, graph.constant(first, np.float64)) if first else numbers
