@@ -42,7 +42,7 @@ import numpy as np
 from _faults import LEAKS, SPOILED, Planted, plant_many, plant_shortcuts, plant_similar
 from _measure import ROOT, environment, merge_sections, rounded, shared_data
 
-from cvbow.experiments.scripts import AUDITED
+from cvbow.experiments.scripts.audit_faults import SECTIONS
 
 RESULTS = ROOT / "benchmarks" / "results" / "audit-faults.json"
 #: By data set: where its strangers come from.
@@ -54,7 +54,7 @@ Found = Sequence[Mapping[str, Any]]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Plant, audit, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("trials", nargs="*", metavar="SET-TRIAL", help=f"of {', '.join(AUDITED)} (default: all)")
+    parser.add_argument("trials", nargs="*", metavar="SET-TRIAL", help=f"of {', '.join(SECTIONS)} (default: all)")
     parser.add_argument("--seed", type=int, default=1, help="of the faults; default %(default)s")
     parser.add_argument("--jobs", type=int, default=2, help="default %(default)s")
     parser.add_argument("--per-class", type=int, metavar="N", help="only so many images of each class and part")
@@ -65,9 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--smoke", action="store_true", help="a minute, on images made here; writes no file")
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.trials if name not in AUDITED]
+    unknown = [name for name in options.trials if name not in SECTIONS]
     if unknown:
-        parser.error(f"no trial {', '.join(unknown)}; there are {', '.join(AUDITED)}")
+        parser.error(f"no trial {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
     target = options.json or (None if options.smoke or options.per_class else RESULTS)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -78,11 +78,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("--data must name a folder that has scene15 and flowers5, as SET/{train,test}/<class>/<image>")
         if options.per_class:
             options.data = _fewer(options.data, place / "fewer", options.per_class)
-        for name in options.trials or AUDITED:
+        for name in options.trials or SECTIONS:
             result = _trial(name, options, (options.keep or place) / name)
             print(json.dumps({name: {key: value for key, value in result.items() if key != "environment"}}, indent=1))
             if target is not None:
-                merge_sections(target, {name: result}, order=AUDITED)
+                merge_sections(target, {name: result}, order=SECTIONS)
                 print(f"written to {target}", file=sys.stderr)
     return 0
 

@@ -33,7 +33,7 @@ import numpy as np
 from _measure import ROOT, environment, merge_sections, peak_memory, rounded, shared_data
 
 from cvbow import list_images, make_model
-from cvbow.experiments.scripts import CLUSTERED
+from cvbow.experiments.scripts.cluster import SECTIONS
 from cvbow.parallel import executor
 from cvbow.progress import reporting
 
@@ -51,15 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, metavar="DIR", default=shared_data(), help="holds scene15/train")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default benchmarks/results/cluster.json")
     parser.add_argument("--smoke", action="store_true", help="seconds, on images made here; writes no file")
-    parser.add_argument("--with", dest="name", choices=CLUSTERED, help=argparse.SUPPRESS)
+    parser.add_argument("--with", dest="name", choices=SECTIONS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.data is None and not options.smoke:
         parser.error("--data must name a folder that has scene15, as scene15/train/<class>/<image>")
     if options.name:
         print(json.dumps(trained(options)))
         return 0
-    names = CLUSTERED if importlib.util.find_spec("distributed") else CLUSTERED[:1]
-    if len(names) < len(CLUSTERED):
+    names = SECTIONS if importlib.util.find_spec("distributed") else SECTIONS[:1]
+    if len(names) < len(SECTIONS):
         print("without a cluster, which needs the extra: pip install 'cvbow[dask]'", file=sys.stderr)
     given = [__file__, *(sys.argv[1:] if arguments is None else arguments)]
     results = {}
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     target = options.json or (RESULTS if len(names) > 1 and not options.smoke else None)
     if target is not None:
-        merge_sections(target, results, order=CLUSTERED)
+        merge_sections(target, results, order=SECTIONS)
     return 0
 
 

@@ -29,7 +29,7 @@ from _measure import ROOT, environment, merge_sections, pinned, rounded, shared_
 from numpy.typing import NDArray
 
 from cvbow import list_images, make_model, read_image
-from cvbow.experiments.scripts import EXPORTED
+from cvbow.experiments.scripts.exported import SECTIONS
 from cvbow.export import to_onnx
 from cvbow.images import from_gray
 
@@ -59,26 +59,26 @@ print(peak_memory())
 def main(arguments: Sequence[str] | None = None) -> int:
     """Learn, export, compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="*", metavar="SET-PRESET", help=f"of {', '.join(EXPORTED)} (default: all)")
+    parser.add_argument("models", nargs="*", metavar="SET-PRESET", help=f"of {', '.join(SECTIONS)} (default: all)")
     parser.add_argument("--per-class", type=int, metavar="N", help="only so many images of each class and part")
     parser.add_argument("--data", type=Path, metavar="DIR", default=shared_data(), help="holds SET/{train,test}")
     parser.add_argument("--networks", type=Path, metavar="DIR", help="ONNX networks; default models in --data")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default benchmarks/results/exported.json")
     parser.add_argument("--smoke", action="store_true", help="seconds, on images made here; writes no file")
     options = parser.parse_args(arguments)
-    unknown = [name for name in options.models if name not in EXPORTED]
+    unknown = [name for name in options.models if name not in SECTIONS]
     if unknown:
-        parser.error(f"no model {', '.join(unknown)}; there are {', '.join(EXPORTED)}")
+        parser.error(f"no model {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
     target = options.json or (None if options.smoke or options.per_class else RESULTS)
     if options.data is None and not options.smoke:
         parser.error("--data must name a folder that has scene15 and flowers5, as SET/{train,test}/<class>/<image>")
-    for name in options.models or (EXPORTED[:1] if options.smoke else EXPORTED):
+    for name in options.models or (SECTIONS[:1] if options.smoke else SECTIONS):
         data, _, preset = name.partition("-")
         part = _made_here() if options.smoke else _of(options.data / data, options.per_class)
         result = _compared(preset, *part, options)
         print(json.dumps({name: {key: value for key, value in result.items() if key != "environment"}}, indent=1))
         if target is not None:
-            merge_sections(target, {name: result}, order=EXPORTED)
+            merge_sections(target, {name: result}, order=SECTIONS)
             print(f"written to {target}", file=sys.stderr)
     return 0
 

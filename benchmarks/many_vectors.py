@@ -31,7 +31,7 @@ from sections._memory import memory
 
 from cvbow import list_images, make_model, read_image
 from cvbow.classify import LinearSVM, LogisticRegression, _squared_hinge
-from cvbow.experiments.scripts import MANY_VECTORS as PARTS
+from cvbow.experiments.scripts.many_vectors import SECTIONS
 from cvbow.parallel import default_jobs, single_threaded
 
 RESULTS = ROOT / "benchmarks" / "results" / "many-vectors.json"
@@ -49,7 +49,7 @@ Vectors = tuple[NDArray[Any], NDArray[np.intp]]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure the parts that are asked for, and write what was found."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(SECTIONS)} (default: all)")
     parser.add_argument("--data", type=Path, metavar="DIR", default=shared_data(), help="holds SET/{train,test}")
     parser.add_argument("--rows", type=int, nargs="+", metavar="N", default=ROWS, help="growth: lengths of the file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="default benchmarks/results/many-vectors.json")
@@ -59,9 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.fit is not None:
         print(json.dumps(_fitted(options.fit)))
         return 0
-    unknown = [name for name in options.parts if name not in PARTS]
+    unknown = [name for name in options.parts if name not in SECTIONS]
     if unknown:
-        parser.error(f"no part {', '.join(unknown)}; parts are {', '.join(PARTS)}")
+        parser.error(f"no part {', '.join(unknown)}; parts are {', '.join(SECTIONS)}")
     if options.data is None and not options.smoke:
         parser.error(
             "--data must name a folder that has cifar10_small and scene15, as SET/{train,test}/<class>/<image>"
@@ -70,13 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.rows = (60, 600)
     target = options.json or (None if options.smoke else RESULTS)
     measure = {"solver": _solver, "file": _file, "growth": _growth}
-    for name in options.parts or PARTS:
+    for name in options.parts or SECTIONS:
         with single_threaded(), default_jobs(THREADS):
             result = {"environment": environment(threads=THREADS, seed=0, smoke=options.smoke)}
             result |= measure[name](options)
         print(json.dumps({name: {key: value for key, value in result.items() if key != "environment"}}, indent=1))
         if target is not None:
-            merge_sections(target, {name: result}, order=PARTS)
+            merge_sections(target, {name: result}, order=SECTIONS)
             print(f"written to {target}", file=sys.stderr)
     return 0
 

@@ -24,7 +24,7 @@ from cvbow.backends import BACKENDS
 from cvbow.classify import CLASSIFIERS
 from cvbow.experiments import result_tables
 from cvbow.experiments.environment import machine
-from cvbow.experiments.scripts import KERNELS
+from cvbow.experiments.scripts.speed import KERNELS
 from cvbow.presets import PARTS, PRESETS
 from cvbow.tables import Table, figure, percent
 

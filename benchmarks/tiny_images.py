@@ -25,7 +25,7 @@ from _measure import ROOT, environment, merge_sections, peak_memory, rounded, sh
 from numpy.typing import NDArray
 
 from cvbow import list_images, make_model, read_image
-from cvbow.experiments.scripts import TINY_IMAGES
+from cvbow.experiments.scripts.tiny_images import SECTIONS
 
 RESULTS = ROOT / "benchmarks" / "results" / "tiny-images.json"
 #: Training images of the smoke run.
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if shared is None:
             parser.error("--data must name a folder that has train/ and test/")
         options.data = shared / "cifar10_small"
-    sizes = options.sizes or (FEW if options.smoke else TINY_IMAGES.values())
+    sizes = options.sizes or (FEW if options.smoke else SECTIONS.values())
     if options.one:
         print(json.dumps(_learned(sizes[0], options)))
         return 0
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = json.loads(done.stdout)
         print(json.dumps({key: value for key, value in result.items() if key != "environment"}, indent=1))
         if target is not None:
-            merge_sections(target, {f"tiny-images-{size}": result}, order=list(TINY_IMAGES))
+            merge_sections(target, {f"tiny-images-{size}": result}, order=list(SECTIONS))
             print(f"written to {target}", file=sys.stderr)
     return 0
 

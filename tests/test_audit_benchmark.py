@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from cvbow.experiments import result_tables
-from cvbow.experiments.scripts import AUDITED
+from cvbow.experiments.scripts.audit_faults import SECTIONS
 from cvbow.images import read_image
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
@@ -160,12 +160,12 @@ def test_the_tables_of_faults() -> None:
     }
     place = {"class": "Store", "place": 1, "score": 0.9, "why": "All are PNG."}
     other = {"n_train": 1500, "n_test": 0, "cvbow": {**cost, "shortcut": {"saved as PNG": place}}}
-    tables = result_tables({AUDITED[0]: trial, AUDITED[2]: other})
+    tables = result_tables({SECTIONS[0]: trial, SECTIONS[2]: other})
     assert tables["figures"].rows == [
-        (f"{AUDITED[0]}: 4,530 images", "label", "cvbow audit", "75", "80", "75.0", "80.0", "0.900"),
+        (f"{SECTIONS[0]}: 4,530 images", "label", "cvbow audit", "75", "80", "75.0", "80.0", "0.900"),
         ("", "label", "cleanlab", "75", "80", "75.0", "80.0", "0.970"),
         ("", "leak", "cvbow audit", "75", "80", "", "80.0", ""),
     ]
     assert "scene15-faults 61.2 s and 812 MB" in tables["figures"].notes
     assert "Beside cleanlab 2.9.0." in tables["figures"].notes
-    assert tables["shortcuts"].rows == [(AUDITED[2], "saved as PNG: Store", "1", "0.9", "All are PNG.")]
+    assert tables["shortcuts"].rows == [(SECTIONS[2], "saved as PNG: Store", "1", "0.9", "All are PNG.")]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from cvbow._toml import TEXT, TomlTable, bundled, one_of
@@ -19,12 +20,24 @@ from cvbow.experiments import (
     localization,
     matching,
     retrieval,
-    scripts,
     segmentation,
 )
 from cvbow.experiments.definition import Definition
 from cvbow.experiments.published import Row, beside
 from cvbow.experiments.results import FORMAT, DataFolders, Job, read_json
+from cvbow.experiments.scripts import (
+    audit_faults,
+    cluster,
+    exported,
+    fuzz_images,
+    many_vectors,
+    near_duplicates,
+    skimage_segmentation,
+    speed,
+    tiny_images,
+    tune_search,
+)
+from cvbow.experiments.scripts import detection as peers_of_detection
 from cvbow.images import natural_key
 from cvbow.tables import Table
 
@@ -71,6 +84,12 @@ class Kind:
         return not self.result.isdisjoint(document)
 
 
+def _measured_by(script: ModuleType, folder: str = "benchmarks") -> Kind:
+    """Return the kind of what the script of a module's name measures."""
+    name = script.__name__.rpartition(".")[2]
+    return Kind(result=script.RESULT, tables=script.tables, script=f"{folder}/{name}.py")
+
+
 KINDS: dict[str, Kind] = {
     "classification": Kind(
         result=classification.RESULT,
@@ -109,33 +128,17 @@ KINDS: dict[str, Kind] = {
         run=segmentation.run,
         tables=segmentation.tables,
     ),
-    "speed": Kind(result=frozenset(scripts.SECTIONS), tables=scripts.speed_tables, script="benchmarks/speed.py"),
-    "near-duplicates": Kind(
-        result=frozenset({"perceptual_hash"}),
-        tables=scripts.duplicates_tables,
-        script="benchmarks/near_duplicates.py",
-    ),
-    "detectors": Kind(
-        result=frozenset({"kangaroo", "bccd"}), tables=scripts.detection_tables, script="benchmarks/detection.py"
-    ),
-    "segmentation-peer": Kind(
-        result=frozenset({"contender"}),
-        tables=scripts.segmentation_tables,
-        script="benchmarks/peers/skimage_segmentation.py",
-    ),
-    "audit": Kind(result=frozenset(scripts.AUDITED), tables=scripts.audit_tables, script="benchmarks/audit_faults.py"),
-    "exported": Kind(
-        result=frozenset(scripts.EXPORTED), tables=scripts.exported_tables, script="benchmarks/exported.py"
-    ),
-    "tiny-images": Kind(
-        result=frozenset(scripts.TINY_IMAGES), tables=scripts.tiny_images_tables, script="benchmarks/tiny_images.py"
-    ),
-    "many-vectors": Kind(
-        result=frozenset(scripts.MANY_VECTORS), tables=scripts.many_vectors_tables, script="benchmarks/many_vectors.py"
-    ),
-    "cluster": Kind(result=frozenset(scripts.CLUSTERED), tables=scripts.cluster_tables, script="benchmarks/cluster.py"),
-    "tune-search": Kind(result="cvbow-tune-search", tables=scripts.tune_tables, script="benchmarks/tune_search.py"),
-    "fuzz": Kind(result=frozenset({"by_mutation"}), tables=scripts.fuzz_tables, script="benchmarks/fuzz_images.py"),
+    "speed": _measured_by(speed),
+    "near-duplicates": _measured_by(near_duplicates),
+    "detectors": _measured_by(peers_of_detection),
+    "segmentation-peer": _measured_by(skimage_segmentation, folder="benchmarks/peers"),
+    "audit": _measured_by(audit_faults),
+    "exported": _measured_by(exported),
+    "tiny-images": _measured_by(tiny_images),
+    "many-vectors": _measured_by(many_vectors),
+    "cluster": _measured_by(cluster),
+    "tune-search": _measured_by(tune_search),
+    "fuzz": _measured_by(fuzz_images),
 }
 
 
