@@ -79,6 +79,25 @@ def test_both_that_help_are_used_and_noise_is_left_out(head: Any, n: int, most: 
     assert model.score(new, truth) > clone(head).set_params(shares=None).fit(X, y, channels=WIDTHS).score(new, truth)
 
 
+@pytest.mark.parametrize("name", ["bee", "dog"])
+@pytest.mark.parametrize("head", [LinearSVM(C=3), FusionClassifier(weights="learned"), FusionClassifier(head="svm")])
+@pytest.mark.parametrize(("n", "most"), [(160, 1500), (160, 60)])
+def test_a_class_of_weight_0_tells_nothing_of_the_shares(
+    head: Any, name: str, n: int, most: int, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(_shares, "MOST", most)
+    monkeypatch.setattr(_fusion_shares, "MOST", most)
+    X, y = data(n)
+    spoilt = X.copy()
+    spoilt[y == name] = spoilt[y == name][:, ::-1]
+    models = [clone(head).set_params(class_weight={name: 0}).fit(each, y, channels=WIDTHS) for each in (X, spoilt)]
+    assert models[0].shares_ == pytest.approx(models[1].shares_)
+    assert min(models[0].shares_["one"], models[0].shares_["two"]) > 0.1
+    known = y != name
+    assert models[0].score(X[known], y[known]) > 0.9
+    assert np.isfinite(models[0].predict_proba(X)).all()
+
+
 @heads
 def test_the_length_of_a_channel_changes_nothing_but_rounding(head: Any) -> None:
     X, y = data(90)

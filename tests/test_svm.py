@@ -476,6 +476,8 @@ def test_before_fit(model: Any) -> None:
         ({"C": "1"}, "C must be a number > 0, got '1'"),
         ({"max_iter": 0}, "max_iter must be an integer >= 1, got 0"),
         ({"class_weight": "auto"}, "class_weight must be one of balanced, got 'auto'"),
+        ({"class_weight": {0: -1}}, r"class_weight must be numbers >= 0, one of them above 0, got \{0: -1\}"),
+        ({"class_weight": dict.fromkeys(range(9), 0)}, "class_weight must be numbers >= 0, one of them above 0"),
     ],
 )
 def test_a_bad_parameter_is_named(parameters: dict[str, Any], message: str) -> None:

@@ -191,11 +191,14 @@ def check_groups(groups: Groups, y: NDArray[Any], counts: NDArray[np.float64] | 
 def class_weights(
     class_weight: Any, classes: NDArray[Any], index: NDArray[np.intp], counts: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
-    """Return the factor of each class's losses, (n_classes,)."""
+    """Return the factor of each class's losses, (n_classes,); ValueError if one is below 0, or none above."""
     if counts is not None and isinstance(class_weight, str):
         mass = np.bincount(index, counts)
         return np.asarray(mass.sum() / (len(mass) * mass))
-    return np.asarray(compute_class_weight(class_weight, classes=classes, y=classes[index]), np.float64)
+    weights = np.asarray(compute_class_weight(class_weight, classes=classes, y=classes[index]), np.float64)
+    if not (weights >= 0).all() or not weights.any():
+        raise ValueError(f"class_weight must be numbers >= 0, one of them above 0, got {class_weight!r}")
+    return weights
 
 
 def targets(labels: NDArray[np.intp], n_classes: int) -> NDArray[np.float64]:

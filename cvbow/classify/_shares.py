@@ -58,11 +58,9 @@ def learn_shares(
 
     ``penalties`` are the ridge's, for vectors of a mean squared length of 1; each share is judged with the best.
     """
-    rows = None
-    if len(vectors) > MOST:
-        rows = some_rows(labels, MOST)
-        labels = labels.part(rows)
-    kernels = [gram(vectors, standard, rows=rows, columns=columns) for columns in bounds.values()]
+    rows = some_rows(labels, MOST)
+    labels, some = labels.part(rows), None if len(rows) == len(vectors) else rows
+    kernels = [gram(vectors, standard, rows=some, columns=columns) for columns in bounds.values()]
     lengths = [float(np.average(np.diag(kernel), weights=labels.counts)) for kernel in kernels]
     for kernel, length in zip(kernels, lengths, strict=True):
         kernel /= length or 1.0
@@ -78,11 +76,15 @@ def _sum_of(kernels: Sequence[Float]) -> Callable[[Float], Float]:
 
 
 def some_rows(labels: Labels, most: int) -> NDArray[np.intp]:
-    """Return the rows of up to so many vectors, all or none of an image's, as evenly from the classes as they go."""
-    n_parts = -(-len(labels.index) // most)
+    """Return the rows of up to so many vectors, all or none of an image's, as evenly from the classes as they go.
+
+    Those of weight 0, of a class that is not to be learned, tell nothing.
+    """
+    rows = np.flatnonzero(labels.weights)
+    n_parts = -(-len(rows) // most)
     if n_parts == 1:
-        return np.arange(len(labels.index))
-    return np.flatnonzero(fold_of_each(labels.index, n_parts, _SEED, labels.size) == 0)
+        return rows
+    return np.asarray(rows[fold_of_each(labels.index[rows], n_parts, _SEED, labels.size) == 0])
 
 
 def scaled_channels(
