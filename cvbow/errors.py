@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Collection, Sequence
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
 
 
 def did_you_mean(value: object, choices: Collection[str]) -> str:
-    """Return the end of a message about a wrong name: the choice that is most like it, or nothing.
+    """Return the end of a message about a wrong name: the first choice of which it is a word, or the one most like it.
+
+    Nothing where there is none.
 
     Parameters
     ----------
@@ -37,10 +40,15 @@ def did_you_mean(value: object, choices: Collection[str]) -> str:
     >>> from cvbow.errors import did_you_mean
     >>> "no preset 'fsat'" + did_you_mean("fsat", ["auto", "fast"])
     "no preset 'fsat'; did you mean fast?"
+    >>> did_you_mean("svm", ["linear-svm", "rbf-svm"])
+    '; did you mean linear-svm?'
     >>> did_you_mean("other", ["auto", "fast"])
     ''
     """
-    close = difflib.get_close_matches(value, choices, n=1) if isinstance(value, str) else []
+    if not isinstance(value, str):
+        return ""
+    close = [name for name in choices if value.casefold() in re.split("[-_ ]", name)]
+    close = close or difflib.get_close_matches(value, choices, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 

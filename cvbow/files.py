@@ -8,7 +8,7 @@ import os
 import stat
 from io import BufferedReader
 
-__all__ = ["check_regular", "file_hash", "open_file", "read_file", "read_text"]
+__all__ = ["check_regular", "file_hash", "no_such", "open_file", "read_file", "read_text"]
 
 _KINDS = {
     stat.S_IFIFO: "a pipe",
@@ -99,6 +99,18 @@ def file_hash(path: str | os.PathLike[str]) -> str:
             digest.update(chunk)
             left -= len(chunk)
     return digest.hexdigest()
+
+
+def no_such(path: str | os.PathLike[str], what: str = "file or folder") -> FileNotFoundError:
+    """Return the error of a path at which there is nothing, where ``what`` should be.
+
+    Examples
+    --------
+    >>> from cvbow.files import no_such
+    >>> print(no_such("photos", "folder"))
+    [Errno 2] there is no such folder: 'photos'
+    """
+    return FileNotFoundError(errno.ENOENT, f"there is no such {what}", os.fspath(path))
 
 
 def check_regular(path: str | os.PathLike[str], mode: int) -> None:

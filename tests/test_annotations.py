@@ -204,7 +204,7 @@ def test_a_csv_that_is_refused(tmp_path: Path, lines: tuple[str, ...], message: 
 
 
 def test_what_is_no_source(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+    with pytest.raises(FileNotFoundError, match="there is no such file or folder"):
         read_objects(tmp_path / "none.csv")
     for path in (tmp_path, write(tmp_path / "boxes.txt")):
         with pytest.raises(DatasetError, match=r"expected a \.csv file with the columns .* or a folder"):

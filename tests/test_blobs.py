@@ -138,3 +138,16 @@ def test_the_grid_lies_in_the_middle_and_inside() -> None:
     limited = make_detector("grid").set_params(step=4, point_size=8).detect(np.zeros((100, 100), np.uint8), limit=50)
     assert len(limited) == 50
     assert np.ptp(limited.points[:, 1]) > 80
+
+
+@pytest.mark.parametrize("shape", [(100, 100), (100, 60), (52, 196)])
+@pytest.mark.parametrize("limit", [12, 48, 50, 96, 150])
+def test_a_limit_leaves_no_part_of_the_grid_out(shape: tuple[int, int], limit: int) -> None:
+    grid = make_detector("grid").set_params(step=4, point_size=8)
+    image = np.zeros(shape, np.uint8)
+    every, kept = grid.detect(image).points, grid.detect(image, limit=limit).points
+    assert len({tuple(place) for place in kept[:, :2].tolist()}) == limit
+    # No point is further from one that stays than a few times the distance of as many evenly spread ones.
+    apart = np.linalg.norm(every[:, None, :2] - kept[None, :, :2], axis=2).min(axis=1)
+    assert apart.max() < 2 * grid.step * np.sqrt(len(every) / limit)
+    np.testing.assert_array_equal(grid.detect(image, limit=len(every)).points, every)

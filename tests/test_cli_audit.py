@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from faulty_images import pixels, save, write
 
+from cvbow.audit import SCORES
 from cvbow_cli.main import cli
 
 
@@ -32,6 +33,7 @@ def test_a_table_a_list_and_a_page(faulty: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith("images   32 in 3 classes, 1 unreadable\n")
     assert "\nleak" in done.stdout
+    assert f"\n{SCORES}\n" in done.stdout
     assert "mirrored" in done.stdout
     assert f"{faulty}/train/lines/broken.png" in done.stdout
     with open(tmp_path / "list.csv", newline="", encoding="utf-8") as file:
@@ -46,6 +48,7 @@ def test_a_table_a_list_and_a_page(faulty: Path, tmp_path: Path) -> None:
     assert {row["kind"] for row in rows} >= {"leak", "unreadable", "class"}
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "Leaks" in page
+    assert SCORES in page
     assert page.count("<img") >= 2
 
 
@@ -74,7 +77,11 @@ def test_a_file_of_others_is_not_replaced_and_an_input_never(faulty: Path, tmp_p
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["nowhere"], "does not exist"), ([".", "--preset", "slow"], "preset must be"), ([".", "--csv", "a.txt"], ".csv")],
+    [
+        (["nowhere"], "nowhere: there is no such file or folder"),
+        ([".", "--preset", "slow"], "preset must be"),
+        ([".", "--csv", "a.txt"], ".csv"),
+    ],
 )
 def test_a_mistake_is_one_line(
     arguments: list[str], said: str, tiny_dataset: Path, monkeypatch: pytest.MonkeyPatch

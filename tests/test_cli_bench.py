@@ -206,7 +206,7 @@ def test_an_absent_data_set_says_what_to_fetch_and_how(tiny: tuple[Path, Path]) 
         assert part in result.stderr
     elsewhere = run("bench", "run", tiny[0], "--data", "no-such-folder")
     assert elsewhere.exit_code == 1
-    assert "no such folder: no-such-folder" in elsewhere.stderr
+    assert "no-such-folder: there is no such folder" in elsewhere.stderr
 
 
 def test_a_wrong_hash_names_the_file(tiny: tuple[Path, Path], tmp_path: Path) -> None:

@@ -54,6 +54,13 @@ def test_json_counts_every_stage(photo: Path) -> None:
     assert keypoints["points"] == len(found), "all points are counted, however few are drawn"
 
 
+def test_a_size_that_all_points_have_is_told_once(photo: Path) -> None:
+    lines = [line.split() for line in run(photo, "--stage", "dense", "--stage", "keypoints").stdout.splitlines()[-2:]]
+    dense, keypoints = lines
+    assert dense[-2:] == [str(len(find_stage(read_image(photo), "dense"))), "32"]
+    assert keypoints[-2] == "to"
+
+
 @pytest.mark.parametrize("detector", DETECTORS)
 def test_every_detector_is_a_stage(photo: Path, detector: str) -> None:
     image = read_image(photo)

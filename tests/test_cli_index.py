@@ -528,7 +528,7 @@ def test_an_index_that_is_missing_or_damaged(
     said = fails(1, *asking(own))
     assert "is not an index" in said or "not a" in said
     shutil.rmtree(index)
-    assert "does not exist" in fails(2, *asking(own))
+    assert "photos.index: there is no such file or folder" in fails(2, *asking(own))
 
 
 def test_an_index_that_another_writes(own: Path, index: Path) -> None:

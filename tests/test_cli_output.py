@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from tiny_images import write_dataset
@@ -158,6 +159,19 @@ def test_an_index_is_not_built_over_a_model(here: Path) -> None:
 def options(command: Any, name: str) -> list[tuple[str, Any]]:
     inside = getattr(command, "commands", {})
     return [(name, command)] + [found for key, one in inside.items() for found in options(one, f"{name} {key}")]
+
+
+def test_what_is_not_there_is_told_alike() -> None:
+    found = [one for top in COMMANDS for one in options(cli.get_command(None, top), top)]  # type: ignore[arg-type]
+    types = [one.type for _, command in found for one in command.params]
+    types = [one for one in types if isinstance(one, click.Path) and one.exists]
+    assert len(types) > 30
+    for one in types:
+        what = " or ".join(["file"] * one.file_okay + ["folder"] * one.dir_okay)
+        with pytest.raises(click.BadParameter, match=f"^nowhere/at.all: there is no such {what}$"):
+            one.convert("nowhere/at.all", None, None)
+    for arguments in (["info", "nowhere"], ["features", "nowhere"], ["predict", "nowhere", "x.png"]):
+        assert "nowhere: there is no such file" in CliRunner().invoke(cli, arguments).stderr
 
 
 def test_every_option_that_names_an_output_is_under_the_rule() -> None:

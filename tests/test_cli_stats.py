@@ -78,7 +78,7 @@ def test_mistakes_are_one_line(tiny_dataset: Path, tmp_path: Path) -> None:
     (tmp_path / "bad" / "a.png").write_bytes(b"no")
     for arguments, code, message in (
         ((tiny_dataset,), 2, "--output"),
-        ((tmp_path / "nowhere", "-o", tmp_path / "o"), 2, "does not exist"),
+        ((tmp_path / "nowhere", "-o", tmp_path / "o"), 2, "nowhere: there is no such file or folder"),
         ((tmp_path / "empty", "-o", tmp_path / "o"), 1, "no class folder with images"),
         ((tmp_path / "bad", "-o", tmp_path / "o"), 1, "none of its 1 images can be read"),
         ((tiny_dataset, "-o", tmp_path / "o", "--split", "dev"), 2, "split must be one of"),

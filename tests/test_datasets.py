@@ -288,7 +288,7 @@ def test_the_folder_that_was_given_comes_first(tiny: Path, monkeypatch: pytest.M
     (tiny.parent / "tiny").mkdir()
     assert locate("tiny").root == tiny.parent / "tiny", "its own name before others that it goes by"
     assert (locate("tiny", tiny).root, locate("tiny", tiny).origin) == (tiny, "given")
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match="there is no such folder"):
         locate("tiny", tiny / "nowhere")
 
 

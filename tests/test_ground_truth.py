@@ -87,7 +87,7 @@ def test_what_is_wrong_in_a_csv_is_named(tmp_path: Path, lines: tuple[str, ...],
 
 
 def test_what_is_not_a_ground_truth(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no such file or folder"):
+    with pytest.raises(FileNotFoundError, match="there is no such file or folder"):
         read_ground_truth(tmp_path / "nowhere")
     with pytest.raises(DatasetError, match=r"expected a \.csv file, a folder of groups"):
         read_ground_truth(write(tmp_path / "truth.txt", "x"))

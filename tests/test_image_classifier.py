@@ -378,7 +378,7 @@ def test_a_file_without_a_trained_model_is_refused(tmp_path: Path, state: object
     [
         ({"backend": None}, r"backend must be an ImageEncoder such as BagEncoder\(\.\.\.\), got None"),
         ({"backend": DenseSIFT()}, "backend must be an ImageEncoder"),
-        ({"classifier": "svm"}, "classifier 'svm' is unknown; did you mean rbf-svm"),
+        ({"classifier": "svm"}, "classifier 'svm' is unknown; did you mean linear-svm"),
         ({"classifier": 3}, "classifier must be a name or a classifier, got 3"),
     ],
 )

@@ -254,7 +254,7 @@ def test_checks_that_are_off_save_reading(index: ImageIndex, paths: list[str], m
 
 
 def test_what_is_no_index_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="no such index"):
+    with pytest.raises(FileNotFoundError, match="there is no such index"):
         ImageIndex.open(tmp_path / "nowhere")
     with pytest.raises(IndexFileError, match=r"is not an index: it has no manifest\.json"):
         ImageIndex.open(tmp_path, write=True)

@@ -176,6 +176,9 @@ def test_a_ranking_shows_its_rows_and_the_first_images(tmp_path: Path) -> None:
     assert ranking._repr_html_().count("<img") == 5
     assert "20 more." in Results([Result("a.jpg", 0.5, row=0)] * 40).html()
     assert "Nothing was found." in Results().html()
+    assert type(ranking[:3]) is Results
+    assert ranking[1:3].html().count("<img") == 2
+    assert ranking[-1] is list(ranking)[-1]
 
 
 def test_matches_show_what_they_agree_on() -> None:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from PIL import Image
 from tiny_images import write_dataset
 
 from cvbow import CvbowError, ImageClassifier, LinearSVM, classification_report, labels_report, list_images
@@ -208,6 +209,21 @@ def test_the_command_line_gives_sets(model: ImageClassifier, folder: Path, tmp_p
     page = tmp_path / "page.html"
     run("evaluate", str(folder), "--report", str(page))
     assert "Sets of labels that should hold the right one" in page.read_text()
+
+
+def test_what_is_said_beside_a_set_does_not_contradict_it(tmp_path: Path) -> None:
+    # Of fewer images none is stranger than 95 of 100.
+    images = list_images(write_dataset(tmp_path / "tiny", per_class=12))
+    path, plain = str(tmp_path / "model.cvbow"), str(tmp_path / "plain.png")
+    ImageClassifier(CensusPyramid(radii=(1, 2), grids=("1x1",))).fit(images.paths, images.labels).save(path)
+    Image.new("L", (48, 48), 200).save(plain)
+    arguments = ["predict", path, plain, "--coverage", "0.8"]
+    (row,) = json.loads(CliRunner().invoke(cli, [*arguments, "--json"]).stdout)
+    assert (row["none_of_these"], len(row["labels"])) == (True, 1)
+    said = CliRunner().invoke(cli, arguments).stdout.rstrip("\n").split("\t")
+    assert said[2:] == [f"{{{row['labels'][0]}}}", "perhaps none of these"]
+    (table,) = ImageClassifier.load(path).answer([plain], coverage=0.8).tables()
+    assert table.rows[0][-1] == "perhaps"
 
 
 def test_a_network_makes_no_sets(tmp_path: Path) -> None:

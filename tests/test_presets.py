@@ -551,10 +551,26 @@ def test_an_unknown_key_lists_the_settings() -> None:
     # What another classifier has is unknown to this one.
     with pytest.raises(ValueError, match=r"unknown setting n_neighbors; .*the classifier linear-svm has no parameter"):
         make_model("bow", settings={"n_neighbors": 5})
-    with pytest.raises(ValueError, match="classifier 'svm' is unknown; did you mean rbf-svm"):
+    with pytest.raises(ValueError, match="classifier 'svm' is unknown; did you mean linear-svm"):
         make_model("bow", settings={"classifier": "svm", "C": 1.0})
-    with pytest.raises(ValueError, match=r"^unknown setting n_word; did you mean n_words\? the classifier"):
+    with pytest.raises(ValueError, match=r"^unknown setting n_word; did you mean n_words\?$"):
         make_model("bow", settings={"n_word": 3})
+    with pytest.raises(ValueError, match=r"^unknown setting standardise; did you mean standardize\?$"):
+        make_model("bow", settings={"standardise": True})
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"n_word": 3}, r"n_word; settings go in settings=\{...\}; did you mean n_words\?"),
+        ({"n_words": 3}, r"n_words; settings go in settings=\{...\}"),
+        ({"C": 1.0}, r"C; settings go in settings=\{...\}"),
+        ({"n_job": 1}, r"n_job; settings go in settings=\{...\}; did you mean n_jobs\?"),
+    ],
+)
+def test_a_setting_that_is_given_as_a_parameter_is_told_where_it_goes(named: dict[str, Any], told: str) -> None:
+    with pytest.raises(TypeError, match=f"^make_model has no parameter {told}$"):
+        make_model("fast", **named)
 
 
 @pytest.mark.parametrize(

@@ -141,9 +141,9 @@ def test_mistakes_are_one_clear_line(network: Path, labels: Path, images: list[P
         (("--network", damaged, "--labels", labels), 1, "damaged.onnx: not an ONNX network: the file is damaged"),
         (("--network", unknown, "--labels", labels), 2, "size, channel_order, mean, scale must be given"),
         (("--network", wrong, "--labels", labels), 1, "its input must be one image"),
-        (("--network", tmp_path / "none.onnx", "--labels", labels), 2, "does not exist"),
+        (("--network", tmp_path / "none.onnx", "--labels", labels), 2, "none.onnx: there is no such file\n"),
         ((), 2, "Missing argument 'IMAGE|DIR...'"),
-        ((tmp_path / "none.cvbow",), 1, "none.cvbow: no such file"),
+        ((tmp_path / "none.cvbow",), 1, "none.cvbow: there is no such file or folder\n"),
     ):
         result = run("predict", *arguments, images[0])
         assert result.exit_code == code, (arguments, result.output)

@@ -507,7 +507,7 @@ def test_predict_tells_mistakes_in_one_line(weights: Path, images: list[Path], t
         (("--network", "resnet51"), 2, "network must be a file, or one of torchvision's models: alexnet"),
         (("--network", "resnet18", "--weights", weights, "--labels", labels), 1, "not the weights of resnet18: "),
         (("--network", SMALL, "--weights", damaged), 1, "damaged.pth: not a file of weights"),
-        (("--network", SMALL, "--weights", tmp_path / "none.pth"), 1, "none.pth: no such file"),
+        (("--network", SMALL, "--weights", tmp_path / "none.pth"), 1, "none.pth: there is no such file"),
         (("--network", SMALL, "--weights", tmp_path / "other.pth"), 2, "labels must be given, as "),
         (
             ("--network", SMALL, "--weights", weights, "--labels", labels),

@@ -21,7 +21,7 @@ from cvbow.classify import ImageClassifier, LinearSVM
 from cvbow.dictionary import GaussianMixtureDictionary, KMeansDictionary, SphericalDictionary
 from cvbow.encoders import LLC, VLAD, BagOfWords, Encoder, FisherVector, SoftThreshold, SpatialPyramid
 from cvbow.errors import CvbowError, ImageError
-from cvbow.explanation import WordGallery, word_gallery
+from cvbow.explanation import WordGallery, explain, word_gallery
 from cvbow.explanation.patches import cut_patch, even_contrast
 from cvbow.features import ColorStatistics, DenseSIFT
 from cvbow.parallel import executor
@@ -99,9 +99,19 @@ def test_patches_are_the_nearest_of_each_image(name: str) -> None:
 
 def test_words_are_numbered_as_in_the_table() -> None:
     assert [word.words for word in gallery_of("fisher in pairs").words] == [(0, 2), (1, 3)]
-    assert [word.name for word in gallery_of("fisher in pairs").words] == ["0 and 2", "1 and 3"]
+    assert [word.name for word in gallery_of("fisher in pairs").words] == ["word 0", "word 1"]
     assert [word.words for word in gallery_of("soft threshold").words] == [(n,) for n in range(8)]
-    assert [word.name for word in gallery_of("union").words[4:8]] == ["bow 4", "bow 5", "vlad 0", "vlad 1"]
+    expected = ["word 4 of bow", "word 5 of bow", "word 0 of vlad", "word 1 of vlad"]
+    assert [word.name for word in gallery_of("union").words[4:8]] == expected
+
+
+@pytest.mark.parametrize("name", ["fisher in pairs", "vlad with the mirror", "soft threshold", "union"])
+def test_explanations_call_the_words_the_same(name: str) -> None:
+    points = dict.fromkeys((word.name for word in gallery_of(name).words), 0)
+    for image in IMAGES:
+        for word in explain(trained(name), image).words:
+            points[word.name] += word.n_points
+    assert points == {word.name: word.n_points for word in gallery_of(name).words}
 
 
 def test_a_weight_says_what_it_is() -> None:
@@ -261,7 +271,7 @@ def page_of(path: Path, gallery: WordGallery, **options: Any) -> str:
 def test_the_page_has_the_words_of_each_class_in_order(tmp_path: Path) -> None:
     gallery = gallery_of("bow")
     text = page_of(tmp_path, gallery, per_class=4)
-    shown = re.findall(r"<b>word <bdi>(\d+)</bdi></b>", text)
+    shown = re.findall(r"<b><bdi>(word \d+)</bdi></b>", text)
     assert shown == [word.name for name in "abc" for word in gallery.words_for(name, 4)]
     assert re.findall(r"<h2>(.*?)</h2>", text) == ["a (3 images)", "b (3 images)", "c (3 images)"]
     assert text.count("<img ") == 2 * 12
@@ -285,11 +295,12 @@ def test_the_page_says_what_it_leaves_out(tmp_path: Path) -> None:
 
 def test_pairs_stand_together_and_channels_are_named(tmp_path: Path) -> None:
     pairs = page_of(tmp_path, gallery_of("fisher in pairs"))
-    assert "<b>words <bdi>0 and 2</bdi></b>" in pairs
+    assert "<b><bdi>word 0</bdi></b>" in pairs
+    assert "the mirror of word 0" in pairs
     assert "<dt>Pairs of words</dt><dd>2</dd>" in pairs
     assert pairs.count('<div class="patches">') + pairs.count("is in none of the images") == 2 * pairs.count("<figure")
     union = page_of(tmp_path, gallery_of("union"))
-    assert "<b>word <bdi>vlad 1</bdi></b>" in union
+    assert "<b><bdi>word 1 of vlad</bdi></b>" in union
     assert "<dt>Channels</dt><dd>2</dd>" in union
     assert "A weight of vlad is the length of the word" in union
 
@@ -347,6 +358,7 @@ def test_json_has_all_words_and_where_they_are(model_file: Path, tiny_dataset: P
     assert len(document["words"]) == 8
     for row, word in zip(document["words"], gallery.words, strict=True):
         assert (row["channel"], row["words"], row["n_points"]) == ("all", list(word.words), word.n_points)
+        assert row["word"] == word.words[0]
         for field in ("n_images", "frequency", "weight", "share", "share_elsewhere"):
             assert row[field] == dict(zip(gallery.classes, getattr(word, field).tolist(), strict=True))
         expected = [{"path": p.path, "box": list(p.box), "distance": p.distance} for p in word.patches[0][:2]]

@@ -30,6 +30,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._index_common import argument_index, images, megabytes
+from cvbow_cli._what import InputPath
 
 __all__ = ["add", "build", "compact", "remove", "update"]
 
@@ -67,7 +68,7 @@ _option_strict = click.option(
 @click.option(
     "--like",
     metavar="INDEX",
-    type=click.Path(exists=True, file_okay=False),
+    type=InputPath(file_okay=False),
     help="Learn nothing: describe images as this index does, so that both can be searched as one.",
 )
 @click.option("--root", metavar="DIR", type=click.Path(file_okay=False), help="Paths are relative to this folder.")

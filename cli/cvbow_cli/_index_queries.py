@@ -26,6 +26,7 @@ from cvbow_cli._common import (
 )
 from cvbow_cli._index_common import argument_index, images
 from cvbow_cli._output import check_output, output_option
+from cvbow_cli._what import InputPath
 
 __all__ = ["duplicates", "evaluate", "search"]
 
@@ -93,7 +94,7 @@ def _places(ctx: click.Context, parameter: click.Parameter, text: str) -> tuple[
     "--also",
     multiple=True,
     metavar="INDEX",
-    type=click.Path(exists=True),
+    type=InputPath(),
     help="Search this index, too, as if it were one with the first; may be repeated.",
 )
 @_search_options
@@ -178,8 +179,8 @@ def search(
 
 @click.command(name="evaluate")
 @argument_index
-@click.argument("truth", metavar="TRUTH", type=click.Path(exists=True))
-@click.option("--images", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="Folder of the images.")
+@click.argument("truth", metavar="TRUTH", type=InputPath())
+@click.option("--images", metavar="DIR", type=InputPath(file_okay=False), help="Folder of the images.")
 @click.option(
     "--at",
     "k",

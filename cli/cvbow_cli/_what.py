@@ -1,4 +1,4 @@
-"""Arguments that were swapped, or are of another kind: each is told what it is, and which command takes it."""
+"""Arguments that are not there, were swapped, or are of another kind: of each is told what it is, and who takes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cvbow import storage
 from cvbow.images import IMAGE_SUFFIXES
 from cvbow.tables import printable
 
-__all__ = ["IndexPath", "ModelPath", "argument_model", "refuse_as_images"]
+__all__ = ["IndexPath", "InputPath", "ModelPath", "argument_model", "refuse_as_images"]
 
 #: What a file or a folder is, by the kind that ``storage.kind_of`` knows, and what to do with it.
 _KINDS = {
@@ -44,11 +44,25 @@ def _said(path: str, kind: str) -> str:
     return f"{printable(path)} is {what}: {advice}"
 
 
-class ModelPath(click.Path):
+class InputPath(click.Path):
+    """The path of what a command reads, which is there."""
+
+    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=True, file_okay=file_okay, dir_okay=dir_okay)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Check the path; that nothing is there is said as the library says it."""
+        if not os.path.exists(value):
+            what = " or ".join(["file"] * self.file_okay + ["folder"] * self.dir_okay)
+            self.fail(f"{printable(os.fsdecode(value))}: there is no such {what}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class ModelPath(InputPath):
     """The path of a model file, which is there; ``kind`` is what it holds, None for any."""
 
     def __init__(self, kind: str | None = "classifier") -> None:
-        super().__init__(exists=True)
+        super().__init__()
         self.kind = kind
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -60,11 +74,8 @@ class ModelPath(click.Path):
         return path
 
 
-class IndexPath(click.Path):
+class IndexPath(InputPath):
     """The path of an index, which is there."""
-
-    def __init__(self) -> None:
-        super().__init__(exists=True)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Check the path; a folder that is no index is told by who reads it."""

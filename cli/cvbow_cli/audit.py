@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cvbow import storage
-from cvbow.audit import COLUMNS, KINDS, Audit, Finding, audit_images
+from cvbow.audit import COLUMNS, KINDS, SCORES, Audit, Finding, audit_images
 from cvbow.presets import PRESETS
 from cvbow.progress import stages
 from cvbow.tables import Table, duration
@@ -20,6 +20,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import OutputFile, check_output, output_option
+from cvbow_cli._what import InputPath
 
 __all__ = ["command"]
 
@@ -30,7 +31,7 @@ _PATHS = 2
 
 
 @click.command(name="audit")
-@click.argument("source", metavar="DIR", type=click.Path(exists=True))
+@click.argument("source", metavar="DIR", type=InputPath())
 @output_option("--report", suffixes=(".html", ".htm"), metavar="FILE.html", help="Also write a page with the images.")
 @click.option(
     "--csv", "table", type=OutputFile((".csv",)), metavar="FILE.csv", help="List of suggestions to write, to decide on."
@@ -101,7 +102,7 @@ def _echo(found: Audit) -> None:
         return
     click.echo("")
     rows = [(kind, str(len(findings)), f"{findings[0].score:.2f}") for kind, findings in kinds]
-    echo_tables([Table(("kind", "findings", "the surest"), rows)])
+    echo_tables([Table(("kind", "findings", "highest score"), rows, notes=SCORES)])
     for kind, findings in kinds:
         click.echo(f"\n{kind}")
         for finding in findings[:_SHOWN]:

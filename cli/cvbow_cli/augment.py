@@ -20,6 +20,7 @@ from cvbow_cli._common import (
     tell_skipped,
     work_options,
 )
+from cvbow_cli._what import InputPath
 
 __all__ = ["command"]
 
@@ -44,7 +45,7 @@ class Numbers(click.ParamType):  # type: ignore[type-arg]
 
 
 @click.command(name="augment")
-@click.argument("source", metavar="DIR", type=click.Path(exists=True))
+@click.argument("source", metavar="DIR", type=InputPath())
 @click.option(
     "--output", "-o", required=True, metavar="OUT", type=click.Path(file_okay=False), help="Folder to write into."
 )

@@ -35,6 +35,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, output_option
+from cvbow_cli._what import InputPath
 
 __all__ = ["command"]
 
@@ -131,7 +132,7 @@ def run_command(
 
 
 @command.command(name="table")
-@click.argument("paths", metavar="[RESULT.json | DIR]...", nargs=-1, type=click.Path(exists=True))
+@click.argument("paths", metavar="[RESULT.json | DIR]...", nargs=-1, type=InputPath())
 @click.option("--markdown", is_flag=True, help="Print Markdown tables.")
 @option_json
 def table_command(paths: tuple[str, ...], markdown: bool, as_json: bool) -> None:

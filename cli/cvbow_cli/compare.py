@@ -27,6 +27,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, check_output_folder, output_option
+from cvbow_cli._what import InputPath
 
 __all__ = ["command"]
 
@@ -39,7 +40,7 @@ def _counts(ctx: click.Context, parameter: click.Parameter, text: str | None) ->
 
 
 @click.command(name="compare")
-@click.argument("source", metavar="[DIR]", required=False, type=click.Path(exists=True))
+@click.argument("source", metavar="[DIR]", required=False, type=InputPath())
 @click.option(
     "--with", "-w", "backends", metavar="BACKEND", multiple=True, required=True, help="Backend to compare; repeatable."
 )

@@ -31,7 +31,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, check_output_folder, output_option
-from cvbow_cli._what import ModelPath
+from cvbow_cli._what import InputPath, ModelPath
 
 __all__ = ["command"]
 
@@ -54,7 +54,7 @@ def command() -> None:
 
 
 @command.command(name="train")
-@click.argument("source", metavar="BOXES", type=click.Path(exists=True))
+@click.argument("source", metavar="BOXES", type=InputPath())
 @output_option("--output", "-o", suffixes=(".cvbow",), required=True, metavar="MODEL", help="Model file to write.")
 @click.option("--shapes", type=click.IntRange(min=1), metavar="N", help="Shapes of windows for a class.  [default: 2]")
 @click.option(
@@ -226,7 +226,7 @@ def run(
 
 @command.command(name="evaluate")
 @click.argument("model", metavar="MODEL", type=ModelPath("detector"))
-@click.argument("source", metavar="BOXES", type=click.Path(exists=True))
+@click.argument("source", metavar="BOXES", type=InputPath())
 @output_option(
     "--report", suffixes=(".html", ".htm"), metavar="FILE.html", help="Also write a page, worst images first."
 )

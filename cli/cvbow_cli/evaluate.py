@@ -20,14 +20,14 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, output_option
-from cvbow_cli._what import argument_model
+from cvbow_cli._what import InputPath, argument_model
 
 __all__ = ["command"]
 
 
 @click.command(name="evaluate")
 @argument_model
-@click.argument("source", metavar="DIR", type=click.Path(exists=True))
+@click.argument("source", metavar="DIR", type=InputPath())
 @output_option("--report", suffixes=(".html", ".htm"), metavar="FILE.html", help="Also write an HTML report.")
 @click.option("--strict", is_flag=True, help="Stop at an image that cannot be read, instead of skipping it.")
 @option_max_pixels

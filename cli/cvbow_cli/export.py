@@ -14,7 +14,7 @@ from cvbow.export import Runtime, to_onnx, write_web_page
 from cvbow.export.web import MODEL, PAGE
 from cvbow_cli._common import document_table, echo_json, echo_tables, option_json, printable
 from cvbow_cli._output import check_output, check_output_folder, output_option
-from cvbow_cli._what import argument_model
+from cvbow_cli._what import InputPath, argument_model
 
 __all__ = ["command"]
 
@@ -53,7 +53,7 @@ class _Size(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option(
     "--runtime",
-    type=click.Path(exists=True, file_okay=False),
+    type=InputPath(file_okay=False),
     metavar="DIR",
     help="With --web: copy ONNX Runtime Web from this folder, dist of the npm package onnxruntime-web, "
     "instead of loading it from a CDN.",

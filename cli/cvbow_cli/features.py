@@ -21,6 +21,7 @@ from cvbow_cli._common import (
     printable,
 )
 from cvbow_cli._output import check_output, output_option
+from cvbow_cli._what import InputPath
 
 __all__ = ["command"]
 
@@ -39,7 +40,7 @@ __all__ = ["command"]
 @click.option(
     "--model",
     metavar="MODEL",
-    type=click.Path(exists=True, dir_okay=False),
+    type=InputPath(dir_okay=False),
     help="Show the points that this model describes, instead of stages.",
 )
 @click.option(
@@ -108,7 +109,7 @@ def command(
         return
     cells = []
     for row in rows:
-        sizes = "" if row["sizes"] is None else "{:.3g} to {:.3g}".format(*row["sizes"])
+        sizes = " to ".join(dict.fromkeys(f"{size:.3g}" for size in row["sizes"] or ()))
         detector = "" if row["detector"] in (None, row["stage"]) else f" ({row['detector']})"
         cells.append((row["stage"] + detector, str(row["points"]), sizes))
     echo_tables([Table(("stage", "points", "sizes, pixels"), cells)])

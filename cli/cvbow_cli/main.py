@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -165,6 +166,10 @@ def _fail_of_system(error: OSError) -> NoReturn:
         # The disk is full, say. What stdout has not taken is dropped, or Python would try again at its end.
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    if error.filename and error.strerror == os.strerror(errno.ENOENT):
+        from cvbow.files import no_such
+
+        error = no_such(error.filename)
     reason = (error.strerror or str(error)).lower()
     _fail(f"{error.filename}: {reason}" if error.filename else reason, 1)
 

@@ -20,7 +20,7 @@ from cvbow_cli._common import (
     printable,
     work_options,
 )
-from cvbow_cli._what import ModelPath
+from cvbow_cli._what import InputPath, ModelPath
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ __all__ = ["command"]
 CHUNK = 256
 
 
-class NetworkType(click.Path):
+class NetworkType(InputPath):
     """A file that is there, or the name of a torchvision model."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -45,7 +45,7 @@ class NetworkType(click.Path):
 @click.option(
     "--network",
     metavar="FILE.onnx|NAME",
-    type=NetworkType(exists=True, dir_okay=False),
+    type=NetworkType(dir_okay=False),
     help="A trained network with its own classes, instead of MODEL: a file, or a torchvision model such as resnet50.",
 )
 @click.option(
@@ -56,7 +56,7 @@ class NetworkType(click.Path):
 @click.option(
     "--labels",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
+    type=InputPath(dir_okay=False),
     help="Names of the network's classes, one per line, or as index,name; torchvision's official weights need none.",
 )
 @click.option("--layer", metavar="NAME", help="Layer with a score for each class; needed if several could be it.")
@@ -94,8 +94,9 @@ def command(
     ones, and --json gives labels in place of label.
 
     With --coverage, each answer comes with a set of labels that holds the right one, or all that are right, in so many
-    of 100 images like the training images; and an image that is stranger than 95 of 100 of these is said to be none of
-    them. --json then gives the set as labels, and none_of_these and stranger, about 0 for what is like the training
+    of 100 images like the training images. Of an image that is stranger than 95 of 100 of these, "perhaps none of
+    these" is said beside its set, which holds the most likely labels if it is one of the model's after all. --json then
+    gives the set as labels, none_of_these (true where that is said) and stranger, about 0 for what is like the training
     images and 3 for what hardly any of them is like.
 
     \b
@@ -168,7 +169,7 @@ class _Answer:
         if not self.known:
             return ""
         labels = ", ".join(map(printable, self.known["labels"]))
-        return f"\t{{{labels}}}" + "\tnone of these" * bool(self.known["none_of_these"])
+        return f"\t{{{labels}}}" + "\tperhaps none of these" * bool(self.known["none_of_these"])
 
 
 def _classifier(

@@ -31,7 +31,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, output_option
-from cvbow_cli._what import ModelPath
+from cvbow_cli._what import InputPath, ModelPath
 
 __all__ = ["command"]
 
@@ -55,8 +55,8 @@ def command() -> None:
 
 
 @click.command(name="train")
-@click.argument("images", metavar="IMAGES", type=click.Path(exists=True, file_okay=False))
-@click.argument("masks", metavar="MASKS", type=click.Path(exists=True, file_okay=False))
+@click.argument("images", metavar="IMAGES", type=InputPath(file_okay=False))
+@click.argument("masks", metavar="MASKS", type=InputPath(file_okay=False))
 @output_option("--output", "-o", suffixes=(".cvbow",), required=True, metavar="MODEL", help="Model file to write.")
 @click.option(
     "--classes", metavar="NAME,NAME...", help="Names of the values 0, 1, 2...  [default: MASKS/classes.txt, or values]"
@@ -200,8 +200,8 @@ def apply(
 
 @click.command(name="evaluate")
 @click.argument("model", metavar="MODEL", type=ModelPath("segmenter"))
-@click.argument("images", metavar="IMAGES", type=click.Path(exists=True, file_okay=False))
-@click.argument("masks", metavar="MASKS", type=click.Path(exists=True, file_okay=False))
+@click.argument("images", metavar="IMAGES", type=InputPath(file_okay=False))
+@click.argument("masks", metavar="MASKS", type=InputPath(file_okay=False))
 @output_option("--report", suffixes=(".html", ".htm"), metavar="FILE.html", help="Also write an HTML report.")
 @click.option("--strict", is_flag=True, help="Stop at what cannot be used, instead of leaving it out.")
 @option_max_pixels

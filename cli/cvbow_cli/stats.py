@@ -15,12 +15,13 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output_folder, output_option
+from cvbow_cli._what import InputPath
 
 __all__ = ["command"]
 
 
 @click.command(name="stats")
-@click.argument("source", metavar="DIR", type=click.Path(exists=True))
+@click.argument("source", metavar="DIR", type=InputPath())
 @output_option("--output", "-o", required=True, metavar="FOLDER", help="Folder to write into.")
 @click.option(
     "--size",

@@ -22,12 +22,13 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, output_option
+from cvbow_cli._what import InputPath
 
 __all__ = ["command"]
 
 
 @click.command(name="train")
-@click.argument("source", metavar="DIR", type=click.Path(exists=True))
+@click.argument("source", metavar="DIR", type=InputPath())
 @output_option("--output", "-o", suffixes=(".cvbow",), required=True, metavar="MODEL", help="Model file to write.")
 @click.option(
     "--preset",

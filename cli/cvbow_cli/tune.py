@@ -24,6 +24,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import OutputFile, check_output, output_option
+from cvbow_cli._what import InputPath
 
 __all__ = ["command"]
 
@@ -42,7 +43,7 @@ def _seconds(ctx: click.Context, option: click.Parameter, text: str | None) -> f
 
 
 @click.command(name="tune")
-@click.argument("source", metavar="DIR", type=click.Path(exists=True))
+@click.argument("source", metavar="DIR", type=InputPath())
 @output_option(
     "--output", "-o", suffixes=(".toml",), required=True, metavar="BEST.toml", help="File of recipes to write."
 )

@@ -21,7 +21,7 @@ from cvbow_cli._common import (
     work_options,
 )
 from cvbow_cli._output import check_output, output_option
-from cvbow_cli._what import argument_model
+from cvbow_cli._what import InputPath, argument_model
 
 __all__ = ["command"]
 
@@ -31,7 +31,7 @@ _SHOWN = 5
 
 @click.command(name="words")
 @argument_model
-@click.argument("source", metavar="DIR", type=click.Path(exists=True))
+@click.argument("source", metavar="DIR", type=InputPath())
 @output_option("--output", "-o", suffixes=(".html", ".htm"), metavar="FILE.html", help="Page to write.")
 @click.option("--per-class", default=12, show_default=True, type=click.IntRange(min=1), help="Words of each class.")
 @click.option("--patches", default=8, show_default=True, type=click.IntRange(min=1), help="Patches of each word.")
@@ -57,7 +57,10 @@ def command(
     frequent in a class than elsewhere. If DIR holds train/ and test/ folders, or is a CSV file with a split column, the
     test split is used.
 
-    --json gives all words with all classes, and where the nearest patches lie.
+    A word has the number by which cvbow explain calls it; a word and its mirror, where a model has them in pairs, count
+    as one.
+
+    --json gives all words with all classes, and where the nearest patches lie; words are the numbers of a pair.
 
     \b
     Example:
@@ -114,6 +117,7 @@ def _word(gallery: WordGallery, word: WordUse) -> dict[str, Any]:
 
     return {
         "channel": word.channel,
+        "word": word.words[0],
         "words": list(word.words),
         "n_points": word.n_points,
         "n_images": by_class(word.n_images),

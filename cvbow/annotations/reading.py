@@ -11,6 +11,7 @@ from cvbow.annotations._voc import read_voc, xml_files
 from cvbow.annotations._yolo import is_yolo, read_yolo
 from cvbow.annotations.objects import ObjectList
 from cvbow.errors import DatasetError
+from cvbow.files import no_such
 from cvbow.images import list_images
 
 _EXPECTED = (
@@ -72,7 +73,7 @@ def read_objects(source: str | os.PathLike[str]) -> ObjectList:
             return read_voc(files)
         raise DatasetError(root, f"expected {_EXPECTED}")
     if not root.exists():
-        raise FileNotFoundError(f"no such file or folder: {root}")
+        raise no_such(root)
     readers = {".csv": read_csv, ".json": read_coco}
     if root.suffix.casefold() not in readers:
         raise DatasetError(root, f"expected {_EXPECTED}")

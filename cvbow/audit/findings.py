@@ -17,6 +17,8 @@ from cvbow.errors import ImageError
 KINDS = ("leak", "duplicate", "label", "stranger", "shortcut", "picture", "class", "unreadable")
 #: The columns of a list of suggestions, one of which ``Finding.as_csv`` returns.
 COLUMNS = ("path", "label", "suggested", "kind", "score")
+#: What a score means, for a person.
+SCORES = "A score says how sure a finding is, from 0 to 1: the higher, the worse. Compare those of one kind alone."
 
 
 @dataclass(frozen=True)

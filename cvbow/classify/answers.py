@@ -33,7 +33,8 @@ class Answers(Tabular):
     strangers : ndarray of shape (n_read,), float64, or None
         How strange each image is to the model, see ``Strangers``; None of a model that cannot tell.
     none_of_these : ndarray of shape (n_read,), bool, or None
-        Whether it is stranger than nearly all images of the model's classes.
+        Whether it is stranger than nearly all images of the model's classes, and so perhaps of none of them. Labels
+        and sets are what is most likely if it is of one after all.
     sets : list of lists, or None
         The labels of which the right one is with the probability that was asked for, the most probable first; None
         where none was asked for.
@@ -106,7 +107,7 @@ class Answers(Tabular):
             if not several:
                 told.append(f"{self.probabilities[place].max():.3f}")
             if self.none_of_these is not None:
-                told.append("yes" if self.none_of_these[place] else "")
+                told.append("perhaps" if self.none_of_these[place] else "")
             rows.append(told)
         more = f"{len(self.rows) - _SHOWN} more. " if len(self.rows) > _SHOWN else ""
         skipped = f"{len(self.skipped)} could not be read." if self.skipped else ""

@@ -561,7 +561,7 @@ class ImageClassifier(ModelFile, ClassifierMixin, BaseEstimator):  # type: ignor
         """Classify the images that can be read, and tell which could not.
 
         With a ``coverage``, sets of labels are among the answers, as ``predict_set`` makes them. ``false_alarms`` is
-        the share of images like the training images that are told to be none of these.
+        the share of images like the training images that are told to be perhaps none of these.
         """
         if coverage is None:
             return self._answers(images, strict, false_alarms)[1]

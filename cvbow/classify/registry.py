@@ -53,6 +53,15 @@ class ClassifierEntry:
         if isinstance(self.make, type):
             storable(self.make)
 
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Its parameters by their plain names, and what ``set_params`` calls them."""
+        classifier = self.make(**self.defaults)
+        steps = getattr(classifier, "steps", None)
+        if steps is None:
+            return {name: name for name in classifier.get_params(deep=False)}
+        return {name: f"{step}__{name}" for step, estimator in steps for name in estimator.get_params(deep=False)}
+
 
 class ClassifierRegistry(Registry[ClassifierEntry]):
     """Classifiers by name: ``CLASSIFIERS["mine"] = MyClassifier``, or an entry with defaults of its own."""
@@ -165,19 +174,10 @@ def make_classifier(name: str, **parameters: Any) -> Any:
     3.0
     """
     entry = CLASSIFIERS[name]
-    classifier = entry.make(**entry.defaults)
-    valid = _settable(classifier)
+    valid = entry.parameters
     unknown = set(parameters) - set(valid)
     if unknown:
         raise ValueError(
             f"the classifier {name} has no parameter {', '.join(sorted(unknown))}; it has {', '.join(sorted(valid))}"
         )
-    return classifier.set_params(**{valid[key]: value for key, value in parameters.items()})
-
-
-def _settable(classifier: Any) -> dict[str, str]:
-    """Return the parameters of a classifier by their plain names, mapped to what ``set_params`` calls them."""
-    steps = getattr(classifier, "steps", None)
-    if steps is None:
-        return {name: name for name in classifier.get_params(deep=False)}
-    return {name: f"{step}__{name}" for step, estimator in steps for name in estimator.get_params(deep=False)}
+    return entry.make(**entry.defaults).set_params(**{valid[key]: value for key, value in parameters.items()})

@@ -10,6 +10,7 @@ from pathlib import Path
 from cvbow.datasets.catalog import Manifest, find_dataset
 from cvbow.datasets.images import LabelledImages
 from cvbow.errors import DatasetError
+from cvbow.files import no_such
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def locate(name: str, data_dir: str | os.PathLike[str] | None = None) -> Place:
     if data_dir is not None:
         root = Path(data_dir)
         if not root.is_dir():
-            raise FileNotFoundError(f"no such folder: {root}")
+            raise no_such(root, "folder")
         return Place(manifest, root, "given")
     named = os.environ.get("CVBOW_DATA")
     for folder in manifest.folders if named else ():

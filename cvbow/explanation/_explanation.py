@@ -19,6 +19,11 @@ from cvbow.tables import Table, Tabular
 _SHOWN = 5
 
 
+def word_name(word: int, channel: str) -> str:
+    """Return what to call a word: "word 7", or "word 7 of color" where the model has channels."""
+    return f"word {word}" if channel == "all" else f"word {word} of {channel}"
+
+
 @dataclass(frozen=True, eq=False)
 class WordShare:
     """What the points of one visual word gave to a score.
@@ -58,8 +63,8 @@ class WordShare:
 
     @property
     def name(self) -> str:
-        """What to call it: "word 7", or "word 7 of color" where the model has channels."""
-        return f"word {self.word}" if self.channel == "all" else f"word {self.word} of {self.channel}"
+        """What to call it, see ``word_name``."""
+        return word_name(self.word, self.channel)
 
 
 @dataclass(frozen=True, eq=False)

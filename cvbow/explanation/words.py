@@ -20,6 +20,7 @@ from cvbow.backends.loading import check_images, load_source, path_of, try_image
 from cvbow.classify import ImageClassifier, place_labels
 from cvbow.encoders import WordTable
 from cvbow.errors import ImageError, none_read
+from cvbow.explanation._explanation import word_name
 from cvbow.explanation.patches import cut_patch, even_contrast
 from cvbow.images import from_gray, reading_as, to_gray
 from cvbow.parallel import run
@@ -72,7 +73,7 @@ class WordUse:
     channel : str
         The channel of the model that it belongs to; "all" where the model is no union.
     words : tuple of int
-        Its number, as in ``WordTable.word``; of a pair both.
+        Its number, as in ``WordTable.word``; of a pair both, of which the first is the pair's.
     n_points : int
         Points of all images that are this word.
     means : tuple of ndarray of shape (40, 40) or (40, 40, 3), uint8, or None
@@ -99,7 +100,7 @@ class WordUse:
     >>> from cvbow.explanation import WordUse
     >>> none = np.full(2, np.nan)
     >>> WordUse("all", (3, 11), 0, (None, None), ((), ()), np.zeros(2, np.int64), none, none, none, none).name
-    '3 and 11'
+    'word 3'
     """
 
     channel: str
@@ -115,9 +116,8 @@ class WordUse:
 
     @property
     def name(self) -> str:
-        """What to call it: its numbers, after the channel where there are several."""
-        numbers = " and ".join(map(str, self.words))
-        return numbers if self.channel == "all" else f"{self.channel} {numbers}"
+        """What to call it, as explanations do: "word 7", or "word 7 of color" where the model has channels."""
+        return word_name(self.words[0], self.channel)
 
 
 @dataclass(frozen=True, eq=False)

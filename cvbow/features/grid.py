@@ -9,10 +9,13 @@ from cvbow._checks import check_int, check_real
 from cvbow.features._detections import Detections
 from cvbow.features._detector import Detector
 from cvbow.features._features import grid_points
+from cvbow.features.selection import all_over
 
 
 class GridDetector(Detector):
     """Points ``step`` pixels apart, in the middle of the image; all of the same strength.
+
+    A limit keeps points that lie all over the image.
 
     Parameters
     ----------
@@ -35,8 +38,8 @@ class GridDetector(Detector):
         y, x = (self._axis(length) for length in image.shape)
         points = grid_points(x, y, self.point_size, -1)
         if limit is not None and limit < len(points):
-            # All are as strong: every so many-th one leaves none of the image out.
-            points = points[np.arange(limit) * len(points) // limit]
+            # All are as strong.
+            points = points[all_over(points[:, :2], limit)[:limit]]
         return self._sorted(points, np.ones(len(points), np.float32), limit)
 
     def _axis(self, length: int) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cvbow.errors import DatasetError
+from cvbow.files import no_such
 from cvbow.images.imagelist import ImageList, natural_key, split_name
 from cvbow.images.manifest import BETWEEN, read_manifest
 
@@ -77,7 +78,7 @@ def list_images(source: str | os.PathLike[str], *, flat: bool = False, several: 
     if root.is_dir():
         return _list_folder(root, flat=flat)
     if not root.exists():
-        raise FileNotFoundError(f"no such file or folder: {root}")
+        raise no_such(root)
     if root.suffix.casefold() != ".csv":
         raise DatasetError(root, f"expected a folder, {_LAYOUT}, or a .csv file with the columns path,label[,split]")
     images = _with_one_label_each(root, read_manifest(root))

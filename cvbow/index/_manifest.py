@@ -6,7 +6,6 @@ of the index.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cvbow.errors import IndexFileError
-from cvbow.files import read_file
+from cvbow.files import no_such, read_file
 from cvbow.storage import canonical_json, replacing
 from cvbow.storage.arrays import ArrayRecord
 
@@ -104,7 +103,7 @@ class Manifest:
             text = read_file(os.path.join(folder, NAME))
         except (FileNotFoundError, NotADirectoryError):
             if not os.path.lexists(folder):
-                raise FileNotFoundError(errno.ENOENT, "no such index", folder) from None
+                raise no_such(folder, "index") from None
             what = f"it has no {NAME}" if os.path.isdir(folder) else "an index is a folder"
             raise IndexFileError(folder, f"is not an index: {what}") from None
         except OSError as error:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -178,7 +178,7 @@ class Result:
 
 
 class Results(list[Result], Tabular):
-    """A ranking, the best first: a list of ``Result`` that a notebook shows with the first images.
+    """A ranking, the best first: a list of ``Result`` that a notebook shows with the first images, as it does a slice.
 
     Parameters
     ----------
@@ -192,6 +192,17 @@ class Results(list[Result], Tabular):
        1  a.jpg   0.31
        2  b.jpg    0.2
     """
+
+    @overload
+    def __getitem__(self, place: SupportsIndex, /) -> Result: ...
+
+    @overload
+    def __getitem__(self, place: slice, /) -> Results: ...
+
+    def __getitem__(self, place: SupportsIndex | slice, /) -> Result | Results:
+        if isinstance(place, slice):
+            return Results(super().__getitem__(place))
+        return super().__getitem__(place)
 
     def tables(self) -> list[Table]:
         """Return a row for each of the first results, with inliers where some were verified."""

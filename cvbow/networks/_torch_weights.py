@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -15,7 +14,7 @@ from urllib.parse import urlparse
 import numpy as np
 
 from cvbow.errors import NetworkError
-from cvbow.files import file_hash, open_file
+from cvbow.files import file_hash, no_such, open_file
 from cvbow.progress import note
 
 _ENTRY_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
@@ -43,7 +42,7 @@ def find_weights(model: str, weights: str | os.PathLike[str] | None) -> tuple[Pa
     if weights is not None and not is_entry_name(weights):
         path = Path(weights)
         if not path.is_file():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+            raise no_such(path, "file")
         digest = file_hash(path)
         return path, next((entry for entry in entries if (hashed := _hash(entry)) and digest.startswith(hashed)), None)
     names = {entry.name: entry for entry in entries}

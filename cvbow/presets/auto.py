@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Never
 
 import numpy as np
 
 from cvbow.backends import ImageLike, MultiCrop
 from cvbow.backends.loading import check_images, load_source, try_image
 from cvbow.classify import Chosen, ImageClassifier, ModelChooser
-from cvbow.errors import ImageError
+from cvbow.errors import ImageError, did_you_mean
 from cvbow.images import has_color, read_image
 from cvbow.images.summary import spread_over
 from cvbow.parallel import run
@@ -126,6 +126,7 @@ def make_model(
     settings: Mapping[str, Any] | None = None,
     n_jobs: int | None = -1,
     memory: Any = None,
+    **misplaced: Never,
 ) -> ImageClassifier:
     """Build the unfitted model of a recipe.
 
@@ -141,11 +142,15 @@ def make_model(
         Workers, by joblib's convention.
     memory : str, path, joblib.Memory or None, default None
         Cache; see ``BagEncoder``.
+    **misplaced
+        There are none: settings that are given in this way are told where they go.
 
     Raises
     ------
     ValueError
         If the preset or a key is unknown, or a value breaks its rule.
+    TypeError
+        If there is anything more.
 
     Examples
     --------
@@ -156,6 +161,10 @@ def make_model(
     >>> model.backend.encoder.encoder.dictionary.n_words
     200
     """
+    if misplaced:
+        key = next(iter(misplaced))
+        told = "" if key in SETTINGS else did_you_mean(key, [*SETTINGS, "settings", "n_jobs", "memory"])
+        raise TypeError(f"make_model has no parameter {key}; settings go in settings={{...}}{told}")
     changes = dict(settings or {})
     if not isinstance(preset, str) or preset not in _RULES or any(key in _NAMING for key in changes):
         return build_model(preset, changes, n_jobs=n_jobs, memory=memory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from cvbow._checks import check_choice, check_int, check_part
@@ -264,15 +264,15 @@ def _build(part: str, kind: Any, values: Mapping[str, Any], **chosen: Any) -> An
     return kind(**{**chosen, **own})
 
 
-def _check_classifier_keys(classifier: str, parameters: Mapping[str, Any]) -> None:
-    for key, value in parameters.items():
-        try:
-            make_classifier(classifier, **{key: value})
-        except ValueError as error:
-            if "has no parameter" not in str(error):
-                raise
-            told = did_you_mean(key, SETTINGS) or f"; settings are {', '.join(SETTINGS)};"
-            raise ValueError(f"unknown setting {key}{told} {error}") from None
+def _check_classifier_keys(classifier: str, parameters: Collection[str]) -> None:
+    known = CLASSIFIERS[classifier].parameters
+    for key in parameters:
+        if key not in known:
+            told = did_you_mean(key, [*SETTINGS, *known]) or (
+                f"; settings are {', '.join(SETTINGS)}; the classifier {classifier} has no parameter {key}; it has "
+                + ", ".join(sorted(known))
+            )
+            raise ValueError(f"unknown setting {key}{told}")
 
 
 def _out_of_place(key: str, values: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Collection, Sequence
 
 from cvbow._checks import check_int
-from cvbow.audit import COLUMNS, Audit, Finding
+from cvbow.audit import COLUMNS, SCORES, Audit, Finding
 from cvbow.classify import ImageClassifier
 from cvbow.errors import ImageError
 from cvbow.explanation import shown_image
@@ -159,13 +159,15 @@ def _introduction(audit: Audit, base: str) -> str:
     for kind, (heading, _) in _KINDS.items():
         of_kind = audit.of_kind(kind)
         if of_kind:
-            surest = "" if kind == "unreadable" else f"the surest {of_kind[0].score:.2f}"
-            found.append((heading, link(kind, data(len(of_kind), count(len(of_kind)))), surest))
+            highest = "" if kind == "unreadable" else f"highest score {of_kind[0].score:.2f}"
+            found.append((heading, link(kind, data(len(of_kind), count(len(of_kind)))), highest))
     first = (
         ("Images", data(audit.n_images, count(audit.n_images)), f"in {count(len(audit.counts))} classes"),
         ("Findings", data(n_found, count(n_found)), f"after {data(audit.seconds, duration(audit.seconds))}"),
     )
     parts = [figures((*first, *found))]
+    if found:
+        parts.append(f'<p class="hint">{SCORES}</p>')
     if base and found:
         parts.append(f'<p class="hint">Paths on this page begin at <code>{isolate(base)}</code></p>')
     if not found:

@@ -130,7 +130,7 @@ def _introduction(gallery: WordGallery, figures: dict[str, list[str]], per_class
         "small ones are the nearest of all, each from another image."
     ]
     if has_pairs:
-        hints.append("Words that are each other's mirrors count as one, and stand together.")
+        hints.append("Words that are each other's mirrors count as one word, and stand together.")
     kinds = set(gallery.weight_is.values())
     if len(kinds) == 1:
         hints.append(f"A weight is the {_WEIGHTS[kinds.pop()]}.")
@@ -156,8 +156,8 @@ def _n_images(gallery: WordGallery, name: str) -> int:
 def _figure(gallery: WordGallery, word: WordUse, name: str) -> str:
     own = gallery.classes.index(name)
     looks = "\n".join(
-        _patches(f"word {number}", mean, patches)
-        for number, mean, patches in zip(word.words, word.means, word.patches, strict=True)
+        _patches(f"{'the mirror of ' * place}{word.name}", mean, patches)
+        for place, (mean, patches) in enumerate(zip(word.means, word.patches, strict=True))
     )
     n_own, n_all = int(gallery.n_images[own]), int(gallery.n_images.sum())
     has_own, has_all = int(word.n_images[own]), int(word.n_images.sum())
@@ -170,22 +170,18 @@ def _figure(gallery: WordGallery, word: WordUse, name: str) -> str:
         said, hint = f"{percent(float(word.frequency[own]))} of the points", where
     return f"""<figure class="word">
 {looks}
-<figcaption><b>{_numbered(word)}</b>{said}
+<figcaption><b>{isolate(word.name)}</b>{said}
 <span class="hint">{hint}</span></figcaption>
 {_of_classes(gallery, word)}
 </figure>
 """
 
 
-def _numbered(word: WordUse) -> str:
-    return f"word{'s' if len(word.words) > 1 else ''} {isolate(word.name)}"
-
-
 def _patches(name: str, mean: NDArray[np.uint8] | None, patches: Sequence[WordPatch]) -> str:
     from PIL import Image
 
     if mean is None:
-        return f'<p class="hint">{name} is in none of the images.</p>'
+        return f'<p class="hint">{escape(name)} is in none of the images.</p>'
     n_columns = min(len(patches), _COLUMNS)
     n_rows = -(-len(patches) // n_columns)
     side = len(mean)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cvbow._checks import check_choice, check_int
 from cvbow.errors import DatasetError
-from cvbow.files import read_text
+from cvbow.files import no_such, read_text
 from cvbow.images import IMAGE_SUFFIXES, list_images, natural_key
 from cvbow.images.manifest import csv_rows
 from cvbow.retrieval.describer import Box
@@ -131,7 +131,7 @@ def read_ground_truth(source: str | os.PathLike[str], *, images: str | os.PathLi
             return read_oxford(root, images=root if images is None else images)
         return read_groups(root)
     if not root.exists():
-        raise FileNotFoundError(f"no such file or folder: {root}")
+        raise no_such(root)
     if root.suffix.casefold() != ".csv":
         raise DatasetError(root, "expected a .csv file, a folder of groups, or a folder with files *_query.txt")
     return read_pairs(root, images=images)

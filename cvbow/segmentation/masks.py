@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.errors import DatasetError, ImageError
+from cvbow.files import no_such
 from cvbow.images import gather_images, read_bytes, reading_now
 from cvbow.storage import GENERATOR
 
@@ -187,7 +188,7 @@ def pair_masks(images: str | os.PathLike[str], masks: str | os.PathLike[str]) ->
 def _by_name(folder: str | os.PathLike[str]) -> dict[str, Path]:
     root = Path(folder)
     if not root.is_dir():
-        raise DatasetError(root, "is not a folder") if root.exists() else FileNotFoundError(f"no such folder: {root}")
+        raise DatasetError(root, "is not a folder") if root.exists() else no_such(root, "folder")
     found: dict[str, Path] = {}
     for path in gather_images([root])[0]:
         name = path.relative_to(root).with_suffix("").as_posix()
