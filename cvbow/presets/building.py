@@ -268,10 +268,13 @@ def _check_classifier_keys(classifier: str, parameters: Collection[str]) -> None
     known = CLASSIFIERS[classifier].parameters
     for key in parameters:
         if key not in known:
-            told = did_you_mean(key, [*SETTINGS, *known]) or (
-                f"; settings are {', '.join(SETTINGS)}; the classifier {classifier} has no parameter {key}; it has "
-                + ", ".join(sorted(known))
-            )
+            lacking = f"; the classifier {classifier} has no parameter {key}"
+            others = [name for name, entry in CLASSIFIERS.items() if key in entry.parameters]
+            if others:
+                told = f"{lacking}, which is one of {', '.join(others)}"
+            else:
+                told = did_you_mean(key, [*SETTINGS, *known])
+            told = told or f"; settings are {', '.join(SETTINGS)}{lacking}; it has {', '.join(sorted(known))}"
             raise ValueError(f"unknown setting {key}{told}")
 
 
