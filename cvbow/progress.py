@@ -271,6 +271,8 @@ class TerminalReporter:
             line = textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
         with self.hidden():
             self.stream.write(f"{line}\n")
+            # Before what is printed next: not every stream that stands in for stderr does so at the end of a line.
+            self.stream.flush()
 
     @contextlib.contextmanager
     def hidden(self) -> Iterator[None]:

@@ -1,11 +1,30 @@
-"""Look for links that lead nowhere in pages that were built: `python docs/_links.py docs/_build`."""
+"""The links of the pages, and those that lead nowhere in pages that were built: `python docs/_links.py docs/_build`."""
 
 from __future__ import annotations
 
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+#: What pages lead to in the source, and the page that the build makes of it: links work in both.
+_PAGES = {
+    r"cli/cvbow_cli/(?P<name>\w+)\.py": r"commands/cvbow-\g<name>.md",
+    r"cli/cvbow_cli/": "commands/index.md",
+    r"cvbow/(?P<name>\w+)/": r"api/cvbow.\g<name>.rst",
+    r"cvbow/": "api/index.rst",
+    r"examples/": "gallery/index.rst",
+    r"benchmarks/README\.md": "benchmarks.md",
+    r"CONTRIBUTING\.md": "contributing.md",
+}
+
+
+def as_built(text: str) -> str:
+    """Return the text of a page with its links out of docs/ turned to the pages that the build makes."""
+    for source, page in _PAGES.items():
+        text = re.sub(rf"\]\(\.\./(?P<up>(\.\./)*){source}(?=[#)])", rf"](\g<up>{page}", text)
+    return text
 
 
 class _Page(HTMLParser):

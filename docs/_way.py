@@ -1,4 +1,4 @@
-"""The way of an image as a drawing, with the pictures and numbers of a real run."""
+"""The way of an image as a drawing, with pictures and numbers of a real run: `python docs/_way.py` makes way.svg."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ def write_way(path: Path) -> None:
         ("answer", f"{best}, {probabilities[best]:.2f}", _shares(probabilities)),
         ("reason", f"sums to the score, {why.score:.2f}", _picture(_colored(why.heat))),
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_drawing(steps), encoding="utf-8")
 
 
@@ -106,3 +105,7 @@ def _colored(heat: NDArray[np.float32]) -> UInt8:
     orange, violet = np.array([230, 97, 1]), np.array([94, 60, 153])
     color = np.where(share > 0, orange, violet)
     return np.uint8(np.round(255 + np.abs(share) * (color - 255.0)))
+
+
+if __name__ == "__main__":
+    write_way(Path(__file__).with_name("way.svg"))

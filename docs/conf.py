@@ -13,8 +13,8 @@ ROOT = DOCS.parent
 sys.path.insert(0, str(DOCS))
 
 import _commands
+import _links
 import _rooms
-import _way
 import cvbow
 
 project = "cvbow"
@@ -34,6 +34,7 @@ exclude_patterns = ["_build", "_templates", "_made"]
 root_doc = "index"
 smartquotes = False  # two hyphens are an option, not a dash
 
+toc_object_entries_show_parents = "hide"  # beside a class's page, its methods without its name fit
 autodoc_typehints = "none"  # the docstrings have them, with shapes and ranges
 autosummary_ignore_module_all = False
 numpydoc_show_class_members = False
@@ -53,6 +54,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "min_reported_time": 3600,  # how long a script took says more of the machine that made the pages
+    "write_computation_times": False,
     "remove_config_comments": True,
     "image_scrapers": ("matplotlib",),
     "parallel": 2,
@@ -81,7 +83,6 @@ matplotlib.use("Agg")
 _rooms.write_rooms(DOCS / "api")
 if not _commands.up_to_date(DOCS / "commands" / "index.md", [ROOT / "cvbow", ROOT / "cli", DOCS]):
     _commands.write_commands(DOCS / "commands", DOCS / "_made" / "extra")
-    _way.write_way(DOCS / "_made" / "way.svg")
 
 
 def skip_what_others_wrote(app: Any, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:
@@ -91,6 +92,12 @@ def skip_what_others_wrote(app: Any, what: str, name: str, value: Any, skip: boo
     return None if home.startswith("cvbow") else True
 
 
+def lead_to_what_is_built(app: Any, name: str, source: list[str]) -> None:
+    """Turn the links of a page, which lead to files of the source, to the pages that are made of these."""
+    source[0] = _links.as_built(source[0])
+
+
 def setup(app: Any) -> None:
     """Connect what is the project's own."""
+    app.connect("source-read", lead_to_what_is_built)
     app.connect("autodoc-skip-member", skip_what_others_wrote)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -83,8 +84,12 @@ def test_the_same_picture_in_one_split_is_a_duplicate(planted: tuple[Path, Audit
 def test_a_stranger_a_dark_picture_and_a_broken_file(planted: tuple[Path, Audit]) -> None:
     _, found = planted
     assert names(found, "stranger")[0] == "stranger.png"
+    # Its own class is named once, also where it is the nearest one.
+    assert [finding.why.count(f" {finding.label}") for finding in found.of_kind("stranger")] == [1] * len(
+        found.of_kind("stranger")
+    )
     assert names(found, "picture") == ["dark.png"]
-    assert "dark" in found.of_kind("picture")[0].why
+    assert re.search(r"dark: 95% of its pixels are \d+ of 255 or darker\.", found.of_kind("picture")[0].why)
     assert names(found, "unreadable") == ["broken.png"]
     assert [os.path.basename(error.path) for error in found.skipped] == ["broken.png"]
     assert not found.of_kind("shortcut")

@@ -188,4 +188,13 @@ def test_the_page_fits_a_phone(folder: Path, tmp_path: Path) -> None:
         browser.open(tmp_path / "page.html")
         assert browser.run("return document.documentElement.scrollWidth") <= 390
         assert browser.run("return document.querySelectorAll('#images figure img').length") == 6
-        assert "missed" in browser.run("return document.querySelector('#images figure').textContent")
+        captions = browser.run(
+            "return [...document.querySelectorAll('#images figcaption')].map((each) => each.textContent)"
+        )
+        assert "1 missed" in captions[0]
+        assert not [text for text in captions if "false alarm" in text or " 0 " in text]
+        # Every column is seen without scrolling.
+        box, table = browser.run(
+            "return ['.scroll', 'table'].map((each) => document.querySelector('#classes ' + each).offsetWidth)"
+        )
+        assert table <= box

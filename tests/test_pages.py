@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from headless_browser import Browser, has_browser
 
 import cvbow
 from cvbow_cli.main import COMMANDS
@@ -168,14 +169,79 @@ def test_the_names_in_the_pages_are_there() -> None:
                 assert command in COMMANDS, f"{page.name}: cvbow {command}"
 
 
+def slugs(path: Path) -> set[str]:
+    """The places of a Markdown file that links may lead to: its titles, as a code host spells them."""
+    titles = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
 def test_pages_can_be_read_where_they_are_not_built() -> None:
     """On a code host: tables stand in the pages, and nothing that they lead to is made first."""
-    pages = [page for page in DOCS.rglob("*.md") if not {"_made", "_build", "api", "commands"} & {*page.parts}]
+    folders = {"_made", "_build", "api", "commands", "gallery"}
+    pages = [page for page in DOCS.rglob("*.md") if not folders & {*page.parts}]
     assert len(pages) > 15
+    n_links = 0
     for page in pages:
         text = page.read_text(encoding="utf-8")
-        assert "{include} _made" not in text
-        assert "{include} ../_made" not in text
+        for link in re.findall(r"(?:\]\(|\{include\} )([^)\s#]*(?:#[\w-]+)?)", text):
+            name, _, place = link.partition("#")
+            if "://" in name:
+                continue
+            target = (page.parent / name).resolve() if name else page
+            n_links += 1
+            assert target.exists(), f"{page.name}: {link}"
+            assert not (target.is_relative_to(DOCS) and folders & {*target.relative_to(DOCS).parts}), link
+            assert not place or place in slugs(target), f"{page.name}: {link}"
+    assert n_links > 50
+
+
+def test_links_lead_to_what_is_built(made: None) -> None:
+    """Where a page leads to a command, a room or the examples, the site leads to the page that it has of them."""
+    as_built = importlib.import_module("_links").as_built
+    text = (
+        "[a](../../cli/cvbow_cli/train.py) [b](../cvbow/images/) [c](../cvbow/) [d](../cli/cvbow_cli/) "
+        "[e](../../examples/) [f](../benchmarks/README.md#faces) [g](../../CONTRIBUTING.md) [h](start.md#cvbow/)"
+    )
+    assert as_built(text) == (
+        "[a](../commands/cvbow-train.md) [b](api/cvbow.images.rst) [c](api/index.rst) [d](commands/index.md) "
+        "[e](../gallery/index.rst) [f](benchmarks.md#faces) [g](../contributing.md) [h](start.md#cvbow/)"
+    )
+    for page in (*DOCS.glob("*.md"), *DOCS.glob("guide/*.md"), *DOCS.glob("decisions/*.md")):
+        links = re.findall(r"\]\(([^)#\s]+)", as_built(page.read_text(encoding="utf-8")))
+        outside = [link for link in links if not (page.parent / link).resolve().is_relative_to(DOCS)]
+        assert not [link for link in outside if "://" not in link], page.name
+
+
+def test_the_drawing_of_the_concepts_is_what_its_script_makes(made: None, tmp_path: Path) -> None:
+    importlib.import_module("_way").write_way(tmp_path / "way.svg")
+    made_now, shown = (path.read_text(encoding="utf-8") for path in (tmp_path / "way.svg", DOCS / "way.svg"))
+    said = [re.findall(r"<text[^>]*>([^<]*)<", text) for text in (made_now, shown)]
+    number = r"\d[\d,.]*"
+    assert [re.sub(number, "0", line) for line in said[0]] == [re.sub(number, "0", line) for line in said[1]]
+    numbers = [[float(one.replace(",", "")) for line in lines for one in re.findall(number, line)] for lines in said]
+    assert numbers[0] == pytest.approx(numbers[1], rel=0.02)
+    assert len(numbers[0]) > 6
+
+
+@pytest.mark.skipif(not has_browser(), reason="needs chromium and its driver")
+def test_titles_and_tables_on_a_phone(tmp_path: Path) -> None:
+    """A title is larger than those below it, a figure stays beside its unit, and what is wide scrolls by itself."""
+    style = (DOCS / "_static" / "cvbow.css").read_text(encoding="utf-8")
+    cells = "".join(f'<td class="text-right">{number}.21 megabytes</td>' for number in range(9))
+    (tmp_path / "page.html").write_text(
+        "<!doctype html><style>h1 { font-size: 2.5rem } h2 { font-size: 2.2rem } h3 { font-size: 1.8rem }\n"
+        f'{style}</style><article class="bd-article"><h1>Recipes</h1><h2>Which one</h2><h3>Parts</h3>'
+        f"<table><tr>{cells}</tr></table></article>"
+    )
+    with Browser(width=390) as browser:
+        browser.open(tmp_path / "page.html")
+        sizes = browser.run(
+            "return ['h1', 'h2', 'h3'].map((name) => getComputedStyle(document.querySelector(name)).fontSize)"
+            ".map(parseFloat)"
+        )
+        assert sizes == sorted(set(sizes), reverse=True)
+        assert browser.run("return document.querySelector('td').offsetHeight") < 2 * 16 * 0.9 * 1.5
+        assert browser.run("return document.documentElement.scrollWidth") <= 390
 
 
 def test_opencv_s_names_are_opencv_s() -> None:

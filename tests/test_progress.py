@@ -171,6 +171,13 @@ def test_what_is_left_is_guessed_from_the_whole(monkeypatch: pytest.MonkeyPatch)
     assert "100 %  task 4/4\x1b" in screen.getvalue()
 
 
+def test_a_note_is_written_before_what_comes_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, encoding="utf-8"))
+    TerminalReporter().note("why")
+    assert written.getvalue() == b"why\n"
+
+
 def test_where_there_is_no_terminal_only_notes_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     with reporting(drawn(monkeypatch, stream)), progress("task", 4) as done:

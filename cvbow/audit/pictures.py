@@ -42,7 +42,7 @@ _FAULTS = (
         255 - 10,
         15.0,
         lambda look: (
-            f"It is dark: 95 % of its pixels are below {look.bright_end:.0f} of 255. Brighten it, or leave it out."
+            f"It is dark: 95% of its pixels are {look.bright_end:.0f} of 255 or darker. Brighten it, or leave it out."
         ),
     ),
     _Fault(
@@ -51,7 +51,8 @@ _FAULTS = (
         250,
         15.0,
         lambda look: (
-            f"It is bright: 95 % of its pixels are above {look.dark_end:.0f} of 255. Leave it out if it is overexposed."
+            f"It is bright: 95% of its pixels are {look.dark_end:.0f} of 255 or brighter. "
+            "Leave it out if it is overexposed."
         ),
     ),
     _Fault(

@@ -81,13 +81,11 @@ def find_strangers(
         deviations = deviations + np.where(rare, _OTHER_COLOR, 0.0)
     found = []
     for row in np.flatnonzero(deviations >= _LEAST).tolist():
-        like = images.classes[int(far[row].argmin())]
-        why = (
-            f"It is unlike the other images: even from {like}, to which it is nearest, it is {far[row].min():+.1f} "
-            "deviations farther than usual"
-        )
-        if np.isfinite(called[row]):
-            why += f", from {images.label_text(row)}, as it is called, {called[row]:+.1f}"
+        like = int(far[row].argmin())
+        why = f"It is unlike the other images: it lies {far[row, like]:+.1f} deviations farther than usual from "
+        why += images.classes[like]
+        if np.isfinite(called[row]) and not images.has[row, like]:
+            why += f", the nearest class, and {called[row]:+.1f} from {images.label_text(row)}, as it is called"
         why += ". See whether it belongs to the set."
         score = deviations[row] / (deviations[row] + _LEAST)
         paths = (images.paths[row], *images.some_paths(near[row], 1))

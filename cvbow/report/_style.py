@@ -193,7 +193,7 @@ code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Li
   .figures dd {{ font-size: 1.25rem }}
   .confusion tbody th span {{ max-width: 6rem }}
   .meter {{ display: none }}
-  th, td {{ padding: .35rem .5rem }}
+  th, td {{ padding: .35rem .27rem }}
   #skipped tbody th {{ max-width: 12rem }}
   .legend div span:not(.name) {{ flex: 1; width: auto }}
   .finding .shown {{ width: 100% }}
@@ -203,7 +203,7 @@ code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Li
   .tools label {{ flex: 1 0 100%; display: flex; gap: .4rem; align-items: center }}
   .tools label input {{ flex: 1; min-width: 0 }}
   #classes thead th {{ white-space: normal; vertical-align: bottom }}
-  #classes td:last-child {{ min-width: 6.5rem }}
+  #classes td:last-child:not(.number) {{ min-width: 5.5rem }}
   #classes th:first-child {{ position: sticky; left: 0; max-width: 9rem; background: var(--paper) }}
   #classes thead th:first-child {{ background: var(--panel) }}
 }}

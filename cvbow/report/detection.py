@@ -214,9 +214,11 @@ def _images(worst: Sequence[_Judged], report: DetectionReport) -> str:
             continue
         shown = overlay_objects(pixels, each.found, truth=each.missed, classes=names, box=_BOX)
         said = f"{counted(len(each.found), 'object')} found"
+        wrong = [counted(len(each.wrong), "false alarm")] if len(each.wrong) else []
+        wrong += [f"{count(len(each.missed))} missed"] if len(each.missed) else []
         caption = (
-            f'{said}, <span class="wrong">{counted(len(each.wrong), "false alarm")}, {len(each.missed)} missed</span>'
-            if each.n_wrong
+            f'{said}, <span class="wrong">{", ".join(wrong)}</span>'
+            if wrong
             else f'<span class="right">{said}, all rightly</span>'
         )
         figures.append(figure(Image.fromarray(shown), said, caption, os.fspath(each.path)))
