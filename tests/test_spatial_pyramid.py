@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 
 from cvbow.dictionary import KMeansDictionary
 from cvbow.encoders import BagOfWords, Encoder, SpatialPyramid
-from cvbow.features import Features
+from cvbow.features import DenseSIFT, Features, to_working_size
 
 LAZEBNIK = ("1x1", "2x2", "4x4")
 
@@ -25,9 +25,9 @@ LAZEBNIK = ("1x1", "2x2", "4x4")
 def cell_of(place: float, n_cells: int, pixels: int) -> int:
     """The cell of a coordinate: the image spans -1/2 to pixels - 1/2, what is outside counts to the edge.
 
-    Exactly, but that a place which a double cannot tell from a border is on it.
+    Exactly, but that a place which is less than a millionth of the image before a border is on it.
     """
-    cell = math.floor(Fraction(float(place) + 0.5) * n_cells / pixels)
+    cell = math.floor((Fraction(float(place) + 0.5) / pixels + Fraction(1, 2**20)) * n_cells)
     return min(max(cell, 0), n_cells - 1)
 
 
@@ -207,6 +207,22 @@ def test_a_point_on_a_border_is_in_the_cell_after_it(width: int) -> None:
         pyramid = fitted(1, grids=[(columns, 1)], of_words={"normalization": "none"}, normalization="none")
         vector = pyramid.encode(bag([0] * len(exact), [(x, 0) for _, x in exact], (width, 10)))
         np.testing.assert_array_equal(np.flatnonzero(vector), [k for k, _ in exact])
+
+
+@pytest.mark.parametrize("size", [(232, 320), (240, 196), (410, 290), (600, 800)])
+def test_resizing_an_image_leaves_points_in_their_cells(size: tuple[int, int]) -> None:
+    # Places in the image itself are rounded to float32, those at its working size are not.
+    image = np.random.default_rng(0).integers(0, 256, size, np.uint8)
+    sides = {"min_side": 300, "max_side": 420}
+    found = DenseSIFT(step=4, bin_sizes=(4,), **sides).extract(image)
+    working = DenseSIFT(step=4, bin_sizes=(4,)).extract(to_working_size(image, **sides))
+    for columns, rows in ((2, 2), (4, 4), (3, 1)):
+        pyramid = fitted(1, grids=[(columns, rows)])
+        cells = [
+            pyramid.words(frozen(bag([0] * len(each), each.points[:, :2], each.image_size))).cell
+            for each in (found, working)
+        ]
+        np.testing.assert_array_equal(*cells)
 
 
 @pytest.mark.parametrize("inner_grids", [("1x1",), ("2x2", "1x3")])

@@ -256,6 +256,10 @@ def mirrored_cells(sizes: Sequence[tuple[int, int]]) -> NDArray[np.intp]:
     return np.concatenate(cells)
 
 
+#: By which part of the image's side a place may be rounded.
+_ROUNDED = 2.0**-20
+
+
 def _cells_of_points(features: Features, columns: int, rows: int, overlap: bool) -> list[NDArray[np.intp]]:
     """Return the cells of each point, numbered row by row: one array (n,) for each cell that a point may be in.
 
@@ -273,9 +277,9 @@ def _cells_of_points(features: Features, columns: int, rows: int, overlap: bool)
 def _parts_of_axis(places: NDArray[np.float32], size: int, n: int, overlap: bool) -> list[NDArray[np.intp]]:
     """Return which of the n columns, or rows, of an image's axis each place is in; -1 for none."""
     n_strips = n + overlap
-    # The image spans -1/2 to size - 1/2; a point on or over its edge belongs to the outer cell. In float64 the product
-    # is exact, so a point on the border of two cells never rounds into the one before.
-    strip = np.floor((places.astype(np.float64) + 0.5) * n_strips / size).astype(np.intp)
+    # The image spans -1/2 to size - 1/2; a point on or over its edge belongs to the outer cell. A point on the border
+    # of two cells is in the second, also where float32 rounded its place in an image that was resized.
+    strip = np.floor(n_strips * ((places.astype(np.float64) + 0.5) / size + _ROUNDED)).astype(np.intp)
     strip = np.clip(strip, 0, n_strips - 1)
     if not overlap:
         return [strip]
