@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def trained(options: argparse.Namespace) -> dict[str, Any]:
     """Train with one executor, and return what it took and the hash of the model."""
     with tempfile.TemporaryDirectory(prefix="cvbow-cluster-") as folder:
-        n_images = 240 if options.smoke else options.images
+        n_images = 90 if options.smoke else options.images
         images, labels = _listed(options, Path(folder), n_images)
         settings = {"n_words": 16, "sample": 5000} if options.smoke else SETTINGS
         model = make_model("fast", settings=settings, n_jobs=N_WORKERS).set_params(vectors=folder)

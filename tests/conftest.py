@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 
 # A slow machine is not a failure: the time of an example is never asserted.
-settings.register_profile("cvbow", deadline=None)
+settings.register_profile("cvbow", deadline=None, max_examples=40)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("cvbow")
 
 

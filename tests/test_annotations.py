@@ -296,7 +296,6 @@ def object_lists(draw: st.DrawFn) -> list[tuple[str, list[Any]]]:
 
 @pytest.mark.parametrize("suffix", [".csv", ".json"])
 def test_what_is_written_is_read_again(suffix: str, tmp_path: Path, quick: None) -> None:
-    @settings(max_examples=40)
     @given(object_lists())
     def check(given_: list[tuple[str, list[Any]]]) -> None:
         paths = tuple(tmp_path / f"{name}.jpg" for name, _ in given_)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.ndimage
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -172,7 +172,6 @@ def test_photometry_of_floats() -> None:
     assert found.tolist() == [[45.75, 255.0]]
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 40))
 def test_drawn_parameters_lie_in_their_ranges(seed: int, height: int, width: int) -> None:
     p = ImageAugmenter(**EVERYTHING).get_random_transform((height, width, 3), seed)

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import sift_oracle
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from synthetic import textured
@@ -199,7 +199,6 @@ def test_opponent_colours_know_which_side_is_which() -> None:
 
 @given(seed=st.integers(0, 10**6), height=st.integers(1, 40), width=st.integers(1, 40), step=st.integers(1, 9),
        space=st.sampled_from(SPACES), root=st.booleans(), levels=st.sampled_from([1, 2, 256]))  # fmt: skip
-@settings(max_examples=40)
 def test_parts_are_finite_and_of_their_length_or_zero(
     seed: int, height: int, width: int, step: int, space: str, root: bool, levels: int
 ) -> None:

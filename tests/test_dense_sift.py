@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import sift_oracle
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from synthetic import textured
@@ -259,7 +259,6 @@ def test_a_plain_image_gives_zeros_whatever_the_threshold(window: str) -> None:
 @given(seed=st.integers(0, 10**6), height=st.integers(1, 40), width=st.integers(1, 40), step=st.integers(1, 9),
        bin_size=st.integers(1, 6), window=st.sampled_from(["flat", "gaussian"]), root=st.booleans(),
        levels=st.sampled_from([1, 2, 256]))  # fmt: skip
-@settings(max_examples=60)
 def test_descriptors_are_finite_and_of_length_one_or_zero(
     seed: int, height: int, width: int, step: int, bin_size: int, window: str, root: bool, levels: int
 ) -> None:

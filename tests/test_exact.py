@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -46,7 +46,6 @@ def test_cosines_by_hand() -> None:
     assert not scorer.scores({"vectors": np.zeros(2, np.float32)}).any()
 
 
-@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4),
     length=st.integers(1, 7),

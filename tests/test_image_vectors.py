@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.base import clone
@@ -126,7 +126,6 @@ def test_an_image_in_which_nothing_is_found_is_the_zero_vector(whiten: bool) -> 
         np.testing.assert_array_equal(other.projection_, describer.projection_)
 
 
-@settings(max_examples=40)
 @given(st.lists(st.lists(st.integers(0, 255), min_size=4, max_size=4), min_size=1, max_size=5))
 def test_vectors_have_unit_length_or_none(values: list[list[int]]) -> None:
     learned = np.random.default_rng(3).integers(0, 256, (20, 4)).astype(np.uint8)

@@ -103,7 +103,6 @@ def test_scores_by_hand() -> None:
 
 
 @given(seed=st.integers(0, 1000), cuts=st.lists(st.integers(0, 12), max_size=4), with_bits=st.booleans())
-@settings(max_examples=40, deadline=None)
 def test_scores_do_not_depend_on_segments(seed: int, cuts: list[int], with_bits: bool) -> None:
     rng = np.random.default_rng(seed)
     bags = make_bags(rng, 12)
@@ -238,7 +237,7 @@ def test_expanded_query_is_the_sum() -> None:
 
 
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_postings_are_those_of_a_plain_loop(seed: int) -> None:
     bags = make_bags(np.random.default_rng(seed), 9)
     arrays = make_segment(bags).arrays
@@ -305,7 +304,7 @@ def test_opening_copies_no_postings() -> None:
 
 
 @given(seed=st.integers(0, 1000), with_bits=st.booleans())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_segments_of_format_1_are_read(seed: int, with_bits: bool) -> None:
     bags = make_bags(np.random.default_rng(seed), 9)
     segment = make_segment(bags, signatures=with_bits)

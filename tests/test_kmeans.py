@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from notes import Notes
 from numpy.typing import NDArray
@@ -281,7 +281,6 @@ def test_a_single_descriptor_is_the_word() -> None:
     n=st.integers(1, 30), k=st.integers(1, 4), n_words=st.integers(1, 12), seed=st.integers(0, 999),
     levels=st.integers(1, 4), algorithm=st.sampled_from(ALGORITHMS), init=st.sampled_from(STARTS),
 )  # fmt: skip
-@settings(max_examples=80)
 @pytest.mark.filterwarnings("ignore:n_words is:UserWarning")
 def test_any_small_sample_gives_finite_distinct_words(
     n: int, k: int, n_words: int, seed: int, levels: int, algorithm: str, init: str

@@ -45,7 +45,6 @@ def test_the_best_box_is_that_of_an_exhaustive_search(values: NDArray[np.float64
     assert best_box(values) == found
 
 
-@settings(max_examples=50)
 @given(VALUES)
 def test_the_best_box_has_no_empty_sides(values: NDArray[np.float64]) -> None:
     left, top, right, bottom = best_box(values).box

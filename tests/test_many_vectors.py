@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression as Exact
@@ -182,7 +182,6 @@ def test_every_half_is_widened_exactly() -> None:
 
 
 @given(n=st.integers(1, 40), d=st.integers(1, 9), start=st.integers(0, 39), size=st.integers(1, 64))
-@settings(max_examples=60)
 def test_blocks_are_all_the_rows_in_their_order(n: int, d: int, start: int, size: int) -> None:
     X = np.random.default_rng(n).standard_normal((n, d)).astype(np.float16)
     rows = slice(min(start, n - 1), n)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -117,7 +117,6 @@ def test_hellinger_by_hand() -> None:
 
 
 @given(arrays(np.float32, (3, 5), elements=st.floats(-1e6, 1e6, width=32)))
-@settings(max_examples=50)
 def test_hellinger_vectors_have_length_one_or_zero(X: Float32) -> None:
     found = HellingerMap().fit_transform(X)
     lengths = np.linalg.norm(found, axis=1)

@@ -33,7 +33,6 @@ def homographies(draw: st.DrawFn) -> NDArray[np.float64]:
     return np.asarray(cv2.getPerspectiveTransform(corners.astype(np.float32), targets.astype(np.float32)))
 
 
-@settings(max_examples=40)
 @given(homographies(), st.integers(0, 100))
 def test_a_homography_comes_back_from_half_outliers(truth: NDArray[np.float64], seed: int) -> None:
     a = random_points(120, seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -162,7 +162,6 @@ def test_words_are_copied() -> None:
     offset=st.sampled_from([0.0, 1.0, 300.0, -1e4]), scale=st.sampled_from([1e-3, 1.0, 500.0]),
 )  # fmt: skip
 @example(n=40, n_words=30, k=1, seed=0, offset=-1e4, scale=1e-3)
-@settings(max_examples=60)
 def test_any_shape_place_and_scale(n: int, n_words: int, k: int, seed: int, offset: float, scale: float) -> None:
     descriptors, words = (scale * array + np.float32(offset) for array in blobs(n, n_words, k, seed))
     check_nearest(descriptors, words)

@@ -893,7 +893,7 @@ def repaired(data: bytes) -> bytes:
     return bytes(fixed)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data(), seed=st.sampled_from(SEEDS), repair=st.booleans(), gray=st.booleans())
 def test_damage_gives_an_image_or_an_image_error(data: st.DataObject, seed: bytes, repair: bool, gray: bool) -> None:
     # Half of the damage goes to the first bytes, where the structure is.
@@ -916,7 +916,6 @@ def test_damage_gives_an_image_or_an_image_error(data: st.DataObject, seed: byte
         assert found.flags.writeable
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([seed[:12] for seed in SEEDS] + [b""]))
 def test_random_bytes_are_refused(tail: bytes, head: bytes) -> None:
     with contextlib.suppress(ImageError):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cvbow import PRESETS, make_model
@@ -38,7 +38,6 @@ def test_every_preset_comes_back_from_a_file(tmp_path: Path) -> None:
         assert repr(ours.classifier) == repr(its.classifier)
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.fixed_dictionaries({gene.name: st.sampled_from(gene.choices) for gene in EVERY}))
 def test_every_recipe_of_the_search_comes_back_from_a_file(
     tmp_path_factory: pytest.TempPathFactory, chosen: dict[str, str | int | float | bool]

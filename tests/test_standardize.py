@@ -63,7 +63,7 @@ def test_next_to_vectors_that_were_standardised_before(way: str, n_classes: int,
 
 @ways
 @given(st.lists(st.integers(-20, 20), min_size=100, max_size=100))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_unit_of_a_value_changes_no_bit(way: str, exponents: list[int]) -> None:
     X, labels = vectors(*SHAPES[way])
     scales = np.ldexp(np.float32(1), exponents[: X.shape[1]]).astype(np.float32)

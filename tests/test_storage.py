@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn.base import BaseEstimator
@@ -176,7 +176,6 @@ trees = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(tree=trees)
 def test_any_tree_comes_back_the_same(tmp_path_factory: pytest.TempPathFactory, tree: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "tree.cvbow"
