@@ -39,6 +39,15 @@ RECIPES: dict[str, tuple[str, dict[str, Any]]] = {
     "bow-chi2": ("bow", {"reduce": 16, "classifier": "chi2-svm"}),
     "bow-rbf": ("bow", {"reduce": 16, "classifier": "rbf-svm"}),
     "bow-logistic": ("bow", {"reduce": 16, "classifier": "logistic-regression"}),
+    "bow-spherical": ("bow", {"reduce": 16, "dictionary": "spherical"}),
+    "bow-mixture": ("bow", {"reduce": 16, "dictionary": "gaussian-mixture", "mirror": True}),
+    "vlad-mixture": ("vlad", {"reduce": 16, "dictionary": "gaussian-mixture"}),
+    "bow-approximate": ("bow", {"reduce": 16, "dictionary": "approximate-k-means"}),
+    "llc": ("llc", {"reduce": 12}),
+    "llc-average": ("llc", {"reduce": None, "pooling": "average", "n_nearest": 3, "grids": ("2x1",)}),
+    "bow-kernel-codebook": ("bow", {"reduce": 16, "encoder": "kernel-codebook"}),
+    "patches-triangle": ("patches", {"sample_images": 100, "encoder": "triangle"}),
+    "patches-max": ("patches", {"sample_images": 100, "encoder": "soft-threshold", "pooling": "max"}),
     "patches": ("patches", {"sample_images": 100}),
     "patches-soft": ("patches", {"sample_images": 100, "encoder": "soft-threshold"}),
     "patches-overlapping": ("patches", {"sample_images": 100, "grids": ("3x3", "2x1"), "overlap": True}),
@@ -112,8 +121,17 @@ def test_its_heat_is_that_of_explain(models: dict[str, ImageClassifier], name: s
             assert heat.sum() == pytest.approx(why.heat.sum(), abs=1e-3)
             continue
         assert heat.shape == image.shape[:2]
-        assert np.corrcoef(heat.ravel(), why.heat.ravel())[0, 1] > 0.999
+        # Of patches that are the same, float32 decides whose the maximum is.
+        assert np.corrcoef(heat.ravel(), why.heat.ravel())[0, 1] > (0.98 if name == "patches-max" else 0.999)
         assert heat.sum() == pytest.approx(found["decisions"].max() - why.bias - why.remainder, abs=1e-3)
+
+
+def test_a_codebook_of_plausibilities() -> None:
+    model = make_model("bow", settings={**SMALL, "encoder": "kernel-codebook"}, n_jobs=1)
+    model.set_params(backend__encoder__encoder__ambiguity="kernel").fit(pictures(6), ["a", "b"] * 3)
+    image = pictures(1, seed=1)[0]
+    found = answers(to_onnx(model), image[None])["probabilities"]
+    np.testing.assert_allclose(found, model.predict_proba([image]), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["bow-chi2", "bow-rbf"])
@@ -258,6 +276,9 @@ def test_what_cannot_be_exported() -> None:
     forest = make_model("bow", settings={**SMALL, "classifier": "decision-tree"}, n_jobs=1).fit(images, labels)
     with pytest.raises(CvbowError, match="DecisionTreeClassifier cannot be exported; what can be is LinearSVM"):
         to_onnx(forest)
+    tree = {"dictionary": "vocabulary-tree", "sample": 5000, "max_iter": 3}
+    with pytest.raises(CvbowError, match="the words of VocabularyTree cannot be exported, only those of KMeans"):
+        to_onnx(make_model("bow", settings=tree, n_jobs=1).fit(images, labels))
     hsv = make_model("bow", settings={**SMALL, "features__color": "hsv"}, n_jobs=1).fit(images, labels)
     with pytest.raises(CvbowError, match="what can be is gray, rgb and opponent"):
         to_onnx(hsv)

@@ -6,7 +6,7 @@ The cuts of all grids together divide the image into groups, and a cell is the s
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -111,6 +111,54 @@ class GraphCells:
     def to_groups(self, values: str) -> str:
         """Return the sums for the groups of what all cells that a group is a part of have, (N, n_groups, d)."""
         return self.graph.op("MatMul", self.graph.constant(self.belongs.T), values)
+
+    def highest(self, codes: str) -> tuple[str, Callable[[str], str]]:
+        """Return the maxima of codes (N, P, m) over the points of each cell, (N, n_cells, m), 0 where it has none.
+
+        Also, what writes the points' shares (N, P) in values of the maxima's shape: those have them whose they are.
+        """
+        graph = self.graph
+        arranged, lowest = self.arranged(codes), graph.constant(np.finfo(np.float32).min)
+        is_there = graph.unsqueeze(self._is_there(), 2)
+        of_groups = graph.op("ReduceMax", graph.op("Where", is_there, arranged, lowest), axes=[2], keepdims=0)
+        belongs = graph.constant(self.belongs[:, :, None], bool)
+        of_cells = graph.op("Where", belongs, graph.unsqueeze(of_groups, 1), lowest)
+        found = graph.op("ReduceMax", of_cells, axes=[2], keepdims=0)
+        maxima = graph.op("Where", graph.op("Greater", found, lowest), found, graph.constant(0))
+
+        def shares(values: str) -> str:
+            given = [self._of_highest(arranged, maxima, values, layer) for layer in self._layers()]
+            there = graph.to(self._is_there(), np.float32)
+            return self.returned(graph.op("Mul", graph.op("Sum", *given), there))
+
+        return maxima, shares
+
+    def _of_highest(self, arranged: str, maxima: str, values: str, layer: NDArray[np.bool_]) -> str:
+        """Return what points have of the values of some cells that no point is in two of, (N, n_groups, Q)."""
+        graph = self.graph
+        cell = graph.constant(layer.argmax(axis=0), np.int64)
+        own = graph.unsqueeze(graph.op("Gather", maxima, cell, axis=1), 2)
+        in_cell = graph.constant(layer.any(axis=0)[:, None, None], np.float32)
+        highest = graph.op("Mul", graph.to(graph.op("Equal", arranged, own), np.float32), self.there)
+        highest = graph.op("Mul", highest, in_cell)
+        counts = graph.op(
+            "MatMul", graph.constant(layer), graph.op("ReduceSum", highest, graph.integers(2), keepdims=0)
+        )
+        each = graph.op("Gather", graph.over(values, counts), cell, axis=1)
+        # A maximum of 0 is nobody's.
+        each = graph.op("Where", graph.op("Equal", own, graph.constant(0)), graph.constant(0), graph.unsqueeze(each, 2))
+        return graph.op("ReduceSum", graph.op("Mul", highest, each), graph.integers(3), keepdims=0)
+
+    def _layers(self) -> list[NDArray[np.bool_]]:
+        """Return which groups are parts of which cells, (n_cells, n_groups), in layers in which no cells overlap."""
+        layers: list[NDArray[np.bool_]] = []
+        for cell, groups in enumerate(np.asarray(self.belongs, bool)):
+            free = next((layer for layer in layers if not layer[:, groups].any()), None)
+            if free is None:
+                free = np.zeros(self.belongs.shape, bool)
+                layers.append(free)
+            free[cell] = groups
+        return layers
 
     def _starts(self) -> str:
         """Return where each group begins among the points in the order of their groups, (n_groups,)."""

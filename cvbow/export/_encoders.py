@@ -7,8 +7,27 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cvbow.encoders import VLAD, BagOfWords, Encoder, FisherVector, NearWords, SoftThreshold, SpatialPyramid
+from cvbow.dictionary import (
+    ApproximateKMeans,
+    Dictionary,
+    GaussianMixtureDictionary,
+    KMeansDictionary,
+    SphericalDictionary,
+)
+from cvbow.encoders import (
+    LLC,
+    VLAD,
+    BagOfWords,
+    Encoder,
+    FisherVector,
+    KernelCodebook,
+    NearWords,
+    SoftThreshold,
+    SpatialPyramid,
+    Triangle,
+)
 from cvbow.encoders.spatial_pyramid import parse_grids
 from cvbow.errors import CvbowError
 from cvbow.export._cells import GraphCells
@@ -53,10 +72,7 @@ def encode(graph: Graph, encoder: Encoder, rows: str, points: Points) -> Encoded
 def _fisher(graph: Graph, encoder: FisherVector, rows: str, cells: GraphCells) -> Encoded:
     mixture, n = encoder.dictionary_.mixture(), encoder.n_pooled
     k = mixture.means.shape[1]
-    z = graph.op("Sub", cells.arranged(rows), graph.constant(mixture.center))
-    z = graph.op("Mul", z, graph.constant(mixture.inverse))
-    z = graph.op("Clip", z, graph.constant(-mixture.farthest), graph.constant(mixture.farthest))
-    z = graph.op("Mul", z, cells.there)
+    z = graph.op("Mul", _standardized(graph, mixture, cells.arranged(rows)), cells.there)
     ones = graph.op("Mul", graph.ones(graph.cut(z, 3, 0, 1)), cells.there)
     moments = graph.concat(3, z, graph.op("Mul", z, z), ones)
     posteriors = graph.op("Softmax", graph.op("MatMul", moments, graph.constant(mixture.operator.T)), axis=3)
@@ -119,7 +135,7 @@ def _bag_of_words(graph: Graph, encoder: BagOfWords, rows: str, cells: GraphCell
     n_words, n_groups = encoder.n_words, cells.n_groups
     pairs = _Pairs(graph, encoder, cells, None)
     # Of points that there are not, the group is one more.
-    word = _nearest_word(graph, encoder, rows)
+    word = _word(graph, encoder, rows)
     places = graph.op("Add", word, graph.op("Mul", cells.groups, graph.integers(n_words)))
     batch = graph.lengths(rows, 0, 1)
 
@@ -150,7 +166,7 @@ def _vlad(graph: Graph, encoder: VLAD, rows: str, cells: GraphCells) -> Encoded:
     n_words, k = words.shape
     mirror = encoder.word_mirror
     arranged = cells.arranged(rows)
-    word = _nearest_word(graph, encoder, arranged)
+    word = _word(graph, encoder, arranged)
     own_words = graph.op("Gather", graph.constant(words), word, axis=0)
     residuals = graph.op("Mul", graph.op("Sub", arranged, own_words), cells.there)
     is_word = graph.op("Equal", graph.unsqueeze(word, 3), graph.constant(np.arange(n_words), np.int64))
@@ -185,8 +201,6 @@ def _vlad(graph: Graph, encoder: VLAD, rows: str, cells: GraphCells) -> Encoded:
 
 
 def _directions(graph: Graph, encoder: SoftThreshold | NearWords, rows: str, cells: GraphCells) -> Encoded:
-    if encoder.pooling == "max":
-        raise CvbowError(f"{type(encoder).__name__}(pooling='max') cannot be exported, only sums and averages can")
     words = np.asarray(encoder.dictionary_.words_, np.float64)
     lengths = np.linalg.norm(words, axis=1, keepdims=True)
     directions = np.divide(words, lengths, out=np.zeros(words.shape), where=lengths > 0)
@@ -202,14 +216,93 @@ def _directions(graph: Graph, encoder: SoftThreshold | NearWords, rows: str, cel
         codes = graph.to(graph.op("Greater", products, least), np.float32)
     else:
         codes = graph.op("Relu", graph.op("Sub", products, least))
-    sums = vectors = cells.of_groups(graph.op("MatMul", cells.members, codes))
-    if encoder.pooling == "average":
-        vectors = graph.op("Div", vectors, graph.op("Max", graph.to(cells.sizes, np.float32), graph.constant(1)))
+    return _pooled(graph, encoder, codes, cells, codes)
 
-    def shares(values: str) -> str:
-        each = cells.to_groups(graph.over(values, sums))
-        of_groups = graph.op("MatMul", each, graph.transpose(codes, 0, 2, 1))
-        return graph.op("ReduceSum", graph.op("Mul", of_groups, cells.members), graph.integers(1), keepdims=0)
+
+def _triangle(graph: Graph, encoder: Triangle, rows: str, cells: GraphCells) -> Encoded:
+    # The squared distance is |x|^2 - 2 (x w - |w|^2 / 2).
+    values, operator = _nearness(graph, encoder.dictionary_, rows)
+    length = graph.op("ReduceSumSquare", graph.cut(values, 2, 0, len(operator) - 1), axes=[2], keepdims=1)
+    products = graph.op("MatMul", values, graph.constant(-2 * operator))
+    distances = graph.op("Sqrt", graph.op("Relu", graph.op("Add", products, length)))
+    codes = graph.op("Relu", graph.op("Sub", graph.op("ReduceMean", distances, axes=[2], keepdims=1), distances))
+    return _pooled(graph, encoder, codes, cells, codes)
+
+
+def _few_words(
+    graph: Graph, encoder: LLC | KernelCodebook, rows: str, cells: GraphCells, weights: Callable[[str, int], str]
+) -> Encoded:
+    """Encode by codes over the nearest words; ``weights`` makes (N, P, n) of the words less the descriptor.
+
+    These are (N, P, n, k), the nearest first.
+    """
+    words, n = np.asarray(encoder.dictionary_.words_, np.float32), min(encoder.n_nearest, encoder.n_words)
+    nearest = _nearest_words(graph, encoder, rows, n)
+
+    def weighed(rows: str, nearest: str) -> str:
+        own_words = graph.op("Gather", graph.constant(words), nearest, axis=0)
+        return weights(graph.op("Sub", own_words, graph.unsqueeze(rows, 2)), n)
+
+    shape = graph.concat(0, graph.lengths(rows, 0, 2), graph.integers(len(words)))
+    nothing = graph.op("Expand", graph.constant(0), shape)
+    weighed_words = graph.function(type(encoder).__name__, weighed, rows, nearest)
+    codes = graph.op("ScatterElements", nothing, nearest, weighed_words, axis=2)
+    return _pooled(graph, encoder, codes, cells, graph.op("Abs", codes))
+
+
+def _llc(graph: Graph, encoder: LLC, rows: str, cells: GraphCells) -> Encoded:
+    def weights(shifted: str, n: int) -> str:
+        covariance = graph.to(graph.op("MatMul", shifted, graph.transpose(shifted, 0, 1, 3, 2)), np.float64)
+        eye, zero, one = (graph.constant(each, np.float64) for each in (np.eye(n), 0, 1))
+        trace = graph.op("ReduceSum", graph.op("Mul", covariance, eye), graph.integers(2, 3), keepdims=1)
+        trace = graph.op("Where", graph.op("Greater", trace, zero), trace, one)
+        ridge = graph.op("Mul", eye, graph.constant(encoder.regularization, np.float64))
+        equations = graph.op("Add", graph.op("Div", covariance, trace), ridge)
+        ones = graph.ones(graph.cut(equations, 3, 0, 1), np.float64)
+        solved = _solved(graph, graph.concat(3, equations, ones), n)
+        return graph.to(graph.op("Div", solved, graph.sum(solved, 2)), np.float32)
+
+    return _few_words(graph, encoder, rows, cells, weights)
+
+
+def _kernel_codebook(graph: Graph, encoder: KernelCodebook, rows: str, cells: GraphCells) -> Encoded:
+    def weights(shifted: str, n: int) -> str:
+        distances = graph.op("ReduceSumSquare", shifted, axes=[3], keepdims=0)
+        if encoder.ambiguity == "uncertainty":
+            distances = graph.op("Sub", distances, graph.op("ReduceMin", distances, axes=[2], keepdims=1))
+        found = graph.op("Exp", graph.op("Mul", distances, graph.constant(-0.5 / encoder.sigma_**2)))
+        return graph.op("Div", found, graph.sum(found, 2)) if encoder.ambiguity == "uncertainty" else found
+
+    return _few_words(graph, encoder, rows, cells, weights)
+
+
+def _solved(graph: Graph, equations: str, k: int) -> str:
+    """Solve k linear equations (N, P, k, k + 1), of a matrix that is positive definite: (N, P, k)."""
+    left = [graph.op("Squeeze", graph.cut(equations, 2, row, row + 1), graph.integers(2)) for row in range(k)]
+    for row in range(k):
+        pivot = graph.op("Div", left[row], graph.cut(left[row], 2, row, row + 1))
+        left = [
+            pivot if other == row else graph.op("Sub", line, graph.op("Mul", pivot, graph.cut(line, 2, row, row + 1)))
+            for other, line in enumerate(left)
+        ]
+    return graph.concat(2, *(graph.cut(line, 2, k, k + 1) for line in left))
+
+
+def _pooled(graph: Graph, encoder: Any, codes: str, cells: GraphCells, sizes: str) -> Encoded:
+    """Return what an encoder pools codes (N, P, m) to; ``sizes`` are the codes without their signs."""
+    if encoder.pooling == "max":
+        vectors, shares = cells.highest(codes)
+    else:
+        sums, all_sizes = (cells.of_groups(graph.op("MatMul", cells.members, each)) for each in (codes, sizes))
+        vectors = sums
+        if encoder.pooling == "average":
+            vectors = graph.op("Div", vectors, graph.op("Max", graph.to(cells.sizes, np.float32), graph.constant(1)))
+
+        def shares(values: str) -> str:
+            wide = [graph.to(each, np.float64) for each in (values, sums, all_sizes)]
+            each = cells.to_groups(graph.to(_per_part(graph, *wide), np.float32))
+            of_groups = graph.op("MatMul", each, graph.transpose(codes, 0, 2, 1))
+            return graph.op("ReduceSum", graph.op("Mul", of_groups, cells.members), graph.integers(1), keepdims=0)
 
     return Encoded(_normalized(graph, vectors, encoder, _Pairs(graph, encoder, cells, None)), shares)
 
@@ -217,8 +310,11 @@ def _directions(graph: Graph, encoder: SoftThreshold | NearWords, rows: str, cel
 _ENCODERS: dict[type[Encoder], Callable[[Graph, Any, str, GraphCells], Encoded]] = {
     BagOfWords: _bag_of_words,
     FisherVector: _fisher,
+    KernelCodebook: _kernel_codebook,
+    LLC: _llc,
     NearWords: _directions,
     SoftThreshold: _directions,
+    Triangle: _triangle,
     VLAD: _vlad,
 }
 
@@ -273,30 +369,84 @@ class _Pairs:
         return self.graph.op("Mul", moved, self.graph.constant(self.last.signs))
 
 
-def _nearest_word(graph: Graph, encoder: Any, rows: str) -> str:
-    """Return the word of each descriptor (..., k), int64 (...)."""
-    words = np.asarray(encoder.dictionary_.words_, np.float64)
+def _word(graph: Graph, encoder: Any, rows: str) -> str:
+    """Return the word that a dictionary finds for each descriptor (..., k), int64 (...)."""
+    found = _SCORES.get(type(encoder.dictionary_))
+    if found is None:
+        names = ", ".join(kind.__name__ for kind in _SCORES)
+        raise CvbowError(f"the words of {type(encoder.dictionary_).__name__} cannot be exported, only those of {names}")
+    values, operator = found(graph, encoder.dictionary_, rows)
+    is_signed = not isinstance(encoder.dictionary_, SphericalDictionary)
+
+    def highest(products: str) -> str:
+        return graph.op("ArgMax", products if is_signed else graph.op("Abs", products), axis=1, keepdims=0)
+
+    return graph.op("Reshape", _by_block(graph, values, operator, highest), graph.lengths(rows, 0, -1))
+
+
+def _nearest_words(graph: Graph, encoder: Any, rows: str, n: int) -> str:
+    """Return the n nearest words of each descriptor (N, P, k), the nearest first, int64 (N, P, n)."""
+    values, operator = _nearness(graph, encoder.dictionary_, rows)
+    found = _by_block(graph, values, operator, lambda products: graph.largest(products, n))
+    return graph.op("Reshape", found, graph.concat(0, graph.lengths(rows, 0, 2), graph.integers(n)))
+
+
+def _nearness(graph: Graph, dictionary: Dictionary, rows: str) -> tuple[str, NDArray[np.float64]]:
+    """Return factors, (..., m) and (m, n_words), of what is larger the nearer a word is."""
+    words = np.asarray(dictionary.words_, np.float64)
     # As ``WordSearch`` has it: counted from the words' mean, so that float32's digits serve the differences.
     center = words.mean(axis=0)
     words = words - center
     centered = graph.op("Sub", rows, graph.constant(center))
-    operator = np.hstack([words, -(words**2).sum(axis=1, keepdims=True) / 2]).T
+    values = graph.concat(-1, centered, graph.ones(graph.cut(centered, -1, 0, 1)))
+    return values, np.hstack([words, -(words**2).sum(axis=1, keepdims=True) / 2]).T
+
+
+def _projections(graph: Graph, dictionary: SphericalDictionary, rows: str) -> tuple[str, NDArray[np.float64]]:
+    return rows, np.asarray(dictionary.words_, np.float64).T
+
+
+def _logarithms(graph: Graph, dictionary: GaussianMixtureDictionary, rows: str) -> tuple[str, NDArray[np.float64]]:
+    """Return factors of the logarithms of Gaussians' densities, but for what they have in common."""
+    mixture = dictionary.mixture()
+    z = _standardized(graph, mixture, rows)
+    values = graph.concat(-1, z, graph.op("Mul", z, z), graph.ones(graph.cut(z, -1, 0, 1)))
+    return values, np.asarray(mixture.operator, np.float64).T
+
+
+_SCORES: dict[type[Dictionary], Callable[[Graph, Any, str], tuple[str, NDArray[np.float64]]]] = {
+    KMeansDictionary: _nearness,
+    # Whose search may miss the nearest one.
+    ApproximateKMeans: _nearness,
+    SphericalDictionary: _projections,
+    GaussianMixtureDictionary: _logarithms,
+}
+
+
+def _standardized(graph: Graph, mixture: Any, rows: str) -> str:
+    z = graph.op("Sub", rows, graph.constant(mixture.center))
+    z = graph.op("Mul", z, graph.constant(mixture.inverse))
+    return graph.op("Clip", z, graph.constant(-mixture.farthest), graph.constant(mixture.farthest))
+
+
+def _by_block(graph: Graph, values: str, operator: NDArray[np.float64], build: Callable[[str], str]) -> str:
+    """Return what is built of products, (n, n_words), of values (..., m) and an operator (m, n_words), (n, ...)."""
+    flat = graph.reshape(values, -1, len(operator))
     # A block of products stays in the processor's cache.
-    flat = graph.reshape(graph.concat(-1, centered, graph.ones(graph.cut(centered, -1, 0, 1))), -1, len(operator))
-    n, most = graph.lengths(flat, 0, 1), graph.integers(max(1, _PRODUCTS // len(words)))
+    n, most = graph.lengths(flat, 0, 1), graph.integers(max(1, _PRODUCTS // operator.shape[1]))
     n_blocks = _divided_up(graph, n, most)
     size = _divided_up(graph, n, n_blocks)
     lacking = graph.op("Sub", graph.op("Mul", n_blocks, size), n)
     blocks = graph.op("Pad", flat, graph.concat(0, graph.integers(0, 0), lacking, graph.integers(0)))
     blocks = graph.op("Reshape", blocks, graph.concat(0, n_blocks, size, graph.integers(-1)))
 
-    def nearest(number: str) -> str:
-        products = graph.op("MatMul", graph.op("Gather", blocks, number, axis=0), graph.constant(operator))
-        return graph.op("ArgMax", products, axis=1, keepdims=0)
+    def of_block(number: str) -> str:
+        block = graph.op("Gather", blocks, number, axis=0)
+        return build(graph.op("MatMul", block, graph.constant(operator)))
 
-    found = graph.reshape(graph.for_each(graph.op("Squeeze", n_blocks), nearest), -1)
-    found = graph.op("Slice", found, graph.integers(0), n, graph.integers(0))
-    return graph.op("Reshape", found, graph.lengths(rows, 0, -1))
+    found = graph.for_each(graph.op("Squeeze", n_blocks), of_block)
+    found = graph.op("Reshape", found, graph.concat(0, graph.integers(-1), graph.lengths(found, 2, END)))
+    return graph.op("Slice", found, graph.integers(0), n, graph.integers(0))
 
 
 def _divided_up(graph: Graph, value: str, by: str) -> str:

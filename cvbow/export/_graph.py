@@ -200,15 +200,16 @@ class Graph:
 
     def order(self, numbers: str) -> str:
         """Return the places of integers (n,) in ascending order, int64 (n,)."""
+        return self.once(("order", numbers), lambda: self._top(numbers, self.lengths(numbers, 0, 1), largest=0))
 
-        def build() -> str:
-            length = self.lengths(numbers, 0, 1)
-            values, places = (f"{what}_{self._n_made}" for what in ("sorted", "order"))
-            self._n_made += 1
-            self.nodes.append(helper.make_node("TopK", [numbers, length], [values, places], axis=0, largest=0))
-            return places
+    def largest(self, values: str, k: int) -> str:
+        """Return the places of the k largest values along the last axis, the largest first, int64 (..., k)."""
+        return self.once(("largest", values, k), lambda: self._top(values, self.integers(k), largest=1))
 
-        return self.once(("order", numbers), build)
+    def _top(self, values: str, k: str, largest: int) -> str:
+        found, places = self.fresh("top"), self.fresh("places")
+        self.nodes.append(helper.make_node("TopK", [values, k], [found, places], axis=-1, largest=largest))
+        return places
 
     def ones(self, value: str, dtype: Any = np.float32) -> str:
         """Return ones in the shape of a value of the type."""
