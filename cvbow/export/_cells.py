@@ -138,7 +138,7 @@ class GraphCells:
         graph = self.graph
         cell = graph.constant(layer.argmax(axis=0), np.int64)
         own = graph.unsqueeze(graph.op("Gather", maxima, cell, axis=1), 2)
-        in_cell = graph.constant(layer.any(axis=0)[:, None, None], np.float32)
+        in_cell = graph.constant(np.any(layer, axis=0)[:, None, None], np.float32)
         highest = graph.op("Mul", graph.to(graph.op("Equal", arranged, own), np.float32), self.there)
         highest = graph.op("Mul", highest, in_cell)
         counts = graph.op(
@@ -151,8 +151,9 @@ class GraphCells:
 
     def _layers(self) -> list[NDArray[np.bool_]]:
         """Return which groups are parts of which cells, (n_cells, n_groups), in layers in which no cells overlap."""
+        belongs: NDArray[np.bool_] = self.belongs > 0
         layers: list[NDArray[np.bool_]] = []
-        for cell, groups in enumerate(np.asarray(self.belongs, bool)):
+        for cell, groups in enumerate(belongs):
             free = next((layer for layer in layers if not layer[:, groups].any()), None)
             if free is None:
                 free = np.zeros(self.belongs.shape, bool)

@@ -36,9 +36,10 @@ def to_onnx(
     Parameters
     ----------
     model : ImageClassifier
-        Fitted, with dense features (``DenseSIFT`` but of hsv, ``ColorStatistics``, ``WhitenedPatches``), any
-        encoder, in pyramids or not, but ``VLAD`` of unit or rotated residuals, any dictionary but ``VocabularyTree`` ``ApproximateKMeans`` may miss the nearest word, the exported model does not); or with a ``CnnEncoder`` of
-        an ONNX file, which goes into the model; and ``LinearSVM``, ``LogisticRegression`` or ``KernelSVM``, with whose
+        Fitted, with dense features (``DenseSIFT`` but of hsv, ``ColorStatistics``, ``WhitenedPatches``), any encoder,
+        in pyramids or not, but ``VLAD`` of unit or rotated residuals, any dictionary but ``VocabularyTree`` (an
+        ``ApproximateKMeans`` may miss the nearest word, the exported model does not); or with a ``CnnEncoder`` of an
+        ONNX file, which goes into the model; and ``LinearSVM``, ``LogisticRegression`` or ``KernelSVM``, with whose
         training vectors the file grows, on maps for additive kernels or not.
     size : (int, int) or None, default None
         Height and width of all images; None for images of any size, which may differ from call to call.
