@@ -7,7 +7,8 @@ solver: vectors of the preset `patches` from the small CIFAR-10, by the few pass
 method with conjugate gradients, as up to 5,000 vectors are solved; what both decide on the test images.
 file: 15-Scene by the preset `bow`, from float32 in memory and from a file of float16; what both decide on the test
 images.
-growth: jittered copies of a thousand images' vectors (8,000 values) in a file of float16, of several lengths: time, and
+growth: jittered copies of a thousand images' vectors (8,000 values) in a file of float16, of several lengths, each image's
+copies with the weight of one (C is as much smaller as there are copies): time, and
 the peak of a process that does nothing else, in all and without the mapped file.
 """
 
@@ -213,7 +214,7 @@ def _fitted(folder: Path) -> dict[str, Any]:
         watcher.start()
         try:
             started = time.perf_counter()
-            model = LinearSVM(C=3.0).fit(X, y)
+            model = LinearSVM(C=3.0 * _IMAGES / len(X)).fit(X, y)
             seconds = time.perf_counter() - started
         finally:
             done.set()
