@@ -7,9 +7,9 @@ solver: vectors of the preset `patches` from the small CIFAR-10, by the few pass
 method with conjugate gradients, as up to 5,000 vectors are solved; what both decide on the test images.
 file: 15-Scene by the preset `bow`, from float32 in memory and from a file of float16; what both decide on the test
 images.
-growth: jittered copies of a thousand images' vectors (8,000 values) in a file of float16, of several lengths, each image's
-copies with the weight of one (C is as much smaller as there are copies): time, and
-the peak of a process that does nothing else, in all and without the mapped file.
+growth: jittered copies of a thousand images' vectors (8,000 values) in a file of float16, of several lengths, an
+image's copies with the weight of one (C is as much smaller as there are copies): time, and the peak of a process that
+does nothing else, in all and without the mapped file.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def _by_length(part: Mapping[str, Any]) -> Table:
     ]
     heads = ("vectors", "file, MB", "time", "steps", "own peak, MB", "peak with the mapped file, MB")
     what = (
-        f"A linear SVM of jittered copies of {part['images']:,} images' vectors, in a file of float16; an image's copies "
-        "have the weight of one"
+        f"A linear SVM of jittered copies of {part['images']:,} images' vectors, in a file of float16; an image's "
+        "copies have the weight of one"
     )
     return Table(heads, rows, what)
