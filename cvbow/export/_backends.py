@@ -36,8 +36,8 @@ def vectors(graph: Graph, backend: ImageEncoder, pixels: str) -> Vectors:
         network = NetworkVectors(graph, backend, pixels)
         return Vectors(network.values, network.heat if network.has_places else None)
     raise CvbowError(
-        f"{type(backend).__name__} cannot be exported; what can be is BagEncoder, CnnEncoder and a ChannelUnion of them, "
-        "of which all recipes are but best"
+        f"{type(backend).__name__} cannot be exported; what can be is BagEncoder, CnnEncoder and a ChannelUnion of them"
+        ", of which all recipes are but best"
     )
 
 
