@@ -128,8 +128,7 @@ class GraphCells:
 
         def shares(values: str) -> str:
             given = [self._of_highest(arranged, maxima, values, layer) for layer in self._layers()]
-            there = graph.to(self._is_there(), np.float32)
-            return self.returned(graph.op("Mul", graph.op("Sum", *given), there))
+            return self.returned(graph.op("Sum", *given))
 
         return maxima, shares
 

@@ -52,17 +52,24 @@ class WorkingSize:
 
     def bring(self, graph: Graph, planes: str) -> str:
         """Return planes (N, C, H, W) of whole numbers at that size."""
-        if self.grows is not None:
-            planes = graph.either(self.grows, lambda: _interpolated(graph, planes, self.size), lambda: planes)
+        return graph.once(
+            ("at working size", planes, self.size), lambda: self._shrunk(graph, self._grown(graph, planes))
+        )
+
+    def _grown(self, graph: Graph, planes: str) -> str:
+        if self.grows is None:
+            return planes
+        return graph.either(self.grows, lambda: _interpolated(graph, planes, self.size), lambda: planes)
+
+    def _shrunk(self, graph: Graph, planes: str) -> str:
         if self.shrinks is None:
             return planes
-        grown = planes
 
         def shrunk() -> str:
             places = [_numbers(graph, graph.row(self.size, at)) for at in (0, 1)]
-            return _shrunk(graph, grown, self.size, places)
+            return _shrunk(graph, planes, self.size, places)
 
-        return graph.either(self.shrinks, shrunk, lambda: grown)
+        return graph.either(self.shrinks, shrunk, lambda: planes)
 
 
 def working_size(graph: Graph, pixels: str, min_side: int | None, max_side: int | None) -> WorkingSize:
@@ -130,15 +137,13 @@ def _interpolated(graph: Graph, pixels: str, size: str) -> str:
     # Beyond its edge an image goes on as it is there.
     margins = graph.integers(0, 0, width, width, 0, 0, width, width)
     padded = graph.op("Pad", pixels, margins, mode="edge")
-    rows, columns = (
-        graph.to(_cubic(graph, graph.op("Abs", _away(graph, *axis)), -0.75), np.float32)
-        for axis in zip(
-            [_numbers(graph, graph.row(graph.lengths(padded, 2, 4), at), -width) for at in (0, 1)],
-            ratios,
-            [_numbers(graph, graph.row(size, at)) for at in (0, 1)],
-            strict=True,
-        )
-    )
+
+    def weights(at: int) -> str:
+        numbers = _numbers(graph, graph.row(graph.lengths(padded, 2, 4), at), -width)
+        away = _away(graph, numbers, ratios[at], _numbers(graph, graph.row(size, at)))
+        return graph.to(_cubic(graph, graph.op("Abs", away), -0.75), np.float32)
+
+    rows, columns = weights(0), weights(1)
     found = graph.op("MatMul", graph.op("MatMul", rows, padded), graph.transpose(columns, 1, 0))
     return _levels(graph, graph.op("Round", found))
 
