@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Mapping, Sequence
@@ -81,8 +82,9 @@ class Registry(dict[str, T]):
         return tuple(name for name, part in self.items() if parameter in parameters_of(part))
 
 
+@functools.cache
 def parameters_of(part: Any) -> Mapping[str, inspect.Parameter]:
-    """Return the parameters of a class's constructor."""
+    """Return the parameters of a class's constructor; recipes ask for those of the same few all the time."""
     return inspect.signature(part).parameters
 
 

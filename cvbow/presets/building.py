@@ -131,7 +131,7 @@ def _channel(channel: str, values: Mapping[str, Any]) -> Any:
     """Build a backend: that of local features and a dictionary, or of its own parameters, with the recipe's mirror."""
     kind = BACKENDS[channel]
     if kind is not BagEncoder:
-        mirror = {"mirror": bool(values["mirror"])} if "mirror" in parameters_of(kind) else {}
+        mirror = {"mirror": bool(values["mirror"])} if channel in BACKENDS.taking("mirror") else {}
         return _build(channel, kind, values, **mirror)
     values = _of_channel(channel, values)
     encoder = _encoder(values)
