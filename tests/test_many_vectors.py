@@ -142,6 +142,24 @@ def test_vectors_of_very_different_lengths(spread: float, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("_are_many")
+def test_newton_s_steps_after_them_take_about_as_many_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[_squared_hinge.Inputs] = []
+
+    class Kept(_squared_hinge.Inputs):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            made.append(self)
+
+    monkeypatch.setattr(_squared_hinge, "Inputs", Kept)
+    monkeypatch.setattr(_squared_hinge, "_MAX_INNER", 10)
+    X, y = vectors(400, 200)
+    X *= np.geomspace(1e-3, 1e3, 400, dtype=np.float32)[:, None]
+    solve(X, targets(y, 3), np.ones(400), C=1e6, max_iter=20)
+    first = 1 + 2 * 60  # a gradient, and the two products of each step
+    assert first < made[0].passes <= 2 * first + 2 + 2 * 10
+
+
+@pytest.mark.usefixtures("_are_many")
 def test_vectors_that_are_all_equal_and_such_as_are_zero() -> None:
     for value in (0.0, 0.25):
         X, y = np.full((300, 4), value, np.float32), np.arange(300) % 3 > 0

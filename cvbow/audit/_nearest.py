@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.parallel import cut, local_threads, map_threads, single_threaded
+from cvbow.parallel import cut, map_threads, single_threaded
 
 #: Vectors that are compared with all others at a time, and of these, those that are one task.
 _BLOCK, _TASK = 512, 512
@@ -27,7 +27,7 @@ def squared_distances(
             squared[:, part] = squares[part] - 2 * (some @ vectors[part].T)
 
         with single_threaded():
-            map_threads(fill, cut(len(vectors), _TASK), local_threads(None))
+            map_threads(fill, cut(len(vectors), _TASK))
         squared += squares[chosen, None]
         yield chosen, np.maximum(squared, 0, out=squared)
 

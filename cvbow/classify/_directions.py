@@ -14,7 +14,7 @@ from scipy.linalg import eigh, qr
 
 from cvbow.classify._fusion_kernel import squared_distances
 from cvbow.classify._standardize import column_sums
-from cvbow.parallel import cut, local_threads, map_threads
+from cvbow.parallel import cut, map_threads
 
 _COLUMNS = 4096
 _ROWS = 256
@@ -47,7 +47,7 @@ class Directions:
 
         for block in cut(d, _COLUMNS):
             directions = self.bytes[:, block] * self.steps[block]
-            map_threads(multiply, cut(n, _ROWS), local_threads(None))
+            map_threads(multiply, cut(n, _ROWS))
         return found.astype(np.float32)
 
     def back(self, slopes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -91,7 +91,7 @@ def principal_directions(
         scaled = np.divide(directions, step, out=np.zeros_like(directions), where=step > 0)
         found[:, columns], steps[columns] = np.rint(scaled), step
 
-    map_threads(combine, cut(d, _COLUMNS), local_threads(None))
+    map_threads(combine, cut(d, _COLUMNS))
     return Directions(mean, steps, found)
 
 

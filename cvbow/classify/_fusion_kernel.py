@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from cvbow.parallel import cut, local_threads, map_threads
+from cvbow.parallel import cut, map_threads
 
 _COLUMNS = 4096
 _ROWS = 256
@@ -34,7 +34,7 @@ def spreads(
             # Counts that add up to less than two rows are no counts; half the divisor keeps the scale above zero.
             variances[columns] = counts @ off**2 / max(total - 1, total / 2)
 
-    map_threads(measure, cut(d, _NARROW), local_threads(None))
+    map_threads(measure, cut(d, _NARROW))
     return np.array([2 * variances[columns].sum() for columns in bounds])
 
 
@@ -78,7 +78,7 @@ def squared_distances(a: NDArray[np.float32], b: NDArray[np.float32] | None) -> 
         origin = a[0, block]
         near = (a if b is None else b)[:, block] - origin
         b_squares += _squares(near)
-        map_threads(multiply, parts, local_threads(None))
+        map_threads(multiply, parts)
     if b is None:
         products = np.tril(products)
         products += np.tril(products, -1).T

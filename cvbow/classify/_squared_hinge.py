@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from cvbow.classify._narrow import blocks, is_narrow, wide
 from cvbow.classify._quasi_newton import Remembered, SampledCurvature, sample_rows
 from cvbow.classify._standardize import Standardization
-from cvbow.parallel import cut, local_threads, map_threads
+from cvbow.parallel import cut, map_threads
 
 #: Coefficients (d, n_problems) and intercepts (n_problems,).
 Solution = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -62,23 +62,25 @@ def solve(
     A problem is solved when its objective is within about the share ``tol`` of the least: the objective is 1-strongly
     convex in w (and, with its constant input, about as much in b), so half the gradient's squared length bounds what is
     left. With more than ``MANY`` vectors, what is left is estimated, and steps are smaller: three times as many at
-    most, and then as many of Newton's.
+    most, and then Newton's, which end with the step that has made them twice the passes over the vectors.
     """
     cost = 2 * C * weights
     # The intercept is the last row of w, its input a constant. Nothing bends the objective along it but the losses;
     # with this constant they do so about as much as the norm bends it along w, whatever C and the vectors' lengths.
     inputs = Inputs(data, standard, 1 / cost.sum())
     w, scores = _beginning(inputs, y, start)
+    enough = np.inf
     if len(data) > MANY:
         n_steps = _solve_many(inputs, y, weights, C, _STEPS * max_iter, tol, w, scores)
         if n_steps < _STEPS * max_iter:
             return w[:-1], inputs.constant * w[-1], n_steps
         # Vectors of very different lengths, of which a sample tells little: what is left is for Newton's method, and
         # the rounding of so many sums is not.
+        enough = 2 * inputs.passes
         scores = inputs.forward(w)
     first = np.zeros(y.shape[1])
     n_iter = 0
-    while n_iter < max_iter:
+    while n_iter < max_iter and inputs.passes < enough:
         # With tens of thousands of vectors an array (n, n_problems) counts: as few as can be are alive at a time.
         values = y * scores
         np.subtract(1, values, out=values)
@@ -178,7 +180,7 @@ class Inputs:
     """The data, standardised where that is wanted, with a column of a constant.
 
     The standardisation is folded into the other factor of each product, so the data is read as it lies in memory, or in
-    a file.
+    a file. ``passes`` counts how often all of it was read.
     """
 
     def __init__(self, data: NDArray[np.floating], standard: Standardization | None, squared_constant: float) -> None:
@@ -187,6 +189,7 @@ class Inputs:
         self.standard = standard
         squared = 1.0 if standard is not None else mean_squared_length(data)
         self.constant = float(np.sqrt(squared + squared_constant))
+        self.passes = 0
 
     def rows(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return some of the inputs."""
@@ -210,7 +213,8 @@ class Inputs:
             for these, block in blocks(self.data, rows):
                 np.add(block @ factor, offset, out=result[these])
 
-        map_threads(multiply, _parts(len(self.data)), local_threads(None))
+        map_threads(multiply, _parts(len(self.data)))
+        self.passes += 1
         return result
 
     def back(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -222,7 +226,8 @@ class Inputs:
             products = (block.T @ values[these].astype(self.dtype) for these, block in blocks(self.data, rows))
             partial[rows.start] = functools.reduce(np.add, products)
 
-        map_threads(multiply, parts, local_threads(None))
+        map_threads(multiply, parts)
+        self.passes += 1
         result = np.zeros((self.data.shape[1] + 1, values.shape[1]))
         for rows in parts:
             result[:-1] += partial[rows.start]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.classify._narrow import wide
-from cvbow.parallel import cut, local_threads, map_threads
+from cvbow.parallel import cut, map_threads
 
 #: Values that a thread looks at together: 2 MB in float64.
 _BLOCK = 1 << 18
@@ -85,6 +85,6 @@ def column_sums(
                 total += np.einsum("ij,ij->j", values, values)
         partial[part.start] = total
 
-    map_threads(add, parts, local_threads(None))
+    map_threads(add, parts)
     total: NDArray[np.float64] = np.sum([partial[part.start] for part in parts], axis=0)
     return total

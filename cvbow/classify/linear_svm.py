@@ -43,7 +43,7 @@ class LinearSVM(OneAgainstRestClassifier):
         Factors of C by class; "balanced" makes the classes count alike however many vectors they have.
     max_iter : int, default 100
         Newton steps at most. Of more than 5,000 vectors, three times as many of the smaller steps that are taken there,
-        and, where these do not reach the end, as many Newton steps after them.
+        and, where these do not reach the end, Newton steps after them, for about as many passes over the vectors.
     standardize : bool, default False
         Learn from vectors whose values have been brought to mean 0 and the same deviation over the training vectors, so
         that all count alike, whatever their unit; to that deviation for which the vectors' mean squared length is 1, so

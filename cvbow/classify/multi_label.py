@@ -32,7 +32,7 @@ from cvbow.classify._labels import Groups, HeldOut, Labels, check_groups
 from cvbow.classify._sigmoid import best_threshold, fit_sigmoid, sigmoid
 from cvbow.classify.label_sets import LabelSets
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
-from cvbow.parallel import cut, local_threads, map_threads
+from cvbow.parallel import cut, map_threads
 from cvbow.storage import Array, ClassNames, Learned, Number, storable
 
 #: A classifier that is learned anew for each label leaves images out in so many parts.
@@ -188,7 +188,7 @@ class MultiLabelClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
                         held_out[out, column] = _decide(part, vectors[out])
                     parts[column] = self._learn(vectors, has[:, column], told)
 
-        map_threads(learn, cut(has.shape[1], 1), local_threads(None))
+        map_threads(learn, cut(has.shape[1], 1))
         self.parts_ = parts
         return held_out
 
