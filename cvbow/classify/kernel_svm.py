@@ -15,11 +15,11 @@ from cvbow.classify._labels import Groups
 from cvbow.classify._path import stations
 from cvbow.classify._squared_hinge import factorize
 from cvbow.classify.one_against_rest import OneAgainstRestClassifier
-from cvbow.parallel import cut, local_threads, map_threads
+from cvbow.parallel import cut, map_threads
 from cvbow.storage import Array, Learned, Number, storable
 
 KERNELS = ("chi2", "intersection", "rbf")
-_ROWS = 64
+_ROWS = 128
 
 
 @storable
@@ -165,26 +165,28 @@ def kernel_matrix(
     if kernel == "intersection":
         # min(x, y) = (x + y - |x - y|) / 2
         sums = a.sum(axis=1, dtype=np.float64)[:, None] + b.sum(axis=1, dtype=np.float64)
-        left, right = a.astype(np.float64), b.astype(np.float64)
-        return 0.5 * (sums - _by_rows(lambda rows: cdist(left[rows], right, "cityblock"), len(a), len(b))), 1.0
+        left = a.astype(np.float64)
+        return 0.5 * (sums - _by_parts(lambda part: cdist(left, part.astype(np.float64), "cityblock"), a, b)), 1.0
     if kernel == "rbf":
         distances = euclidean_distances(a, b, squared=True).astype(np.float64)
     else:
         # An array that is read-only, as those are that joblib shares among processes, is not taken.
         a, b = np.require(a, requirements="W"), np.require(b, requirements="W")
-        distances = _by_rows(lambda rows: -additive_chi2_kernel(a[rows], b), len(a), len(b))
+        distances = _by_parts(lambda part: -additive_chi2_kernel(a, part), a, b)
     if gamma is None:
         mean = float(distances.mean() if counts is None else counts @ distances @ counts / counts.sum() ** 2)
         gamma = 1 / mean if mean > 0 else 1.0
     return np.exp(-gamma * distances), float(gamma)
 
 
-def _by_rows(distances: Callable[[slice], NDArray[np.floating]], n: int, m: int) -> NDArray[np.float64]:
-    """Compute a matrix (n, m) in blocks of rows, on threads."""
-    result = np.empty((n, m))
+def _by_parts(
+    distances: Callable[[NDArray[np.float32]], NDArray[np.floating]], a: NDArray[np.float32], b: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Compute a matrix (n, m) on threads, each time for some rows of ``b``, so that a copy of them is small."""
+    result = np.empty((len(a), len(b)))
 
     def fill(rows: slice) -> None:
-        result[rows] = distances(rows)
+        result[:, rows] = distances(b[rows])
 
-    map_threads(fill, cut(n, _ROWS), local_threads(None))
+    map_threads(fill, cut(len(b), _ROWS))
     return result
