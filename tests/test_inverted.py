@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cvbow.retrieval import hamming_distances
+from cvbow.retrieval import hamming_distances, postings
 from cvbow.retrieval.hamming_embedding import hamming_weights
 from cvbow.retrieval.inverted import InvertedScorer, term_weights
 from cvbow.retrieval.postings import Postings, blocks, check_postings, derive_postings, is_outdated
@@ -236,38 +236,47 @@ def test_expanded_query_is_the_sum() -> None:
     )
 
 
+@pytest.mark.parametrize("short", [0, 10**9])
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=30)
-def test_postings_are_those_of_a_plain_loop(seed: int) -> None:
+@settings(max_examples=20)
+def test_postings_are_those_of_a_plain_loop(short: int, seed: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(postings, "_SHORT", short)
+        check_plain_loop(seed)
+
+
+def check_plain_loop(seed: int) -> None:
     bags = make_bags(np.random.default_rng(seed), 9)
     arrays = make_segment(bags).arrays
-    postings = {}
+    counted = {}
     signatures = []
     for word in range(N_WORDS):
         for row, bag in enumerate(bags):
             here = bag["words"] == word
             if here.any():
-                postings[word, row] = int(here.sum())
+                counted[word, row] = int(here.sum())
                 signatures += [(word, row, bit) for bit in bag["signatures"][here].tolist()]
     signed, plain = Postings.of(arrays), Postings.of(make_segment(bags, signatures=False).arrays)
     for read, with_bits in ((signed, True), (plain, False)):
         check_postings(make_segment(bags, signatures=with_bits).arrays, len(bags), N_WORDS, signatures=with_bits)
         listed = dict(zip(read.words.tolist(), read.documents.tolist(), strict=True))
-        assert listed == Counter(word for word, _ in postings)
+        assert listed == Counter(word for word, _ in counted)
         rows = np.random.default_rng(seed).permutation(len(read.words))
         lists = read.lists(rows)
         counts = np.ones(len(lists.images), int)
         counts[lists.many] = lists.counts
         words = np.repeat(read.words[rows], np.diff(lists.start)).tolist()
         found = zip(words, lists.images.tolist(), counts.tolist(), strict=True)
-        expected = [(int(word), row, count) for word in read.words[rows] for (other, row), count in postings.items()
+        expected = [(int(word), row, count) for word in read.words[rows] for (other, row), count in counted.items()
                     if other == word]  # fmt: skip
         assert list(found) == expected
     words = np.repeat(signed.words, np.diff(signed.start)).tolist()
     assert list(zip(words, signed.images.tolist(), signed.signatures.tolist(), strict=True)) == signatures
 
 
-def test_gaps_take_as_few_bytes_as_the_largest_of_a_word() -> None:
+@pytest.mark.parametrize("short", [0, 10**9])
+def test_gaps_take_as_few_bytes_as_the_largest_of_a_word(short: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postings, "_SHORT", short)
     # Word 0 is in every image, word 1 in every three hundredth, word 2 in the last one, beyond sixteen bits.
     n = 70_000
     words = [[0] + [1] * (image % 300 == 299) + [2] * (image == n - 1) for image in range(n)]

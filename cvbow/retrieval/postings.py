@@ -26,6 +26,8 @@ MAX_COUNT = 65535
 
 #: What gaps are stored in, narrow ones first.
 _WIDTHS = {1: "|u1", 2: "<u2", 4: "<u4"}
+#: Up to so many entries each, slices are read place by place.
+_SHORT = 100
 #: Entries that are looked at together where postings are checked.
 _CHECKED = 1 << 20
 
@@ -175,10 +177,17 @@ class WordPostings(Postings):
 
     def gaps(self, rows: Rows, dtype: Any) -> NDArray[Any]:
         """Read the gaps between the images of some words, one word after another."""
-        at = self._at[rows]
-        places = zip(self._which[rows].tolist(), at.tolist(), (at + self.documents[rows]).tolist(), strict=True)
-        pieces = [self._gaps[which][first:last] for which, first, last in places]
-        return np.concatenate(pieces, dtype=dtype, casting="unsafe") if pieces else np.zeros(0, dtype)
+        at, which, lengths = self._at[rows], self._which[rows], self.documents[rows]
+        if _are_short(lengths):
+            found, start = np.empty(int(lengths.sum()), dtype), np.cumsum(lengths) - lengths
+            for number, stored in enumerate(self._gaps):
+                own = which == number
+                found[_spread(start[own], lengths[own])] = stored[_spread(at[own], lengths[own])]
+            return found
+        places = zip(which.tolist(), at.tolist(), (at + lengths).tolist(), strict=True)
+        return np.concatenate(
+            [self._gaps[number][first:last] for number, first, last in places], dtype=dtype, casting="unsafe"
+        )
 
 
 class SignedPostings(Postings):
@@ -288,8 +297,24 @@ def _starts(lengths: NDArray[np.integer[Any]]) -> NDArray[Any]:
 
 def gathered(array: NDArray[Any], first: NDArray[np.int64], last: NDArray[np.int64], dtype: Any) -> NDArray[Any]:
     """Return slices of an array, one after another, as another type."""
-    pieces = [array[start:stop] for start, stop in zip(first.tolist(), last.tolist(), strict=True)]
-    return np.concatenate(pieces, dtype=dtype) if pieces else np.zeros(0, dtype)
+    if _are_short(last - first):
+        return array[_spread(first, last - first)].astype(dtype, copy=False)
+    return np.concatenate(
+        [array[start:stop] for start, stop in zip(first.tolist(), last.tolist(), strict=True)], dtype=dtype
+    )
+
+
+def _are_short(lengths: NDArray[np.integer[Any]]) -> bool:
+    """Tell whether slices are so short that each costs more than a look at each of their places, or there are none."""
+    return int(lengths.sum()) <= _SHORT * len(lengths)
+
+
+def _spread(first: NDArray[np.int64], lengths: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return the places in slices that begin at ``first``, one slice after another."""
+    ends = np.cumsum(lengths, dtype=np.int64)
+    places: NDArray[np.int64] = np.arange(int(ends[-1]) if len(ends) else 0)
+    places += np.repeat(first - (ends - lengths), lengths)
+    return places
 
 
 def narrowed(starts: NDArray[np.int64]) -> NDArray[Any]:
