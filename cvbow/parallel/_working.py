@@ -9,8 +9,8 @@ import os
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -21,8 +21,9 @@ from cvbow.progress import progress
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: So many results for each worker may wait for the caller of ``run``.
-_AHEAD = 16
+#: For each worker, so many items are taken ahead of their results, and so many results may wait for the caller of
+#: ``run``.
+_BUSY, _AHEAD = 3, 16
 
 
 #: What is in force where work is given out, and is to be in force where it is done.
@@ -67,29 +68,69 @@ def run(
     >>> list(run(len, ["a", "bc", "def"], n_jobs=2))
     [1, 2, 3]
     """
-    from joblib import delayed
-
     workers = effective_jobs(n_jobs)
     limited = _Limited(_AsHere(function), os.getpid())
     _running.add(limited)
-    call = delayed(limited)
     with single_threaded(), progress(task, total) if task else contextlib.nullcontext(lambda done: None) as update:
-        pool = _in_step()(n_jobs=workers, prefer="threads", return_as="generator", pre_dispatch="3*n_jobs")
-        results = pool(call(item) for item in items)
+        nested = _nested_in_threads()
+        results = (
+            _by_joblib(limited, items, workers) if nested is None else _by_threads(limited, items, workers, nested)
+        )
         try:
             for done, result in enumerate(results, 1):
                 yield result
-                pool.take_one()
                 update(done)
         except BaseException:
-            # joblib warns of lost work when it is stopped early: the caller, who stopped it, knows.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)
-                results.close()
+            results.close()
             limited.stop()
             raise
         finally:
             _running.discard(limited)
+
+
+def _nested_in_threads() -> Mapping[str, Any] | None:
+    """Return joblib's settings for what threads of this process do; None if the executor in force is another one."""
+    from joblib.parallel import ThreadingBackend, get_active_backend
+
+    backend, _ = get_active_backend(prefer="threads")
+    if not isinstance(backend, ThreadingBackend):
+        return None
+    inner, n_jobs = backend.get_nested_backend()
+    return {"backend": inner, "n_jobs": n_jobs}
+
+
+def _by_threads(
+    function: Callable[[T], R], items: Iterable[T], workers: int, nested: Mapping[str, Any]
+) -> Generator[R, None, None]:
+    """Do the work by threads, as joblib does, which would look for results every hundredth of a second."""
+    from joblib import parallel_config
+
+    def call(item: T) -> R:
+        with parallel_config(**nested):
+            return function(item)
+
+    if workers == 1:
+        yield from map(function, items)
+    else:
+        yield from _in_order(call, items, workers, _BUSY * workers, _AHEAD * workers)
+
+
+def _by_joblib(function: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[R, None, None]:
+    """Do the work by the executor in force."""
+    from joblib import delayed
+
+    call = delayed(function)
+    pool = _in_step()(n_jobs=workers, prefer="threads", return_as="generator", pre_dispatch=_BUSY * workers)
+    results = pool(call(item) for item in items)
+    try:
+        for result in results:
+            yield result
+            pool.take_one()
+    finally:
+        # joblib warns of lost work when it is stopped early: the caller, who stopped it, knows.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            results.close()
 
 
 @functools.cache
@@ -148,17 +189,37 @@ def prefetched(
     n_threads = local_threads(n_jobs)
     if n_threads == 1 and ahead == 0:
         yield from map(function, items)
-        return
-    function = _AsHere(function)
-    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="cvbow-prefetch")
+    else:
+        yield from _in_order(_AsHere(function), items, n_threads, n_threads + ahead, n_threads + ahead)
+
+
+def _in_order(
+    function: Callable[[T], R], items: Iterable[T], n_threads: int, busy: int, most: int
+) -> Generator[R, None, None]:
+    """Yield ``function(item)`` for each item, in order, made by threads.
+
+    At most ``busy`` items are taken whose results are not there yet, and at most ``most`` whose results were not taken.
+    """
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="cvbow")
+    left = iter(items)
     try:
         waiting: deque[Future[R]] = deque()
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) >= n_threads + ahead:
+        is_over = False
+        while True:
+            undone = [future for future in waiting if not future.done()]
+            while not is_over and len(undone) < busy and len(waiting) < most:
+                try:
+                    waiting.append(pool.submit(function, next(left)))
+                except StopIteration:
+                    is_over = True
+                else:
+                    undone.append(waiting[-1])
+            if not waiting:
+                return
+            if waiting[0].done():
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+            else:
+                wait(undone, return_when=FIRST_COMPLETED)
     finally:
         # An iterator that was dropped is closed by the garbage collector, which may run in any thread, even in one that
         # is just starting: to wait for others there is to wait for ever.
