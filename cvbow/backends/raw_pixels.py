@@ -104,8 +104,10 @@ class RawPixels(ImageEncoder):
                 n_read += 1
         if n_read == 0:
             raise none_read(skipped)
-        # The covariance's eigenvectors are exact and the same on every run; the default solver may draw at random.
-        pca = PCA(min(int(self.n_components), n_read, self._n_values), svd_solver="covariance_eigh")
+        # Both are exact and the same on every run, where the default solver may draw at random; of two matrices, each
+        # takes the smaller one apart.
+        solver = "full" if n_read < self._n_values else "covariance_eigh"
+        pca = PCA(min(int(self.n_components), n_read, self._n_values), svd_solver=solver)
         with single_threaded(), np.errstate(invalid="ignore"):  # one image has no variance to take shares of
             self.pca_ = pca.fit(squares[:n_read])
         return self
