@@ -115,8 +115,7 @@ async function start() {
     `${classes.length} classes, ${megabytes(bytes.length)}. ` +
     (fixed
       ? `This model sees images of ${side} pixels: all are brought to that size.`
-      : `This model sees no more than ${limit()} pixels along the longer side: ` +
-        "larger images are shrunk to that first.") +
+      : `Images of more than ${limit()} pixels along the longer side are shrunk to that first.`) +
     ` ONNX Runtime ${ort.env.versions.web}, ${ort.env.wasm.numThreads > 1 ? "several threads" : "one thread"}.`;
   say("Warming up …");
   const size = fixed ?? { width: WARM, height: WARM };
