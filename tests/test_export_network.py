@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from synthetic import textured
-from test_export import answers, run_part
+from test_export import answers, run_part, session_of
 from tiny_network import tiny_network
 
 from cvbow import (
@@ -46,9 +46,9 @@ def fitted(backend: Any) -> ImageClassifier:
 
 
 def check_equal(model: ImageClassifier, images: list[NDArray[np.uint8]] = IMAGES) -> None:
-    exported = to_onnx(model)
+    session = session_of(to_onnx(model))
     for image in images:
-        found = answers(exported, image[None])
+        found = answers(session, image[None])
         # A pixel of a resized image may differ by a level.
         np.testing.assert_allclose(found["decisions"][0], model.decision_function([image])[0], atol=5e-3)
 
@@ -73,9 +73,9 @@ def test_layers(tmp_path: Path, layer: str, pooling: str, batch: int) -> None:
     check_equal(model)
     # Several images of a size at once.
     two = [color(30, 20, 5), color(30, 20, 9)]
-    exported = to_onnx(model)
-    np.testing.assert_allclose(answers(exported, np.stack(two))["decisions"], model.decision_function(two), atol=5e-3)
-    found = answers(exported, two[0][None])
+    session = session_of(to_onnx(model))
+    np.testing.assert_allclose(answers(session, np.stack(two))["decisions"], model.decision_function(two), atol=5e-3)
+    found = answers(session, two[0][None])
     assert ("heat" in found) == (layer in ("relu", "mean"))
     if "heat" in found:
         best = str(model.classes_[found["probabilities"].argmax()])
@@ -104,7 +104,7 @@ def test_preprocessing(tmp_path: Path, changes: dict[str, Any]) -> None:
     wide_and_narrow = [color(5, 300), color(300, 5), np.zeros((1, 1, 3), np.uint8), np.full((40, 40, 3), 255, np.uint8)]
     check_equal(model, [*IMAGES, *wide_and_narrow])
     image = color(40, 60, 4)
-    found = answers(to_onnx(model), image[None])
+    found = answers(session_of(to_onnx(model)), image[None])
     why = explain(model, image, classes=[str(model.classes_[found["probabilities"].argmax()])])
     assert found["heat"].sum() == pytest.approx(why.heat.sum(), abs=5e-3)
     # What the network does not see has no heat.
@@ -227,10 +227,11 @@ def test_real_networks(shared_data: Path, file: str, layer: str) -> None:
     model = ImageClassifier(backend, LinearSVM()).fit(images, labels)
     exported = to_onnx(model)
     assert len(exported.graph.node) < 60
+    session = session_of(exported)
     tests = sorted((data / "flowers5" / "test").glob("*/*.jpg"))[::40]
     for path in tests:
         image = read_image(path)
-        found = answers(exported, image[None])
+        found = answers(session, image[None])
         np.testing.assert_allclose(found["probabilities"][0], model.predict_proba([image])[0], atol=2e-3)
         why = explain(model, image, classes=[str(model.classes_[found["probabilities"].argmax()])])
         assert found["heat"].sum() == pytest.approx(why.heat.sum(), abs=1e-2)
