@@ -134,7 +134,7 @@ def _cluster(limit: int) -> Iterator[Any]:
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=N_WORKERS, threads_per_worker=1, memory_limit=f"{limit}MB", dashboard_address=None
+        n_workers=N_WORKERS, threads_per_worker=1, memory_limit=f"{limit}MB", dashboard_address=":0"
     ) as cluster:
         yield cluster
 

@@ -392,7 +392,7 @@ def test_dask_that_is_not_installed_is_said_to_be(monkeypatch: pytest.MonkeyPatc
 def test_dask_gives_the_same_results() -> None:
     distributed = pytest.importorskip("distributed", reason="needs the extra: pip install 'cvbow[dask]'")
     with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0") as cluster,
         executor("dask", cluster.scheduler_address),
     ):
         assert list(run(square, range(30))) == [square(item) for item in range(30)]

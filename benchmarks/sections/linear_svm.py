@@ -65,7 +65,7 @@ def run(options: Options) -> dict[str, Any]:
         print(f"linear SVM, {n} vectors of {d} values, {n_classes} classes", file=sys.stderr)
         contenders = {name: functools.partial(_fitted, name, vectors) for name in LABELS}
         with pinned(THREADS), single_threaded():
-            turns = alternate(contenders, rounds=options.rounds_or(ROUNDS), warm_up=options.smoke, keep=True)
+            turns = alternate(contenders, rounds=options.rounds_or(ROUNDS), warm_up=False, keep=True)
         objectives = {name: _objective(turns[name].answers[-1], vectors) for name in LABELS}
         rows = summary(turns, LABELS)
         for row in rows:
