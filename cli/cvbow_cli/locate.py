@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -91,7 +92,7 @@ def command(
             if not as_json:
                 _tell(found)
         if output is not None:
-            drawn.append(_draw(shown_image(classifier, path), str(path), result))
+            drawn.append(_draw(shown_image(classifier, path), Path(path).name, result))
     if output is not None and drawn:
         from cvbow.report.objects import write_objects_picture
 
