@@ -203,7 +203,8 @@ code, pre {{ font: .85em/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, "Li
   .tools label {{ flex: 1 0 100%; display: flex; gap: .4rem; align-items: center }}
   .tools label input {{ flex: 1; min-width: 0 }}
   #classes thead th {{ white-space: normal; vertical-align: bottom }}
-  #classes td:last-child:not(.number) {{ min-width: 5.5rem }}
+  #classes table {{ font-size: .8rem }}
+  #classes td:last-child:not(.number) {{ min-width: 5.25rem }}
   #classes th:first-child {{ position: sticky; left: 0; max-width: 9rem; background: var(--paper) }}
   #classes thead th:first-child {{ background: var(--panel) }}
 }}
