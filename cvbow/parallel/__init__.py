@@ -1,6 +1,6 @@
 """The one place that knows joblib: ordered parallel work and thread limits.
 
-Work runs on joblib's threads unless a surrounding ``joblib.parallel_config`` names another executor (processes, Dask);
+Work runs on threads unless a surrounding ``joblib.parallel_config`` names another executor (processes, Dask);
 OpenCV and BLAS release the interpreter lock, so threads cost no copies. While work runs, BLAS and OpenCV use one
 thread in each worker: the workers are the parallelism, and a sum's order, hence its last bits, then depends neither on
 the number of workers nor on the number of cores.
