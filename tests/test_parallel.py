@@ -6,6 +6,7 @@ import gc
 import itertools
 import os
 import re
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -136,8 +137,30 @@ def test_workers_wait_for_a_slow_caller(n_jobs: int) -> None:
         if len(made) == before:  # all of them wait
             break
     assert len(made) <= 25 * n_jobs
+    assert n_jobs == 1 or len(made) >= 16 * n_jobs, "a busy caller keeps none waiting"
     got += results
     assert got == list(range(1000))
+
+
+def test_results_that_are_there_do_not_wait_for_items() -> None:
+    gate = threading.Event()
+
+    def items() -> Iterator[int]:
+        yield from range(3)
+        assert gate.wait(timeout=30)
+        yield 3
+
+    results = run(square, items(), n_jobs=2)
+    assert [next(results) for _ in range(3)] == [0, 1, 4]
+    gate.set()
+    assert list(results) == [9]
+
+
+def test_work_that_does_parallel_work_has_pools_of_its_own() -> None:
+    def work(item: int) -> list[int]:
+        return list(joblib.Parallel(n_jobs=2)(joblib.delayed(square)(item) for _ in range(10)))
+
+    assert list(run(work, range(30), n_jobs=3)) == [[square(item)] * 10 for item in range(30)]
 
 
 def test_workers_wait_for_a_late_result() -> None:
@@ -169,6 +192,25 @@ def test_an_error_of_the_function_is_raised(n_jobs: int) -> None:
             got.append(result)
     assert got == list(range(len(got)))
     assert len(got) <= 7
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_work_that_runs_out_of_something_is_an_error_and_no_end(n_jobs: int) -> None:
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        list(run(lambda item: next(iter(range(item))), [1, 0, 1], n_jobs=n_jobs))
+
+
+def test_after_an_error_nothing_more_is_begun() -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        return fail_at_seven(item)
+
+    results = run(work, range(10_000), n_jobs=2)
+    with pytest.raises(KeyError):
+        list(results)
+    assert len(begun) < 60
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -223,7 +265,7 @@ def test_two_runs_may_be_read_by_turns(n_jobs: int) -> None:
 # map_threads
 
 
-@pytest.mark.parametrize("n_threads", [-1, 1, 2, 5])
+@pytest.mark.parametrize("n_threads", [-1, 0, 1, 2, 5])
 def test_map_threads_does_every_task_once(n_threads: int) -> None:
     done: list[slice] = []
     tasks = [slice(top, top + 2) for top in range(0, 20, 2)]
@@ -400,6 +442,18 @@ def test_dask_gives_the_same_results() -> None:
         with pytest.raises(KeyError, match="seven"):
             list(run(fail_at_seven, range(30)))
     assert list(run(square, range(3))) == [0, 1, 4]
+
+
+def test_the_interpreter_ends_soon_where_an_error_stopped_the_caller() -> None:
+    code = (
+        "import time\n"
+        "from cvbow.parallel import run\n"
+        "for result in run(lambda item: time.sleep(0.2), range(10_000), n_jobs=2):\n"
+        "    raise ValueError('here')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.endswith("ValueError: here\n")
 
 
 def test_an_iterator_that_is_closed_does_not_wait_for_its_workers() -> None:

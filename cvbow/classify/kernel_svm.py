@@ -159,34 +159,43 @@ def kernel_matrix(
     vector is there so many times. "intersection" has no gamma and returns 1. Other kernels than "rbf" are for
     non-negative vectors.
     """
-    from scipy.spatial.distance import cdist
     from sklearn.metrics.pairwise import additive_chi2_kernel, euclidean_distances
 
     if kernel == "intersection":
         # min(x, y) = (x + y - |x - y|) / 2
         sums = a.sum(axis=1, dtype=np.float64)[:, None] + b.sum(axis=1, dtype=np.float64)
-        left = a.astype(np.float64)
-        return 0.5 * (sums - _by_parts(lambda part: cdist(left, part.astype(np.float64), "cityblock"), a, b)), 1.0
+        return 0.5 * (sums - _by_parts(_city_block, a, b)), 1.0
     if kernel == "rbf":
         distances = euclidean_distances(a, b, squared=True).astype(np.float64)
     else:
         # An array that is read-only, as those are that joblib shares among processes, is not taken.
         a, b = np.require(a, requirements="W"), np.require(b, requirements="W")
-        distances = _by_parts(lambda part: -additive_chi2_kernel(a, part), a, b)
+        distances = -_by_parts(additive_chi2_kernel, a, b)
     if gamma is None:
         mean = float(distances.mean() if counts is None else counts @ distances @ counts / counts.sum() ** 2)
         gamma = 1 / mean if mean > 0 else 1.0
     return np.exp(-gamma * distances), float(gamma)
 
 
+def _city_block(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    from scipy.spatial.distance import cdist
+
+    return np.asarray(cdist(a.astype(np.float64), b.astype(np.float64), "cityblock"))
+
+
 def _by_parts(
-    distances: Callable[[NDArray[np.float32]], NDArray[np.floating]], a: NDArray[np.float32], b: NDArray[np.float32]
+    compare: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.floating]],
+    a: NDArray[np.float32],
+    b: NDArray[np.float32],
 ) -> NDArray[np.float64]:
-    """Compute a matrix (n, m) on threads, each time for some rows of ``b``, so that a copy of them is small."""
+    """Compare the rows of two arrays on threads, (n, m): some of the longer one at a time, so that copies are small."""
     result = np.empty((len(a), len(b)))
 
     def fill(rows: slice) -> None:
-        result[:, rows] = distances(b[rows])
+        if len(a) > len(b):
+            result[rows] = compare(a[rows], b)
+        else:
+            result[:, rows] = compare(a, b[rows])
 
-    map_threads(fill, cut(len(b), _ROWS))
+    map_threads(fill, cut(max(result.shape), _ROWS))
     return result

@@ -167,7 +167,7 @@ class GaussianMixtureDictionary(Dictionary):
                 found[rows][block.start : block.stop] = block.posteriors.T
 
         with single_threaded():
-            map_threads(fill, _parts(len(data)), self.n_jobs)
+            map_threads(fill, _parts(len(data)), local_threads(self.n_jobs))
         return found
 
     def distances(self, descriptors: NDArray[np.float32], words: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -35,17 +35,19 @@ def cut(n: int, size: int) -> list[slice]:
     return [slice(top, min(top + size, n)) for top in range(0, n, size)]
 
 
-def map_threads(function: Callable[[slice], None], tasks: list[slice], n_jobs: int | None = None) -> None:
-    """Call ``function`` on each of ``tasks``, on up to ``local_threads(n_jobs)``; an error in one is raised here.
+def map_threads(function: Callable[[slice], None], tasks: list[slice], n_threads: int | None = None) -> None:
+    """Call ``function`` on each of ``tasks``, on up to ``n_threads`` threads; an error in one is raised here.
 
-    For arithmetic on slices of arrays, where a joblib task would cost more than the work.
+    For arithmetic on slices of arrays, where a joblib task would cost more than the work. None is what
+    ``local_threads(None)`` says, which is asked where there are several tasks.
     """
-    n_threads = min(local_threads(n_jobs), len(tasks)) if len(tasks) > 1 else 1
-    if n_threads <= 1:
+    if len(tasks) > 1 and n_threads is None:
+        n_threads = local_threads(None)
+    if len(tasks) <= 1 or n_threads is None or n_threads <= 1:
         for task in tasks:
             function(task)
         return
-    with ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(min(n_threads, len(tasks))) as pool:
         for _ in pool.map(function, tasks):
             pass
 

@@ -9,11 +9,12 @@ import os
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
+from cvbow.parallel._in_order import in_order
 from cvbow.parallel._jobs import effective_jobs, local_threads
 from cvbow.parallel._threads import limit_this_process, single_threaded
 from cvbow.progress import progress
@@ -21,9 +22,8 @@ from cvbow.progress import progress
 T = TypeVar("T")
 R = TypeVar("R")
 
-#: For each worker, so many items are taken ahead of their results, and so many results may wait for the caller of
-#: ``run``.
-_BUSY, _AHEAD = 3, 16
+#: So many results for each worker may wait for the caller of ``run``.
+_AHEAD = 16
 
 
 #: What is in force where work is given out, and is to be in force where it is done.
@@ -72,9 +72,9 @@ def run(
     limited = _Limited(_AsHere(function), os.getpid())
     _running.add(limited)
     with single_threaded(), progress(task, total) if task else contextlib.nullcontext(lambda done: None) as update:
-        nested = _nested_in_threads()
+        threads = _threads_in_force()
         results = (
-            _by_joblib(limited, items, workers) if nested is None else _by_threads(limited, items, workers, nested)
+            _by_joblib(limited, items, workers) if threads is None else _by_threads(limited, items, workers, threads)
         )
         try:
             for done, result in enumerate(results, 1):
@@ -88,31 +88,29 @@ def run(
             _running.discard(limited)
 
 
-def _nested_in_threads() -> Mapping[str, Any] | None:
-    """Return joblib's settings for what threads of this process do; None if the executor in force is another one."""
+def _threads_in_force() -> Any:
+    """Return joblib's backend of threads; None if the executor in force is another one."""
     from joblib.parallel import ThreadingBackend, get_active_backend
 
     backend, _ = get_active_backend(prefer="threads")
-    if not isinstance(backend, ThreadingBackend):
-        return None
-    inner, n_jobs = backend.get_nested_backend()
-    return {"backend": inner, "n_jobs": n_jobs}
+    return backend if isinstance(backend, ThreadingBackend) else None
 
 
-def _by_threads(
-    function: Callable[[T], R], items: Iterable[T], workers: int, nested: Mapping[str, Any]
-) -> Generator[R, None, None]:
-    """Do the work by threads, as joblib does, which would look for results every hundredth of a second."""
+def _by_threads(function: Callable[[T], R], items: Iterable[T], workers: int, threads: Any) -> Generator[R, None, None]:
+    """Do the work by threads as joblib does it, which looks for results every hundredth of a second."""
     from joblib import parallel_config
 
     def call(item: T) -> R:
-        with parallel_config(**nested):
+        # What does parallel work inside of the work has a pool of its own.
+        inner, n_jobs = threads.get_nested_backend()
+        with parallel_config(backend=inner, n_jobs=n_jobs):
             return function(item)
 
-    if workers == 1:
-        yield from map(function, items)
+    if workers > 1:
+        yield from in_order(call, items, workers, _AHEAD * workers)
     else:
-        yield from _in_order(call, items, workers, _BUSY * workers, _AHEAD * workers)
+        for item in items:
+            yield function(item)
 
 
 def _by_joblib(function: Callable[[T], R], items: Iterable[T], workers: int) -> Generator[R, None, None]:
@@ -120,7 +118,7 @@ def _by_joblib(function: Callable[[T], R], items: Iterable[T], workers: int) -> 
     from joblib import delayed
 
     call = delayed(function)
-    pool = _in_step()(n_jobs=workers, prefer="threads", return_as="generator", pre_dispatch=_BUSY * workers)
+    pool = _in_step()(n_jobs=workers, prefer="threads", return_as="generator", pre_dispatch="3*n_jobs")
     results = pool(call(item) for item in items)
     try:
         for result in results:
@@ -188,38 +186,19 @@ def prefetched(
     """
     n_threads = local_threads(n_jobs)
     if n_threads == 1 and ahead == 0:
-        yield from map(function, items)
-    else:
-        yield from _in_order(_AsHere(function), items, n_threads, n_threads + ahead, n_threads + ahead)
-
-
-def _in_order(
-    function: Callable[[T], R], items: Iterable[T], n_threads: int, busy: int, most: int
-) -> Generator[R, None, None]:
-    """Yield ``function(item)`` for each item, in order, made by threads.
-
-    At most ``busy`` items are taken whose results are not there yet, and at most ``most`` whose results were not taken.
-    """
-    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="cvbow")
-    left = iter(items)
+        for item in items:
+            yield function(item)
+        return
+    function = _AsHere(function)
+    pool = ThreadPoolExecutor(n_threads, thread_name_prefix="cvbow-prefetch")
     try:
         waiting: deque[Future[R]] = deque()
-        is_over = False
-        while True:
-            undone = [future for future in waiting if not future.done()]
-            while not is_over and len(undone) < busy and len(waiting) < most:
-                try:
-                    waiting.append(pool.submit(function, next(left)))
-                except StopIteration:
-                    is_over = True
-                else:
-                    undone.append(waiting[-1])
-            if not waiting:
-                return
-            if waiting[0].done():
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) >= n_threads + ahead:
                 yield waiting.popleft().result()
-            else:
-                wait(undone, return_when=FIRST_COMPLETED)
+        while waiting:
+            yield waiting.popleft().result()
     finally:
         # An iterator that was dropped is closed by the garbage collector, which may run in any thread, even in one that
         # is just starting: to wait for others there is to wait for ever.

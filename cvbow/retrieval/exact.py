@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cvbow.encoders.normalize import normalize_rows
-from cvbow.parallel import map_threads, single_threaded
+from cvbow.parallel import local_threads, map_threads, single_threaded
 from cvbow.retrieval._faiss import FaissCells
 from cvbow.retrieval.describer import Scorer, Segment
 
@@ -79,7 +79,7 @@ class ExactScorer(Scorer):
             np.dot(self._parts[number][rows.start - start : rows.stop - start], vector, out=out[rows])
 
         with single_threaded():
-            map_threads(multiply, self._blocks(len(vector)), self._n_jobs)
+            map_threads(multiply, self._blocks(len(vector)), local_threads(self._n_jobs))
         return out
 
     @property
@@ -122,7 +122,7 @@ class ExactScorer(Scorer):
             out[:, rows] = stacked @ self._parts[number][rows.start - start : rows.stop - start].T
 
         with single_threaded():
-            map_threads(multiply, self._blocks(stacked.shape[1]), self._n_jobs)
+            map_threads(multiply, self._blocks(stacked.shape[1]), local_threads(self._n_jobs))
         return out
 
     def expanded(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from cvbow.parallel import map_threads
+from cvbow.parallel import local_threads, map_threads
 from cvbow.retrieval.describer import Scorer, Segment
 from cvbow.retrieval.hamming_embedding import hamming_distances
 from cvbow.retrieval.postings import (
@@ -119,7 +119,7 @@ class InvertedScorer(Scorer):
             scores[rows] = self._cosines(part, query, words, counts, term, idf) / norm
 
         tasks = [slice(*bounds) for bounds in pairwise(self._starts.tolist()) if bounds[0] < bounds[1]]
-        map_threads(score, tasks, self.n_jobs)
+        map_threads(score, tasks, local_threads(self.n_jobs))
         return scores
 
     def expanded(

@@ -312,7 +312,7 @@ def _are_short(lengths: NDArray[np.integer[Any]]) -> bool:
 def _spread(first: NDArray[np.int64], lengths: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Return the places in slices that begin at ``first``, one slice after another."""
     ends = np.cumsum(lengths, dtype=np.int64)
-    places: NDArray[np.int64] = np.arange(int(ends[-1]) if len(ends) else 0)
+    places: NDArray[np.int64] = np.arange(int(ends[-1]) if len(ends) else 0, dtype=np.int64)
     places += np.repeat(first - (ends - lengths), lengths)
     return places
 
