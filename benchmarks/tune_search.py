@@ -33,7 +33,7 @@ from cvbow.tuning import SAMPLERS, Outcome, Tuning, tune
 
 RESULTS = ROOT / "benchmarks" / "results" / "tune-search.json"
 #: Tries of the smoke run.
-FEW = 3
+FEW = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
