@@ -331,7 +331,7 @@ def _made(folder: Path) -> Path:
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:96, :128]
     for name in SETS:
-        for part, number in (("train", 12), ("test", 5)):
+        for part, number in (("train", 20), ("test", 6)):
             for kind in ("across", "down", "spots") if name == "scene15" else ("fine", "coarse"):
                 place = folder / name / part / kind
                 place.mkdir(parents=True)
