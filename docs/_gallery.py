@@ -1,6 +1,9 @@
-"""The order of the gallery: from the first question that one has to the last."""
+"""The order of the gallery, from the first question that one has to the last, and what is in force for its scripts."""
 
 from __future__ import annotations
+
+import warnings
+from typing import Any
 
 SCRIPTS = (
     "words_of_digits",
@@ -27,3 +30,8 @@ class Order:
     def __call__(self, name: str) -> int:
         """Return the place of a file."""
         return SCRIPTS.index(name.removesuffix(".py"))
+
+
+def no_warnings(configuration: dict[str, Any], script: str) -> None:
+    """Make every warning an error, in the process that is about to run a script."""
+    warnings.simplefilter("error")

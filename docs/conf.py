@@ -57,6 +57,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "remove_config_comments": True,
     "image_scrapers": ("matplotlib",),
+    "reset_modules": ("matplotlib", "_gallery.no_warnings"),
     "parallel": 2,
 }
 
