@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
@@ -159,12 +160,15 @@ def kernel_matrix(
     vector is there so many times. "intersection" has no gamma and returns 1. Other kernels than "rbf" are for
     non-negative vectors.
     """
+    from scipy.spatial.distance import cdist
     from sklearn.metrics.pairwise import additive_chi2_kernel, euclidean_distances
 
     if kernel == "intersection":
         # min(x, y) = (x + y - |x - y|) / 2
         sums = a.sum(axis=1, dtype=np.float64)[:, None] + b.sum(axis=1, dtype=np.float64)
-        return 0.5 * (sums - _by_parts(_city_block, a, b)), 1.0
+        # Distances are found in float64: one copy of the shorter array serves all parts of the other.
+        left, right = (a, b.astype(np.float64)) if len(a) > len(b) else (a.astype(np.float64), b)
+        return 0.5 * (sums - _by_parts(functools.partial(cdist, metric="cityblock"), left, right)), 1.0
     if kernel == "rbf":
         distances = euclidean_distances(a, b, squared=True).astype(np.float64)
     else:
@@ -177,16 +181,10 @@ def kernel_matrix(
     return np.exp(-gamma * distances), float(gamma)
 
 
-def _city_block(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
-    from scipy.spatial.distance import cdist
-
-    return np.asarray(cdist(a.astype(np.float64), b.astype(np.float64), "cityblock"))
-
-
 def _by_parts(
-    compare: Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.floating]],
-    a: NDArray[np.float32],
-    b: NDArray[np.float32],
+    compare: Callable[[NDArray[np.floating], NDArray[np.floating]], NDArray[np.floating]],
+    a: NDArray[np.floating],
+    b: NDArray[np.floating],
 ) -> NDArray[np.float64]:
     """Compare the rows of two arrays on threads, (n, m): some of the longer one at a time, so that copies are small."""
     result = np.empty((len(a), len(b)))

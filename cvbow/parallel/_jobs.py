@@ -41,9 +41,9 @@ def map_threads(function: Callable[[slice], None], tasks: list[slice], n_threads
     For arithmetic on slices of arrays, where a joblib task would cost more than the work. None is what
     ``local_threads(None)`` says, which is asked where there are several tasks.
     """
-    if len(tasks) > 1 and n_threads is None:
-        n_threads = local_threads(None)
-    if len(tasks) <= 1 or n_threads is None or n_threads <= 1:
+    if n_threads is None:
+        n_threads = local_threads(None) if len(tasks) > 1 else 1
+    if n_threads <= 1 or len(tasks) <= 1:
         for task in tasks:
             function(task)
         return

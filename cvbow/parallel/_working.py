@@ -118,7 +118,7 @@ def _by_joblib(function: Callable[[T], R], items: Iterable[T], workers: int) -> 
     from joblib import delayed
 
     call = delayed(function)
-    pool = _in_step()(n_jobs=workers, prefer="threads", return_as="generator", pre_dispatch="3*n_jobs")
+    pool = _in_step()(n_jobs=workers, return_as="generator", pre_dispatch="3*n_jobs")
     results = pool(call(item) for item in items)
     try:
         for result in results:
