@@ -1,10 +1,12 @@
-"""The order of the gallery, from the first question that one has to the last, and what is in force for its scripts."""
+"""The gallery: the order of its scripts, what is in force for them, and what comes first on their pages."""
 
 from __future__ import annotations
 
+import re
 import warnings
 from typing import Any
 
+#: From the first question that one has to the last.
 SCRIPTS = (
     "words_of_digits",
     "what_stages_see",
@@ -35,3 +37,12 @@ class Order:
 def no_warnings(configuration: dict[str, Any], script: str) -> None:
     """Make every warning an error, in the process that is about to run a script."""
     warnings.simplefilter("error")
+
+
+def picture_first(text: str) -> str:
+    """Return the text of a script's page with its first picture before its code."""
+    picture = re.search(r"^\.\. image-sg::.*\n(?:   .*\n)+", text, re.MULTILINE)
+    if picture is None:
+        return text
+    code = text.index(".. GENERATED FROM PYTHON SOURCE")
+    return f"{text[:code]}{picture[0]}\n{text[code : picture.start()]}{text[picture.end() :]}"

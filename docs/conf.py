@@ -13,6 +13,7 @@ ROOT = DOCS.parent
 sys.path.insert(0, str(DOCS))
 
 import _commands
+import _gallery
 import _links
 import _rooms
 import cvbow
@@ -93,12 +94,14 @@ def skip_what_others_wrote(app: Any, what: str, name: str, value: Any, skip: boo
     return None if home.startswith("cvbow") else True
 
 
-def lead_to_what_is_built(app: Any, name: str, source: list[str]) -> None:
+def as_built(app: Any, name: str, source: list[str]) -> None:
     """Turn the links of a page, which lead to files of the source, to the pages that are made of these."""
     source[0] = _links.as_built(source[0])
+    if name.startswith("gallery/"):
+        source[0] = _gallery.picture_first(source[0])
 
 
 def setup(app: Any) -> None:
     """Connect what is the project's own."""
-    app.connect("source-read", lead_to_what_is_built)
+    app.connect("source-read", as_built)
     app.connect("autodoc-skip-member", skip_what_others_wrote)

@@ -32,7 +32,7 @@ for row, name in zip(axes, shown, strict=True):
     row[0].set_title(f"a {name}", fontsize=9)
     for axis, use in zip(row[1:], gallery.words_for(name, 5), strict=True):
         axis.imshow(use.means[0], cmap="gray")
-        axis.set_title(f"word {use.name}: {use.share[gallery.classes.index(name)]:+.2f}", fontsize=9)
+        axis.set_title(f"{use.name}: {use.share[gallery.classes.index(name)]:+.2f}", fontsize=9)
 for axis in axes.flat:
     axis.set_axis_off()
 figure.tight_layout()
@@ -45,7 +45,7 @@ for name in shown:
     (word,) = gallery.words_for(name, 1)
     place = gallery.classes.index(name)
     here, elsewhere = word.share[place], word.share_elsewhere[place]
-    print(f"word {word.name} gives {here:+.2f} to {name} where it is one, {elsewhere:+.2f} elsewhere")
+    print(f"{word.name} gives {here:+.2f} to {name} where it is one, {elsewhere:+.2f} elsewhere")
 
 # %%
 # How good are these sixty words without any place in the image?

@@ -16,10 +16,21 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Each worker of pytest has a core of its own: threads of BLAS and OpenMP beside it would wait for one another. What is
+# imported already, without workers (`-n 0`), has the threads that it has.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # A slow machine is not a failure: the time of an example is never asserted.
 settings.register_profile("cvbow", deadline=None, max_examples=40)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("cvbow")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a package that is not there."""
+    if item.get_closest_marker("pandas"):
+        pytest.importorskip("pandas", reason="needs pandas")
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,13 @@ def ours(kind: type) -> list[type]:
     return [base for base in inspect.getmro(kind) if base.__module__.startswith("cvbow.")]
 
 
-@pytest.mark.parametrize("module", WITH_EXAMPLES)
+@pytest.mark.parametrize(
+    "module",
+    [
+        pytest.param(name, marks=pytest.mark.pandas if name == "cvbow.classify.answers" else ())
+        for name in WITH_EXAMPLES
+    ],
+)
 def test_examples_run_as_they_are_printed(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     # With no names but its own, as in a reader's session.

@@ -90,8 +90,10 @@ def test_a_report_shows_what_the_command_prints(striped: tuple[ImageClassifier, 
     assert len(answers.labels) == 12
 
 
+@pytest.mark.pandas
 def test_answers_become_a_data_frame(striped: tuple[ImageClassifier, list[np.ndarray]], tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    import pandas
+
     model, images = striped
     answers = model.answer([images[0], tmp_path / "none.png", images[1]])
     frame = answers.to_frame()

@@ -75,6 +75,18 @@ def test_the_gallery_has_an_order(made: None) -> None:
     assert gallery.Order("examples")(f"{gallery.SCRIPTS[1]}.py") == 1
 
 
+def test_a_page_of_the_gallery_begins_with_its_picture(made: None) -> None:
+    picture_first = importlib.import_module("_gallery").picture_first
+    intro, first, second = (
+        "A question\n==========\n\n",
+        ".. image-sg:: /a.png\n   :alt: a\n",
+        ".. image-sg:: /b.png\n   :alt: b\n",
+    )
+    code = ".. GENERATED FROM PYTHON SOURCE LINES 1-2\n\n.. code-block:: Python\n\n    x = 1\n\n"
+    assert picture_first(f"{intro}{code}{first}\n{code}{second}") == f"{intro}{first}\n{code}\n{code}{second}"
+    assert picture_first(intro + code) == intro + code
+
+
 def test_every_command_has_lines_that_are_run(made: None) -> None:
     commands = importlib.import_module("_commands")
     assert set(commands.RUNS) == set(COMMANDS)

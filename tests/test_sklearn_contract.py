@@ -229,15 +229,13 @@ TRANSFORMERS = {name: model for name, model in ESTIMATORS.items() if hasattr(mod
     [
         "check_transformer_get_feature_names_out",
         "check_set_output_transform",
-        "check_transformer_get_feature_names_out_pandas",
-        "check_set_output_transform_pandas",
-        "check_global_output_transform_pandas",
+        pytest.param("check_transformer_get_feature_names_out_pandas", marks=pytest.mark.pandas),
+        pytest.param("check_set_output_transform_pandas", marks=pytest.mark.pandas),
+        pytest.param("check_global_output_transform_pandas", marks=pytest.mark.pandas),
     ],
 )
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_names_and_data_frames_of_transformers(name: str, check: str) -> None:
-    if check.endswith("pandas"):
-        pytest.importorskip("pandas")
     model = clone(TRANSFORMERS[name])
     getattr(estimator_checks, check)(type(model).__name__, _Positive.of(model))
 
@@ -272,10 +270,12 @@ def test_the_names_of_mapped_values() -> None:
         AdditiveMap().get_feature_names_out()
 
 
+@pytest.mark.pandas
 @pytest.mark.filterwarnings("ignore:n_words")
 @pytest.mark.parametrize("name", [name for name in ESTIMATORS if not name.startswith("binary")])
 def test_names_of_columns_are_those_of_training(name: str) -> None:
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     X, y = matrix()
     model = clone(ESTIMATORS[name])
     model.fit(pandas.DataFrame(X, columns=["p", "q", "r", "s"]), y)
@@ -291,7 +291,8 @@ def test_names_of_columns_are_those_of_training(name: str) -> None:
 
 
 def test_a_model_file_holds_neither_names_nor_steps(tmp_path: Path) -> None:
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     X, y = matrix()
     hashes = set()
     for data in (X, pandas.DataFrame(X, columns=list("pqrs"))):
@@ -323,9 +324,11 @@ BACKENDS: Mapping[str, ImageEncoder] = {
 }
 
 
+@pytest.mark.pandas
 @pytest.mark.parametrize("name", BACKENDS)
 def test_backends_put_out_data_frames(name: str) -> None:
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     images, _ = pictures()
     vectors = clone(BACKENDS[name]).fit_transform(images)
     names = [f"{name}{value}" for value in range(vectors.shape[1])]
@@ -348,8 +351,8 @@ def test_names_of_backends_in_a_union() -> None:
         RawPixels().get_feature_names_out()
 
 
+@pytest.mark.pandas
 def test_a_classifier_of_images_where_everything_puts_out_data_frames(tmp_path: Path) -> None:
-    pytest.importorskip("pandas")
     images, y = pictures()
     for classifier in ("linear-svm", "chi2-map-svm", make_pipeline(HellingerMap(), LinearSVM())):
         model = ImageClassifier(ColorHistogram(), classifier)
