@@ -190,6 +190,9 @@ class Inputs:
         squared = 1.0 if standard is not None else mean_squared_length(data)
         self.constant = float(np.sqrt(squared + squared_constant))
         self.passes = 0
+        self.parts = _parts(len(data))
+        # Of few vectors a product takes no longer than cutting them into parts and blocks would.
+        self.whole = len(self.parts) == 1 and not is_narrow(data)
 
     def rows(self, rows: NDArray[np.intp]) -> NDArray[np.float32]:
         """Return some of the inputs."""
@@ -207,36 +210,44 @@ class Inputs:
         if self.standard is not None:
             coefficients, offset = self.standard.raw(coefficients, offset)
         factor = coefficients.astype(self.dtype, copy=False)
+        self.passes += 1
+        if self.whole:
+            return np.asarray(self.data @ factor + offset)
         result = np.empty((len(self.data), w.shape[1]))
 
         def multiply(rows: slice) -> None:
             for these, block in blocks(self.data, rows):
                 np.add(block @ factor, offset, out=result[these])
 
-        map_threads(multiply, _parts(len(self.data)))
-        self.passes += 1
+        map_threads(multiply, self.parts)
         return result
 
     def back(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return ``X'^T values``, summed over parts of the data in a fixed order."""
-        parts = _parts(len(self.data))
-        partial: dict[int, NDArray[np.floating]] = {}
-
-        def multiply(rows: slice) -> None:
-            products = (block.T @ values[these].astype(self.dtype) for these, block in blocks(self.data, rows))
-            partial[rows.start] = functools.reduce(np.add, products)
-
-        map_threads(multiply, parts)
         self.passes += 1
         result = np.zeros((self.data.shape[1] + 1, values.shape[1]))
-        for rows in parts:
-            result[:-1] += partial[rows.start]
+        if self.whole:
+            result[:-1] += self.data.T @ values.astype(self.dtype)
+        else:
+            self._add_parts(values, result[:-1])
         total = values.sum(axis=0)
         if self.standard is not None:
             result[:-1] -= self.standard.mean[:, None] * total
             result[:-1] *= self.standard.scale[:, None]
         result[-1] = self.constant * total
         return result
+
+    def _add_parts(self, values: NDArray[np.float64], result: NDArray[np.float64]) -> None:
+        """Add to the result (d, n_problems) what ``back`` sums, part by part."""
+        partial: dict[int, NDArray[np.floating]] = {}
+
+        def multiply(rows: slice) -> None:
+            products = (block.T @ values[these].astype(self.dtype) for these, block in blocks(self.data, rows))
+            partial[rows.start] = functools.reduce(np.add, products)
+
+        map_threads(multiply, self.parts)
+        for rows in self.parts:
+            result += partial[rows.start]
 
 
 def mean_squared_length(data: NDArray[np.floating]) -> float:
