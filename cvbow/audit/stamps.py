@@ -109,25 +109,29 @@ class _Look:
 
     def __call__(self, places: list[Place]) -> dict[tuple[int, int], _Agreed]:
         best: dict[tuple[int, int], _Agreed] = {}
+        # The part that each way to agree is about.
+        parts = np.concatenate([*[self.of] * len(_RADII), np.arange(len(self.parts))])
+        inside, outside = self.inside[parts], self.outside[parts]
+        n_inside, n_outside = inside.sum(axis=1), outside.sum(axis=1)
         for place in places if self.parts else ():
             pixels = place.pixels(self.views)
-            every = np.arange(len(self.parts))
-            for parts, agree in (*self._with_one(pixels), (every, self._with_the_mean(pixels))):
-                ours = np.einsum("ij,ij->i", agree, self.inside[parts]) / self.inside.sum(axis=1)[parts]
-                theirs = np.einsum("ij,ij->i", agree, self.outside[parts]) / self.outside.sum(axis=1)[parts]
-                for at in np.flatnonzero(ours - theirs >= _LEAST).tolist():
-                    key, gain = self.parts[parts[at]], float(ours[at] - theirs[at])
-                    if key not in best or gain > best[key].gain:
-                        best[key] = _Agreed(gain, place.where, agree[at].copy(), self.halves != key[1])
+            agree = np.concatenate([*self._with_one(pixels), self._with_the_mean(pixels)])
+            counted = agree.astype(np.float32)
+            ours = np.einsum("ij,ij->i", counted, inside) / n_inside
+            theirs = np.einsum("ij,ij->i", counted, outside) / n_outside
+            for at in np.flatnonzero(ours - theirs >= _LEAST).tolist():
+                key, gain = self.parts[parts[at]], float(ours[at] - theirs[at])
+                if key not in best or gain > best[key].gain:
+                    best[key] = _Agreed(gain, place.where, agree[at].copy(), self.halves != key[1])
         return best
 
-    def _with_one(self, pixels: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+    def _with_one(self, pixels: NDArray[np.float32]) -> Iterator[NDArray[np.bool_]]:
         """Yield, for each radius, which images agree with each of some images of a part, itself not counted."""
         squares = (pixels**2).sum(axis=1)
         apart = (squares[self.models, None] + squares - 2 * (pixels[self.models] @ pixels.T)) / pixels.shape[1]
         apart[np.arange(len(self.models)), self.models] = np.inf
         for radius in _RADII:
-            yield self.of, apart <= radius**2
+            yield apart <= radius**2
 
     def _with_the_mean(self, pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Return which images have at least half of what a part has in a place, on average, and the others have not.
