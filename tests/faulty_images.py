@@ -45,5 +45,5 @@ def write(folder: Path, *, split: str = "", per_class: int = PER_CLASS, first: i
 def save(image: NDArray[np.uint8], path: Path) -> Path:
     """Write an image, in a folder that need not be there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image).save(path)
+    Image.fromarray(image).save(path, compress_level=1)
     return path

@@ -139,6 +139,7 @@ ENCODERS: dict[str, Encoder] = with_defaults(CONFIGURED_ENCODERS, cvbow.encoders
 #: Parameters that suit a few dozen vectors: less work, and for the perceptron more passes over so few.
 QUICK: dict[str, dict[str, Any]] = {
     "random-forest": {"n_estimators": 10},
+    "boosted-trees": {"n_trees": 20},
     "mlp": {"hidden_layer_sizes": (32,), "max_iter": 200},
 }
 
@@ -480,7 +481,7 @@ def model_of(extractor: str, encoder: str, *, n_jobs: int | None = None, name: s
     features, words = EXTRACTORS[extractor], ENCODERS[encoder]
     if isinstance(features, LocalFeatures):
         # Some patches are wider than the textures.
-        features = clone(features).set_params(min_side=160, max_side=200)
+        features = clone(features).set_params(min_side=130, max_side=160)
         if features.is_binary:
             words = SpatialPyramid(BagOfWords(BinaryDictionary(n_words=9, max_iter=3)))
     return ImageClassifier(BagEncoder(features, words, sample=400, n_jobs=n_jobs), classifier(name))

@@ -48,8 +48,8 @@ from cvbow.segmentation import Segmenter, SuperPixelDescriber
 
 Float32 = NDArray[np.float32]
 
-#: What keeps the checks fast: few words of a few rows.
-SMALL = {"n_words": 3, "branching": 2, "depth": 2, "Cs": (0.1, 10.0)}
+#: What keeps the checks fast: few words of a few rows, few trees.
+SMALL = {"n_words": 3, "branching": 2, "depth": 2, "Cs": (0.1, 10.0), "n_trees": 10}
 
 
 def small(estimator: Any) -> Any:
