@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -11,30 +12,43 @@ import pytest
 from numpy.typing import NDArray
 from own_datasets import masked_manifest, register, tiny_manifest, write_masked, write_split
 from tiny_images import texture
+from tiny_network import tiny_network
 
 from cvbow import BagEncoder, BagOfWords, DenseSIFT, ImageClassifier, KMeansDictionary
-from cvbow.backends import shares
 from cvbow.experiments import ExplanationDefinition, find_benchmark, read_benchmark, result_tables, run_benchmark
-from cvbow.experiments._attribution import FILLS, aopc, by_cell, cut_cells, edges, filled, lime, occlusion, replaced
+from cvbow.experiments._attribution import (
+    FILLS,
+    aopc,
+    asked_once,
+    by_cell,
+    cut_cells,
+    edges,
+    filled,
+    lime,
+    occlusion,
+    replaced,
+)
 from cvbow.experiments._known_places import pointed_at, shown_first, stamped
 from cvbow.experiments.explanation import MAPS
 from cvbow.images import read_image
 
-DEFINITION = """
+SETTINGS = "{ n_words = 20, step = 8, bin_sizes = [4, 8] }"
+DEFINITION = f"""
 kind = "explanation"
 title = "Tiny"
 dataset = "tiny"
 presets = ["bow"]
 masked = "tiny-masked"
-protocol = { kind = "fixed" }
-settings = { n_words = 20 }
-amounts = { images = 3, mosaics = 2, grid = 3, samples = 30 }
+protocol = {{ kind = "fixed" }}
+settings = {SETTINGS}
+amounts = {{ images = 3, mosaics = 2, grid = 3, samples = 30 }}
 """
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
-    """Textures with a split; and one of them with noise in a square, whose masks tell where."""
+    """Textures with a split; and one of them with noise in a square, whose masks tell where. Mosaics are small."""
+    monkeypatch.setattr("cvbow.experiments._known_places.QUARTER", 120)
     register(
         monkeypatch, tmp_path / "bundled", **{"tiny": tiny_manifest(n_images=30), "tiny-masked": masked_manifest()}
     )
@@ -96,18 +110,22 @@ def test_what_a_class_is_recognised_by_shows_its_stamp_first() -> None:
     assert not shown_first(model, plain, "without")["heat"]
 
 
-def test_a_network_takes_part(
-    data: dict[str, Path], tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CVBOW_NETWORKS", str(shared_data / "models"))
-    # Nine runs of the network a map, not 64.
-    monkeypatch.setattr(shares, "_N_LEFT_OUT", 3)
-    (tmp_path / "tiny-explained.toml").write_text(
-        DEFINITION.replace('"bow"', '"squeezenet1.1"').replace("n_words = 20", "").replace("images = 3", "images = 1")
-    )
+def test_a_network_takes_part(data: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that cvbow knows by its SHA-256, in the folder of networks."""
+    network, known = tmp_path / "tiny.onnx", tmp_path / "tiny-net.toml"
+    network.write_bytes(tiny_network())
+    digest = hashlib.sha256(network.read_bytes()).hexdigest()
+    facts = 'size = 12\nchannel_order = "bgr"\nmean = 110\nscale = 0.02\nlayer = "features"\n'
+    known.write_text(f'title = "Tiny"\nsource = "made here"\nsha256 = "{digest}"\nfile = "tiny.onnx"\n{facts}')
+    for module in ("opening", "preprocessing"):
+        monkeypatch.setattr(f"cvbow.networks.{module}.bundled", lambda kind: {"tiny-net": known})
+    monkeypatch.setenv("CVBOW_NETWORKS", str(tmp_path))
+    (tmp_path / "tiny-explained.toml").write_text(DEFINITION.replace('"bow"', '"tiny-net"').replace(SETTINGS, "{}"))
     (part,) = run_benchmark(read(tmp_path), data, n_jobs=1, quick=True)["variants"]
-    assert part["name"] == "squeezenet1.1"
+    assert part["name"] == "tiny-net"
     assert part["error"] < 1e-5
+    # A map of a network comes from what is left out, and is not all there is to a score.
+    assert part["remainder"]["largest"] > 1e-3
 
 
 def test_figures_do_not_depend_on_the_number_of_workers(data: dict[str, Path], tmp_path: Path) -> None:
@@ -171,6 +189,18 @@ def test_the_curve_is_the_mean_fall(image: NDArray[np.uint8]) -> None:
     assert aopc(score, image, mean, cells, most[::-1], 4) == pytest.approx(
         (50 * np.array([0, -1, -0.5, 1.5, 4.5])).mean()
     )
+
+
+def test_an_image_is_asked_about_once(image: NDArray[np.uint8]) -> None:
+    asked = []
+
+    def noted(shown: NDArray[np.uint8]) -> float:
+        asked.append(shown)
+        return float(shown[0, 0])
+
+    known = asked_once(noted)
+    assert [known(shown) for shown in (image, image[:, ::-1], image.copy(), image[:, ::-1])] == [100, 200, 100, 200]
+    assert len(asked) == 2
 
 
 @pytest.mark.parametrize("fill", FILLS)

@@ -24,7 +24,7 @@ from cvbow.backends import ImageLike
 from cvbow.backends.loading import load_source
 from cvbow.classify import ImageClassifier, LinearSVM
 from cvbow.datasets import LabelledImages, dataset_names, load_dataset
-from cvbow.experiments._attribution import FILLS, aopc, by_cell, cut_cells, edges, filled, lime, occlusion
+from cvbow.experiments._attribution import FILLS, aopc, asked_once, by_cell, cut_cells, edges, filled, lime, occlusion
 from cvbow.experiments._drawing import Split, by_class, shuffled, smoke_split
 from cvbow.experiments._known_places import OTHER, SHOWN, Masked, Quarters, Scene, Stamped, shown_first, stamped, why_of
 from cvbow.experiments.definition import Definition, different, take_common, take_settings
@@ -313,11 +313,12 @@ class _Judge:
             maps[name] = makers[name]()
             seconds[name] = time.perf_counter() - started
         curves: dict[str, dict[str, dict[str, float]]] = {name: {} for name in MAPS}
+        known = asked_once(score)
         for fill in FILLS:
             other = filled(image, fill, random)
             for name, values in maps.items():
                 most = np.argsort(-values, kind="stable")
-                falls = [aopc(score, image, other, cells, order, STEPS) for order in (most, most[::-1])]
+                falls = [aopc(known, image, other, cells, order, STEPS) for order in (most, most[::-1])]
                 curves[name][fill] = dict(zip(ORDERS, map(_round, falls), strict=True))
         parts = (why.heat_sum, why.bias, why.remainder, why.score)
         shuffled_heat = (
