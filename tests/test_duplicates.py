@@ -43,7 +43,7 @@ def picture(seed: int, size: tuple[int, int] = (180, 150), *, finest: float = 1.
     total = np.zeros((height, width, 3))
     scale = 64.0
     while scale >= finest:
-        noise = rng.normal(size=(height + 200, width + 200, 3 if color else 1))
+        noise = rng.normal(size=(height + 200, width + 200, 3 if color else 1)).astype(np.float32)
         blurred = cv2.GaussianBlur(noise, (0, 0), scale).reshape(height + 200, width + 200, -1)
         total += (blurred / blurred.std())[100:-100, 100:-100] * scale**0.7
         scale /= 2
