@@ -13,6 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from fresh_process import run_code
 from own_datasets import register
 from sklearn.linear_model import RidgeClassifier
 from tiny_images import write_dataset
@@ -116,9 +117,8 @@ def my_parts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
 
 def cvbow(folder: Path, *arguments: str, imported: str = "") -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, which knows no part from before."""
-    code = f"import os, sys; os.environ['CVBOW_IMPORT'] = {imported!r}; from cvbow_cli.main import cli; cli()"
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    code = "from cvbow_cli.main import cli; cli()"
+    return run_code(code, *arguments, folder=folder, environment={"CVBOW_IMPORT": imported})
 
 
 @pytest.mark.parametrize("part", [DETECTOR, ENCODER, CLASSIFIER, DATASET])

@@ -5,15 +5,14 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from fresh_process import run_code
 from headless_browser import Browser, has_browser
 
 import cvbow
@@ -43,14 +42,8 @@ def test_a_script_of_the_gallery_runs_and_draws(name: str, tmp_path: Path) -> No
         f"runpy.run_path({str(ROOT / 'examples' / f'{name}.py')!r})\n"
         "print(len(plt.get_fignums()), 'figures', file=sys.stderr)"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "MPLBACKEND": "Agg", "MPLCONFIGDIR": str(tmp_path / "fonts")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {"MPLBACKEND": "Agg", "MPLCONFIGDIR": str(tmp_path / "fonts")}
+    done = run_code(code, folder=tmp_path, environment=environment)
     assert done.returncode == 0, done.stderr
     assert re.search(r"^[1-9]\d* figures$", done.stderr, re.MULTILINE)
     assert done.stdout, "a script says in figures what its picture shows"

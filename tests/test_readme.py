@@ -5,13 +5,12 @@ from __future__ import annotations
 import glob
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import pytest
 from click.testing import CliRunner
+from fresh_process import run_code
 from marked_images import write_marked
 from masked_images import write_masked
 from tiny_images import write_dataset
@@ -84,8 +83,8 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("code", [code for _, code in PYTHON], ids=[place for place, _ in PYTHON])
 def test_python_blocks_run(code: str, photos: Path) -> None:
-    # In an interpreter of its own, as a reader would run it; a warning is an error there too.
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    # In a process of its own, as a reader would run it; a warning is an error there too.
+    done = run_code(code)
     assert done.returncode == 0, done.stderr
     assert "cvbow.reporting()" in code or done.stderr == ""  # only who asks for it is told
 

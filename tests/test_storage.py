@@ -884,25 +884,32 @@ def test_a_class_that_this_cvbow_lacks_is_named(path: Path, monkeypatch: pytest.
 
 
 def test_a_room_is_imported_for_its_classes_and_nothing_else_is(path: Path) -> None:
-    save(path, 0)
     code = (
         "import sys\nfrom cvbow import storage\n"
-        "try:\n    print(type(storage.load(sys.argv[1], kind='classifier').state).__name__)\n"
-        "except storage.ModelFileError as error:\n    print(error.reason)\n"
-        "print(sorted({'colorsys', 'cvbow.features', 'cvbow.presets'} & {*sys.modules}))\n"
+        "for file in sys.argv[1:]:\n"
+        "    try:\n        print(type(storage.load(file, kind='classifier').state).__name__)\n"
+        "    except storage.ModelFileError as error:\n        print(error.reason)\n"
+        "    print(sorted({'colorsys', 'cvbow.features', 'cvbow.presets'} & {*sys.modules}))\n"
     )
-    for name, answer, loaded in (
-        ("cvbow.features.CannyDetector", "CannyDetector", ["cvbow.features"]),
-        ("cvbow.features.NoSuchThing", "must not hold", ["cvbow.features"]),
-        ("cvbow.features.edges.CannyDetector", "must not hold", ["cvbow.features"]),
+    cases = (
         ("cvbow.registry.Registry", "must not hold", []),
         ("colorsys.Thing", "is not registered", []),
-    ):
+        ("cvbow.features.NoSuchThing", "must not hold", ["cvbow.features"]),
+        ("cvbow.features.edges.CannyDetector", "must not hold", ["cvbow.features"]),
+        ("cvbow.features.CannyDetector", "CannyDetector", ["cvbow.features"]),
+    )
+    # One after the other in one interpreter: what is once imported stays.
+    for number, (name, _, _) in enumerate(cases):
+        save(f"{path}{number}", 0)
         state = {"step": 1} if name.startswith("colorsys") else CannyDetector().get_params()
-        forge(path, functools.partial(_with_tree, obj(name, state)))
-        done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
-        assert answer in done.stdout
-        assert done.stdout.splitlines()[-1] == str(loaded)
+        forge(Path(f"{path}{number}"), functools.partial(_with_tree, obj(name, state)))
+    files = [f"{path}{number}" for number in range(len(cases))]
+    done = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=True)
+    said = done.stdout.splitlines()
+    assert len(said) == 2 * len(cases)
+    for (_, answer, loaded), told, imported in zip(cases, said[::2], said[1::2], strict=True):
+        assert answer in told
+        assert imported == str(loaded)
 
 
 def _with_tree(tree: Any, manifest: dict[str, Any], _: object) -> None:
