@@ -8,8 +8,6 @@ import json
 import mmap
 import os
 import shutil
-import subprocess
-import sys
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_describer import BlockWords, PlainVectors
+from fresh_process import run_code
 from hypothesis import given
 from hypothesis import strategies as st
 from index_images import content, found, keys, noise, reseal
@@ -312,9 +311,9 @@ def test_a_file_that_was_cut_off_while_the_index_is_open(index: ImageIndex, path
 
 
 def run_killing(*arguments: str) -> dict[str, Any]:
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join((str(TESTS), str(TESTS.parent)))}
-    command = [sys.executable, str(TESTS / "index_killing.py"), *arguments]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    done = run_code(
+        f"import runpy; runpy.run_path({str(TESTS / 'index_killing.py')!r}, run_name='__main__')", *arguments
+    )
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     return report
