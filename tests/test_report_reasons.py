@@ -174,7 +174,7 @@ def test_three_hundred_mistakes_are_less_than_15_mb(folder: Path) -> None:
     rng = np.random.default_rng(0)
     paths = []
     for number in range(320):
-        paths.append(folder / f"noise{number}.png")
+        paths.append(folder / f"noise{number}.bmp")
         cv2.imwrite(str(paths[-1]), rng.integers(0, 256, (200, 200, 3), np.uint8))
     pixels = [cv2.imread(str(path)) for path in paths[:8]]
     model = ImageClassifier(ColorHistogram(), "linear-svm").fit(pixels, ["a", "b"] * 4)
