@@ -583,7 +583,7 @@ def textures(n: int) -> tuple[list[NDArray[np.uint8]], list[str]]:
 def test_a_union_of_channels_tells_the_classifier_its_columns(name: str, tmp_path: Path) -> None:
     images, labels = textures(5)
     words = BagEncoder(DenseSIFT(step=8, bin_sizes=(4,)), BagOfWords(KMeansDictionary(n_words=8)), sample=400)
-    union = ChannelUnion([("words", words), ("census", CensusPyramid(radii=(1,))), ("gist", Gist())])
+    union = ChannelUnion([("words", words), ("census", CensusPyramid(radii=(1,))), ("gist", Gist(size=48))])
     shares = {"words": 0.2, "census": 0.5, "gist": 0.3}
     classifier = make_classifier(name, weights=shares, n_components=10)
     digests = set()

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import cvbow
-from cvbow import BagEncoder, BagOfWords, DenseSIFT, ImageClassifier, KMeansDictionary
+from cvbow import BagEncoder, BagOfWords, DenseSIFT, ImageClassifier, KMeansDictionary, make_classifier
 from cvbow.annotations import iou
 from cvbow.backends import ColorHistogram
 from cvbow.errors import ImageError
@@ -109,7 +109,9 @@ def textures() -> tuple[list[NDArray[np.uint8]], list[str]]:
 @pytest.fixture(scope="module", params=["linear-svm", "rbf-svm", "random-forest"])
 def words(request: pytest.FixtureRequest) -> ImageClassifier:
     backend = BagEncoder(DenseSIFT(step=4, bin_sizes=(3,)), BagOfWords(KMeansDictionary(n_words=20)))
-    return ImageClassifier(backend, request.param).fit(*textures())
+    forest = request.param == "random-forest"
+    classifier = make_classifier(request.param, **({"n_estimators": 200} if forest else {}))
+    return ImageClassifier(backend, classifier).fit(*textures())
 
 
 def test_stripes_are_found_by_labels_alone(words: ImageClassifier) -> None:

@@ -45,10 +45,9 @@ def test_it_finds_both_classes_where_they_are(detector: ObjectDetector) -> None:
 def test_the_same_for_any_number_of_workers_and_after_loading(detector: ObjectDetector, tmp_path: Path) -> None:
     path = tmp_path / "model.cvbow"
     digest = detector.save(path)
-    for n_jobs in (None, 2):
-        again = ObjectDetector(**SMALL, n_jobs=n_jobs).fit(IMAGES, MARKED)
-        assert again.save(tmp_path / "again.cvbow") == digest
-        assert (tmp_path / "again.cvbow").read_bytes() == path.read_bytes()
+    again = ObjectDetector(**SMALL, n_jobs=2).fit(IMAGES, MARKED)
+    assert again.save(tmp_path / "again.cvbow") == digest
+    assert (tmp_path / "again.cvbow").read_bytes() == path.read_bytes()
     loaded = ObjectDetector.load(path, n_jobs=2)
     for one, other in zip(detector.detect(IMAGES), loaded.detect(IMAGES), strict=True):
         np.testing.assert_array_equal(one.boxes, other.boxes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,20 +37,27 @@ def write(path: Path, image: NDArray[np.uint8]) -> Path:
     return path
 
 
-@pytest.fixture
-def index(tmp_path: Path) -> Iterator[ImageIndex]:
-    """An index of views of the scene of query.png: cut, twice as large, as a part; and of another scene."""
-    query = scene(0)
-    write(tmp_path / "query.png", query)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with views of the scene of query.png: cut, twice as large, as a part; another scene; and their index."""
+    folder, query = tmp_path_factory.mktemp("scenes"), scene(0)
+    write(folder / "query.png", query)
     wide = scene(2, 900, 100)
     wide[10:90, 400:500] = cv2.resize(query, (100, 80), interpolation=cv2.INTER_AREA)
     large = cv2.resize(query, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
     images = (query[TOP:, LEFT:], large, scene(1), query, wide)
-    paths = [write(tmp_path / name, image) for name, image in zip(NAMES, images, strict=True)]
+    paths = [write(folder / name, image) for name, image in zip(NAMES, images, strict=True)]
     describer = VisualWords(SIFT(max_points=300), n_words=60).fit(paths)
-    with ImageIndex.build(tmp_path / "scenes.index", describer) as built:
+    with ImageIndex.build(folder / "scenes.index", describer) as built:
         built.add(paths)
-        yield built
+    return folder
+
+
+@pytest.fixture
+def index(made: Path, tmp_path: Path) -> Iterator[ImageIndex]:
+    """The index in a folder of the test's own, in which it may change the images."""
+    with ImageIndex.open(shutil.copytree(made, tmp_path, dirs_exist_ok=True) / "scenes.index") as opened:
+        yield opened
 
 
 def found(index: ImageIndex, k: int = 5, **options: object) -> tuple[Path, list[Result]]:
