@@ -63,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep the copies, the findings and a page of them there"
     )
-    parser.add_argument("--smoke", action="store_true", help="a minute, on images made here; writes no file")
+    parser.add_argument(
+        "--smoke", action="store_true", help="seconds, on images made here, by the preset fast; writes no file"
+    )
     options = parser.parse_args(arguments)
     unknown = [name for name in options.trials if name not in SECTIONS]
     if unknown:
@@ -131,8 +133,9 @@ from _measure import peak_memory
 from cvbow.audit import audit_images
 from cvbow.images import list_images
 from cvbow.report import write_audit_report
-folder, jobs, cache, page = sys.argv[1:]
-found = audit_images(list_images(folder, several=True), cache=cache, n_jobs=int(jobs), keep_model=bool(page))
+folder, preset, jobs, cache, page = sys.argv[1:]
+images = list_images(folder, several=True)
+found = audit_images(images, preset=preset, cache=cache, n_jobs=int(jobs), keep_model=bool(page))
 if page:
     write_audit_report(page, found, title=folder, n_jobs=int(jobs))
 json.dump({**found.as_dict(), "doubts": dict(found.doubts), "peak": peak_memory()}, sys.stdout)
@@ -142,7 +145,8 @@ json.dump({**found.as_dict(), "doubts": dict(found.doubts), "peak": peak_memory(
 def _audit(folder: Path, place: Path, options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Audit in a process of its own; return what was found, and its seconds, the processor's, and the peak memory."""
     page = str(place / "page.html") if options.keep else ""
-    command = [sys.executable, "-c", _AUDIT, str(folder), str(options.jobs), str(place / "cache"), page]
+    preset = "fast" if options.smoke else "auto"
+    command = [sys.executable, "-c", _AUDIT, str(folder), preset, str(options.jobs), str(place / "cache"), page]
     started = time.perf_counter()
     with (place / "findings.json").open("wb") as file:
         process = subprocess.Popen(command, stdout=file, cwd=ROOT / "benchmarks")

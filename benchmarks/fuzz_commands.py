@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -72,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=2, help="commands at a time (default %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="default %(default)s")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the outcomes")
-    parser.add_argument("--smoke", action="store_true", help="6 commands")
+    parser.add_argument("--smoke", action="store_true", help="6 commands, one at a time")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.child:
@@ -82,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("names of any bytes, signals and forks are those of POSIX: nothing is run here")
         return 0
     if options.smoke:
-        options.count = min(options.count, 6)
+        options.count, options.jobs = min(options.count, 6), 1
     numbers = range(options.count) if options.case is None else [options.case]
     with tempfile.TemporaryDirectory(prefix="cvbow-") as stock:
         rows = _run_all(Path(stock), numbers, options)
@@ -321,6 +322,8 @@ def _serve() -> dict[str, Any] | None:
     for module in ("sklearn.svm", "sklearn.preprocessing", "cvbow.report.retrieval"):
         importlib.import_module(module)
     warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads: BLAS's, which know of forks
+    # What is imported here no fork has to look through when it ends: that took longer than most commands.
+    gc.freeze()
     print("ready", flush=True)
     for line in sys.stdin:
         ready, begun = os.pipe()

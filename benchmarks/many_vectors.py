@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "--data must name a folder that has cifar10_small and scene15, as SET/{train,test}/<class>/<image>"
         )
     if options.smoke:
-        options.rows = (60, 600)
+        options.rows = (600,)
     target = options.json or (None if options.smoke else RESULTS)
     measure = {"solver": _solver, "file": _file, "growth": _growth}
     for name in options.parts or SECTIONS:

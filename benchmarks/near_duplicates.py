@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         if options.smoke:
-            options.copies, options.words, options.part = 9, 100, "all"
+            options.copies, options.words, options.part = 9, 80, "all"
             options.data = _made_images(Path(folder))
         elif options.data is None or not (options.data / "scene15").is_dir():
             parser.error("--data must name a folder that has scene15/{train,test}/<class>/<image>")
@@ -245,7 +245,7 @@ def _made_images(folder: Path) -> Path:
     for number in range(15):
         total = np.zeros((150, 180))
         for scale in 2.0 ** np.arange(6):
-            noise = cv2.GaussianBlur(rng.normal(size=(400, 400)), (0, 0), float(scale))[100:250, 100:280]
+            noise = cv2.GaussianBlur(rng.normal(size=(230, 260)), (0, 0), float(scale))[40:190, 40:220]
             total += noise / noise.std() * scale**0.7
         image = np.clip(128 + 45 * (total - total.mean()) / total.std(), 0, 255).astype(np.uint8)
         path = folder / "scene15" / ("test" if number % 3 else "train") / "noise" / f"{number:02d}.png"
