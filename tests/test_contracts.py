@@ -171,9 +171,10 @@ def textures() -> tuple[list[Pixels], list[str]]:
     return images, labels
 
 
+@functools.cache
 def odd_images() -> dict[str, Pixels]:
     """Images in which there is little or nothing, or of a shape that is easily forgotten."""
-    return {
+    images = {
         "black": np.zeros((40, 40), np.uint8),
         "white in colour": np.full((40, 30, 3), 255, np.uint8),
         "one pixel": np.full((1, 1), 7, np.uint8),
@@ -186,6 +187,9 @@ def odd_images() -> dict[str, Pixels]:
         "large": textured(200, 150),
         "colour": np.stack([textured(50, 60, seed) for seed in range(3)], axis=2),
     }
+    for image in images.values():
+        image.flags.writeable = False
+    return images
 
 
 def concrete_kinds(package: ModuleType, base: type) -> set[type]:
@@ -278,7 +282,6 @@ def check_features(features: Features, image: Pixels, extractor: Extractor) -> N
 def test_extractors_take_every_image(name: str) -> None:
     extractor = EXTRACTORS[name]
     for image in odd_images().values():
-        image.flags.writeable = False
         check_features(extractor.extract(image), image, extractor)
 
 

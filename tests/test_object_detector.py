@@ -87,7 +87,7 @@ def test_objects_at_the_image_s_edge_and_beyond(tmp_path: Path) -> None:
     reaching[0] = Objects.of(first, MARKED[0].classes)
     notes = Notes()
     with reporting(notes):
-        detector = ObjectDetector(**SMALL).fit(IMAGES, reaching)
+        detector = ObjectDetector(**SMALL).fit(IMAGES[:4], reaching[:4])
     assert "1 box cut at the border of the image" in notes.lines
     assert len(detector.detect(IMAGES[:1])[0])
     outside = [Objects.of([[500, 500, 510, 510]], SQUARE), *MARKED[1:]]
@@ -120,9 +120,9 @@ def test_images_that_cannot_be_read_are_left_out(detector: ObjectDetector, tmp_p
     (tmp_path / "bad.png").write_bytes(b"no image")
     (tmp_path / "empty.png").touch()
     bad = [tmp_path / "bad.png", tmp_path / "empty.png"]
-    learned = ObjectDetector(**SMALL).fit([*bad, *IMAGES], [MARKED[0], MARKED[0], *MARKED])
+    learned = ObjectDetector(**SMALL).fit([*bad, *IMAGES[:3]], [MARKED[0], MARKED[0], *MARKED[:3]])
     assert [error.path for error in learned.skipped_] == [str(path) for path in bad]
-    assert learned.n_images_ == 7
+    assert learned.n_images_ == 3
     with pytest.raises(ImageError, match=r"bad\.png"):
         ObjectDetector(**SMALL).fit([*bad, *IMAGES], [MARKED[0], MARKED[0], *MARKED], strict=True)
     found = list(detector.stream([IMAGES[0], bad[1], IMAGES[1]]))
