@@ -290,6 +290,7 @@ def test_names_of_columns_are_those_of_training(name: str) -> None:
     assert not hasattr(model, "feature_names_in_")
 
 
+@pytest.mark.pandas
 def test_a_model_file_holds_neither_names_nor_steps(tmp_path: Path) -> None:
     import pandas
 
