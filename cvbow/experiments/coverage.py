@@ -25,7 +25,7 @@ from cvbow.experiments.protocols import SplitProtocol, read_protocol
 from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.experiments.significance import wilson_interval
 from cvbow.presets import PRESETS, make_model
-from cvbow.progress import note
+from cvbow.progress import note, stages, tracked
 from cvbow.tables import Table, percent
 
 RESULT = "cvbow-coverage-result"
@@ -103,17 +103,21 @@ def run(definition: CoverageDefinition, job: Job) -> CoverageResult:
     places = find_places([definition.dataset, *definition.strangers], job.data)
     images = load_dataset(places[definition.dataset])
     train, test = _parts(definition, images, job)
-    started = time.perf_counter()
-    model = make_model(definition.preset, n_jobs=job.n_jobs)
-    model.fit(*train, strict=True)
-    seconds = time.perf_counter() - started
-    report, answers = model.evaluate(*test, strict=True)
-    assert isinstance(report, ClassificationReport)
-    note(f"accuracy {report.accuracy:.4f}, calibration error {report.calibration_error:.4f}")
-    strangers = []
-    for name in definition.strangers:
-        others = load_dataset(places[name])
-        strangers.append({"name": name, **_strangers(model, answers, _parts(definition, others, job)[1][0])})
+    with stages({"train": 3, "test": 1, "strangers": 1}) as begin:
+        begin("train")
+        started = time.perf_counter()
+        model = make_model(definition.preset, n_jobs=job.n_jobs)
+        model.fit(*train, strict=True)
+        seconds = time.perf_counter() - started
+        begin("test")
+        report, answers = model.evaluate(*test, strict=True)
+        assert isinstance(report, ClassificationReport)
+        note(f"accuracy {report.accuracy:.4f}, calibration error {report.calibration_error:.4f}")
+        begin("strangers")
+        strangers = []
+        for name in tracked("strangers", definition.strangers):
+            others = load_dataset(places[name])
+            strangers.append({"name": name, **_strangers(model, answers, _parts(definition, others, job)[1][0])})
     whole: CoverageResult = {
         **heading(RESULT, definition, job),
         "definition": {

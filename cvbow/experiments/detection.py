@@ -20,6 +20,7 @@ from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import FixedSplit
 from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.files import file_hash
+from cvbow.progress import stages
 from cvbow.registry import parameters_of
 from cvbow.tables import Table, figure
 
@@ -94,11 +95,14 @@ def run(definition: DetectionDefinition, job: Job) -> DetectionResult:
         settings |= {"n_shapes": 1, "n_levels": 2, "n_rounds": 1, "n_words": 8, "max_side": 128}
     (train, train_hash), (test, test_hash) = (_marked(images, rows) for rows in (split.train, split.test))
     detector = ObjectDetector(**settings, n_jobs=job.n_jobs)
-    started = time.process_time()
-    detector.fit(train.paths, train.objects, strict=True)
-    trained = time.process_time()
-    found = detector.detect(test.paths)
-    ended = time.process_time()
+    with stages({"train": 3, "test": 1}) as begin:
+        begin("train")
+        started = time.process_time()
+        detector.fit(train.paths, train.objects, strict=True)
+        trained = time.process_time()
+        begin("test")
+        found = detector.detect(test.paths)
+        ended = time.process_time()
     whole: DetectionResult = {
         **heading(RESULT, definition, job),
         "definition": {

@@ -35,7 +35,7 @@ from cvbow.explanation import Explanation, explain
 from cvbow.networks import known_networks
 from cvbow.parallel import run as run_parallel
 from cvbow.presets import PRESETS, make_model, parse_contender
-from cvbow.progress import note
+from cvbow.progress import note, stages, tracked
 from cvbow.tables import Table, figure, percent
 
 RESULT = "cvbow-explanation-result"
@@ -172,11 +172,11 @@ def run(definition: ExplanationDefinition, job: Job) -> ExplanationResult:
         for name, part in zip(places, (images, masked), strict=True)
     ]
     variants = []
-    for preset in definition.presets:
+    for preset in tracked("presets", definition.presets):
         note(f"{definition.name}: {preset}")
-        variants.append(
-            {"name": preset} | _Trial(preset, definition.settings, images, split, shown, amounts, job.n_jobs).measure()
-        )
+        trial = _Trial(preset, definition.settings, images, split, shown, amounts, job.n_jobs)
+        with stages({"train": 2, "judge": 4, "mosaics": 1, "stamps": 3, "masks": 3}) as begin:
+            variants.append({"name": preset} | trial.measure(begin))
     whole: ExplanationResult = {
         **heading(RESULT, definition, job),
         "definition": {
@@ -208,18 +208,22 @@ class _Trial:
     amounts: Amounts
     n_jobs: int | None
 
-    def measure(self) -> dict[str, Any]:
+    def measure(self, begin: Callable[[str], None]) -> dict[str, Any]:
+        begin("train")
         train = [self.images.images[place] for place in self.split.train]
         labels = [self.images.labels[place] for place in self.split.train]
         test = shuffled(self.images, self.split.test.tolist(), "explanation")
         looked_at = [self.images.images[place] for place in test[: self.amounts.images]]
         model = self._train(train, labels)
+        begin("judge")
         found: dict[str, Any] = {"same": self._same(model, looked_at[:4])}
         judged = self._each(_Judge(model, _shuffled(model), self.amounts), list(enumerate(looked_at)), "judge")
         found |= _gathered(judged)
+        begin("mosaics")
         mosaics = self._mosaics(test)
         quarters = [one for each in self._each(Quarters(model), mosaics, "mosaics") for one in each]
         found["quarters"] = _columns(quarters)
+        begin("stamps")
         first = min(labels)
         marked = [stamped(image) if label == first else image for image, label in zip(train, labels, strict=True)]
         others = [self.images.images[place] for place in test if self.images.labels[place] != first]
@@ -227,6 +231,7 @@ class _Trial:
         found["stamp"] = {"class": first} | _columns(self._each(stamps, others[: self.amounts.images], "stamps"))
         own = [image for image, label in zip(train, labels, strict=True) if label == first]
         found["stamp"]["first"] = shown_first(stamps.model, own[: self.amounts.images], first)
+        begin("masks")
         scenes = [*self.shown[0], *train]
         names = [SHOWN] * len(self.shown[0]) + [OTHER] * len(train)
         masks = Masked(self._train(scenes, names))

@@ -39,7 +39,7 @@ from cvbow.experiments.protocols import SplitProtocol, read_protocol
 from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading, plain, rounded
 from cvbow.images import read_image
 from cvbow.presets import Contender, parse_contender
-from cvbow.progress import note
+from cvbow.progress import note, stages, tracked
 from cvbow.tables import Table, figure, percent
 
 RESULT = "cvbow-labels-result"
@@ -165,7 +165,9 @@ def run(definition: LabelsDefinition, job: Job) -> LabelsResult:
         "dataset": dataset_facts(place, images, n_jobs=job.n_jobs),
         "environment": surroundings,
         "labels": {what: _counted(part) for what, part in (("train", train), ("test", test))},
-        "contenders": [_judge(one, definition.classifier, train, test, job) for one in definition.contenders],
+        "contenders": [
+            _judge(one, definition.classifier, train, test, job) for one in tracked("contenders", definition.contenders)
+        ],
     }
     return whole
 
@@ -259,10 +261,13 @@ def _counted(part: Labelled) -> dict[str, int]:
 def _judge(contender: Contender, classifier: str, train: Labelled, test: Labelled, job: Job) -> dict[str, Any]:
     note(contender.name)
     backend = contender.backend(train[0], n_jobs=job.n_jobs, memory=job.memory)
-    started = time.perf_counter()
-    model = ImageClassifier(backend, make_classifier(classifier)).fit(*train, strict=True)
-    seconds = time.perf_counter() - started
-    report, answers = model.evaluate(*test, strict=True)
+    with stages({"train": 3, "test": 1}) as begin:
+        begin("train")
+        started = time.perf_counter()
+        model = ImageClassifier(backend, make_classifier(classifier)).fit(*train, strict=True)
+        seconds = time.perf_counter() - started
+        begin("test")
+        report, answers = model.evaluate(*test, strict=True)
     assert isinstance(report, LabelsReport)
     note(f"  mean average precision {report.mean_average_precision:.4f}")
     return {

@@ -35,7 +35,7 @@ from cvbow.explanation import ScoreShares, score_shares
 from cvbow.localization import best_box, locations, share_cells
 from cvbow.parallel import run as run_parallel
 from cvbow.presets import PRESETS, make_model
-from cvbow.progress import note
+from cvbow.progress import note, stages, tracked
 from cvbow.tables import Table, figure, percent
 
 RESULT = "cvbow-localization-result"
@@ -149,12 +149,15 @@ def run(definition: LocalizationDefinition, job: Job) -> LocalizationResult:
     mean = np.mean([_extent(path) for path in train], axis=0)
     facts = [dataset_facts(places[name], images, n_jobs=job.n_jobs) for name, images in sets.items()]
     variants = []
-    for variant in definition.variants:
+    for variant in tracked("variants", definition.variants):
         note(f"{definition.name}: {variant.name}")
-        model = make_model(variant.preset, settings=variant.settings, n_jobs=job.n_jobs)
-        model.fit([*train, *without[0]], [SHOWN] * len(train) + [OTHER] * len(without[0]), strict=True)
-        model.backend_.set_params(n_jobs=1)  # images are shared out to workers here
-        variants.append({"name": variant.name} | _measured(model, scenes, job.n_jobs))
+        with stages({"train": 2, "look": 1}) as begin:
+            begin("train")
+            model = make_model(variant.preset, settings=variant.settings, n_jobs=job.n_jobs)
+            model.fit([*train, *without[0]], [SHOWN] * len(train) + [OTHER] * len(without[0]), strict=True)
+            model.backend_.set_params(n_jobs=1)  # images are shared out to workers here
+            begin("look")
+            variants.append({"name": variant.name} | _measured(model, scenes, job.n_jobs))
     whole: LocalizationResult = {
         **heading(RESULT, definition, job),
         "definition": {
@@ -223,8 +226,8 @@ def _overlap(truth: NDArray[np.float64], boxes: NDArray[np.float64]) -> float:
 def _measured(model: ImageClassifier, scenes: Mapping[str, Sequence[Scene]], n_jobs: int | None) -> dict[str, Any]:
     finder = _Finder(model)
     found = {
-        setting: list(run_parallel(finder, each, n_jobs=n_jobs, task=setting, total=len(each)))
-        for setting, each in scenes.items()
+        setting: list(run_parallel(finder, scenes[setting], n_jobs=n_jobs, task=setting, total=len(scenes[setting])))
+        for setting in tracked("settings", scenes)
     }
     alone = found[SETTINGS[0]]
     return {

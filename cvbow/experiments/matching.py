@@ -33,7 +33,7 @@ from cvbow.matching import (
     transfer_errors,
 )
 from cvbow.parallel import run as run_parallel
-from cvbow.progress import note
+from cvbow.progress import note, stages, tracked
 from cvbow.tables import Table, figure, percent
 
 RESULT = "cvbow-matching-result"
@@ -191,7 +191,7 @@ def run(definition: MatchingDefinition, job: Job) -> MatchingResult:
         sequences = tuple(ImageSequence(s.name, s.images[:2], s.homographies[:1]) for s in sequences)
     variants = []
     with peak_memory() as peak:
-        for number, variant in enumerate(definition.variants, 1):
+        for number, variant in enumerate(tracked("variants", definition.variants), 1):
             note(f"{definition.name}, {number} of {len(definition.variants)}: {variant.name}")
             variants.append(_measure(variant, definition.protocol, sequences, job.n_jobs))
     protocol = asdict(definition.protocol) | {"text": definition.protocol.describe()}
@@ -210,16 +210,18 @@ def _measure(
 ) -> dict[str, Any]:
     extract = functools.partial(_extract, variant.extractor())
     paths = [path for sequence in sequences for path in sequence.images]
-    described = list(run_parallel(extract, paths, n_jobs=n_jobs, task="describe", total=len(paths)))
-    features = dict(zip(paths, (found for found, _ in described), strict=True))
-    tasks = [
-        (sequence.name, number, features[sequence.images[0]], features[sequence.images[number - 1]], homography)
-        for sequence in sequences
-        for number, homography in enumerate(sequence.homographies, 2)
-    ]
-    pairs = list(
-        run_parallel(functools.partial(_judge, protocol), tasks, n_jobs=n_jobs, task="match", total=len(tasks))
-    )
+    with stages({"describe": 1, "match": 2}) as begin:
+        begin("describe")
+        described = list(run_parallel(extract, paths, n_jobs=n_jobs, task="describe", total=len(paths)))
+        features = dict(zip(paths, (found for found, _ in described), strict=True))
+        tasks = [
+            (sequence.name, number, features[sequence.images[0]], features[sequence.images[number - 1]], homography)
+            for sequence in sequences
+            for number, homography in enumerate(sequence.homographies, 2)
+        ]
+        begin("match")
+        judge = functools.partial(_judge, protocol)
+        pairs = list(run_parallel(judge, tasks, n_jobs=n_jobs, task="match", total=len(tasks)))
     return {
         "name": variant.name,
         "settings": dict(variant.settings),

@@ -29,7 +29,7 @@ from cvbow.experiments.results import (
 )
 from cvbow.index import ImageIndex, Search, evaluate_index
 from cvbow.presets import DescriberRecipe
-from cvbow.progress import note
+from cvbow.progress import note, stages, tracked
 from cvbow.retrieval import Describer, GroundTruth
 from cvbow.tables import Table, figure, percent
 
@@ -259,7 +259,7 @@ def run(definition: RetrievalDefinition, job: Job) -> RetrievalResult:
         plan = _small(plan)
     measured = []
     with peak_memory() as peak:
-        for key, recipe in definition.describers.items():
+        for key, recipe in tracked("describers", definition.describers.items()):
             variants = [variant for variant in definition.variants if variant.describer == key]
             if variants:
                 describer = recipe.describer(seed=definition.seed, n_jobs=job.n_jobs, memory=job.memory)
@@ -328,39 +328,43 @@ def _searched(
     if job.quick:
         _shrink(describer)
     name = f"{definition.name}, {variants[0].describer}"
-    note(f"{name}: learning from {len(plan.learn)} images")
-    started = time.perf_counter()
-    describer.fit(plan.learn)
-    if describer.skipped_:
-        raise describer.skipped_[0]
-    learned = time.perf_counter()
-    note(f"{name}: indexing {len(plan.indexed)} images")
     found = []
     with (
+        stages({"learn": len(plan.learn), "index": len(plan.indexed), "search": len(plan.truth)}) as begin,
         tempfile.TemporaryDirectory(prefix="cvbow-") as folder,
-        ImageIndex.build(Path(folder) / "index", describer, n_jobs=job.n_jobs) as index,
     ):
-        index.add(plan.indexed, strict=True)
-        indexed = time.perf_counter()
-        cost = {
-            "learn_ms_per_image": rounded(1000 * (learned - started) / len(plan.learn)),
-            "index_ms_per_image": rounded(1000 * (indexed - learned) / len(plan.indexed)),
-            "index_bytes_per_image": round(index.n_bytes / len(plan.indexed)),
-        }
-        for variant in variants:
-            note(f"{definition.name}, {variant.name}: {len(plan.truth)} queries")
-            before = time.perf_counter()
-            evaluation = evaluate_index(
-                index,
-                plan.truth,
-                variant.search,
-                k=definition.protocol.k,
-                keep_self=definition.protocol.keep_self,
-                strict=True,
-            )
-            seconds = time.perf_counter() - before
-            note(f"  {definition.protocol.metric} {figure_of(evaluation, definition.protocol.metric):.4f}")
-            found.append((evaluation, cost | {"search_ms_per_query": rounded(1000 * seconds / len(plan.truth))}))
+        begin("learn")
+        note(f"{name}: learning from {len(plan.learn)} images")
+        started = time.perf_counter()
+        describer.fit(plan.learn)
+        if describer.skipped_:
+            raise describer.skipped_[0]
+        learned = time.perf_counter()
+        begin("index")
+        note(f"{name}: indexing {len(plan.indexed)} images")
+        with ImageIndex.build(Path(folder) / "index", describer, n_jobs=job.n_jobs) as index:
+            index.add(plan.indexed, strict=True)
+            indexed = time.perf_counter()
+            cost = {
+                "learn_ms_per_image": rounded(1000 * (learned - started) / len(plan.learn)),
+                "index_ms_per_image": rounded(1000 * (indexed - learned) / len(plan.indexed)),
+                "index_bytes_per_image": round(index.n_bytes / len(plan.indexed)),
+            }
+            begin("search")
+            for variant in tracked("variants", variants):
+                note(f"{definition.name}, {variant.name}: {len(plan.truth)} queries")
+                before = time.perf_counter()
+                evaluation = evaluate_index(
+                    index,
+                    plan.truth,
+                    variant.search,
+                    k=definition.protocol.k,
+                    keep_self=definition.protocol.keep_self,
+                    strict=True,
+                )
+                seconds = time.perf_counter() - before
+                note(f"  {definition.protocol.metric} {figure_of(evaluation, definition.protocol.metric):.4f}")
+                found.append((evaluation, cost | {"search_ms_per_query": rounded(1000 * seconds / len(plan.truth))}))
     return found
 
 

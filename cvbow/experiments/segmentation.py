@@ -20,7 +20,7 @@ from cvbow.experiments.definition import Definition, check_names, take_common
 from cvbow.experiments.environment import environment
 from cvbow.experiments.protocols import FixedSplit
 from cvbow.experiments.results import Job, Result, dataset_facts, find_places, heading, rounded
-from cvbow.progress import note
+from cvbow.progress import note, stages, tracked
 from cvbow.segmentation import Segmenter, make_scribbles, read_mask
 from cvbow.tables import Table, figure, percent
 
@@ -118,9 +118,9 @@ def run(definition: SegmentationDefinition, job: Job) -> SegmentationResult:
     if job.quick:
         split = smoke_split(images, split)
     trials = []
-    for trial in definition.trials:
+    for trial in tracked("trials", definition.trials):
         draws = []
-        for draw in range(trial.draws):
+        for draw in tracked("draws", range(trial.draws)):
             order = shuffled(images, split.train.tolist(), f"segmentation {draw}")
             chosen = sorted(order[: trial.images])
             note(f"{definition.name}: {trial.name}, draw {draw + 1} of {trial.draws}")
@@ -153,10 +153,13 @@ def _measure(
 ) -> dict[str, Any]:
     paths, shown = ([_file(images, place) for place in part] for part in (train, test))
     masks = [scribbles_for(_mask_of(path)) if trial.scribbles else read_mask(_mask_of(path)) for path in paths]
-    model = Segmenter(n_jobs=n_jobs).fit(paths, masks, classes=definition.classes, strict=True)
-    started = time.perf_counter()
-    report = model.evaluate(shown, [_mask_of(path) for path in shown], strict=True)
-    spent = time.perf_counter() - started
+    with stages({"train": 1, "test": 1}) as begin:
+        begin("train")
+        model = Segmenter(n_jobs=n_jobs).fit(paths, masks, classes=definition.classes, strict=True)
+        begin("test")
+        started = time.perf_counter()
+        report = model.evaluate(shown, [_mask_of(path) for path in shown], strict=True)
+        spent = time.perf_counter() - started
     return {
         "names": [path.stem for path in paths],
         "known": round(float(np.mean([np.mean(mask != 255) for mask in masks])), 4),
