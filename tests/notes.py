@@ -7,12 +7,13 @@ import re
 
 
 class Notes:
-    """Takes notes, the shares and stages that are shown, and how often work came to its end."""
+    """Takes notes, the shares and stages that are shown, and what each bar began with that came to its end."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.shown: list[tuple[float, str]] = []
-        self.n_finished = 0
+        self._start = 0
+        self.bars: list[str] = []
 
     def note(self, line: str) -> None:
         self.lines.append(line)
@@ -21,7 +22,12 @@ class Notes:
         self.shown.append((share, stage))
 
     def finish(self) -> None:
-        self.n_finished += 1
+        self._start, start = len(self.shown), self._start
+        self.bars.append(re.sub(r" \d+/\d+$", "", self.shown[start][1]))
+
+    @property
+    def n_finished(self) -> int:
+        return len(self.bars)
 
     @property
     def stages(self) -> list[str]:

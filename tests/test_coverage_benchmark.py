@@ -8,10 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from notes import Notes
 from own_datasets import register, tiny_manifest, write_split
 
 from cvbow.experiments import CoverageDefinition, read_benchmark, result_tables, run_benchmark
 from cvbow.experiments.coverage import _area
+from cvbow.progress import reporting
 
 DEFINITION = """
 kind = "coverage"
@@ -51,7 +53,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 
 def test_a_run_and_its_tables(tmp_path: Path, data: dict[str, Path]) -> None:
-    result = run_benchmark(definition(tmp_path), data, n_jobs=1)
+    told = Notes()
+    with reporting(told):
+        result = run_benchmark(definition(tmp_path), data, n_jobs=1)
+    assert [bar for bar in told.bars if bar != "hash"] == ["train"]
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert result["images"] == {"train": 18, "test": 12}
     assert [one["asked"] for one in result["sets"]] == [0.9, 0.95]

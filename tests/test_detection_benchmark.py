@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from marked_images import write_marked
+from notes import Notes
 from own_datasets import register
 
 from cvbow.errors import DatasetError
@@ -18,6 +19,7 @@ from cvbow.experiments import (
     result_tables,
     run_benchmark,
 )
+from cvbow.progress import reporting
 
 MANIFEST = """
 title = "Tiny shapes"
@@ -48,7 +50,10 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_and_its_table(data: Path, tmp_path: Path) -> None:
     definition = read_benchmark(tmp_path / "tiny.toml")
     assert isinstance(definition, DetectionDefinition)
-    result = run_benchmark(definition, data, n_jobs=1, quick=True)
+    told = Notes()
+    with reporting(told):
+        result = run_benchmark(definition, data, n_jobs=1, quick=True)
+    assert [bar for bar in told.bars if bar != "hash"] == ["train"]
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert result["train"]["n_images"] == 6
     assert result["found"]["n_images"] == 6

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from notes import Notes
 from own_datasets import register, tiny_manifest, write_split
 from PIL import Image
 from test_multi_label import NAMES, pictures
@@ -15,6 +16,7 @@ from cvbow.datasets import LabelledImages
 from cvbow.errors import DatasetError
 from cvbow.experiments import LabelsDefinition, find_benchmark, read_benchmark, result_tables, run_benchmark
 from cvbow.experiments.labels import EMPTY, PART, make_mosaics
+from cvbow.progress import reporting
 
 DEFINITION = """
 kind = "labels"
@@ -104,7 +106,10 @@ def test_a_run_of_objects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     register(monkeypatch, tmp_path / "bundled", tiny=manifest)
     data = marked(tmp_path / "marked")
     objects = definition(tmp_path, 'objects = "boxes.csv"')
-    result = run_benchmark(objects, data, n_jobs=1)
+    told = Notes()
+    with reporting(told):
+        result = run_benchmark(objects, data, n_jobs=1)
+    assert [bar for bar in told.bars if bar != "hash"] == ["contenders"]
     assert list(result["labels"]["test"]) == ["images", *NAMES]
     assert result["labels"]["test"]["red"] == sum("red" in names for names in pictures(20, 1)[1])
     assert result["contenders"][0]["mean_average_precision"] > 0.9

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from notes import Notes
 from own_datasets import masked_manifest, register, tiny_manifest, write_masked, write_split
 
 from cvbow.experiments import LocalizationDefinition, find_benchmark, read_benchmark, result_tables, run_benchmark
+from cvbow.progress import reporting
 
 DEFINITION = """
 kind = "localization"
@@ -39,7 +41,10 @@ def read(folder: Path) -> LocalizationDefinition:
 
 
 def test_a_run_and_its_tables(data: dict[str, Path], tmp_path: Path) -> None:
-    result = run_benchmark(read(tmp_path), data, n_jobs=1)
+    told = Notes()
+    with reporting(told):
+        result = run_benchmark(read(tmp_path), data, n_jobs=1)
+    assert [bar for bar in told.bars if bar != "hash"] == ["variants"]
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert [each["name"] for each in (result["dataset"], *result["others"])] == ["tiny-masked", "tiny"]
     assert result["definition"]["train"] == [6, 12]

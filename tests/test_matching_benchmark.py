@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from notes import Notes
 from own_datasets import register
 
 from cvbow.datasets import load_dataset, locate
@@ -26,6 +27,7 @@ from cvbow.experiments import (
 from cvbow.features import LocalFeatures
 from cvbow.images import read_image
 from cvbow.matching import corner_error, match_images, repeatability
+from cvbow.progress import reporting
 from cvbow_cli.main import cli
 
 MANIFEST = """
@@ -88,7 +90,10 @@ def read(path: Path) -> MatchingDefinition:
 
 def test_the_result_is_that_of_the_parts(sequences: Path) -> None:
     definition = read(sequences.parent / "tiny.toml")
-    result = run_benchmark(definition, sequences, n_jobs=1)
+    told = Notes()
+    with reporting(told):
+        result = run_benchmark(definition, sequences, n_jobs=1)
+    assert [bar for bar in told.bars if bar != "hash"] == ["variants"]
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert (result["kind"], result["benchmark"], result["quick"]) == ("cvbow-matching-result", "tiny", False)
     assert result["dataset"]["n_images"] == len(load_dataset(locate("tiny-sequences", sequences))) == 5

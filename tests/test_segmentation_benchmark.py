@@ -11,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from masked_images import write_masked
+from notes import Notes
 from own_datasets import masked_manifest, register
 
 from cvbow import Segmenter
 from cvbow.experiments import SegmentationDefinition, find_benchmark, read_benchmark, result_tables, run_benchmark
 from cvbow.experiments.segmentation import scribbles_for
+from cvbow.progress import reporting
 from cvbow.segmentation import read_mask
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +53,10 @@ def test_a_run_and_its_tables(data: dict[str, Path], tmp_path: Path, monkeypatch
     monkeypatch.setattr("cvbow.experiments.segmentation.Segmenter", quick)
     definition = read_benchmark(tmp_path / "tiny.toml")
     assert isinstance(definition, SegmentationDefinition)
-    result = run_benchmark(definition, data, n_jobs=1)
+    told = Notes()
+    with reporting(told):
+        result = run_benchmark(definition, data, n_jobs=1)
+    assert [bar for bar in told.bars if bar != "hash"] == ["trials"]
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     first, second = result["trials"]
     (draw,) = first["draws"]
