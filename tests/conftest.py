@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a package that is not there."""
     if item.get_closest_marker("pandas"):
         pytest.importorskip("pandas", reason="needs pandas")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Let the garbage collector look no more at what stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
