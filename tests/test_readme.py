@@ -32,7 +32,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 def commands(page: str) -> list[str]:
     """Lines of shell blocks that call cvbow, without their comments."""
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    lines = [line.partition(" #")[0].rstrip() for block in blocks(page, "sh") for line in block.splitlines()]
     return [line for line in lines if line.startswith("cvbow ")]
 
 
@@ -47,7 +47,7 @@ def each_once(found: dict[str, str]) -> list[tuple[str, str]]:
 PYTHON = each_once(
     {f"{page} {number}": code for page in PAGES for number, code in enumerate(blocks(page, "python"), start=1)}
 )
-COMMANDS = each_once({page: "\n".join(commands(page)) for page in PAGES if commands(page)})
+LINES = each_once({f"{page} {number}": line for page in PAGES for number, line in enumerate(commands(page), start=1)})
 
 
 def test_the_readme_takes_five_minutes() -> None:
@@ -78,7 +78,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_there_are_examples() -> None:
     assert PYTHON
-    assert {line.split()[1] for _, lines in COMMANDS for line in lines.splitlines()} >= {"train", "evaluate", "predict"}
+    assert {line.split()[1] for _, line in LINES} >= {"train", "evaluate", "predict"}
 
 
 @pytest.mark.parametrize("code", [code for _, code in PYTHON], ids=[place for place, _ in PYTHON])
@@ -89,15 +89,14 @@ def test_python_blocks_run(code: str, photos: Path) -> None:
     assert "cvbow.reporting()" in code or done.stderr == ""  # only who asks for it is told
 
 
-@pytest.mark.parametrize("lines", [lines for _, lines in COMMANDS], ids=[page for page, _ in COMMANDS])
-def test_commands_run_one_after_the_other(lines: str, photos: Path) -> None:
-    # A page may say a line twice, to show it with what follows.
-    for line in dict.fromkeys(line.partition(" #")[0].rstrip() for line in lines.splitlines()):
+def test_commands_run_one_after_the_other(photos: Path) -> None:
+    """Those of one page after those of another; one that several pages have runs where it stands first."""
+    written = []
+    for place, line in LINES:
         # A search takes all the time that it is given.
-        line = line.replace("--time 30m", "--time 2s")
-        words = [name for word in shlex.split(line, comments=True)[1:] for name in sorted(glob.glob(word)) or [word]]
-        done = CliRunner().invoke(cli, words)
-        assert done.exit_code == 0, f"{line}\n{done.output}"
-    written = re.findall(r"(?:-o|--output|--report) (\S+)", re.sub(r"#.*", "", lines))
-    assert written
+        words = shlex.split(line.replace("--time 30m", "--time 2s"))[1:]
+        done = CliRunner().invoke(cli, [name for word in words for name in sorted(glob.glob(word)) or [word]])
+        assert done.exit_code == 0, f"{place}: {line}\n{done.output}"
+        written += re.findall(r"(?:-o|--output|--report) (\S+)", line)
+    assert len(written) > 10
     assert all((photos / name).exists() for name in written)
