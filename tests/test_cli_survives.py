@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from fresh_process import run_code
 from tiny_images import write_dataset
 
 from cvbow.augmentation import ImageAugmenter, augment_images
@@ -39,6 +40,15 @@ def started(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
+def by_itself(before: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command in a process that has run some lines before it, and whose stdout is written to the end after it."""
+    code = (
+        "import os, sys, warnings\nfrom cvbow_cli.__main__ import run\nwarnings.resetwarnings()\n"
+        f"{before}\ntry:\n    run()\nfinally:\n    sys.stdout.flush()"
+    )
+    return run_code(code, *map(str, arguments))
+
+
 @pytest.fixture
 def odd(tmp_path: Path) -> Path:
     """A data set with a class that ASCII cannot spell, and a name of bytes that are no text."""
@@ -57,29 +67,28 @@ def odd(tmp_path: Path) -> Path:
 @posix
 def test_any_name_is_printed_and_json_gives_its_bytes_back(odd: Path, tmp_path: Path) -> None:
     model = tmp_path / "m.cvbow"
-    with started("train", odd, "-o", model, *SMALL, "--json", env={**os.environ, "PYTHONIOENCODING": "ascii"}) as done:
-        out, errors = done.communicate(timeout=120)
-    assert done.returncode == 0, errors
-    document = json.loads(out.decode("utf-8"))
+    # Streams as PYTHONIOENCODING=ascii makes them.
+    ascii_streams = "sys.stdout, sys.stdin = open(1, 'w', encoding='ascii'), open({!r}, encoding='ascii')"
+    done = by_itself(ascii_streams.format(os.devnull), "train", odd, "-o", model, *SMALL, "--json")
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
     assert document["classes"] == ["Käse", "horizontal", "vertical"]
     assert os.fsencode(document["skipped"][0]["path"]).endswith(b"/bad\xff.png")
     names = b"".join(os.fsencode(path) + b"\n" for path in sorted(os.scandir(odd / "Käse"), key=lambda one: one.name))
+    (tmp_path / "names").write_bytes(names)
     for options in ((), ("--json",)):
-        with started(
-            "predict", model, "-", *options, stdin=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"}
-        ) as done:
-            out, errors = done.communicate(names, timeout=120)
-        assert done.returncode == 1, errors
-        assert b"Traceback" not in errors
-        assert b"caf" in out
-    assert {os.fsencode(row["path"]) for row in json.loads(out)} == set(names.splitlines())
+        done = by_itself(ascii_streams.format(str(tmp_path / "names")), "predict", model, "-", *options)
+        assert done.returncode == 1, done.stderr
+        assert "Traceback" not in done.stderr
+        assert "caf" in done.stdout
+    assert {os.fsencode(row["path"]) for row in json.loads(done.stdout)} == set(names.splitlines())
 
 
 @posix
 def test_stdin_that_is_closed_is_said_to_be(tmp_path: Path, tiny_dataset: Path) -> None:
     assert invoke("train", tiny_dataset, "-o", tmp_path / "m.cvbow", *SMALL).exit_code == 0
-    command = f"{sys.executable} -m cvbow_cli predict {tmp_path / 'm.cvbow'} - <&-"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    # Python has no sys.stdin where it starts without one.
+    done = by_itself("os.close(0)\nsys.stdin = None", "predict", tmp_path / "m.cvbow", "-")
     assert done.returncode == 2
     assert "stdin is closed" in done.stderr
     assert "Traceback" not in done.stderr
@@ -250,22 +259,28 @@ def test_a_signal_at_the_end_of_the_process_shows_nothing(number: str) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [("data", "list"), ("data", "list", "--json"), ("--help",), ("info", "--help")])
 def test_a_stdout_that_takes_nothing_is_one_line(arguments: tuple[str, ...]) -> None:
+    # Python writes at its end what is still in the buffer of stdout, and so does this: nothing may be there.
+    done = by_itself("sys.stdout = open('/dev/full', 'w')\nos.dup2(sys.stdout.fileno(), 1)", *arguments)
+    assert (done.returncode, done.stderr) == (1, "cvbow: error: no space left on device\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_stdout_that_takes_nothing_is_one_line_at_the_end_of_an_interpreter() -> None:
     with open("/dev/full", "wb") as full:
-        command = [sys.executable, "-m", "cvbow_cli", *arguments]
+        command = [sys.executable, "-m", "cvbow_cli", "--help"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "cvbow: error: no space left on device\n")
 
 
-def _kill_at_three(item: int) -> int:
-    if item == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return item
-
-
 @posix
 def test_a_worker_that_is_killed_is_said_to_be() -> None:
+    def kill_at_three(item: int) -> int:  # within the test: workers need not import this module
+        if item == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return item
+
     with pytest.raises(ExecutorError, match="a worker process was killed"), executor("processes"):
-        list(run(_kill_at_three, range(8), n_jobs=2))
+        list(run(kill_at_three, range(8), n_jobs=2))
 
 
 def test_what_an_error_interrupted_ends_before_the_process(tmp_path: Path) -> None:
