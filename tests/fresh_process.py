@@ -41,6 +41,15 @@ def run_code(
         return subprocess.CompletedProcess(["-c", *arguments], process.exitcode, *printed)
 
 
+def run_script(path: Path, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Do what ``python -W error PATH ARGUMENTS`` does, in a folder."""
+    code = (
+        f"import runpy, sys; sys.argv[0], sys.path[0] = {str(path)!r}, {str(path.parent)!r}\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    return run_code(code, *arguments, folder=folder)
+
+
 def _run(code: str, arguments: Sequence[str], folder: str, environment: Mapping[str, str], home: str) -> None:
     for handle, stream in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(os.path.join(home, stream), os.O_WRONLY | os.O_CREAT), handle)

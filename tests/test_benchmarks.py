@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
 import json
 import os
 import re
-import runpy
 import statistics
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
+from fresh_process import run_script
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHMARKS = ROOT / "benchmarks"
@@ -110,26 +106,17 @@ SAMPLE: dict[str, Any] = {
 
 
 @pytest.fixture
-def benchmark_modules() -> Iterator[None]:
+def benchmark_modules(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let `import tables` find benchmarks/tables.py, as a script there does; forget the modules afterwards."""
-    with found_beside_scripts():
-        yield
-
-
-@contextlib.contextmanager
-def found_beside_scripts() -> Iterator[None]:
     before = set(sys.modules)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(BENCHMARKS))
-        try:
-            yield
-        finally:
-            for name in set(sys.modules) - before:
-                # A folder of modules has no file, but a path.
-                known = vars(sys.modules[name])
-                places = [known.get("__file__"), *known.get("__path__", ())]
-                if any(place and Path(place).is_relative_to(BENCHMARKS) for place in places):
-                    del sys.modules[name]
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    yield
+    for name in set(sys.modules) - before:
+        # A folder of modules has no file, but a path; a module that a test hid is None.
+        known = getattr(sys.modules[name], "__dict__", {})
+        places = [known.get("__file__"), *known.get("__path__", ())]
+        if any(place and Path(place).is_relative_to(BENCHMARKS) for place in places):
+            del sys.modules[name]
 
 
 @pytest.fixture
@@ -165,29 +152,8 @@ def readme(tmp_path: Path, tables: ModuleType, results: Path) -> Path:
     return document
 
 
-def run_script(name: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script from a folder as a program, but in this process, where most of what it imports is there already."""
-    out, errors, code = io.StringIO(), io.StringIO(), 0
-    command = [str(BENCHMARKS / name), *arguments]
-    with (
-        found_beside_scripts(),
-        contextlib.chdir(folder),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(errors),
-        mock.patch.object(sys, "argv", command),
-        mock.patch.dict(os.environ),
-        warnings.catch_warnings(),
-    ):
-        # In a program a warning is no error, and most are not shown.
-        warnings.resetwarnings()
-        for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
-            warnings.simplefilter("ignore", kind)
-        try:
-            runpy.run_path(command[0], run_name="__main__")
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-            errors.write("" if isinstance(end.code, int | None) else f"{end.code}\n")
-    return subprocess.CompletedProcess(command, code, out.getvalue(), errors.getvalue())
+def run_file(name: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return run_script(BENCHMARKS / name, *arguments, folder=folder)
 
 
 def test_smoke_run_of_the_kernels(tmp_path: Path) -> None:
@@ -195,7 +161,7 @@ def test_smoke_run_of_the_kernels(tmp_path: Path) -> None:
     target = tmp_path / "out" / "speed.json"
     target.parent.mkdir()
     target.write_text('{"other": 1, "nearest": "old"}')
-    done = run_script("speed.py", "--smoke", "dense-sift", "nearest", "kmeans", "--json", str(target), folder=tmp_path)
+    done = run_file("speed.py", "--smoke", "dense-sift", "nearest", "kmeans", "--json", str(target), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads(target.read_text())
     assert list(document) == ["dense-sift", "nearest", "kmeans", "other"]
@@ -224,7 +190,7 @@ def test_smoke_run_of_the_kernels(tmp_path: Path) -> None:
 
 def test_smoke_run_of_the_encoders(tmp_path: Path) -> None:
     target = tmp_path / "speed.json"
-    done = run_script("speed.py", "--smoke", "encoders", "gaussian-mixture", "--json", str(target), folder=tmp_path)
+    done = run_file("speed.py", "--smoke", "encoders", "gaussian-mixture", "--json", str(target), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads(target.read_text())
     assert list(document) == ["gaussian-mixture", "encoders"]
@@ -256,7 +222,7 @@ def test_smoke_run_of_the_encoders(tmp_path: Path) -> None:
 
 def test_smoke_run_of_the_linear_svm(tmp_path: Path) -> None:
     target = tmp_path / "speed.json"
-    done = run_script("speed.py", "--smoke", "linear-svm", "--json", str(target), folder=tmp_path)
+    done = run_file("speed.py", "--smoke", "linear-svm", "--json", str(target), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     section = json.loads(target.read_text())["linear-svm"]
     assert [setting["input"]["vectors"] for setting in section["settings"]] == [[60, 300]]
@@ -273,7 +239,7 @@ def test_smoke_run_of_the_linear_svm(tmp_path: Path) -> None:
 
 def test_smoke_run_of_the_augmentation(tmp_path: Path) -> None:
     target = tmp_path / "speed.json"
-    done = run_script("speed.py", "--smoke", "augmentation", "--json", str(target), folder=tmp_path)
+    done = run_file("speed.py", "--smoke", "augmentation", "--json", str(target), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     section = json.loads(target.read_text())["augmentation"]
     assert [setting["input"]["shape"] for setting in section["settings"]] == [[4, 32, 32, 1], [4, 32, 32, 3]]
@@ -306,7 +272,7 @@ def test_scipys_transform_is_ours(benchmark_modules: None) -> None:
 
 def test_smoke_run_of_the_detectors(tmp_path: Path) -> None:
     target = tmp_path / "speed.json"
-    done = run_script("speed.py", "detectors", "--smoke", "--rounds", "1", "--json", str(target), folder=tmp_path)
+    done = run_file("speed.py", "detectors", "--smoke", "--rounds", "1", "--json", str(target), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     section = json.loads(target.read_text())["detectors"]
     assert {"harris", "brisk", "simple-blob"} <= {row["name"] for row in section["detectors"]}
@@ -321,21 +287,21 @@ TESTED_SCRIPTS = {"fuzz_images.py", "scribbles.py", "speed.py", "tables.py"}
 
 @pytest.mark.parametrize("script", sorted({path.name for path in BENCHMARKS.glob("[!_]*.py")} - TESTED_SCRIPTS))
 def test_smoke_run_of_the_other_scripts(script: str, tmp_path: Path) -> None:
-    done = run_script(script, "--smoke", folder=tmp_path)
+    done = run_file(script, "--smoke", folder=tmp_path)
     assert done.returncode == 0, done.stderr
 
 
 def test_every_section_is_smoke_run(benchmark_modules: None) -> None:
     import speed
 
-    calls = re.findall(r"run_script\((.*?)folder=", Path(__file__).read_text(encoding="utf-8"), flags=re.DOTALL)
+    calls = re.findall(r"run_file\((.*?)folder=", Path(__file__).read_text(encoding="utf-8"), flags=re.DOTALL)
     named = {name for call in calls if "--smoke" in call for name in speed.SECTIONS if f'"{name}"' in call}
     assert named == set(speed.SECTIONS)
 
 
 def test_smoke_run_end_to_end(tmp_path: Path) -> None:
     target = tmp_path / "speed.json"
-    done = run_script("speed.py", "end-to-end", "--smoke", "--json", str(target), folder=tmp_path)
+    done = run_file("speed.py", "end-to-end", "--smoke", "--json", str(target), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     section = json.loads(target.read_text())["end-to-end"]
     rows = {row["name"]: row for row in section["contenders"]}
@@ -351,7 +317,7 @@ def test_smoke_run_end_to_end(tmp_path: Path) -> None:
 
 def test_smoke_run_of_the_retrieval(tmp_path: Path) -> None:
     target = tmp_path / "speed.json"
-    done = run_script(
+    done = run_file(
         "speed.py", "retrieval", "--smoke", "--rounds", "1", "--images", "100", "--json", str(target), folder=tmp_path
     )
     assert done.returncode == 0, done.stderr
@@ -370,7 +336,7 @@ def test_smoke_run_of_the_retrieval(tmp_path: Path) -> None:
             # The same vectors: every contender's ten scores are those of the index.
             assert all(row["difference"] < 1e-5 for row in rows.values() if "difference" in row)
             assert wanted == {name for name in wanted if "difference" in rows[name]}
-    lines = run_script("tables.py", "--results", str(tmp_path), folder=tmp_path).stdout.splitlines()
+    lines = run_file("tables.py", "--results", str(tmp_path), folder=tmp_path).stdout.splitlines()
     assert sum(line.startswith(("| inverted | 40 |", "| | 100 |", "| exact | 40 |")) for line in lines) == 5
     assert any(line.startswith("| exact, 100 | cvbow ImageIndex.search_described |") for line in lines)
 
@@ -378,7 +344,7 @@ def test_smoke_run_of_the_retrieval(tmp_path: Path) -> None:
 def test_smoke_run_of_the_million(tmp_path: Path) -> None:
     pytest.importorskip("faiss", reason="the alternatives are of FAISS")
     target = tmp_path / "speed.json"
-    done = run_script("speed.py", "million", "million-vectors", "--smoke", "--json", str(target), folder=tmp_path)
+    done = run_file("speed.py", "million", "million-vectors", "--smoke", "--json", str(target), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(target.read_text())
     assert list(found["million"]["kinds"]) == ["inverted", "inverted, signatures"]
@@ -389,7 +355,7 @@ def test_smoke_run_of_the_million(tmp_path: Path) -> None:
         # The index's own answers are exact, and nobody else's ten best are more than all.
         recalls = {row["name"]: row["recall"] for row in large["contenders"]}
         assert recalls["cvbow"] == 1 == max(recalls.values())
-    lines = run_script("tables.py", "--results", str(tmp_path), folder=tmp_path).stdout.splitlines()
+    lines = run_file("tables.py", "--results", str(tmp_path), folder=tmp_path).stdout.splitlines()
     assert any(line.startswith("| inverted, signatures | 60 |") for line in lines)
 
 
@@ -866,7 +832,7 @@ def test_markers_must_stand_once(
 
 
 def test_tables_smoke_runs_without_results(tables: ModuleType, tmp_path: Path) -> None:
-    done = run_script("tables.py", "--smoke", "--results", str(tmp_path), folder=tmp_path)
+    done = run_file("tables.py", "--smoke", "--results", str(tmp_path), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("no results yet") == len(tables.EVERY) - 2, "recipes and parts need none"
 
@@ -882,7 +848,7 @@ def test_smoke_run_of_the_fuzzer(tmp_path: Path) -> None:
     target = tmp_path / "fuzz.json"
     # One of the first four claims to be of a hundred megapixels, and takes as long as the others together.
     arguments = ("--smoke", "--first", "4", "--count", "60", "--jobs", "1", "--json", str(target))
-    done = run_script("fuzz_images.py", *arguments, folder=tmp_path)
+    done = run_file("fuzz_images.py", *arguments, folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads(target.read_text())
     assert document["failures"] == []

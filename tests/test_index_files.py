@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_describer import BlockWords, PlainVectors
-from fresh_process import run_code
+from fresh_process import run_script
 from hypothesis import given
 from hypothesis import strategies as st
 from index_images import content, found, keys, noise, reseal
@@ -311,9 +311,7 @@ def test_a_file_that_was_cut_off_while_the_index_is_open(index: ImageIndex, path
 
 
 def run_killing(*arguments: str) -> dict[str, Any]:
-    done = run_code(
-        f"import runpy; runpy.run_path({str(TESTS / 'index_killing.py')!r}, run_name='__main__')", *arguments
-    )
+    done = run_script(TESTS / "index_killing.py", *arguments)
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
     return report
