@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -256,33 +257,39 @@ def test_bad_parameters(tmp_path: Path, audit: Audit) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser(width=1280) as browser:
+        yield browser
+
+
 @pytest.mark.skipif(not has_browser(), reason="no Chromium to drive")
 @pytest.mark.parametrize("width", [1280, 390])
-def test_findings_are_searched_marked_and_copied(page: Path, audit: Audit, width: int) -> None:
-    with Browser(width=width) as browser:
-        browser.open(page)
-        assert browser.run("return document.documentElement.scrollWidth") <= width
-        state = "return document.getElementById('state').textContent"
-        assert browser.run(state) == "9 of 9 shown, 0 marked"
-        assert browser.run("return document.getElementById('copy').disabled")
-        search = "find.value = arguments[0]; find.dispatchEvent(new Event('input'))"
-        browser.run(search, "LOOKS vertical")
-        assert browser.run(state) == "2 of 9 shown, 0 marked"
-        shown = "return [...document.querySelectorAll('section:not([hidden])')].map(each => each.id)"
-        assert browser.run(shown) == ["label"]
-        browser.click("#mark")
-        assert browser.run(state) == "2 of 9 shown, 2 marked"
-        browser.run(search, "")
-        # What is marked stays so when other findings are shown, and the boxes answer to the keyboard.
-        browser.click("#leak .mark")
-        assert browser.run(state) == "9 of 9 shown, 3 marked"
-        assert browser.run("return document.activeElement.matches('#leak .mark')")
-        browser.click("#copy")
-        rows = list(csv.reader(io.StringIO(browser.run("return document.getElementById('copied').value"))))
-        assert rows[0] == list(COLUMNS)
-        wanted = [finding for finding in audit.findings if finding.kind in ("leak", "label")]
-        assert [row[0] for row in rows[1:]] == [finding.paths[0] for finding in wanted]
-        # Pictures are as large as they can be seen, and the list of a kind is open to a search.
-        sizes = browser.run("return [...document.querySelectorAll('article img')].map(each => each.width)")
-        assert min(sizes) >= 96
-        assert browser.run("return document.querySelector('.tools').getBoundingClientRect().top") >= 0
+def test_findings_are_searched_marked_and_copied(page: Path, browser: Browser, audit: Audit, width: int) -> None:
+    browser.resize(width)
+    browser.open(page)
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+    state = "return document.getElementById('state').textContent"
+    assert browser.run(state) == "9 of 9 shown, 0 marked"
+    assert browser.run("return document.getElementById('copy').disabled")
+    search = "find.value = arguments[0]; find.dispatchEvent(new Event('input'))"
+    browser.run(search, "LOOKS vertical")
+    assert browser.run(state) == "2 of 9 shown, 0 marked"
+    shown = "return [...document.querySelectorAll('section:not([hidden])')].map(each => each.id)"
+    assert browser.run(shown) == ["label"]
+    browser.click("#mark")
+    assert browser.run(state) == "2 of 9 shown, 2 marked"
+    browser.run(search, "")
+    # What is marked stays so when other findings are shown, and the boxes answer to the keyboard.
+    browser.click("#leak .mark")
+    assert browser.run(state) == "9 of 9 shown, 3 marked"
+    assert browser.run("return document.activeElement.matches('#leak .mark')")
+    browser.click("#copy")
+    rows = list(csv.reader(io.StringIO(browser.run("return document.getElementById('copied').value"))))
+    assert rows[0] == list(COLUMNS)
+    wanted = [finding for finding in audit.findings if finding.kind in ("leak", "label")]
+    assert [row[0] for row in rows[1:]] == [finding.paths[0] for finding in wanted]
+    # Pictures are as large as they can be seen, and the list of a kind is open to a search.
+    sizes = browser.run("return [...document.querySelectorAll('article img')].map(each => each.width)")
+    assert min(sizes) >= 96
+    assert browser.run("return document.querySelector('.tools').getBoundingClientRect().top") >= 0

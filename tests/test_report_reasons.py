@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -190,25 +191,31 @@ def test_no_mistakes_need_no_reasons(folder: Path, model: ImageClassifier) -> No
     assert {"confused", "reasons"}.isdisjoint(links(document)[1])
 
 
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with Browser(width=1280) as browser:
+        yield browser
+
+
 @pytest.mark.skipif(not has_browser(), reason="no Chromium to drive")
 @pytest.mark.parametrize("width", [1280, 390])
-def test_from_the_matrix_to_a_mistake_to_its_reason(page: Path, width: int) -> None:
-    with Browser(width=width) as browser:
-        browser.open(page)
-        assert browser.run("return document.documentElement.scrollWidth") <= width
-        for selector, target in ((".confusion td.miss a", "h3"), ("h3:target + .gallery a", "figure.reason")):
-            browser.click(selector)
-            found = browser.run(
-                "const target = document.querySelector(':target');"
-                "return target && [target.matches(arguments[0]), target.getBoundingClientRect().top, innerHeight]",
-                target,
-            )
-            assert found
-            assert found[0]
-            assert 0 <= found[1] < found[2]
-        # The reason's pictures are there, and as large as they can be seen.
-        sizes = browser.run(
-            "return [...document.querySelectorAll(':target img')].map(each => [each.naturalWidth, each.width])"
+def test_from_the_matrix_to_a_mistake_to_its_reason(page: Path, browser: Browser, width: int) -> None:
+    browser.resize(width)
+    browser.open(page)
+    assert browser.run("return document.documentElement.scrollWidth") <= width
+    for selector, target in ((".confusion td.miss a", "h3"), ("h3:target + .gallery a", "figure.reason")):
+        browser.click(selector)
+        found = browser.run(
+            "const target = document.querySelector(':target');"
+            "return target && [target.matches(arguments[0]), target.getBoundingClientRect().top, innerHeight]",
+            target,
         )
-        assert len(sizes) >= 2
-        assert min(min(size) for size in sizes) > 60
+        assert found
+        assert found[0]
+        assert 0 <= found[1] < found[2]
+    # The reason's pictures are there, and as large as they can be seen.
+    sizes = browser.run(
+        "return [...document.querySelectorAll(':target img')].map(each => [each.naturalWidth, each.width])"
+    )
+    assert len(sizes) >= 2
+    assert min(min(size) for size in sizes) > 60

@@ -135,6 +135,14 @@ def test_the_list(browser: Browser, address: str, width: int) -> None:
     assert list(answers(browser)) == ["note<b>.txt", "a.png"]
     assert answers(browser)["note<b>.txt"] == []
     assert browser.run("return document.documentElement.scrollWidth") <= width
+    # Whoever sees nothing hears it.
+    nameless = browser.run(
+        "return [...document.querySelectorAll('button, input, [role=img], section, main > ol')]"
+        ".filter((each) => !(each.ariaLabel || each.textContent.trim() || each.labels?.[0]?.textContent.trim()))"
+        ".map((each) => each.outerHTML)"
+    )
+    assert nameless == []
+    assert browser.run("return document.getElementById('status').role") == "status"
     # The heat lies over the picture, in its place and size, and as strong as is wished.
     boxes = browser.run(
         "return [...document.querySelectorAll('.shown canvas')].map((each) => each.getBoundingClientRect())"
@@ -146,19 +154,6 @@ def test_the_list(browser: Browser, address: str, width: int) -> None:
     browser.click("#clear")
     assert answers(browser) == {}
     assert browser.run("return document.activeElement.id") == "files"
-
-
-def test_whoever_sees_nothing_hears_it(browser: Browser, address: str) -> None:
-    open_page(browser, address)
-    drop(browser, {"a.png": png(texture("checker", 60, 60, 1))})
-    wait_for_answers(browser, 1)
-    nameless = browser.run(
-        "return [...document.querySelectorAll('button, input, [role=img], section, main > ol')]"
-        ".filter((each) => !(each.ariaLabel || each.textContent.trim() || each.labels?.[0]?.textContent.trim()))"
-        ".map((each) => each.outerHTML)"
-    )
-    assert nameless == []
-    assert browser.run("return document.getElementById('status').role") == "status"
 
 
 def test_the_camera(browser: Browser, address: str) -> None:
