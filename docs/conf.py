@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from sphinx.search.en import SearchEnglish
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -87,6 +89,14 @@ if not _commands.up_to_date(DOCS / "commands" / "index.md", [ROOT / "cvbow", ROO
     _commands.write_commands(DOCS / "commands", DOCS / "_made" / "extra")
 
 
+class SearchOnce(SearchEnglish):
+    """The search's English, which takes each word to its stem once, not anew for each page that has the word."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        super().__init__(options)
+        self.stem = functools.cache(super().stem)
+
+
 def skip_what_others_wrote(app: Any, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:
     """Of a class's methods, leave out those that scikit-learn and Python give it."""
     function = getattr(value, "fget", None) or getattr(value, "func", value)
@@ -103,5 +113,6 @@ def as_built(app: Any, name: str, source: list[str]) -> None:
 
 def setup(app: Any) -> None:
     """Connect what is the project's own."""
+    app.add_search_language(SearchOnce)
     app.connect("source-read", as_built)
     app.connect("autodoc-skip-member", skip_what_others_wrote)
