@@ -51,7 +51,7 @@ RUNS: dict[str, tuple[str, ...]] = {
         "cvbow segment evaluate parts.cvbow scenes/images scenes/masks",
     ),
     "audit": ("cvbow audit photos --report audit.html",),
-    "tune": ("cvbow tune photos --evaluations 3 --max-images 30 -o best.toml",),
+    "tune": ("cvbow tune photos --evaluations 2 --max-images 30 -o best.toml",),
     "compare": ("cvbow compare photos -w pixels -w colors -w fast",),
     "features": (
         "cvbow features flower.jpg -o stages.png",

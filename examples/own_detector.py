@@ -47,13 +47,13 @@ figure.tight_layout()
 # The name is a setting now, and so is its parameter.
 
 digits = load_digits()
-images, labels = list(np.uint8(255 / 16 * digits.images[:500])), digits.target[:500].astype(str)
+images, labels = list(np.uint8(255 / 16 * digits.images[:350])), digits.target[:350].astype(str)
 for name in ("bends", "harris"):
     settings = {"detector": name, "min_side": 64, "n_words": 60, "max_points": 100}
     if name == "bends":
         settings["detector__blur"] = 1.5
-    model = cvbow.make_model("bow", settings=settings, n_jobs=1).fit(images[:350], labels[:350])
-    report, _ = model.evaluate(images[350:], labels[350:])
+    model = cvbow.make_model("bow", settings=settings, n_jobs=1).fit(images[:230], labels[:230])
+    report, _ = model.evaluate(images[230:], labels[230:])
     print(f"{name:7} {report.accuracy:.1%} of {report.n_images} digits")
 
 # %%
