@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import matplotlib
+from numpydoc import docscrape_sphinx
 from sphinx.search.en import SearchEnglish
 
 DOCS = Path(__file__).resolve().parent
@@ -82,6 +84,13 @@ html_theme_options = {
 }
 _ALONE = ("index", "start", "concepts", "benchmarks", "certain", "coming_from", "contributing", "changelog")
 html_sidebars = {name: [] for name in _ALONE}
+
+# numpydoc compiles its template anew for each of some two thousand docstrings, unless what it compiled is kept.
+(DOCS / "_made" / "templates").mkdir(parents=True, exist_ok=True)
+docscrape_sphinx.SandboxedEnvironment = functools.partial(
+    docscrape_sphinx.SandboxedEnvironment,
+    bytecode_cache=jinja2.FileSystemBytecodeCache(str(DOCS / "_made" / "templates")),
+)
 
 matplotlib.use("Agg")
 _rooms.write_rooms(DOCS / "api")
