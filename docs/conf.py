@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import matplotlib
-from numpydoc import docscrape_sphinx
-from sphinx.search.en import SearchEnglish
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
@@ -85,25 +81,10 @@ html_theme_options = {
 _ALONE = ("index", "start", "concepts", "benchmarks", "certain", "coming_from", "contributing", "changelog")
 html_sidebars = {name: [] for name in _ALONE}
 
-# numpydoc compiles its template anew for each of some two thousand docstrings, unless what it compiled is kept.
-(DOCS / "_made" / "templates").mkdir(parents=True, exist_ok=True)
-docscrape_sphinx.SandboxedEnvironment = functools.partial(
-    docscrape_sphinx.SandboxedEnvironment,
-    bytecode_cache=jinja2.FileSystemBytecodeCache(str(DOCS / "_made" / "templates")),
-)
-
 matplotlib.use("Agg")
 _rooms.write_rooms(DOCS / "api")
 if not _commands.up_to_date(DOCS / "commands" / "index.md", [ROOT / "cvbow", ROOT / "cli", DOCS]):
     _commands.write_commands(DOCS / "commands", DOCS / "_made" / "extra")
-
-
-class SearchOnce(SearchEnglish):
-    """The search's English, which takes each word to its stem once, not anew for each page that has the word."""
-
-    def __init__(self, options: dict[str, str]) -> None:
-        super().__init__(options)
-        self.stem = functools.cache(super().stem)
 
 
 def skip_what_others_wrote(app: Any, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:
@@ -122,6 +103,5 @@ def as_built(app: Any, name: str, source: list[str]) -> None:
 
 def setup(app: Any) -> None:
     """Connect what is the project's own."""
-    app.add_search_language(SearchOnce)
     app.connect("source-read", as_built)
     app.connect("autodoc-skip-member", skip_what_others_wrote)
