@@ -134,8 +134,8 @@ from cvbow.audit import audit_images
 from cvbow.images import list_images
 from cvbow.report import write_audit_report
 folder, preset, jobs, cache, page = sys.argv[1:]
-images = list_images(folder, several=True)
-found = audit_images(images, preset=preset, cache=cache, n_jobs=int(jobs), keep_model=bool(page))
+chosen = {"preset": preset} if preset else {}
+found = audit_images(list_images(folder, several=True), **chosen, cache=cache, n_jobs=int(jobs), keep_model=bool(page))
 if page:
     write_audit_report(page, found, title=folder, n_jobs=int(jobs))
 json.dump({**found.as_dict(), "doubts": dict(found.doubts), "peak": peak_memory()}, sys.stdout)
@@ -145,7 +145,7 @@ json.dump({**found.as_dict(), "doubts": dict(found.doubts), "peak": peak_memory(
 def _audit(folder: Path, place: Path, options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Audit in a process of its own; return what was found, and its seconds, the processor's, and the peak memory."""
     page = str(place / "page.html") if options.keep else ""
-    preset = "fast" if options.smoke else "auto"
+    preset = "fast" if options.smoke else ""  # the default
     command = [sys.executable, "-c", _AUDIT, str(folder), preset, str(options.jobs), str(place / "cache"), page]
     started = time.perf_counter()
     with (place / "findings.json").open("wb") as file:

@@ -13,6 +13,8 @@ from hypothesis import settings
 from tiny_images import write_dataset
 
 if TYPE_CHECKING:
+    from headless_browser import Browser
+
     from cvbow.index import ImageIndex
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,6 +50,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real data sets: no folder {folder} (CVBOW_SHARED_DATA names another)")
     return folder
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of a module, each of which gives it a size and a page."""
+    from headless_browser import Browser
+
+    with Browser(width=1280) as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -19,10 +19,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 _CONTEXT = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
-if sys.platform == "linux":
-    _CONTEXT.set_forkserver_preload(
-        ["cvbow.classify", "cvbow.explanation", "cvbow.index", "cvbow.presets", "cvbow.report", "cvbow_cli.main"]
-    )
+_CONTEXT.set_forkserver_preload(
+    ["cvbow.classify", "cvbow.explanation", "cvbow.index", "cvbow.presets", "cvbow.report", "cvbow_cli.main"]
+)
 
 
 def run_code(

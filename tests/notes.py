@@ -23,7 +23,7 @@ class Notes:
 
     def finish(self) -> None:
         self._start, start = len(self.shown), self._start
-        self.bars.append(re.sub(r" \d+/\d+$", "", self.shown[start][1]))
+        self.bars.append(_name(self.shown[start][1]))
 
     @property
     def n_finished(self) -> int:
@@ -32,4 +32,9 @@ class Notes:
     @property
     def stages(self) -> list[str]:
         """What was under way, one after another, without the numbers of what was done."""
-        return [name for name, _ in itertools.groupby(re.sub(r" \d+/\d+$", "", stage) for _, stage in self.shown)]
+        return [name for name, _ in itertools.groupby(_name(stage) for _, stage in self.shown)]
+
+
+def _name(stage: str) -> str:
+    """A stage without the numbers of what was done."""
+    return re.sub(r" \d+/\d+$", "", stage)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from importing import importable
 
 from cvbow.experiments import result_tables
 from cvbow.experiments.scripts.audit_faults import SECTIONS
@@ -19,15 +19,11 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    import audit_faults
+def script() -> Iterator[ModuleType]:
+    with importable(BENCHMARKS):
+        import audit_faults
 
-    yield audit_faults
-    for name in set(sys.modules) - before:
-        if name.split(".")[0] in ("_faults", "_measure", "audit_faults", "peers"):
-            del sys.modules[name]
+        yield audit_faults
 
 
 @pytest.fixture

@@ -40,15 +40,6 @@ def started(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
 
 
-def by_itself(before: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """The command in a process that has run some lines before it, and whose stdout is written to the end after it."""
-    code = (
-        "import os, sys, warnings\nfrom cvbow_cli.__main__ import run\nwarnings.resetwarnings()\n"
-        f"{before}\ntry:\n    run()\nfinally:\n    sys.stdout.flush()"
-    )
-    return run_code(code, *map(str, arguments))
-
-
 @pytest.fixture
 def odd(tmp_path: Path) -> Path:
     """A data set with a class that ASCII cannot spell, and a name of bytes that are no text."""
@@ -67,28 +58,29 @@ def odd(tmp_path: Path) -> Path:
 @posix
 def test_any_name_is_printed_and_json_gives_its_bytes_back(odd: Path, tmp_path: Path) -> None:
     model = tmp_path / "m.cvbow"
-    # Streams as PYTHONIOENCODING=ascii makes them.
-    ascii_streams = "sys.stdout, sys.stdin = open(1, 'w', encoding='ascii'), open({!r}, encoding='ascii')"
-    done = by_itself(ascii_streams.format(os.devnull), "train", odd, "-o", model, *SMALL, "--json")
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    with started("train", odd, "-o", model, *SMALL, "--json", env={**os.environ, "PYTHONIOENCODING": "ascii"}) as done:
+        out, errors = done.communicate(timeout=120)
+    assert done.returncode == 0, errors
+    document = json.loads(out.decode("utf-8"))
     assert document["classes"] == ["Käse", "horizontal", "vertical"]
     assert os.fsencode(document["skipped"][0]["path"]).endswith(b"/bad\xff.png")
     names = b"".join(os.fsencode(path) + b"\n" for path in sorted(os.scandir(odd / "Käse"), key=lambda one: one.name))
-    (tmp_path / "names").write_bytes(names)
     for options in ((), ("--json",)):
-        done = by_itself(ascii_streams.format(str(tmp_path / "names")), "predict", model, "-", *options)
-        assert done.returncode == 1, done.stderr
-        assert "Traceback" not in done.stderr
-        assert "caf" in done.stdout
-    assert {os.fsencode(row["path"]) for row in json.loads(done.stdout)} == set(names.splitlines())
+        with started(
+            "predict", model, "-", *options, stdin=subprocess.PIPE, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+        ) as done:
+            out, errors = done.communicate(names, timeout=120)
+        assert done.returncode == 1, errors
+        assert b"Traceback" not in errors
+        assert b"caf" in out
+    assert {os.fsencode(row["path"]) for row in json.loads(out)} == set(names.splitlines())
 
 
 @posix
 def test_stdin_that_is_closed_is_said_to_be(tmp_path: Path, tiny_dataset: Path) -> None:
     assert invoke("train", tiny_dataset, "-o", tmp_path / "m.cvbow", *SMALL).exit_code == 0
-    # Python has no sys.stdin where it starts without one.
-    done = by_itself("os.close(0)\nsys.stdin = None", "predict", tmp_path / "m.cvbow", "-")
+    command = f"{sys.executable} -m cvbow_cli predict {tmp_path / 'm.cvbow'} - <&-"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "stdin is closed" in done.stderr
     assert "Traceback" not in done.stderr
@@ -260,7 +252,12 @@ def test_a_signal_at_the_end_of_the_process_shows_nothing(number: str) -> None:
 @pytest.mark.parametrize("arguments", [("data", "list"), ("data", "list", "--json"), ("--help",), ("info", "--help")])
 def test_a_stdout_that_takes_nothing_is_one_line(arguments: tuple[str, ...]) -> None:
     # Python writes at its end what is still in the buffer of stdout, and so does this: nothing may be there.
-    done = by_itself("sys.stdout = open('/dev/full', 'w')\nos.dup2(sys.stdout.fileno(), 1)", *arguments)
+    code = (
+        "import os, sys, warnings\nfrom cvbow_cli.__main__ import run\nwarnings.resetwarnings()\n"
+        "sys.stdout = open('/dev/full', 'w')\nos.dup2(sys.stdout.fileno(), 1)\n"
+        "try:\n    run()\nfinally:\n    sys.stdout.flush()"
+    )
+    done = run_code(code, *arguments)
     assert (done.returncode, done.stderr) == (1, "cvbow: error: no space left on device\n")
 
 

@@ -6,7 +6,6 @@ import ast
 import doctest
 import importlib
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +13,7 @@ from types import ModuleType
 import pytest
 from fresh_process import run_code
 from headless_browser import Browser, has_browser
+from importing import importable
 
 import cvbow
 from cvbow_cli.main import COMMANDS
@@ -24,14 +24,10 @@ SCRIPTS = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def made() -> Iterator[None]:
     """Modules of docs/ can be imported."""
-    before = set(sys.modules)
-    monkeypatch.syspath_prepend(str(DOCS))
-    yield
-    for name in set(sys.modules) - before:
-        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(DOCS)):
-            del sys.modules[name]
+    with importable(DOCS):
+        yield
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -7,7 +7,6 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -255,12 +254,6 @@ def test_bad_parameters(tmp_path: Path, audit: Audit) -> None:
     with pytest.raises(ValueError, match="html"):
         write_audit_report(tmp_path / "a.pdf", audit, title="a", most_shown=0)
     assert not list(tmp_path.iterdir())
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with Browser(width=1280) as browser:
-        yield browser
 
 
 @pytest.mark.skipif(not has_browser(), reason="no Chromium to drive")

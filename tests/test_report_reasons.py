@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -189,12 +188,6 @@ def test_no_mistakes_need_no_reasons(folder: Path, model: ImageClassifier) -> No
     cv2.imwrite(str(path), texture("checker", 50))
     document = write(folder / "right.html", model, [path], ["checker"]).read_text()
     assert {"confused", "reasons"}.isdisjoint(links(document)[1])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with Browser(width=1280) as browser:
-        yield browser
 
 
 @pytest.mark.skipif(not has_browser(), reason="no Chromium to drive")

@@ -131,7 +131,7 @@ def _grow(
                 "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
                 "read_bytes": sum(entry.record.nbytes for key, entry in entries if key.startswith(READ)),
                 "segments": index.n_segments,
-                "memory": records[0]["memory"] if options.smoke and records else retrieval.memory_of(folder, file),
+                "memory": retrieval.memory_of(folder, file),
             }
             make = _vectors if describer.kind == "exact" else _words
             contenders = make(index, queries, record)

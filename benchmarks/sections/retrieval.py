@@ -190,8 +190,7 @@ def _grow(
                 "build_seconds": rounded(seconds),
                 "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
                 "segments": index.n_segments,
-                # A smoke run looks once, and tells the same of each size.
-                "memory": records[0]["memory"] if options.smoke and records else memory_of(folder, file),
+                "memory": memory_of(folder, file),
             }
             contenders = _exact if describer.kind == "exact" else _inverted if name == "inverted" else _alone
             record["contenders"] = _timed(contenders(index, queries, record, left_out), options)

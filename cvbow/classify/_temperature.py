@@ -40,8 +40,7 @@ def fit_temperature(
 
     def loss(log_factor: float) -> float:
         scores = decisions * np.exp(log_factor)
-        losses = log_sums(scores) - (wanted * scores).sum(axis=1)
-        return float(losses.mean() if weights is None else np.average(losses, weights=weights))
+        return float(np.average(log_sums(scores) - (wanted * scores).sum(axis=1), weights=weights))
 
     found = minimize_scalar(loss, bounds=(np.log(0.01), np.log(100.0)), method="bounded")
     return float(np.exp(found.x))
