@@ -58,6 +58,7 @@ def _run(code: str, arguments: Sequence[str], folder: str, environment: Mapping[
     sys.argv = ["-c", *arguments]
     sys.path.insert(0, "")
     warnings.simplefilter("error")
+    multiprocessing.set_start_method(None, force=True)  # which a fork has from whoever made it
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         exec(compile(code, "<string>", "exec"), main.__dict__)
